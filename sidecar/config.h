@@ -1,0 +1,40 @@
+/*
+ * Configuration: environment variables, the same names as long options (REALTIME_URL is --realtime-url).
+ * One table in config.c names every setting, its type and default.
+ */
+#ifndef SIDECAR_CONFIG_H
+#define SIDECAR_CONFIG_H
+
+#include <stdbool.h>
+
+struct config
+{
+	char *database_url;
+	char *realtime_url;			/* NULL: the embedded endpoint */
+	char *realtime_host;
+	char *realtime_key;
+	int realtime_max_events_per_second; /* 0: unlimited */
+	bool realtime_private;
+	char *realtime_transport;	/* "http" ("database" is refused until it exists) */
+	bool webhooks;
+	int webhook_timeout_ms;
+	char *webhook_allow_cidrs;	/* comma separated, or NULL */
+	bool webhook_allow_http;
+	int webhook_max_inflight;
+	char *socketio_channel;
+	char *http_listen;			/* host:port */
+	char *embedded_listen;		/* host:port */
+	char *embedded_jwt_secret;	/* never NULL after config_load: random when unset */
+	char *log_format;			/* "json" or "text" */
+	char *log_level;			/* "debug", "info", "warn", "error" */
+	bool check_only;
+};
+
+/*
+ * Reads environment and arguments. --help and --version print and exit 0; a bad or unknown setting prints
+ * one line that names it and what is allowed, and exits 2.
+ */
+struct config *config_load(int argc, char **argv);
+void config_free(struct config *config);
+
+#endif

@@ -1,0 +1,54 @@
+/*
+ * libpq on the event loop: one connection that keeps itself alive, and a queue of statements.
+ *
+ * Connects without blocking (names are resolved with uv_getaddrinfo), reconnects for ever with
+ * back-off and jitter, prepares each statement once per connection, and hands NOTIFYs over. Statements
+ * are sent in libpq's pipeline mode in the order they were queued. When the connection is lost, every
+ * queued statement is answered with result NULL, then handlers.lost is called.
+ */
+#ifndef SIDECAR_DB_H
+#define SIDECAR_DB_H
+
+#include <libpq-fe.h>
+#include "app.h"
+
+struct db;
+
+struct db_handlers
+{
+	void (*ready)(void *arg);					/* connected; set-up statements have run */
+	void (*lost)(void *arg, const char *why);	/* no connection any more; a new one is being made */
+	void (*notify)(void *arg, const char *channel, const char *payload); /* may be NULL */
+};
+
+/* One SQL statement, prepared under its name at first use on each connection. Static storage. */
+struct db_statement
+{
+	const char *name;
+	const char *sql;
+	int nparams;
+};
+
+/*
+ * Called once per statement. result is NULL when the connection was lost before the answer; otherwise
+ * PQresultStatus tells (errors included). The result is freed by the caller after the callback.
+ */
+typedef void (*db_callback)(void *arg, PGresult *result);
+
+/* name labels logs and application_name ("chat-sidecar realtime"). setup: SQL run first on each new connection (e.g. "LISTEN chat_realtime"), or NULL. */
+struct db *db_open(struct app *app, const char *name, const char *setup,
+				   const struct db_handlers *handlers, void *arg);
+
+/* Queues one statement with text parameters (NULL entries are SQL NULL). Parameters are copied. */
+void db_query(struct db *db, const struct db_statement *statement, const char *const *params,
+			  db_callback callback, void *arg);
+
+bool db_is_ready(const struct db *db);
+
+/* Drops the connection now and makes a new one (the lost handler is called). */
+void db_reconnect(struct db *db, const char *why);
+
+/* Closes for good; queued callbacks get NULL. Frees itself when its loop handles are closed. */
+void db_close(struct db *db);
+
+#endif

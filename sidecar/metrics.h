@@ -1,0 +1,29 @@
+/*
+ * Counters and histograms in Prometheus' text format. Modules register their series once and keep the
+ * pointer; increments are plain stores on the one loop.
+ */
+#ifndef SIDECAR_METRICS_H
+#define SIDECAR_METRICS_H
+
+#include <stddef.h>
+#include "app.h"
+
+struct metrics;
+struct metric;
+
+struct metrics *metrics_create(void);
+void metrics_destroy(struct metrics *metrics);
+
+/* labels: "result=\"ok\"" or "". Series of one name must be registered one after another. */
+struct metric *metrics_counter(struct metrics *m, const char *name, const char *labels, const char *help);
+struct metric *metrics_gauge(struct metrics *m, const char *name, const char *labels, const char *help);
+struct metric *metrics_histogram(struct metrics *m, const char *name, const char *labels, const char *help); /* latency buckets, seconds */
+
+void metric_add(struct metric *metric, double by);
+void metric_set(struct metric *metric, double value);
+void metric_observe(struct metric *metric, double seconds);
+
+/* The page; malloc'ed, *len bytes. */
+char *metrics_render(const struct metrics *m, size_t *len);
+
+#endif

@@ -1,0 +1,24 @@
+/*
+ * Incoming HTTP and WebSocket: one libwebsockets context as a guest on the event loop, with one vhost for
+ * health and metrics (HTTP_LISTEN) and, when embedded, one for the Realtime-compatible endpoint.
+ */
+#ifndef SIDECAR_SERVER_H
+#define SIDECAR_SERVER_H
+
+#include "app.h"
+
+struct server;
+
+/* Answers a GET on the health vhost. Returns the HTTP status; *body is malloc'ed, freed by the server; *type is static. */
+typedef int (*server_page)(struct app *app, const char *path, char **body, size_t *len, const char **type);
+
+/* Binds; on failure prints one line that says what to change and returns NULL (the caller exits 1). page serves /healthz, /readyz, /metrics. */
+struct server *server_create(struct app *app, server_page page);
+/* Starts the tear-down: closes listeners and connections (WebSockets with 1012). The loop runs on until handles are gone. */
+void server_destroy(struct server *server);
+
+/* The port the embedded endpoint really listens on (EMBEDDED_LISTEN may say port 0), 0 when there is none; likewise the health port. */
+int server_embedded_port(const struct server *server);
+int server_http_port(const struct server *server);
+
+#endif
