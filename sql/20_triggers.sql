@@ -1,0 +1,72 @@
+-- Trigger functions in C. They are attached by chat.attach; the argument is the attachment's id.
+
+CREATE FUNCTION chat.message_before() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'chat_message_before';
+REVOKE ALL ON FUNCTION chat.message_before() FROM PUBLIC;
+COMMENT ON FUNCTION chat.message_before() IS 'BEFORE INSERT OR UPDATE, each message: a status goes forward only; keeps updated_at and status_updated_at.';
+
+CREATE FUNCTION chat.message_after() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'chat_message_after';
+REVOKE ALL ON FUNCTION chat.message_after() FROM PUBLIC;
+COMMENT ON FUNCTION chat.message_after() IS 'AFTER INSERT OR UPDATE OR DELETE, each message: notes what chat.flush has to do at the end of the statement.';
+
+CREATE FUNCTION chat.message_truncate() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'chat_message_truncate';
+REVOKE ALL ON FUNCTION chat.message_truncate() FROM PUBLIC;
+COMMENT ON FUNCTION chat.message_truncate() IS 'AFTER TRUNCATE of messages: resets the counters of every conversation that has any.';
+
+CREATE FUNCTION chat.conversation_before() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'chat_conversation_before';
+REVOKE ALL ON FUNCTION chat.conversation_before() FROM PUBLIC;
+COMMENT ON FUNCTION chat.conversation_before() IS 'BEFORE INSERT OR UPDATE OR DELETE, each conversation: puts directly written counters and last-message columns back to the kept values; keeps updated_at.';
+
+CREATE FUNCTION chat.conversation_after() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'chat_conversation_after';
+REVOKE ALL ON FUNCTION chat.conversation_after() FROM PUBLIC;
+COMMENT ON FUNCTION chat.conversation_after() IS 'AFTER INSERT OR UPDATE, each conversation: notes the events that chat.flush writes at the end of the statement.';
+
+CREATE FUNCTION chat.flush() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'chat_flush';
+REVOKE ALL ON FUNCTION chat.flush() FROM PUBLIC;
+COMMENT ON FUNCTION chat.flush() IS 'AFTER INSERT OR UPDATE OR DELETE, each statement: locks the conversations concerned in id order, keeps their counters and last message, and writes the events.';
+
+-- Building blocks for the extension's own functions.
+
+CREATE FUNCTION chat.emit(topic text, event text, owner text, conversation text, webhook text,
+                          payload jsonb, ttl interval DEFAULT NULL) RETURNS bigint
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_emit';
+REVOKE ALL ON FUNCTION chat.emit(text, text, text, text, text, jsonb, interval) FROM PUBLIC;
+COMMENT ON FUNCTION chat.emit(text, text, text, text, text, jsonb, interval) IS 'Writes one event into the log and returns its id. ttl: not delivered later than this after now. Errors: 22004 when topic, event or payload is NULL, 22023 when payload is no object or topic is longer than 246 bytes or event than 255.';
+
+CREATE FUNCTION chat.write_counters(attachment integer, conversation text) RETURNS boolean
+    LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'chat_write_counters';
+REVOKE ALL ON FUNCTION chat.write_counters(integer, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.write_counters(integer, text) IS 'Locks one conversation, recomputes its unread count and last message from its messages, and writes them with a conversation.updated event; true if something differed.';
+
+CREATE FUNCTION chat.message_preview(type text, content text, filename text) RETURNS text
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_message_preview';
+REVOKE ALL ON FUNCTION chat.message_preview(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.message_preview(text, text, text) IS 'What a conversation shows of a message: the first 100 characters of its content, or a label such as [Imagem] for media without a caption.';
+
+CREATE FUNCTION chat.random_bytes(length integer) RETURNS bytea
+    LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'chat_random_bytes';
+REVOKE ALL ON FUNCTION chat.random_bytes(integer) FROM PUBLIC;
+COMMENT ON FUNCTION chat.random_bytes(integer) IS 'Cryptographically strong random bytes, 1 to 1024. Errors: 22023.';
+
+CREATE FUNCTION chat.outer_role() RETURNS regrole
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_outer_role';
+REVOKE ALL ON FUNCTION chat.outer_role() FROM PUBLIC;
+COMMENT ON FUNCTION chat.outer_role() IS 'The role that called, as set by SET ROLE, also inside SECURITY DEFINER functions.';
+
+CREATE FUNCTION chat.cluster_identity(OUT system_identifier bigint, OUT timeline integer) RETURNS record
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_cluster_identity';
+REVOKE ALL ON FUNCTION chat.cluster_identity() FROM PUBLIC;
+COMMENT ON FUNCTION chat.cluster_identity() IS 'What tells this cluster from a restored or promoted copy of it.';
+
+-- Every backend keeps what it read of chat.attachment; a change tells all of them to read it again.
+CREATE FUNCTION chat.attachment_changed() RETURNS trigger
+    LANGUAGE c AS 'MODULE_PATHNAME', 'chat_attachment_changed';
+REVOKE ALL ON FUNCTION chat.attachment_changed() FROM PUBLIC;
+COMMENT ON FUNCTION chat.attachment_changed() IS 'Sends the invalidation that makes every backend forget its copy of chat.attachment.';
+CREATE TRIGGER attachment_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON chat.attachment
+    FOR EACH STATEMENT EXECUTE FUNCTION chat.attachment_changed();

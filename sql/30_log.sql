@@ -1,0 +1,172 @@
+-- Reading the log: positions, leases and the doorbell, for the sidecar.
+
+CREATE FUNCTION chat.consumer_acquire(consumer text, owner text, lease_ms integer)
+    RETURNS TABLE (epoch bigint, last_id bigint, snapshot text)
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+#variable_conflict use_column
+DECLARE
+    held chat.consumer;
+    here record;
+BEGIN
+    INSERT INTO chat.consumer AS c (name) VALUES (consumer) ON CONFLICT (name) DO NOTHING;
+    SELECT * INTO held FROM chat.consumer c WHERE c.name = $1 FOR NO KEY UPDATE;
+    IF held.expires_at > clock_timestamp() AND held.owner IS DISTINCT FROM $2 THEN
+        RETURN;
+    END IF;
+    -- A frozen holder's connection is kept alive by its kernel, and its locks with it: end it.
+    PERFORM pg_terminate_backend(a.pid)
+       FROM pg_stat_activity a
+      WHERE a.pid = held.pid AND a.backend_start = held.backend_start
+        AND a.pid <> pg_backend_pid() AND a.usename = session_user;
+    SELECT * INTO here FROM chat.cluster_identity();
+    RETURN QUERY
+    UPDATE chat.consumer c
+       SET owner = $2, pid = pg_backend_pid(), epoch = c.epoch + 1,
+           backend_start = (SELECT a.backend_start FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()),
+           expires_at = clock_timestamp() + lease_ms * interval '1 ms',
+           system_identifier = here.system_identifier, timeline = here.timeline,
+           updated_at = clock_timestamp()
+     WHERE c.name = $1
+    RETURNING c.epoch, c.last_id, c.snapshot::text;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.consumer_acquire(text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION chat.consumer_acquire(text, text, integer) IS 'Takes the lease of a consumer for lease_ms milliseconds and ends the session of the one that held it before. owner: unique text of the process. No row: another one leads. Each lease has a new epoch.';
+
+CREATE FUNCTION chat.consumer_renew(consumer text, epoch bigint, lease_ms integer) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    UPDATE chat.consumer c
+       SET expires_at = clock_timestamp() + $3 * interval '1 ms', updated_at = clock_timestamp()
+     WHERE c.name = $1 AND c.epoch = $2;
+    RETURN FOUND;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.consumer_renew(text, bigint, integer) FROM PUBLIC;
+COMMENT ON FUNCTION chat.consumer_renew(text, bigint, integer) IS 'Extends a lease to lease_ms milliseconds from now; false: it was lost.';
+
+CREATE FUNCTION chat.consumer_release(consumer text, epoch bigint) RETURNS void
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+    UPDATE chat.consumer c SET expires_at = '-infinity', owner = NULL, pid = NULL, backend_start = NULL
+     WHERE c.name = $1 AND c.epoch = $2
+$$;
+REVOKE ALL ON FUNCTION chat.consumer_release(text, bigint) FROM PUBLIC;
+COMMENT ON FUNCTION chat.consumer_release(text, bigint) IS 'Gives a lease back, so that another process can take it at once.';
+
+CREATE FUNCTION chat.consumer_save(consumer text, epoch bigint, last_id bigint, snapshot text) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    UPDATE chat.consumer c
+       SET last_id = $3, snapshot = $4::pg_snapshot, updated_at = clock_timestamp()
+     WHERE c.name = $1 AND c.epoch = $2;
+    RETURN FOUND;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.consumer_save(text, bigint, bigint, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.consumer_save(text, bigint, bigint, text) IS 'Saves a position under the lease''s epoch; false: the lease was lost and nothing is saved.';
+
+-- One statement, one snapshot: the late rows (id <= last_id, written by a transaction that the old snapshot
+-- did not see: in progress then, or at or above its xmax), and what comes after last_id. A snapshot's xmax is
+-- one past the newest completed transaction, so a running one that drew a lower id may lie above it.
+CREATE FUNCTION chat.realtime_read(last_id bigint, snapshot text, max_rows integer)
+    RETURNS TABLE (id bigint, topic text, event text, conversation text, created_at timestamptz,
+                   expired boolean, payload text)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+#variable_conflict use_column
+DECLARE
+    seen pg_snapshot := $2::pg_snapshot;
+    running xid8[] := ARRAY(SELECT pg_snapshot_xip(seen));
+    upper xid8 := pg_snapshot_xmax(seen);
+BEGIN
+    RETURN QUERY
+    WITH fresh AS MATERIALIZED (
+        SELECT e.id, e.topic, e.event, e.conversation, e.created_at,
+               e.expires_at < clock_timestamp() AS expired, e.payload
+          FROM chat.event e WHERE e.id > $1 ORDER BY e.id LIMIT $3
+    ), late AS (
+        SELECT e.id, e.topic, e.event, e.conversation, e.created_at,
+               e.expires_at < clock_timestamp() AS expired, e.payload
+          FROM chat.event e WHERE e.id <= $1 AND e.xid = ANY (running)
+        UNION ALL
+        SELECT e.id, e.topic, e.event, e.conversation, e.created_at,
+               e.expires_at < clock_timestamp(), e.payload
+          FROM chat.event e WHERE e.id <= $1 AND e.xid >= upper
+        ORDER BY id
+    )
+    SELECT COALESCE((SELECT max(f.id) FROM fresh f), $1), NULL, NULL, NULL, NULL::timestamptz, NULL::boolean,
+           pg_current_snapshot()::text
+    UNION ALL SELECT * FROM late
+    UNION ALL SELECT * FROM fresh;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.realtime_read(bigint, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION chat.realtime_read(bigint, text, integer) IS 'What came since a position. First row: the position after this read (id, and the snapshot as payload). Then events: late ones first, all of them, then at most max_rows in id order. expired: a presence event whose time is over.';
+
+CREATE FUNCTION chat.arm() RETURNS boolean
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$ SELECT pg_try_advisory_lock_shared(7163378422610750313) $$;
+REVOKE ALL ON FUNCTION chat.arm() FROM PUBLIC;
+COMMENT ON FUNCTION chat.arm() IS 'Tries to arm the doorbell: while this session holds it, transactions that write events send NOTIFY chat_realtime. False: writers are committing, read again.';
+
+CREATE FUNCTION chat.disarm() RETURNS void
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$ SELECT pg_advisory_unlock_shared(7163378422610750313) $$;
+REVOKE ALL ON FUNCTION chat.disarm() FROM PUBLIC;
+COMMENT ON FUNCTION chat.disarm() IS 'Disarms the doorbell of this session.';
+
+CREATE FUNCTION chat.sidecar_stats() RETURNS TABLE (consumer text, lag bigint, oldest_seconds double precision)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT c.name, GREATEST(s.last_value - c.last_id, 0),
+           COALESCE(EXTRACT(epoch FROM clock_timestamp() -
+               (SELECT e.created_at FROM chat.event e WHERE e.id > c.last_id ORDER BY e.id LIMIT 1)), 0)::float8
+      FROM chat.consumer c, chat.event_seq s
+     WHERE c.enabled
+     ORDER BY c.name
+$$;
+REVOKE ALL ON FUNCTION chat.sidecar_stats() FROM PUBLIC;
+COMMENT ON FUNCTION chat.sidecar_stats() IS 'Per consumer: how many ids it is behind, and the age in seconds of the oldest event it has not done.';
+
+-- Catch-up for clients. On inbox topics ids of different conversations can commit out of order: rows below
+-- after_id whose writer may still have been running when row after_id was written are returned again.
+CREATE FUNCTION chat.events_since(topic text, after_id bigint, max_rows integer DEFAULT 100)
+    RETURNS TABLE (id bigint, event text, payload jsonb, created_at timestamptz)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+#variable_conflict use_column
+BEGIN
+    IF topic IS NULL OR after_id IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = 'topic and after_id must not be NULL',
+            HINT = 'Pass 0 as after_id to read from the start of what is kept.';
+    END IF;
+    IF max_rows IS NULL OR max_rows NOT BETWEEN 1 AND 1000 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = 'max_rows must be from 1 to 1000';
+    END IF;
+    IF NOT chat.is_service_caller() AND NOT chat.can_join($1) THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('topic "%s" may not be read by this user', $1);
+    END IF;
+    RETURN QUERY
+    WITH late AS (
+        SELECT e.id, e.event, e.payload::jsonb, e.created_at
+          FROM chat.event e
+         WHERE e.topic = $1 AND e.id < $2 AND e.expires_at IS NULL
+           AND e.xid >= (SELECT a.snapshot_xmin FROM chat.event a WHERE a.id = $2)
+         ORDER BY e.id
+    ), fresh AS (
+        SELECT e.id, e.event, e.payload::jsonb, e.created_at
+          FROM chat.event e
+         WHERE e.topic = $1 AND e.id > $2 AND e.expires_at IS NULL
+         ORDER BY e.id LIMIT $3
+    )
+    SELECT * FROM late UNION ALL SELECT * FROM fresh;
+END
+$$;
+COMMENT ON FUNCTION chat.events_since(text, bigint, integer) IS 'Events of a topic after an id, for a client that was away: at most max_rows (1 to 1000), and beyond that, rows below after_id that may have committed after it; clients drop ids they know. Presence is left out. Errors: 42501 for a topic the caller may not join, 22004, 22023.';
