@@ -1,0 +1,103 @@
+# chat_realtime: one file builds, tests, runs and installs the extension (PGXS) and the sidecar.
+# `make help` lists the targets.
+
+EXTENSION      = chat_realtime
+EXTVERSION     = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
+INSTALL_SQL    = sql/$(EXTENSION)--$(EXTVERSION).sql
+MODULE_big     = $(EXTENSION)
+OBJS           = $(patsubst %.c,%.o,$(sort $(wildcard extension/*.c)))
+DATA           = $(wildcard sql/*--*--*.sql)
+DATA_built     = $(INSTALL_SQL)
+PG_CFLAGS      = -Wextra -Wno-unused-parameter -Wno-sign-compare
+REGRESS        = $(patsubst regress/sql/%.sql,%,$(sort $(wildcard regress/sql/*.sql)))
+ISOLATION      = $(patsubst regress/specs/%.spec,%,$(sort $(wildcard regress/specs/*.spec)))
+REGRESS_OPTS   = --inputdir=regress --outputdir=regress/out
+ISOLATION_OPTS = --inputdir=regress --outputdir=regress/out_iso
+EXTRA_CLEAN    = regress/out regress/out_iso stage
+
+# SIDECAR=no leaves the sidecar out: a database server needs only the extension.
+SIDECAR       ?= yes
+PG_CONFIG     ?= pg_config
+
+# pg_config may be missing, or name files that only the server's development package has.
+PGXS          := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+
+ifneq ($(PGXS),)
+
+# Debian's PostgreSQL wants bitcode, for which a certain clang is needed: do without where it is missing.
+CLANG_WANTED  := $(shell sed -n 's/^CLANG *= *//p' $(dir $(PGXS))../Makefile.global)
+ifeq ($(shell command -v $(or $(CLANG_WANTED),clang)),)
+override with_llvm := no
+endif
+
+include $(PGXS)
+
+$(OBJS) $(OBJS:.o=.bc): $(wildcard extension/*.h)
+
+$(INSTALL_SQL): $(sort $(wildcard sql/[0-9]*.sql)) $(EXTENSION).control
+	cat $(filter %.sql,$^) > $@
+
+.PHONY: extension
+extension: all-lib $(INSTALL_SQL)
+
+else
+
+.PHONY: all install uninstall clean extension installcheck
+all install extension installcheck:
+	@echo "PostgreSQL's server headers were not found ($(PG_CONFIG) --pgxs):" \
+	      "install postgresql-server-dev-NN (NN: the server's major version, at least 15)," \
+	      "or set PG_CONFIG. 'make sidecar' builds without them;" \
+	      "'make demo' and 'make test' install what is missing." >&2; exit 1
+uninstall clean:
+
+endif
+
+ifneq ($(wildcard sidecar/sidecar.mk),)
+include sidecar/sidecar.mk
+ifeq ($(SIDECAR),yes)
+all: sidecar
+install: install-sidecar
+uninstall: uninstall-sidecar
+endif
+clean: clean-sidecar
+endif
+
+# demo, test and bench bring their own set-up: the programs they start call this file again, when
+# pg_config and the libraries are there.
+.PHONY: demo test bench format format-check help
+
+# DEMO=once runs through and ends.
+demo:
+	@regress/lib/deps.sh demo
+	@exec node examples/demo/demo.mjs $(DEMO)
+
+# ONLY=unit, regress, isolation, e2e or the name of a file in regress/e2e runs only that part.
+test:
+	@regress/lib/deps.sh test
+	@exec regress/run $(ONLY)
+
+bench:
+	@regress/lib/deps.sh test
+	@exec regress/bench/run $(BENCH)
+
+C_SOURCES = $(wildcard extension/*.[ch] sidecar/*.[ch] sidecar/*/*.[ch] regress/unit/*.[ch])
+CLANG_FORMAT ?= clang-format
+
+format:
+	$(CLANG_FORMAT) -i $(C_SOURCES)
+
+format-check:
+	@$(CLANG_FORMAT) --dry-run -Werror $(C_SOURCES)
+
+help:
+	@echo 'make               build the extension and the sidecar'
+	@echo 'make install       install both (SIDECAR=no: only the extension; DESTDIR=… stages them)'
+	@echo 'make uninstall     remove what install installed'
+	@echo 'make demo          run all of it on a throw-away cluster and watch a message arrive;'
+	@echo '                   DEMO=once ends by itself'
+	@echo 'make test          run every test; ONLY=unit, regress, isolation, e2e or a file of regress/e2e'
+	@echo 'make bench         measure'
+	@echo 'make clean         remove what was built'
+	@echo 'make extension     build only the extension        make sidecar       build only the sidecar'
+	@echo 'make unit          run the unit tests in C         make format-check  check the C formatting'
+	@echo 'Variables: PG_CONFIG (which PostgreSQL), DESTDIR, SIDECAR, DEMO, ONLY'
