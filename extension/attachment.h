@@ -1,0 +1,116 @@
+/*
+ * What this backend knows of the attached pairs of tables (chat.attachment) and of their columns.
+ *
+ * Two caches. ChatAttachment, by attachment id: names, key type, plans. ChatLayout, by table: where each role's
+ * column is and which JSON field each column becomes; a partition has its own, since its columns may be in
+ * another order. Invalidation only marks; the next chat_*_get builds anew, and what it replaces lives on
+ * until the end of the transaction, so a pointer stays good for as long as a caller can hold it.
+ */
+#ifndef CHAT_ATTACHMENT_H
+#define CHAT_ATTACHMENT_H
+
+#include "postgres.h"
+
+#include "executor/spi.h"
+#include "utils/rel.h"
+
+/* Roles of columns. A table that lacks a role's column has attribute number 0 for it. */
+typedef enum ChatRole
+{
+	/* conversations */
+	CHAT_C_ID,
+	CHAT_C_OWNER,
+	CHAT_C_AGENT,
+	CHAT_C_BOT,
+	CHAT_C_STATUS,
+	CHAT_C_UNREAD,
+	CHAT_C_LAST_AT,
+	CHAT_C_PREVIEW,
+	CHAT_C_CREATED,
+	CHAT_C_UPDATED,
+	CHAT_C_JID,
+	CHAT_C_NAME,
+	/* messages */
+	CHAT_M_ID,
+	CHAT_M_CONVERSATION,
+	CHAT_M_DIRECTION,
+	CHAT_M_STATUS,
+	CHAT_M_TYPE,
+	CHAT_M_CONTENT,
+	CHAT_M_METADATA,
+	CHAT_M_TIME,
+	CHAT_M_CREATED,
+	CHAT_M_UPDATED,
+	CHAT_M_STATUS_UPDATED,
+	CHAT_M_PRIVATE,
+	CHAT_M_DELETED,
+	CHAT_M_FILENAME,
+	CHAT_ROLES
+} ChatRole;
+
+/* The user behind an owner or agent column: the column itself, or found in another table. */
+typedef struct ChatUserMapping
+{
+	char	   *column;		/* NULL: the table has no such column */
+	char	   *table;		/* qualified and quoted, NULL: the column is the user id */
+	char	   *key;
+	char	   *user;
+} ChatUserMapping;
+
+typedef enum ChatPlan
+{
+	CHAT_PLAN_APPEND,		/* update of a conversation that got a newer message */
+	CHAT_PLAN_LOCK,			/* lock a conversation, read its counters */
+	CHAT_PLAN_SET,			/* write counters and last message */
+	CHAT_PLAN_NEWEST,		/* newest message of a conversation */
+	CHAT_PLAN_UNREAD,		/* count unread messages of a conversation */
+	CHAT_PLAN_COUNTED,		/* conversations whose counters are not empty */
+	CHAT_PLAN_OWNER,		/* user id behind an owner column's value */
+	CHAT_PLAN_AGENT,		/* user id behind an agent column's value */
+	CHAT_PLANS
+} ChatPlan;
+
+typedef struct ChatAttachment
+{
+	int32		id;
+	Oid			conversations;
+	Oid			messages;
+	Oid			key_type;				/* of a conversation's id */
+	char	   *column[CHAT_ROLES];		/* names, NULL where the table has none */
+	ChatUserMapping owner;
+	ChatUserMapping agent;
+	char	   *search_path;			/* for statements on these tables: pg_catalog and their schema */
+	SPIPlanPtr	plans[CHAT_PLANS];		/* kept; NULL until first used */
+	MemoryContext context;
+} ChatAttachment;
+
+typedef struct ChatField
+{
+	char	   *key;					/* JSON key, quoted, with colon: "unreadCount": */
+	AttrNumber	attnum;
+	Oid			type;
+	Oid			output;					/* type's output function */
+	bool		content;				/* the message's content: cut at chat_realtime.max_content_bytes */
+	bool		quiet;					/* a change of it alone is no event */
+} ChatField;
+
+typedef struct ChatLayout
+{
+	Oid			relid;
+	AttrNumber	att[CHAT_ROLES];
+	Oid			type[CHAT_ROLES];
+	int			nfields;
+	ChatField  *fields;
+	MemoryContext context;
+} ChatLayout;
+
+extern void chat_attachment_init(void);
+
+/* Error 55000 when there is no such attachment. */
+extern ChatAttachment *chat_attachment_get(int32 id);
+/* messages: the table (or partition) holds messages, else conversations. */
+extern ChatLayout *chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages);
+/* Oid of a table of schema chat; error 55000 when it is missing. */
+extern Oid	chat_own_table(const char *name);
+
+#endif

@@ -1,0 +1,201 @@
+/*
+ * Rows of chat.event, written set-wise; see event_log.h.
+ *
+ * Partition n of the log holds the ids n·2^32 … (n+1)·2^32−1 and is called event_n, so the partition follows
+ * from the id. Retention makes the next one ahead and then moves the sequence into it.
+ */
+#include "postgres.h"
+
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/indexing.h"
+#include "commands/sequence.h"
+#include "executor/tuptable.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/xid8.h"
+
+#include "attachment.h"
+#include "doorbell.h"
+#include "event_log.h"
+
+#define PARTITION_BITS 32
+#define ROWS_AT_ONCE 200
+
+enum
+{
+	COL_ID,
+	COL_XID,
+	COL_SNAPSHOT_XMIN,
+	COL_CREATED_AT,
+	COL_EXPIRES_AT,
+	COL_OWNER,
+	COL_CONVERSATION,
+	COL_TOPIC,
+	COL_EVENT,
+	COL_WEBHOOK,
+	COL_CHANGES,
+	COL_PAYLOAD,
+	COLUMNS
+};
+
+struct ChatLog
+{
+	Oid			sequence;
+	int64		partition;		/* number of the open one, -1: none */
+	Relation	relation;
+	CatalogIndexState indexes;
+	FullTransactionId xid;
+	FullTransactionId xmin;
+	TimestampTz now;
+	MemoryContext home;			/* of the log itself, its slots and indexes */
+	MemoryContext context;		/* of the slots' tuples; emptied after each write */
+	int			nslots;			/* made so far */
+	int			nrows;			/* filled */
+	TupleTableSlot *slots[ROWS_AT_ONCE];
+};
+
+/* The full form of the oldest transaction that our snapshot sees as running. */
+static FullTransactionId
+snapshot_xmin(FullTransactionId own)
+{
+	Snapshot	snapshot = ActiveSnapshotSet() ? GetActiveSnapshot() : GetLatestSnapshot();
+	TransactionId xmin = snapshot->xmin;
+	uint32		epoch = EpochFromFullTransactionId(own);
+
+	/* xmin is never ahead of our own id, so a larger number belongs to the epoch before. */
+	if (xmin > XidFromFullTransactionId(own))
+		epoch--;
+	return FullTransactionIdFromEpochAndXid(epoch, xmin);
+}
+
+ChatLog *
+chat_log_begin(void)
+{
+	ChatLog    *log = palloc0(offsetof(ChatLog, slots) + sizeof(TupleTableSlot *) * ROWS_AT_ONCE);
+
+	log->home = CurrentMemoryContext;
+	log->sequence = chat_own_table("event_seq");
+	log->partition = -1;
+	log->xid = GetTopFullTransactionId();
+	log->xmin = snapshot_xmin(log->xid);
+	log->now = GetCurrentTimestamp();
+	log->context = AllocSetContextCreate(CurrentMemoryContext, "chat_realtime log",
+										 ALLOCSET_DEFAULT_SIZES);
+	return log;
+}
+
+/* Writes the filled slots. */
+static void
+write_rows(ChatLog *log)
+{
+	if (log->nrows == 0)
+		return;
+	CatalogTuplesMultiInsertWithInfo(log->relation, log->slots, log->nrows, log->indexes);
+	for (int i = 0; i < log->nrows; i++)
+		ExecClearTuple(log->slots[i]);
+	MemoryContextReset(log->context);
+	log->nrows = 0;
+}
+
+/* Closes the open partition; its lock stays until the end of the transaction. */
+static void
+close_partition(ChatLog *log)
+{
+	write_rows(log);
+	for (int i = 0; i < log->nslots; i++)
+		ExecDropSingleTupleTableSlot(log->slots[i]);
+	log->nslots = 0;
+	if (log->partition >= 0)
+	{
+		CatalogCloseIndexes(log->indexes);
+		table_close(log->relation, NoLock);
+	}
+	log->partition = -1;
+}
+
+/* Opens the partition that an id belongs to. */
+static void
+open_partition(ChatLog *log, int64 id)
+{
+	int64		partition = id >> PARTITION_BITS;
+	char		name[NAMEDATALEN];
+
+	if (log->partition == partition)
+		return;
+	close_partition(log);
+	snprintf(name, sizeof(name), "event_" INT64_FORMAT, partition);
+	log->relation = table_open(chat_own_table(name), RowExclusiveLock);
+	log->indexes = CatalogOpenIndexes(log->relation);
+	log->partition = partition;
+}
+
+/* The next free slot. */
+static TupleTableSlot *
+next_slot(ChatLog *log)
+{
+	if (log->nrows == ROWS_AT_ONCE)
+		write_rows(log);
+	if (log->nrows == log->nslots)
+		log->slots[log->nslots++] =
+			MakeSingleTupleTableSlot(RelationGetDescr(log->relation), &TTSOpsHeapTuple);
+	return log->slots[log->nrows++];
+}
+
+/* A text column's value; NULL text is SQL NULL. */
+static void
+set_text(Datum *values, bool *nulls, int column, const char *text)
+{
+	nulls[column] = text == NULL;
+	if (text != NULL)
+		values[column] = CStringGetTextDatum(text);
+}
+
+int64
+chat_log_add(ChatLog *log, const ChatEvent *event)
+{
+	Datum		values[COLUMNS];
+	bool		nulls[COLUMNS] = {false};
+	int64		id = nextval_internal(log->sequence, false);
+	MemoryContext old = MemoryContextSwitchTo(log->home);
+	TupleTableSlot *slot;
+
+	open_partition(log, id);
+	slot = next_slot(log);
+	MemoryContextSwitchTo(log->context);
+	values[COL_ID] = Int64GetDatum(id);
+	values[COL_XID] = FullTransactionIdGetDatum(log->xid);
+	values[COL_SNAPSHOT_XMIN] = FullTransactionIdGetDatum(log->xmin);
+	values[COL_CREATED_AT] = TimestampTzGetDatum(log->now);
+	values[COL_EXPIRES_AT] = TimestampTzGetDatum(event->expires_at);
+	nulls[COL_EXPIRES_AT] = event->expires_at == 0;
+	set_text(values, nulls, COL_OWNER, event->owner);
+	set_text(values, nulls, COL_CONVERSATION, event->conversation);
+	set_text(values, nulls, COL_TOPIC, event->topic);
+	set_text(values, nulls, COL_EVENT, event->event);
+	set_text(values, nulls, COL_WEBHOOK, event->webhook);
+	values[COL_CHANGES] = event->changes;
+	nulls[COL_CHANGES] = event->changes == (Datum) 0;
+	values[COL_PAYLOAD] =
+		PointerGetDatum(cstring_to_text_with_len(event->payload, event->payload_length));
+	/* The tuple is formed in our context: not to be freed with the slot. */
+	ExecForceStoreHeapTuple(heap_form_tuple(RelationGetDescr(log->relation), values, nulls), slot,
+							false);
+	MemoryContextSwitchTo(old);
+	chat_doorbell_event(id, event);
+	return id;
+}
+
+void
+chat_log_end(ChatLog *log)
+{
+	close_partition(log);
+	MemoryContextDelete(log->context);
+	pfree(log);
+}

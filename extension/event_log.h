@@ -1,0 +1,36 @@
+/*
+ * Writing the event log.
+ *
+ * A ChatLog collects rows of one flush and writes them into the current partition of chat.event with the heap
+ * and index access methods directly: no executor, no privileges, no triggers; chat.event is ours alone.
+ * Ids are drawn as rows are added, so the caller must hold the locks of all conversations concerned.
+ */
+#ifndef CHAT_EVENT_LOG_H
+#define CHAT_EVENT_LOG_H
+
+#include "postgres.h"
+
+#include "lib/stringinfo.h"
+#include "utils/timestamp.h"
+
+typedef struct ChatLog ChatLog;
+
+typedef struct ChatEvent
+{
+	const char *topic;
+	const char *event;
+	const char *owner;			/* NULL: unknown */
+	const char *conversation;	/* NULL: none */
+	const char *webhook;		/* NULL: not for webhooks */
+	Datum		changes;		/* jsonb, or 0 */
+	TimestampTz expires_at;		/* 0: never */
+	const char *payload;		/* JSON object */
+	int			payload_length;
+} ChatEvent;
+
+extern ChatLog *chat_log_begin(void);
+/* Adds one event and returns its id. What the event points to is copied. */
+extern int64 chat_log_add(ChatLog *log, const ChatEvent *event);
+extern void chat_log_end(ChatLog *log);
+
+#endif

@@ -1,0 +1,327 @@
+/*
+ * Building payloads; see payload.h.
+ *
+ * Strings of the database hold neither NUL nor invalid text, so escaping is enough; json columns go through jsonb,
+ * since json can hold what other parsers refuse (lone surrogates, numbers out of range); numbers that JSON cannot say
+ * (NaN, infinity) become null.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/datetime.h"
+#include "utils/fmgrprotos.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/timestamp.h"
+
+#include "chat_realtime.h"
+#include "payload.h"
+
+/* Longest text of a column other than the content; a longer one is left out and marked. */
+#define MAX_TEXT_BYTES (64 * 1024)
+#define PREVIEW_CHARACTERS 100
+
+/* Appends a time as ISO 8601 in UTC; infinity is null. A time without zone counts as UTC. */
+static void
+append_time(StringInfo buf, Timestamp value)
+{
+	struct pg_tm tm;
+	fsec_t		fsec;
+	char		text[64];
+
+	if (TIMESTAMP_NOT_FINITE(value) || timestamp2tm(value, NULL, &tm, &fsec, NULL, NULL) != 0)
+	{
+		appendStringInfoString(buf, "null");
+		return;
+	}
+	snprintf(text, sizeof(text), "\"%04d-%02d-%02dT%02d:%02d:%02d.%06d+00:00\"", tm.tm_year,
+			 tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, fsec);
+	appendStringInfoString(buf, text);
+}
+
+/* Appends a number as its type prints it, or null where JSON has no word for it. */
+static void
+append_number(StringInfo buf, const char *text)
+{
+	bool		finite = (*text >= '0' && *text <= '9') ||
+		(*text == '-' && text[1] >= '0' && text[1] <= '9');
+
+	appendStringInfoString(buf, finite ? text : "null");
+}
+
+/* Appends jsonb as text. */
+static void
+append_jsonb(StringInfo buf, Datum value)
+{
+	Jsonb	   *jsonb = DatumGetJsonbP(value);
+
+	JsonbToCString(buf, &jsonb->root, VARSIZE(jsonb));
+}
+
+/* Appends json by way of jsonb. */
+static void
+append_json(StringInfo buf, char *text)
+{
+	append_jsonb(buf, DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+}
+
+/* Appends a quoted JSON string of the given bytes. */
+static void
+append_string(StringInfo buf, const char *text, int length)
+{
+	char	   *copy = pnstrdup(text, length);
+
+	escape_json(buf, copy);
+	pfree(copy);
+}
+
+/* Appends "<name>Truncated":true after a field whose quoted key is given. */
+static void
+append_truncated(StringInfo buf, const char *key)
+{
+	appendStringInfoChar(buf, ',');
+	appendBinaryStringInfo(buf, key, strlen(key) - 2);
+	appendStringInfoString(buf, "Truncated\":true");
+}
+
+/* Appends a text column: the content cut to its limit, another too long one as null. */
+static void
+append_text(StringInfo buf, const ChatField *field, Datum value)
+{
+	text	   *packed = DatumGetTextPP(value);
+	const char *data = VARDATA_ANY(packed);
+	int			length = VARSIZE_ANY_EXHDR(packed);
+	int			limit = field->content ? chat_max_content_bytes : MAX_TEXT_BYTES;
+
+	if (length <= limit)
+		append_string(buf, data, length);
+	else
+	{
+		if (field->content)
+			append_string(buf, data, pg_mbcliplen(data, length, limit));
+		else
+			appendStringInfoString(buf, "null");
+		append_truncated(buf, field->key);
+	}
+	if ((Pointer) packed != DatumGetPointer(value))
+		pfree(packed);
+}
+
+/* Appends a value of a type without a form of its own. */
+static void
+append_other(StringInfo buf, const ChatField *field, Datum value)
+{
+	if (get_base_element_type(field->type) != InvalidOid)
+		append_json(buf, TextDatumGetCString(DirectFunctionCall1(array_to_json, value)));
+	else
+		escape_json(buf, OidOutputFunctionCall(field->output, value));
+}
+
+/* Appends one value that is not NULL. */
+static void
+append_value(StringInfo buf, const ChatField *field, Datum value)
+{
+	switch (field->type)
+	{
+		case BOOLOID:
+			appendStringInfoString(buf, DatumGetBool(value) ? "true" : "false");
+			break;
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case FLOAT4OID:
+		case FLOAT8OID:
+		case NUMERICOID:
+			append_number(buf, OidOutputFunctionCall(field->output, value));
+			break;
+		case TIMESTAMPTZOID:
+		case TIMESTAMPOID:
+			append_time(buf, DatumGetTimestamp(value));
+			break;
+		case JSONBOID:
+			append_jsonb(buf, value);
+			break;
+		case JSONOID:
+			append_json(buf, TextDatumGetCString(value));
+			break;
+		case TEXTOID:
+		case VARCHAROID:
+			append_text(buf, field, value);
+			break;
+		default:
+			append_other(buf, field, value);
+	}
+}
+
+void
+chat_payload_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot)
+{
+	slot_getallattrs(slot);
+	for (int i = 0; i < layout->nfields; i++)
+	{
+		const ChatField *field = &layout->fields[i];
+
+		appendStringInfoChar(buf, i == 0 ? '{' : ',');
+		appendStringInfoString(buf, field->key);
+		if (slot->tts_isnull[field->attnum - 1])
+			appendStringInfoString(buf, "null");
+		else
+			append_value(buf, field, slot->tts_values[field->attnum - 1]);
+	}
+	appendStringInfoChar(buf, '}');
+}
+
+/* Appends the field of one attribute, with the given key in front. */
+static void
+append_attribute(StringInfo buf, const char *key, const ChatLayout *layout, TupleTableSlot *slot,
+				 ChatRole role)
+{
+	ChatField	field = {.type = layout->type[role]};
+	bool		isnull,
+				varlena;
+	Datum		value = slot_getattr(slot, layout->att[role], &isnull);
+
+	appendStringInfoString(buf, key);
+	if (isnull)
+	{
+		appendStringInfoString(buf, "null");
+		return;
+	}
+	getTypeOutputInfo(field.type, &field.output, &varlena);
+	append_value(buf, &field, value);
+}
+
+void
+chat_payload_status(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot)
+{
+	AttrNumber	stamp = layout->att[CHAT_M_STATUS_UPDATED];
+
+	append_attribute(buf, "{\"id\":", layout, slot, CHAT_M_ID);
+	append_attribute(buf, ",\"conversationId\":", layout, slot, CHAT_M_CONVERSATION);
+	append_attribute(buf, ",\"status\":", layout, slot, CHAT_M_STATUS);
+	if (stamp != 0 && !slot_attisnull(slot, stamp))
+		append_attribute(buf, ",\"timestamp\":", layout, slot, CHAT_M_STATUS_UPDATED);
+	else
+	{
+		appendStringInfoString(buf, ",\"timestamp\":");
+		append_time(buf, GetCurrentTransactionStartTimestamp());
+	}
+	appendStringInfoChar(buf, '}');
+}
+
+void
+chat_payload_changes(StringInfo buf, const char *old_status, const char *new_status, bool agent,
+					 bool bot)
+{
+	const char *separator = "{";
+
+	if (old_status != NULL || new_status != NULL)
+	{
+		appendStringInfoString(buf, "{\"status\":{\"old\":");
+		escape_json(buf, old_status ? old_status : "");
+		appendStringInfoString(buf, ",\"new\":");
+		escape_json(buf, new_status ? new_status : "");
+		appendStringInfoChar(buf, '}');
+		separator = ",";
+	}
+	if (agent)
+	{
+		appendStringInfo(buf, "%s\"assignedAgentId\":true", separator);
+		separator = ",";
+	}
+	if (bot)
+	{
+		appendStringInfo(buf, "%s\"assignedBotId\":true", separator);
+		separator = ",";
+	}
+	if (*separator == ',')
+		appendStringInfoChar(buf, '}');
+}
+
+char *
+chat_datum_text(Datum value, bool isnull, Oid type)
+{
+	Oid			output;
+	bool		varlena;
+
+	if (isnull)
+		return NULL;
+	if (type == TEXTOID || type == VARCHAROID)
+		return TextDatumGetCString(value);
+	getTypeOutputInfo(type, &output, &varlena);
+	return OidOutputFunctionCall(output, value);
+}
+
+/* The label of a type in chat_realtime.preview_labels, with % replaced by the file's name; NULL: none. */
+static char *
+label_of(const char *type, const char *filename)
+{
+	size_t		length = strlen(type);
+	const char *entry = chat_preview_labels;
+
+	while (*entry != '\0')
+	{
+		size_t		entry_length = strcspn(entry, ";");
+		StringInfoData label;
+
+		if (entry_length > length && entry[length] == '=' && strncmp(entry, type, length) == 0)
+		{
+			initStringInfo(&label);
+			for (size_t i = length + 1; i < entry_length; i++)
+			{
+				if (entry[i] == '%')
+					appendStringInfoString(&label, filename ? filename : "");
+				else
+					appendStringInfoChar(&label, entry[i]);
+			}
+			return label.data;
+		}
+		entry += entry_length;
+		if (*entry == ';')
+			entry++;
+	}
+	return NULL;
+}
+
+/* Structured content (coordinates, a vCard) is for programs; a label is for people. */
+static bool
+content_is_for_people(const char *type, const char *content)
+{
+	if (content == NULL || *content == '\0')
+		return false;
+	return type == NULL || (strcmp(type, "location") != 0 && strcmp(type, "contact") != 0);
+}
+
+char *
+chat_preview(const char *type, const char *content, const char *filename)
+{
+	const char *text = content;
+
+	if (!content_is_for_people(type, content))
+		text = type ? label_of(type, filename) : NULL;
+	if (text == NULL)
+		text = type != NULL && strcmp(type, "text") == 0 ? "" : "[Media]";
+	return pnstrdup(text, pg_mbcharcliplen(text, strlen(text), PREVIEW_CHARACTERS));
+}
+
+PG_FUNCTION_INFO_V1(chat_message_preview);
+
+/* SQL: chat.message_preview(type, content, filename) */
+Datum
+chat_message_preview(PG_FUNCTION_ARGS)
+{
+	char	   *arguments[3];
+
+	for (int i = 0; i < 3; i++)
+		arguments[i] = chat_datum_text(PG_GETARG_DATUM(i), PG_ARGISNULL(i), TEXTOID);
+	PG_RETURN_TEXT_P(cstring_to_text(chat_preview(arguments[0], arguments[1], arguments[2])));
+}

@@ -1,0 +1,26 @@
+/*
+ * Event payloads: compact JSON built from a row, always valid as jsonb.
+ */
+#ifndef CHAT_PAYLOAD_H
+#define CHAT_PAYLOAD_H
+
+#include "postgres.h"
+
+#include "executor/tuptable.h"
+#include "lib/stringinfo.h"
+
+#include "attachment.h"
+
+/* Appends all columns of a row as one JSON object. */
+extern void chat_payload_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot);
+/* Appends {id, conversationId, status, timestamp} of a message. */
+extern void chat_payload_status(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot);
+/* Appends what changed between two versions of a conversation: status, agent, bot. */
+extern void chat_payload_changes(StringInfo buf, const char *old_status, const char *new_status,
+								 bool agent, bool bot);
+/* A datum as text, by its type's output function; NULL for SQL NULL. */
+extern char *chat_datum_text(Datum value, bool isnull, Oid type);
+/* What a conversation shows of a message; never NULL. */
+extern char *chat_preview(const char *type, const char *content, const char *filename);
+
+#endif

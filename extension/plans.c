@@ -1,0 +1,363 @@
+/*
+ * Kept plans of the triggers; see plans.h.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+#include "catalog/pg_class.h"
+
+#include "plans.h"
+
+/* Trigger depth at which our own UPDATE fires triggers, or -1. */
+static int	own_depth = -1;
+
+static int
+trigger_depth(void)
+{
+	LOCAL_FCINFO(fcinfo, 0);
+
+	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
+	return DatumGetInt32(pg_trigger_depth(fcinfo));
+}
+
+bool
+chat_plan_is_own_update(void)
+{
+	return own_depth >= 0 && own_depth == trigger_depth();
+}
+
+/* Qualified, quoted name of a table. */
+static char *
+relation_name(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
+}
+
+/* alias.column, quoted. */
+static char *
+column_of(const char *alias, const char *column)
+{
+	return psprintf("%s.%s", alias, quote_identifier(column));
+}
+
+/* The user id behind a mapping, as text, in a statement where the conversation is "c". */
+static char *
+user_expression(const ChatUserMapping *mapping, const char *value)
+{
+	if (mapping->table == NULL)
+		return psprintf("CAST(%s AS pg_catalog.text)", value);
+	return psprintf("(SELECT CAST(%s AS pg_catalog.text) FROM %s AS u WHERE %s OPERATOR(pg_catalog.=) %s)",
+					column_of("u", mapping->user), mapping->table, column_of("u", mapping->key), value);
+}
+
+/* "RETURNING tableoid, ctid, owner" of an UPDATE, or the same as a select list. */
+static void
+append_row_columns(StringInfo sql, const ChatAttachment *a)
+{
+	appendStringInfo(sql, "c.tableoid, c.ctid, %s",
+					 user_expression(&a->owner, column_of("c", a->owner.column)));
+}
+
+/* ", updated_at = now()" where the table has such a column. */
+static void
+append_touch(StringInfo sql, const ChatAttachment *a)
+{
+	if (a->column[CHAT_C_UPDATED])
+		appendStringInfo(sql, ", %s = pg_catalog.now()", quote_identifier(a->column[CHAT_C_UPDATED]));
+}
+
+/* Appends one assignment of a SET list, if the table has the column. */
+static void
+append_assignment(StringInfo sql, const char **separator, const char *column, const char *value)
+{
+	if (column == NULL)
+		return;
+	appendStringInfo(sql, "%s%s = %s", *separator, quote_identifier(column), value);
+	*separator = ", ";
+}
+
+/* $1 id, $2 change of unread, $3 time of the newest message, $4 its preview. */
+static void
+build_append(StringInfo sql, const ChatAttachment *a)
+{
+	const char *separator = "";
+	const char *last_at = column_of("c", a->column[CHAT_C_LAST_AT]);
+	char	   *unread = a->column[CHAT_C_UNREAD] == NULL ? NULL :
+		psprintf("GREATEST(COALESCE(%s, 0) OPERATOR(pg_catalog.+) $2, 0)",
+				 column_of("c", a->column[CHAT_C_UNREAD]));
+
+	appendStringInfo(sql, "UPDATE %s AS c SET ", relation_name(a->conversations));
+	append_assignment(sql, &separator, a->column[CHAT_C_LAST_AT], "$3");
+	append_assignment(sql, &separator, a->column[CHAT_C_UNREAD], unread);
+	append_assignment(sql, &separator, a->column[CHAT_C_PREVIEW], "$4");
+	append_touch(sql, a);
+	appendStringInfo(sql, " WHERE %s OPERATOR(pg_catalog.=) $1 AND (%s IS NULL OR "
+					 "CAST(%s AS pg_catalog.timestamptz) OPERATOR(pg_catalog.<) $3) RETURNING ",
+					 column_of("c", a->column[CHAT_C_ID]), last_at, last_at);
+	append_row_columns(sql, a);
+}
+
+/* $1 id */
+static void
+build_lock(StringInfo sql, const ChatAttachment *a)
+{
+	const char *types[] = {"int8", "timestamptz", "text"};
+	ChatRole	columns[] = {CHAT_C_UNREAD, CHAT_C_LAST_AT, CHAT_C_PREVIEW};
+
+	appendStringInfoString(sql, "SELECT ");
+	append_row_columns(sql, a);
+	for (int i = 0; i < 3; i++)
+	{
+		const char *column = a->column[columns[i]];
+
+		appendStringInfo(sql, ", CAST(%s AS pg_catalog.%s)", column ? column_of("c", column) : "NULL",
+						 types[i]);
+	}
+	appendStringInfo(sql, " FROM %s AS c WHERE %s OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE OF c",
+					 relation_name(a->conversations), column_of("c", a->column[CHAT_C_ID]));
+}
+
+/* $1 id, $2 unread, $3 time of the newest message, $4 its preview */
+static void
+build_set(StringInfo sql, const ChatAttachment *a)
+{
+	const char *separator = "";
+
+	appendStringInfo(sql, "UPDATE %s AS c SET ", relation_name(a->conversations));
+	append_assignment(sql, &separator, a->column[CHAT_C_UNREAD], "$2");
+	append_assignment(sql, &separator, a->column[CHAT_C_LAST_AT], "$3");
+	append_assignment(sql, &separator, a->column[CHAT_C_PREVIEW], "$4");
+	append_touch(sql, a);
+	appendStringInfo(sql, " WHERE %s OPERATOR(pg_catalog.=) $1 RETURNING ",
+					 column_of("c", a->column[CHAT_C_ID]));
+	append_row_columns(sql, a);
+}
+
+/* Conditions that leave out private notes and deleted messages. */
+static void
+append_visible(StringInfo sql, const ChatAttachment *a)
+{
+	const char *private = a->column[CHAT_M_PRIVATE];
+	const char *deleted = a->column[CHAT_M_DELETED];
+
+	if (private)
+		appendStringInfo(sql, " AND %s IS NOT TRUE", column_of("m", private));
+	if (deleted)
+	{
+		bool		flag = get_atttype(a->messages, get_attnum(a->messages, deleted)) == BOOLOID;
+
+		appendStringInfo(sql, " AND %s IS %s", column_of("m", deleted), flag ? "NOT TRUE" : "NULL");
+	}
+}
+
+/* $1 conversation; in the order of rule R2, as the index made by chat.attach has it */
+static void
+build_newest(StringInfo sql, const ChatAttachment *a)
+{
+	const char *created = column_of("m", a->column[CHAT_M_CREATED]);
+	const char *time = a->column[CHAT_M_TIME] == NULL ? created :
+		psprintf("COALESCE(%s, %s)", column_of("m", a->column[CHAT_M_TIME]), created);
+	ChatRole	texts[] = {CHAT_M_TYPE, CHAT_M_CONTENT, CHAT_M_FILENAME};
+
+	appendStringInfo(sql, "SELECT CAST(%s AS pg_catalog.timestamptz)", time);
+	for (int i = 0; i < 3; i++)
+		appendStringInfo(sql, ", CAST(%s AS pg_catalog.text)",
+						 a->column[texts[i]] ? column_of("m", a->column[texts[i]]) : "NULL");
+	appendStringInfo(sql, " FROM %s AS m WHERE %s OPERATOR(pg_catalog.=) $1",
+					 relation_name(a->messages), column_of("m", a->column[CHAT_M_CONVERSATION]));
+	append_visible(sql, a);
+	appendStringInfo(sql, " ORDER BY %s DESC", time);
+	if (time != created)
+		appendStringInfo(sql, ", %s DESC", created);
+	appendStringInfo(sql, ", %s DESC LIMIT 1", column_of("m", a->column[CHAT_M_ID]));
+}
+
+/* $1 conversation; rule R1 */
+static void
+build_unread(StringInfo sql, const ChatAttachment *a)
+{
+	appendStringInfo(sql, "SELECT pg_catalog.count(*) FROM %s AS m WHERE %s OPERATOR(pg_catalog.=) $1 "
+					 "AND CAST(%s AS pg_catalog.text) OPERATOR(pg_catalog.=) 'incoming' AND "
+					 "COALESCE(CAST(%s AS pg_catalog.text), '') OPERATOR(pg_catalog.<>) 'read'",
+					 relation_name(a->messages), column_of("m", a->column[CHAT_M_CONVERSATION]),
+					 column_of("m", a->column[CHAT_M_DIRECTION]),
+					 column_of("m", a->column[CHAT_M_STATUS]));
+	append_visible(sql, a);
+}
+
+static void
+build_counted(StringInfo sql, const ChatAttachment *a)
+{
+	const char *unread = a->column[CHAT_C_UNREAD];
+	const char *last_at = a->column[CHAT_C_LAST_AT];
+
+	appendStringInfo(sql, "SELECT %s FROM %s AS c WHERE ", column_of("c", a->column[CHAT_C_ID]),
+					 relation_name(a->conversations));
+	appendStringInfo(sql, unread ? "%s OPERATOR(pg_catalog.<>) 0" : "false",
+					 unread ? column_of("c", unread) : "");
+	appendStringInfo(sql, last_at ? " OR %s IS NOT NULL" : "", last_at ? column_of("c", last_at) : "");
+	appendStringInfo(sql, " ORDER BY %s FOR NO KEY UPDATE OF c",
+					 column_of("c", a->column[CHAT_C_ID]));
+}
+
+/* $1 the owner's or agent's column value */
+static void
+build_user(StringInfo sql, const ChatUserMapping *mapping)
+{
+	appendStringInfo(sql, "SELECT %s", user_expression(mapping, "$1"));
+}
+
+/* Type of the column behind a mapping. */
+static Oid
+mapping_type(const ChatAttachment *a, const ChatUserMapping *mapping)
+{
+	return get_atttype(a->conversations, get_attnum(a->conversations, mapping->column));
+}
+
+/* Prepares and keeps one plan. */
+static SPIPlanPtr
+prepare(const ChatAttachment *a, ChatPlan plan)
+{
+	StringInfoData sql;
+	Oid			types[4] = {a->key_type, INT8OID, TIMESTAMPTZOID, TEXTOID};
+	int			ntypes = 1;
+	SPIPlanPtr	prepared;
+
+	initStringInfo(&sql);
+	switch (plan)
+	{
+		case CHAT_PLAN_APPEND:
+			build_append(&sql, a);
+			ntypes = 4;
+			break;
+		case CHAT_PLAN_LOCK:
+			build_lock(&sql, a);
+			break;
+		case CHAT_PLAN_SET:
+			build_set(&sql, a);
+			ntypes = 4;
+			break;
+		case CHAT_PLAN_NEWEST:
+			build_newest(&sql, a);
+			break;
+		case CHAT_PLAN_UNREAD:
+			build_unread(&sql, a);
+			break;
+		case CHAT_PLAN_COUNTED:
+			build_counted(&sql, a);
+			ntypes = 0;
+			break;
+		case CHAT_PLAN_OWNER:
+			build_user(&sql, &a->owner);
+			types[0] = mapping_type(a, &a->owner);
+			break;
+		case CHAT_PLAN_AGENT:
+			build_user(&sql, &a->agent);
+			types[0] = mapping_type(a, &a->agent);
+			break;
+		case CHAT_PLANS:
+			break;
+	}
+	prepared = SPI_prepare(sql.data, ntypes, types);
+	if (prepared == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	SPI_keepplan(prepared);
+	return prepared;
+}
+
+/* The table a plan works on: its owner's authority is used. */
+static Oid
+table_of(const ChatAttachment *a, ChatPlan plan)
+{
+	return plan == CHAT_PLAN_NEWEST || plan == CHAT_PLAN_UNREAD ? a->messages : a->conversations;
+}
+
+/* Owner of a table. */
+static Oid
+owner_of(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid			owner;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for relation %u", relid);
+	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+	ReleaseSysCache(tuple);
+	return owner;
+}
+
+/* Executes under the current identity; notes that an UPDATE of a conversation is ours. */
+static int
+execute(SPIPlanPtr prepared, ChatPlan plan, Datum *values, const char *nulls)
+{
+	int			outer = own_depth;
+	int			result;
+
+	if (plan != CHAT_PLAN_APPEND && plan != CHAT_PLAN_SET)
+		return SPI_execute_plan(prepared, values, nulls, false, 0);
+	own_depth = trigger_depth() + 1;
+	PG_TRY();
+	{
+		result = SPI_execute_plan(prepared, values, nulls, false, 0);
+	}
+	PG_FINALLY();
+	{
+		own_depth = outer;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+uint64
+chat_plan_run(ChatAttachment *attachment, ChatPlan plan, Datum *values, const char *nulls)
+{
+	Oid			user,
+				relid = table_of(attachment, plan);
+	int			context,
+				result,
+				guc_level;
+
+	GetUserIdAndSecContext(&user, &context);
+	SetUserIdAndSecContext(owner_of(relid),
+						   context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
+	guc_level = NewGUCNestLevel();
+	(void) set_config_option("search_path", attachment->search_path, PGC_USERSET, PGC_S_SESSION,
+							 GUC_ACTION_SAVE, true, 0, false);
+	if (attachment->plans[plan] == NULL || !SPI_plan_is_valid(attachment->plans[plan]))
+	{
+		if (attachment->plans[plan] != NULL)
+			SPI_freeplan(attachment->plans[plan]);
+		attachment->plans[plan] = NULL;
+		attachment->plans[plan] = prepare(attachment, plan);
+	}
+	result = execute(attachment->plans[plan], plan, values, nulls);
+	if (result != SPI_OK_SELECT && result != SPI_OK_UPDATE_RETURNING)
+		elog(ERROR, "statement of chat_realtime returned %s", SPI_result_code_string(result));
+	AtEOXact_GUC(false, guc_level);
+	SetUserIdAndSecContext(user, context);
+	return SPI_processed;
+}
+
+Datum
+chat_plan_result(int column, bool *isnull)
+{
+	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, isnull);
+}
+
+char *
+chat_plan_text(int column)
+{
+	bool		isnull;
+	Datum		value = chat_plan_result(column, &isnull);
+
+	return isnull ? NULL : TextDatumGetCString(value);
+}
