@@ -1,0 +1,122 @@
+// A throw-away PostgreSQL cluster: own directory, own port, own socket, the extension from the stage.
+//
+// It runs as the caller, or as the user postgres when the caller is root, and is removed at the end whatever
+// happens (see janitor.mjs). The directory is closed to others; over TCP the roles have a random password.
+import { execFile, spawn } from 'node:child_process';
+import { appendFileSync, closeSync, openSync, readFileSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { addServer, removeDirectory, removeServer } from './janitor.mjs';
+import { freePort } from './ports.mjs';
+import { until, within } from './wait.mjs';
+import { serverUser, temporaryDirectory, workspace } from './workspace.mjs';
+
+const exec = promisify(execFile);
+const signals = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT', kill: 'SIGKILL' };
+
+/** Where a server of this major version finds a staged extension. */
+function stageSettings({ stage, pg }) {
+  const library = `${stage}${pg.pkglibdir}:$libdir`;
+  return pg.major >= 18
+    ? { extension_control_path: `${stage}${pg.sharedir}:$system`, dynamic_library_path: library }
+    : { extension_destdir: stage, dynamic_library_path: library };
+}
+
+const quote = (value) => `'${String(value).replaceAll("'", "''")}'`;
+
+export class Cluster {
+  /** Makes a cluster and starts it. settings: postgresql.conf's. */
+  static async create(settings = {}) {
+    const shared = await workspace();
+    const cluster = new Cluster();
+    cluster.dir = temporaryDirectory();
+    cluster.data = path.join(cluster.dir, 'data');
+    cluster.log = path.join(cluster.dir, 'postgresql.log');
+    cluster.bindir = shared.pg.bindir;
+    cluster.major = shared.pg.major;
+    cluster.password = shared.password;
+    cluster.port = await freePort();
+    await exec('cp', ['-a', shared.template, cluster.data]);
+    cluster.configure({
+      port: cluster.port,
+      listen_addresses: '127.0.0.1',
+      unix_socket_directories: cluster.dir,
+      max_prepared_transactions: 10,
+      log_line_prefix: '%m [%p] %q%a: ',
+      ...stageSettings(shared),
+      ...settings,
+    });
+    addServer(cluster.data);
+    await cluster.start();
+    return cluster;
+  }
+
+  /** Appends settings; a later one wins. They count from the next start. */
+  configure(settings) {
+    const lines = Object.entries(settings).map(([name, value]) => `${name} = ${quote(value)}\n`);
+    appendFileSync(path.join(this.data, 'postgresql.conf'), lines.join(''));
+  }
+
+  async start() {
+    const log = openSync(this.log, 'a');
+    this.server = spawn(path.join(this.bindir, 'postgres'), ['-D', this.data],
+      { ...serverUser(), cwd: '/', detached: true, stdio: ['ignore', log, log], env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8' } });
+    closeSync(log);
+    this.server.unref();
+    const { server } = this;
+    this.exited = new Promise((resolve) => server.once('exit', resolve));
+    await until(() => this.state() === 'ready', () => `the server does not start: ${this.tail()}`, 30000);
+  }
+
+  /** The postmaster's own word on how far it is. */
+  state() {
+    if (this.server.exitCode !== null || this.server.signalCode !== null) return 'stopped';
+    const lines = readFileSync(path.join(this.data, 'postmaster.pid'), 'utf8').split('\n');
+    return Number(lines[0]) === this.server.pid ? lines[7]?.trim() : 'starting';
+  }
+
+  async stop(mode = 'fast') {
+    if (this.server.exitCode === null && this.server.signalCode === null) {
+      this.server.ref();
+      this.server.kill(signals[mode]);
+    }
+    await within(this.exited, `the server does not stop (${mode})`, 30000);
+  }
+
+  async restart(mode = 'fast') {
+    await this.stop(mode);
+    await this.start();
+  }
+
+  /** Ends the server and removes its directory. */
+  async remove() {
+    await this.stop('immediate');
+    removeServer(this.data);
+    rmSync(this.dir, { recursive: true, force: true });
+    removeDirectory(this.dir);
+  }
+
+  tail(lines = 15) {
+    try {
+      return readFileSync(this.log, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+    } catch {
+      return '(no log)';
+    }
+  }
+
+  url({ user = 'postgres', database = 'postgres', password = this.password } = {}) {
+    return `postgresql://${user}:${password}@127.0.0.1:${this.port}/${database}`;
+  }
+
+  /** Environment for libpq's programs: over the socket, without a password. */
+  env() {
+    return { PGHOST: this.dir, PGPORT: String(this.port), PGUSER: 'postgres', PGDATABASE: 'postgres' };
+  }
+
+  /** Runs SQL through psql and returns what it prints, unaligned. */
+  async psql(sql, { database = 'postgres' } = {}) {
+    const { stdout } = await exec(path.join(this.bindir, 'psql'), ['-XqAt', '-v', 'ON_ERROR_STOP=1', '-d', database, '-c', sql],
+      { env: { ...process.env, ...this.env() } });
+    return stdout.trimEnd();
+  }
+}

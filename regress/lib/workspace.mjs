@@ -1,0 +1,86 @@
+// What all throw-away clusters of one run share: a staged installation of the extension and an empty
+// data directory to copy. regress/run makes it once; a test file started by itself makes its own.
+import { execFile } from 'node:child_process';
+import { chownSync, chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { randomBytes } from 'node:crypto';
+import os from 'node:os';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
+import { addDirectory } from './janitor.mjs';
+
+const exec = promisify(execFile);
+
+export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
+export const sidecarBinary = path.join(root, 'sidecar/chat-sidecar');
+
+/** The operating-system user a server runs as: PostgreSQL refuses root. */
+export function serverUser() {
+  if (process.getuid() !== 0) return {};
+  const line = readFileSync('/etc/passwd', 'utf8').split('\n').find((entry) => entry.startsWith('postgres:'));
+  if (!line) throw new Error('no operating-system user "postgres": as root a server can only be run as that user');
+  const [, , uid, gid] = line.split(':');
+  return { uid: Number(uid), gid: Number(gid) };
+}
+
+/** A temporary directory that the server's user owns; removed at the end. */
+export function temporaryDirectory(mode = 0o700) {
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'chat_realtime-'));
+  addDirectory(dir);
+  const { uid, gid } = serverUser();
+  if (uid !== undefined) chownSync(dir, uid, gid);
+  chmodSync(dir, mode);
+  return dir;
+}
+
+async function pgConfig() {
+  const { stdout } = await exec(process.env.PG_CONFIG ?? 'pg_config', ['--bindir', '--pkglibdir', '--sharedir', '--version']);
+  const [bindir, pkglibdir, sharedir, version] = stdout.trim().split('\n');
+  return { bindir, pkglibdir, sharedir, major: Number(/\d+/.exec(version)[0]) };
+}
+
+/** Runs make in the source tree; what it prints is shown only when it fails. */
+export async function make(...args) {
+  const env = { ...process.env };
+  for (const name of ['MAKEFLAGS', 'MAKELEVEL', 'MFLAGS']) delete env[name];
+  try {
+    const { stdout } = await exec('make', ['-s', '-C', root, ...args], { env, maxBuffer: 1 << 26 });
+    return stdout;
+  } catch (error) {
+    throw new Error(`make ${args.join(' ')} failed:\n${error.stdout}${error.stderr}`);
+  }
+}
+
+async function initdb(pg, dir) {
+  const password = randomBytes(16).toString('hex');
+  const pwfile = path.join(dir, 'password');
+  const data = path.join(dir, 'template');
+  const user = serverUser();
+  writeFileSync(pwfile, password, { mode: 0o600 });
+  if (user.uid !== undefined) chownSync(pwfile, user.uid, user.gid);
+  await exec(path.join(pg.bindir, 'initdb'), ['-D', data, '-U', 'postgres', '--encoding=UTF8', '--locale=C.UTF-8',
+    '--auth-local=trust', '--auth-host=scram-sha-256', `--pwfile=${pwfile}`, '--no-sync', '--no-instructions'],
+  { ...user, cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8' } });
+  return { data, password };
+}
+
+/** Stages the extension as it is in the tree and makes an empty data directory. */
+export async function createWorkspace() {
+  const pg = await pgConfig();
+  const dir = temporaryDirectory(0o755);
+  const stage = path.join(dir, 'stage');
+  await make('install', 'SIDECAR=no', `DESTDIR=${stage}`);
+  const template = await initdb(pg, dir);
+  const workspace = { dir, stage, pg, template: template.data, password: template.password };
+  writeFileSync(path.join(dir, 'workspace.json'), JSON.stringify(workspace), { mode: 0o600 });
+  return workspace;
+}
+
+let current;
+
+/** The workspace of this run. */
+export function workspace() {
+  const dir = process.env.CHAT_REALTIME_WORKSPACE;
+  current ??= dir ? JSON.parse(readFileSync(path.join(dir, 'workspace.json'), 'utf8')) : createWorkspace();
+  return current;
+}
