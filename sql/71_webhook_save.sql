@@ -1,0 +1,249 @@
+-- What became of deliveries: attempts, retries, the state of endpoints, and clearing up.
+
+CREATE FUNCTION chat.webhook_save(epoch bigint, webhooks uuid[], event_ids bigint[], message_ids text[],
+                                  types text[], actions text[], stored boolean[], attempts integer[],
+                                  statuses integer[], errors text[], responses text[], durations integer[],
+                                  delays bigint[], counted boolean[], disables text[], pauses bigint[])
+    RETURNS TABLE (saved boolean, due boolean)
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+#variable_conflict use_variable
+BEGIN
+    saved := false;
+    due := false;
+    PERFORM FROM chat.consumer c WHERE c.name = 'webhooks' AND c.epoch = $1 FOR SHARE;
+    IF FOUND THEN
+        -- What is lost with an unflushed commit is delivered again: positions come later in the same log.
+        PERFORM set_config('synchronous_commit', 'off', true);
+        INSERT INTO chat.webhook_attempt (webhook, event_id, message_id, type, attempt, status, error, response,
+                                          duration_ms)
+        SELECT u.webhook, u.event_id, u.message_id, u.type, u.attempt, u.status, u.error, u.response, u.duration
+          FROM unnest(webhooks, event_ids, message_ids, types, attempts, statuses, errors, responses, durations)
+               AS u (webhook, event_id, message_id, type, attempt, status, error, response, duration)
+         WHERE u.attempt > 0;
+        IF true = ANY (stored) OR 'done' <> ANY (actions) THEN
+            due := chat.settle_webhooks(webhooks, event_ids, message_ids, types, actions, stored, attempts,
+                                        errors, delays);
+        END IF;
+        PERFORM chat.judge_webhooks(webhooks, attempts, errors, counted, disables, pauses);
+        saved := true;
+    END IF;
+    RETURN NEXT;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.webhook_save(bigint, uuid[], bigint[], text[], text[], text[], boolean[], integer[], integer[], text[], text[], integer[], bigint[], boolean[], text[], bigint[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.webhook_save(bigint, uuid[], bigint[], text[], text[], text[], boolean[], integer[], integer[], text[], text[], integer[], bigint[], boolean[], text[], bigint[]) IS 'Takes over what became of deliveries, one array element each: actions is done (nothing more to do), retry (again after delays milliseconds), hold (an attempt is under way that ends within delays) or store (waits behind others); stored tells whether chat.webhook_delivery has the row; attempts 0: no attempt was made; errors NULL: success; counted: a failure of the endpoint; disables: reason to disable the webhook; pauses: milliseconds in which the endpoint gets nothing. saved is false when the lease was lost and nothing is saved; due tells that another delivery became due at once.';
+
+CREATE FUNCTION chat.settle_webhooks(webhooks uuid[], event_ids bigint[], message_ids text[], types text[],
+                                    actions text[], stored boolean[], attempts integer[], errors text[],
+                                    delays bigint[]) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+#variable_conflict use_column
+DECLARE
+    hooks uuid[];
+    conversations text[];
+    more_hooks uuid[];
+    more_conversations text[];
+    promoted bigint;
+BEGIN
+    WITH gone AS (
+        DELETE FROM chat.webhook_delivery d
+         USING unnest($1, $2, $3, $5, $6) AS u (webhook, event_id, message_id, action, stored)
+         WHERE u.stored AND u.action = 'done'
+           AND d.webhook = u.webhook AND d.event_id = u.event_id AND d.message_id = u.message_id
+        RETURNING d.webhook, d.conversation)
+    SELECT array_agg(g.webhook), array_agg(g.conversation) INTO hooks, conversations FROM gone g;
+
+    UPDATE chat.webhook_delivery d
+       SET attempts = u.attempt, last_error = u.error,
+           next_attempt_at = clock_timestamp() + u.delay * interval '1 ms'
+      FROM unnest($1, $2, $3, $5, $6, $7, $8, $9)
+           AS u (webhook, event_id, message_id, action, stored, attempt, error, delay)
+     WHERE u.stored AND u.action = 'retry'
+       AND d.webhook = u.webhook AND d.event_id = u.event_id AND d.message_id = u.message_id;
+
+    -- The log still has these events: no position past them has been saved.
+    WITH kept AS (
+        INSERT INTO chat.webhook_delivery AS d (webhook, event_id, message_id, type, conversation, created_at,
+                                                payload, attempts, next_attempt_at, last_error)
+        SELECT u.webhook, u.event_id, u.message_id, u.type, COALESCE(e.conversation, ''), e.created_at, e.payload,
+               u.attempt, CASE WHEN u.action <> 'store' THEN clock_timestamp() + u.delay * interval '1 ms' END,
+               u.error
+          FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
+               AS u (webhook, event_id, message_id, type, action, stored, attempt, error, delay)
+          JOIN chat.event e ON e.id = u.event_id
+         WHERE NOT u.stored AND u.action <> 'done'
+         ORDER BY u.event_id, u.message_id
+        ON CONFLICT (webhook, event_id, message_id) DO UPDATE
+           SET attempts = GREATEST(d.attempts, EXCLUDED.attempts),
+               next_attempt_at = COALESCE(EXCLUDED.next_attempt_at, d.next_attempt_at),
+               last_error = COALESCE(EXCLUDED.last_error, d.last_error)
+        RETURNING d.webhook, d.conversation)
+    SELECT array_agg(k.webhook), array_agg(k.conversation) INTO more_hooks, more_conversations FROM kept k;
+
+    WITH pair AS (
+        SELECT DISTINCT p.webhook, p.conversation
+          FROM unnest(hooks || more_hooks, conversations || more_conversations) AS p (webhook, conversation)
+         WHERE NOT EXISTS (SELECT FROM chat.webhook_delivery h
+                            WHERE h.webhook = p.webhook AND h.conversation = p.conversation
+                              AND h.next_attempt_at IS NOT NULL)
+    ), head AS (
+        SELECT (SELECT d.id FROM chat.webhook_delivery d
+                 WHERE d.webhook = p.webhook AND d.conversation = p.conversation
+                 ORDER BY d.event_id, d.message_id LIMIT 1) AS id
+          FROM pair p
+    )
+    UPDATE chat.webhook_delivery d SET next_attempt_at = clock_timestamp() FROM head h WHERE d.id = h.id;
+    GET DIAGNOSTICS promoted = ROW_COUNT;
+    RETURN promoted > 0;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.settle_webhooks(uuid[], bigint[], text[], text[], text[], boolean[], integer[], text[], bigint[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.settle_webhooks(uuid[], bigint[], text[], text[], text[], boolean[], integer[], text[], bigint[]) IS 'Part of chat.webhook_save: removes finished deliveries, stores the others, and makes the next of each webhook and conversation due. True when one became due.';
+
+CREATE FUNCTION chat.judge_webhooks(webhooks uuid[], attempts integer[], errors text[], counted boolean[],
+                                   disables text[], pauses bigint[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+#variable_conflict use_column
+DECLARE
+    hooks uuid[];
+    succeeded boolean[];
+    failures integer[];
+    reasons text[];
+    last_errors text[];
+    pause bigint[];
+    source record;
+BEGIN
+    SELECT array_agg(a.webhook), array_agg(a.ok), array_agg(a.failures), array_agg(a.reason),
+           array_agg(a.error), array_agg(a.pause)
+      INTO hooks, succeeded, failures, reasons, last_errors, pause
+      FROM (SELECT u.webhook, bool_or(u.error IS NULL) AS ok,
+                   count(*) FILTER (WHERE u.error IS NOT NULL AND u.counted AND u.n > u.last_ok)::integer AS failures,
+                   max(u.disable) AS reason, max(u.pause) AS pause,
+                   (array_agg(u.error ORDER BY u.n DESC) FILTER (WHERE u.n > u.last_ok))[1] AS error
+              FROM (SELECT r.*, COALESCE(max(r.n) FILTER (WHERE r.error IS NULL)
+                                         OVER (PARTITION BY r.webhook), 0) AS last_ok
+                      FROM unnest($1, $2, $3, $4, $5, $6) WITH ORDINALITY
+                           AS r (webhook, attempt, error, counted, disable, pause, n)
+                     WHERE r.attempt > 0) u
+             GROUP BY u.webhook) a;
+    IF hooks IS NULL THEN
+        RETURN;
+    END IF;
+
+    UPDATE chat.webhook_state s SET failure_count = 0, first_failure_at = NULL
+      FROM unnest(hooks, succeeded) AS a (webhook, ok)
+     WHERE s.webhook = a.webhook AND a.ok AND s.failure_count > 0;
+    INSERT INTO chat.webhook_state AS s (webhook, failure_count, first_failure_at, paused_until)
+    SELECT a.webhook, a.failures, CASE WHEN a.failures > 0 THEN clock_timestamp() END,
+           clock_timestamp() + a.pause * interval '1 ms'
+      FROM unnest(hooks, failures, pause) AS a (webhook, failures, pause)
+     WHERE a.failures > 0 OR a.pause IS NOT NULL
+    ON CONFLICT (webhook) DO UPDATE
+       SET failure_count = s.failure_count + EXCLUDED.failure_count,
+           first_failure_at = COALESCE(s.first_failure_at, EXCLUDED.first_failure_at),
+           paused_until = GREATEST(s.paused_until, EXCLUDED.paused_until);
+
+    FOR source IN SELECT * FROM chat.external_webhook_tables() LOOP
+        EXECUTE format(
+            'UPDATE %s w SET last_triggered_at = clock_timestamp(), failure_count = COALESCE(s.failure_count, 0)%s%s '
+            '  FROM unnest($1, $2) AS a (webhook, error) LEFT JOIN chat.webhook_state s ON s.webhook = a.webhook '
+            ' WHERE w.id = a.webhook AND (a.error IS NOT NULL OR w.failure_count <> 0 '
+            '       OR w.last_triggered_at IS NULL '
+            '       OR w.last_triggered_at < clock_timestamp() - interval ''1 second'')',
+            source.source,
+            CASE WHEN 'last_error' = ANY (source.columns) THEN ', last_error = a.error' END,
+            CASE WHEN 'first_failure_at' = ANY (source.columns) THEN ', first_failure_at = s.first_failure_at' END)
+        USING hooks, last_errors;
+    END LOOP;
+
+    SELECT array_agg(a.webhook), array_agg(a.reason) INTO hooks, reasons
+      FROM (SELECT u.webhook,
+                   COALESCE(u.reason, CASE WHEN u.failures > 0 AND s.first_failure_at < clock_timestamp() - interval '5 days'
+                                           THEN 'every attempt has failed for 5 days' END) AS reason
+              FROM unnest(hooks, failures, reasons) AS u (webhook, failures, reason)
+              LEFT JOIN chat.webhook_state s ON s.webhook = u.webhook) a
+     WHERE a.reason IS NOT NULL;
+    IF hooks IS NOT NULL THEN
+        PERFORM chat.disable_webhooks(hooks, reasons);
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.judge_webhooks(uuid[], integer[], text[], boolean[], text[], bigint[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.judge_webhooks(uuid[], integer[], text[], boolean[], text[], bigint[]) IS 'Part of chat.webhook_save: counts failures, pauses endpoints, and disables those that asked for it or have failed for 5 days.';
+
+CREATE FUNCTION chat.disable_webhooks(webhooks uuid[], reasons text[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    source record;
+    disabled record;
+BEGIN
+    DELETE FROM chat.webhook_state s WHERE s.webhook = ANY (webhooks);
+    FOR source IN SELECT * FROM chat.external_webhook_tables() LOOP
+        FOR disabled IN EXECUTE format(
+            'UPDATE %s w SET is_active = false%s%s FROM unnest($1, $2) AS a (webhook, reason) '
+            ' WHERE w.id = a.webhook AND w.is_active '
+            'RETURNING w.id, w.user_id::text AS owner, w.url::text AS url, a.reason',
+            source.source,
+            CASE WHEN 'disabled_at' = ANY (source.columns) THEN ', disabled_at = clock_timestamp()' END,
+            CASE WHEN 'disabled_reason' = ANY (source.columns) THEN ', disabled_reason = a.reason' END)
+            USING webhooks, reasons
+        LOOP
+            PERFORM chat.emit('user:' || disabled.owner || ':inbox', 'webhook.disabled', disabled.owner, NULL, NULL,
+                              jsonb_build_object('id', disabled.id, 'url', disabled.url, 'reason', disabled.reason));
+        END LOOP;
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.disable_webhooks(uuid[], text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.disable_webhooks(uuid[], text[]) IS 'Part of chat.webhook_save: turns webhooks off, with the reason on the row and an event webhook.disabled {id, url, reason} to the owner''s inbox.';
+
+CREATE FUNCTION chat.webhook_maintain() RETURNS void
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
+    day date;
+    partition text;
+    alive text;
+BEGIN
+    PERFORM set_config('lock_timeout', '2s', true);
+    FOR i IN 0 .. 2 LOOP
+        day := today + i;
+        partition := 'webhook_attempt_' || to_char(day, 'YYYYMMDD');
+        IF to_regclass('chat.' || partition) IS NULL
+           AND NOT EXISTS (SELECT FROM chat.webhook_attempt_default d
+                            WHERE d.at >= day::timestamp AT TIME ZONE 'UTC'
+                              AND d.at < (day + 1)::timestamp AT TIME ZONE 'UTC') THEN
+            EXECUTE format('CREATE TABLE chat.%I PARTITION OF chat.webhook_attempt FOR VALUES FROM (%L) TO (%L)',
+                           partition, day || ' 00:00:00+00', day + 1 || ' 00:00:00+00');
+        END IF;
+    END LOOP;
+    FOR partition IN
+        SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+         WHERE i.inhparent = 'chat.webhook_attempt'::regclass AND c.relname ~ '^webhook_attempt_[0-9]{8}$'
+           AND right(c.relname, 8) < to_char(today - 7, 'YYYYMMDD') LOOP
+        EXECUTE format('DROP TABLE chat.%I', partition);
+    END LOOP;
+    DELETE FROM chat.webhook_attempt_default d WHERE d.at < clock_timestamp() - interval '7 days';
+
+    SELECT string_agg(format('SELECT w.id FROM %s w', s.source), ' UNION ALL ') INTO alive
+      FROM chat.external_webhook_tables() s;
+    IF alive IS NOT NULL THEN
+        EXECUTE format('DELETE FROM chat.webhook_delivery d WHERE NOT EXISTS (SELECT FROM (%s) w WHERE w.id = d.webhook)',
+                       alive);
+        EXECUTE format('DELETE FROM chat.webhook_state s WHERE NOT EXISTS (SELECT FROM (%s) w WHERE w.id = s.webhook) '
+                       'OR (s.failure_count = 0 AND COALESCE(s.paused_until, ''-infinity'') < clock_timestamp())',
+                       alive);
+    END IF;
+    -- Nobody waits any more for what a webhook missed that has been off this long.
+    DELETE FROM chat.webhook_delivery d WHERE d.created_at < clock_timestamp() - interval '30 days';
+EXCEPTION WHEN lock_not_available THEN
+    RETURN;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.webhook_maintain() FROM PUBLIC;
+COMMENT ON FUNCTION chat.webhook_maintain() IS 'Makes the partitions of chat.webhook_attempt for today and the next two days, drops those older than 7 days, and forgets deliveries of webhooks that are gone. To be called now and then; does nothing when it cannot get its locks within 2 s.';

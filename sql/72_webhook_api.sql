@@ -1,0 +1,225 @@
+-- Webhooks for the backend: making them, changing their secrets, and sending again by hand.
+
+CREATE FUNCTION chat.check_webhook(url text, events text[]) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    known CONSTANT text[] := ARRAY['message.received', 'message.sent', 'message.status', 'message.updated',
+        'message.deleted', 'conversation.created', 'conversation.updated', 'conversation.closed',
+        'conversation.assigned', '*'];
+    unknown text;
+BEGIN
+    IF url IS NULL OR url !~* '^https?://[^/?#[:space:][:cntrl:]]+([/?#][^[:space:][:cntrl:]]*)?$' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = 'url',
+            MESSAGE = 'url of a webhook must be an http or https URL',
+            HINT = 'Give a complete URL, such as https://example.com/hook.';
+    END IF;
+    IF octet_length(url) > 2048 THEN
+        RAISE EXCEPTION USING ERRCODE = 'string_data_right_truncation', COLUMN = 'url',
+            MESSAGE = 'url of a webhook is longer than 2048 bytes';
+    END IF;
+    IF url ~ '^[^/]*//[^/?#]*@' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = 'url',
+            MESSAGE = 'url of a webhook must not contain a user name or password',
+            HINT = 'Receivers verify the signature headers instead.';
+    END IF;
+    IF COALESCE(cardinality(events), 0) = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = 'events',
+            MESSAGE = 'a webhook needs at least one event',
+            HINT = format('Events are %s (all of them).', array_to_string(known, ', '));
+    END IF;
+    SELECT COALESCE(e, 'NULL') INTO unknown FROM unnest(events) e WHERE e IS NULL OR e <> ALL (known) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = 'events',
+            MESSAGE = format('unknown webhook event "%s"', unknown),
+            HINT = format('Events are %s (all of them).', array_to_string(known, ', '));
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.check_webhook(text, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.check_webhook(text, text[]) IS 'Refuses what cannot be a webhook, with the column at fault. Errors: 22023, 22001. Whether the address may be called is judged when it is.';
+
+CREATE FUNCTION chat.make_webhook_secret() RETURNS text
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$ SELECT 'whsec_' || encode(chat.random_bytes(24), 'base64') $$;
+REVOKE ALL ON FUNCTION chat.make_webhook_secret() FROM PUBLIC;
+COMMENT ON FUNCTION chat.make_webhook_secret() IS 'A new secret: whsec_ and 24 random bytes in base64.';
+
+-- For callers that are no service, the webhooks of others do not exist.
+CREATE FUNCTION chat.find_webhook(id uuid, owner text) RETURNS regclass
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    source record;
+    found_id uuid;
+BEGIN
+    IF owner IS NULL AND NOT chat.is_service_caller() THEN
+        owner := chat.current_user_id();
+        IF owner IS NULL THEN
+            RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+                MESSAGE = 'no user is signed in',
+                HINT = 'Call with the claims of a user, or as a role given chat.grant_backend.';
+        END IF;
+    ELSIF owner IS NOT NULL THEN
+        PERFORM chat.check_webhook_owner(owner);
+    END IF;
+    FOR source IN SELECT * FROM chat.external_webhook_tables() LOOP
+        EXECUTE format('SELECT w.id FROM %s w WHERE w.id = $1 AND ($2 IS NULL OR w.user_id::text = $2)',
+                       source.source) INTO found_id USING id, owner;
+        IF found_id IS NOT NULL THEN
+            RETURN source.source;
+        END IF;
+    END LOOP;
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.find_webhook(uuid, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.find_webhook(uuid, text) IS 'Table that holds a webhook of owner (NULL: of the caller, or of anybody for a service caller); NULL when there is none. Errors: 42501.';
+
+CREATE FUNCTION chat.check_webhook_owner(owner text) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    IF owner IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', COLUMN = 'user_id',
+            MESSAGE = 'owner must not be NULL';
+    END IF;
+    IF NOT chat.is_service_caller() AND owner IS DISTINCT FROM chat.current_user_id() THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = 'webhooks of another user may not be touched',
+            HINT = 'Pass the id of the user who is signed in, or call as a role given chat.grant_backend.';
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.check_webhook_owner(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.check_webhook_owner(text) IS 'Refuses an owner that is not the caller, except for service callers. Errors: 22004, 42501.';
+
+CREATE FUNCTION chat.create_webhook(owner text, url text, events text[], secret text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    source regclass;
+    owner_type text;
+    made jsonb;
+BEGIN
+    PERFORM chat.check_webhook_owner(owner);
+    PERFORM chat.check_webhook(url, events);
+    SELECT s.source INTO source FROM chat.external_webhook_tables() s LIMIT 1;
+    IF source IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_table',
+            MESSAGE = 'there is no table of webhooks',
+            HINT = 'SELECT * FROM chat.setup() makes it.';
+    END IF;
+    SELECT format_type(t.atttypid, NULL) INTO owner_type
+      FROM pg_attribute t WHERE t.attrelid = source AND t.attname = 'user_id';
+    EXECUTE format(
+        'INSERT INTO %s AS w (id, user_id, url, events, secret) VALUES (gen_random_uuid(), $1::%s, $2, $3, $4) '
+        'RETURNING jsonb_build_object(''id'', w.id, ''url'', w.url, ''events'', w.events, ''secret'', w.secret, '
+        '''isActive'', w.is_active, ''createdAt'', to_jsonb(w)->''created_at'')', source, owner_type)
+    INTO made USING owner, url, ARRAY(SELECT DISTINCT e FROM unnest(events) e ORDER BY e),
+                    COALESCE(NULLIF(secret, ''), chat.make_webhook_secret());
+    RETURN made;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.create_webhook(text, text, text[], text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.create_webhook(text, text, text[], text) IS 'Makes a webhook of owner and returns {id, url, events, secret, isActive, createdAt}: the only time the secret is shown. secret NULL: a new one, whsec_ and 24 random bytes in base64. Errors: 22004 without owner, 42501 for another user, 22023 and 22001 with the column at fault, 42P01 without chat.setup.';
+
+CREATE FUNCTION chat.rotate_webhook_secret(id uuid, grace interval DEFAULT '24 h', owner text DEFAULT NULL)
+    RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    source regclass := chat.find_webhook(id, owner);
+    changed jsonb;
+BEGIN
+    IF grace IS NULL OR grace < interval '0' OR grace > interval '30 days' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = 'grace must be from 0 to 30 days';
+    END IF;
+    IF source IS NULL THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format(
+        'UPDATE %s w SET old_secret = w.secret, old_secret_expires_at = now() + $3, secret = $2, updated_at = now() '
+        ' WHERE w.id = $1 '
+        'RETURNING jsonb_build_object(''id'', w.id, ''secret'', w.secret, '
+        '''oldSecretExpiresAt'', w.old_secret_expires_at)', source)
+    INTO changed USING id, chat.make_webhook_secret(), grace;
+    RETURN changed;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.rotate_webhook_secret(uuid, interval, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.rotate_webhook_secret(uuid, interval, text) IS 'Gives a webhook a new secret and returns {id, secret, oldSecretExpiresAt}: the only time it is shown. For grace (0 to 30 days) deliveries carry a signature with each of both secrets. NULL: no such webhook of owner. Errors: 42501, 22023.';
+
+CREATE FUNCTION chat.enable_webhook(id uuid, owner text DEFAULT NULL) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    home regclass := chat.find_webhook(id, owner);
+BEGIN
+    IF home IS NULL THEN
+        RETURN NULL;
+    END IF;
+    DELETE FROM chat.webhook_state s WHERE s.webhook = enable_webhook.id;
+    EXECUTE format(
+        'UPDATE %s w SET is_active = true, failure_count = 0, %s updated_at = now() WHERE w.id = $1', home,
+        (SELECT string_agg(format('%I = NULL, ', c), '' ORDER BY c)
+           FROM chat.external_webhook_tables() s, unnest(s.columns) c
+          WHERE s.source = home
+            AND c IN ('last_error', 'first_failure_at', 'disabled_at', 'disabled_reason')))
+    USING id;
+    RETURN true;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.enable_webhook(uuid, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.enable_webhook(uuid, text) IS 'Turns a webhook on again and forgets its failures; what was still to be delivered follows. NULL: no such webhook of owner. Errors: 42501.';
+
+CREATE FUNCTION chat.test_webhook(id uuid, owner text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    delivery bigint;
+    message text := 'evt_test_' || encode(chat.random_bytes(9), 'hex');
+BEGIN
+    IF chat.find_webhook(id, owner) IS NULL THEN
+        RETURN NULL;
+    END IF;
+    INSERT INTO chat.webhook_delivery AS d (webhook, event_id, message_id, type, conversation, created_at, payload,
+                                            next_attempt_at)
+    VALUES (id, 0, message, 'webhook.test', message, clock_timestamp(),
+            jsonb_build_object('webhookId', id), clock_timestamp())
+    RETURNING d.id INTO delivery;
+    RETURN jsonb_build_object('messageId', message, 'type', 'webhook.test');
+END
+$$;
+REVOKE ALL ON FUNCTION chat.test_webhook(uuid, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.test_webhook(uuid, text) IS 'Sends an event webhook.test {webhookId} to a webhook within about a second and returns {messageId, type}; chat.webhook_attempt tells what became of it. NULL: no such webhook of owner. Errors: 42501.';
+
+CREATE FUNCTION chat.redeliver(delivery_id bigint, owner text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    attempt chat.webhook_attempt;
+    queued bigint;
+BEGIN
+    SELECT * INTO attempt FROM chat.webhook_attempt a WHERE a.id = delivery_id;
+    IF chat.find_webhook(attempt.webhook, owner) IS NULL THEN
+        RETURN NULL;
+    END IF;
+    -- Not in the conversation's order: it is repeated because somebody asks for it now.
+    INSERT INTO chat.webhook_delivery AS d (webhook, event_id, message_id, type, conversation, created_at, payload,
+                                            next_attempt_at)
+    SELECT attempt.webhook, attempt.event_id, attempt.message_id, attempt.type, attempt.message_id, e.created_at,
+           e.payload, clock_timestamp()
+      FROM chat.event e WHERE e.id = attempt.event_id
+    ON CONFLICT (webhook, event_id, message_id) DO UPDATE
+       SET next_attempt_at = clock_timestamp() WHERE d.next_attempt_at IS NOT NULL
+    RETURNING d.id INTO queued;
+    IF queued IS NULL THEN
+        RETURN NULL;
+    END IF;
+    RETURN jsonb_build_object('messageId', attempt.message_id, 'type', attempt.type);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.redeliver(bigint, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.redeliver(bigint, text) IS 'Sends the message of an attempt (chat.webhook_attempt.id) again, with the same webhook-id, and returns {messageId, type}. NULL: no such attempt of a webhook of owner, its event is no longer in the log, or it waits behind another delivery of its conversation. Errors: 42501.';
