@@ -1,0 +1,110 @@
+-- Rule R4: each committed change is exactly its events; payloads are safe JSON.
+\set QUIET on
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS chat_realtime;
+CREATE SCHEMA events;
+SELECT count(*) > 0 AS set_up FROM chat.setup('events');
+SET search_path = events;
+\set ann '''aaaaaaaa-0000-4000-8000-000000000001'''
+\set bob '''bbbbbbbb-0000-4000-8000-000000000002'''
+CREATE TABLE mark (id bigint);
+INSERT INTO mark SELECT COALESCE(max(id), 0) FROM chat.event;
+-- Events since the mark, which moves.
+CREATE FUNCTION news() RETURNS TABLE (topic text, event text, webhook text, changes jsonb, summary jsonb)
+LANGUAGE plpgsql AS $$
+DECLARE
+    upto bigint := (SELECT max(e.id) FROM chat.event e);
+BEGIN
+    RETURN QUERY
+    SELECT e.topic, e.event, e.webhook, e.changes,
+           (SELECT jsonb_object_agg(k, e.payload::jsonb -> k)
+              FROM unnest(ARRAY['id', 'conversationId', 'content', 'status', 'unreadCount', 'assignedAgentId']) k
+             WHERE e.payload::jsonb ? k)
+      FROM chat.event e, events.mark m WHERE e.id > m.id ORDER BY e.id;
+    UPDATE events.mark SET id = upto;
+END $$;
+\set QUIET off
+
+INSERT INTO conversations (id, user_id, contact_jid, contact_name) VALUES (1, :ann, '1@s.whatsapp.net', 'Ann');
+SELECT * FROM news();
+INSERT INTO chat_messages (id, conversation_id, direction, content, status) VALUES (10, 1, 'incoming', 'hi', 'delivered');
+SELECT * FROM news();
+INSERT INTO chat_messages (id, conversation_id, direction, content, status) VALUES (11, 1, 'outgoing', 'hello', 'pending');
+SELECT * FROM news();
+-- Status forward, backward, the same, both at once with an edit.
+UPDATE chat_messages SET status = 'sent' WHERE id = 11;
+UPDATE chat_messages SET status = 'failed' WHERE id = 11;
+UPDATE chat_messages SET status = 'pending' WHERE id = 11;
+UPDATE chat_messages SET status = 'delivered' WHERE id = 11;
+UPDATE chat_messages SET status = 'sent' WHERE id = 11;
+UPDATE chat_messages SET status = 'delivered' WHERE id = 11;
+SELECT * FROM news();
+UPDATE chat_messages SET status = 'read', content = 'hello there' WHERE id = 11;
+SELECT * FROM news();
+-- Nothing that clients see.
+UPDATE chat_messages SET updated_at = now() WHERE id = 11;
+UPDATE conversations SET updated_at = now() WHERE id = 1;
+UPDATE conversations SET unread_count = 50 WHERE id = 1;
+SELECT * FROM news();
+-- Conversations: a field, the status, the agent.
+UPDATE conversations SET contact_name = 'Ann B.' WHERE id = 1;
+UPDATE conversations SET status = 'resolved' WHERE id = 1;
+UPDATE conversations SET status = 'open', assigned_agent_id = :bob WHERE id = 1;
+SELECT * FROM news();
+-- Rolled back: nothing.
+BEGIN;
+INSERT INTO chat_messages (conversation_id, direction, content) VALUES (1, 'incoming', 'never');
+ROLLBACK;
+BEGIN;
+SAVEPOINT a;
+INSERT INTO chat_messages (conversation_id, direction, content) VALUES (1, 'incoming', 'never');
+ROLLBACK TO a;
+COMMIT;
+SELECT * FROM news();
+-- Moving, deleting, and a conversation that takes its messages along.
+INSERT INTO conversations (id, user_id, contact_jid) VALUES (2, :bob, '2@s.whatsapp.net');
+UPDATE chat_messages SET conversation_id = 2 WHERE id = 10;
+SELECT * FROM news();
+DELETE FROM chat_messages WHERE id = 11;
+DELETE FROM conversations WHERE id = 2;
+SELECT * FROM news();
+SELECT owner FROM chat.event ORDER BY id DESC LIMIT 1;
+
+-- The whole payload.
+INSERT INTO chat_messages (id, conversation_id, direction, content, status, message_id, metadata, timestamp, created_at, updated_at)
+    VALUES (20, 1, 'incoming', E'quote " backslash \\ line\nbell \x07 emoji 😀', 'delivered', '3EB0', '{"snake_key": [1, 1e400, null]}',
+            '2026-06-18T13:19:38+02:00', '2026-06-18 11:19:40+00', '2026-06-18 11:19:40+00');
+SELECT jsonb_pretty(jsonb_set(payload::jsonb, '{metadata,snake_key,1}', '"huge"')) FROM chat.event WHERE event = 'message.new' ORDER BY id DESC LIMIT 1;
+SELECT jsonb_pretty(payload::jsonb - 'createdAt' - 'updatedAt') FROM chat.event WHERE event = 'conversation.updated' ORDER BY id DESC LIMIT 1;
+
+-- A long incoming message is stored whole; its event carries what fits, whole characters.
+INSERT INTO chat_messages (id, conversation_id, direction, content, status) VALUES (30, 1, 'incoming', 'x' || repeat('é', 4000), 'delivered');
+SELECT length(content) FROM chat_messages WHERE id = 30;
+SELECT octet_length(payload::jsonb ->> 'content'), payload::jsonb -> 'contentTruncated' FROM chat.event
+    WHERE event = 'message.new' ORDER BY id DESC LIMIT 1;
+
+-- Catch-up for clients.
+SELECT event, payload -> 'id' AS id FROM chat.events_since('conversation:1', 0, 3);
+SELECT count(*) FROM chat.events_since('conversation:1', (SELECT max(id) FROM chat.event));
+SELECT chat.events_since(NULL, 0);
+SELECT chat.events_since('conversation:1', 0, 0);
+
+-- chat.emit checks what it is given.
+SELECT chat.emit('t', 'e', NULL, NULL, NULL, '[]');
+SELECT chat.emit(repeat('t', 247), 'e', NULL, NULL, NULL, '{}');
+SELECT chat.emit('t', NULL, NULL, NULL, NULL, '{}');
+SELECT chat.emit('t', 'e', NULL, NULL, NULL, NULL);
+SELECT chat.random_bytes(0);
+
+-- Trigger functions refuse other uses.
+SELECT chat.flush();
+CREATE TABLE other (a int);
+CREATE TRIGGER t AFTER INSERT ON other FOR EACH ROW EXECUTE FUNCTION chat.flush('1');
+INSERT INTO other VALUES (1);
+DROP TRIGGER t ON other;
+CREATE TRIGGER t AFTER INSERT ON other FOR EACH STATEMENT EXECUTE FUNCTION chat.flush('999999');
+INSERT INTO other VALUES (1);
+
+\set QUIET on
+DO $$ BEGIN PERFORM chat.detach('events.chat_messages'); END $$;
+DROP SCHEMA events CASCADE;
