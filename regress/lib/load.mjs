@@ -1,0 +1,101 @@
+// Load, and the judgement of what arrived of it. The log in the database is the truth: what is in it was
+// committed, and must be delivered.
+import { connect, rows } from './db.mjs';
+import { sleep, until } from './wait.mjs';
+
+const insert = {
+  name: 'load',
+  text: 'INSERT INTO public.chat_messages (conversation_id, content, direction) VALUES ($1, $2, $3)',
+};
+
+/** Writers that insert messages until stop(); they connect again when the server goes away. */
+export class Load {
+  constructor(cluster, conversations, { writers = 4, pause = 0 } = {}) {
+    this.cluster = cluster;
+    this.conversations = conversations;
+    this.pause = pause;
+    this.written = 0;
+    this.failed = 0;
+    this.going = true;
+    this.writers = Array.from({ length: writers }, (_, i) => this.write(i));
+  }
+
+  async write(writer) {
+    let client;
+    for (let n = 0; this.going; n++) {
+      try {
+        client ??= await connect(this.cluster);
+        const conversation = this.conversations[(writer + n) % this.conversations.length];
+        await client.query({ ...insert, values: [conversation, `${writer}.${n}`, n % 2 ? 'outgoing' : 'incoming'] });
+        this.written++;
+      } catch {
+        this.failed++;
+        client?.end().catch(() => {});
+        client = undefined;
+        await sleep(50);
+      }
+      if (this.pause) await sleep(this.pause);
+    }
+    await client?.end().catch(() => {});
+  }
+
+  /** Waits until so many more messages were written. */
+  async wrote(count, limit = 20000) {
+    const goal = this.written + count;
+    await until(() => this.written >= goal, () => `${count} more messages, ${goal - this.written} to go`, limit);
+  }
+
+  async stop() {
+    this.going = false;
+    await Promise.all(this.writers);
+    return this.written;
+  }
+}
+
+/** The log, in id order. */
+export function events(db) {
+  return rows(db, 'SELECT id::text, topic, event, conversation, webhook FROM chat.event WHERE expires_at IS NULL ORDER BY id');
+}
+
+/** Events that must arrive: of conversation.updated only each conversation's last one. */
+function required(log) {
+  const last = new Map();
+  for (const event of log) if (event.event === 'conversation.updated') last.set(event.conversation, event.id);
+  return log.filter((event) => event.event !== 'conversation.updated' || last.get(event.conversation) === event.id);
+}
+
+/**
+ * Compares deliveries [{id, topic, event}] in order of arrival with the log.
+ * lost: ids that must have come and did not; unknown: ids not in the log; duplicates: their number;
+ * disorder: pairs of first deliveries of one topic and conversation whose ids fall.
+ */
+export function judge(log, deliveries) {
+  const known = new Map(log.map((event) => [event.id, event]));
+  const seen = new Set();
+  const newest = new Map();
+  const result = { delivered: deliveries.length, unknown: [], duplicates: 0, disorder: [] };
+  for (const { id } of deliveries) {
+    const event = known.get(id);
+    if (!event) result.unknown.push(id);
+    else if (seen.has(id)) result.duplicates++;
+    else {
+      seen.add(id);
+      const key = `${event.topic} ${event.conversation}`;
+      if (newest.has(key) && BigInt(newest.get(key)) > BigInt(id)) result.disorder.push(`${key}: ${newest.get(key)} before ${id}`);
+      newest.set(key, id);
+    }
+  }
+  result.lost = required(log).filter((event) => !seen.has(event.id)).map((event) => event.id);
+  return result;
+}
+
+/** Waits until nothing of the log is missing; returns the judgement. */
+export async function allDelivered(db, deliveries, { limit = 30000, only = () => true } = {}) {
+  let result;
+  const log = (await events(db)).filter(only);
+  await until(() => {
+    result = judge(log, deliveries());
+    return result.lost.length === 0;
+  }, () => `${result.lost.length} of ${log.length} events missing, first ${result.lost.slice(0, 5)}`, limit, 50);
+  return result;
+}

@@ -1,0 +1,57 @@
+// A webhook receiver as a customer would write it: checks both signatures and keeps what came.
+import { createHmac } from 'node:crypto';
+import { Webhook } from 'standardwebhooks';
+import { Listener, readBody } from './http.mjs';
+import { freePort } from './ports.mjs';
+
+function verify(secret, body, headers) {
+  try {
+    new Webhook(secret).verify(body, headers);
+  } catch (error) {
+    return `webhook-signature: ${error.message}`;
+  }
+  const expected = `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`;
+  return headers['x-webhook-signature'] === expected ? null : 'x-webhook-signature does not match';
+}
+
+export class Receiver {
+  static async start() {
+    const receiver = new Receiver();
+    receiver.secret = null; // of the webhook; without it nothing is verified
+    receiver.deliveries = []; // what was answered with 2xx: {id, type, body, headers, problem, at}
+    receiver.attempts = []; // every request: {id, status, at}
+    receiver.answer = () => 200; // status for a request; null: never answers
+    receiver.listener = new Listener((request, response) => receiver.take(request, response), await freePort());
+    await receiver.up();
+    return receiver;
+  }
+
+  async take(request, response) {
+    const raw = await readBody(request);
+    const body = JSON.parse(raw);
+    const id = request.headers['webhook-id'];
+    const status = this.answer({ id, body, headers: request.headers });
+    const at = Date.now();
+    this.attempts.push({ id, status, at });
+    if (status === null) return;
+    if (status >= 200 && status < 300) {
+      const problem = this.secret ? verify(this.secret, raw, request.headers) : null;
+      this.deliveries.push({ id, type: body.type, body, headers: request.headers, problem, at });
+      this.onDelivery?.(this.deliveries.at(-1));
+    }
+    response.statusCode = status;
+    response.end('{"ok":true}');
+  }
+
+  up() {
+    return this.listener.up();
+  }
+
+  down() {
+    return this.listener.down();
+  }
+
+  get url() {
+    return `${this.listener.url}/hook`;
+  }
+}
