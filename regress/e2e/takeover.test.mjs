@@ -1,0 +1,69 @@
+// Two sidecars: one leads, the other takes over when it dies or freezes.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Bed } from '../lib/bed.mjs';
+import { value } from '../lib/db.mjs';
+import { FaultyRealtime } from '../lib/faulty-realtime.mjs';
+import { allDelivered, Load } from '../lib/load.mjs';
+import { until } from '../lib/wait.mjs';
+
+let bed, realtime, first, second, load;
+
+const env = () => ({ REALTIME_URL: realtime.url, REALTIME_KEY: 'secret', REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
+const epoch = () => value(bed.db, `SELECT epoch FROM chat.consumer WHERE name = 'realtime'`);
+
+before(async () => {
+  bed = await Bed.create();
+  realtime = await FaultyRealtime.start();
+  bed.closing.push(() => realtime.down());
+  const conversations = [await bed.conversation('Ana'), await bed.conversation('Bia')];
+  first = await bed.sidecar(env());
+  await until(async () => (await epoch()) > 0, 'a leader');
+  second = await bed.sidecar(env());
+  load = new Load(bed.cluster, conversations, { writers: 2, pause: 10 });
+});
+
+after(() => bed.close());
+
+test('with two sidecars one delivers, each event once', async () => {
+  await load.wrote(100);
+  const before = await epoch();
+  const result = await allDelivered(bed.db, () => realtime.accepted);
+  assert.equal(result.duplicates, 0);
+  assert.deepEqual(result.disorder, []);
+  assert.equal(await epoch(), before);
+});
+
+test('the leader killed: the other one takes over within 10 s, nothing lost, order kept', async () => {
+  const before = await epoch();
+  await first.kill('SIGKILL');
+  await until(async () => (await epoch()) > before, 'a new epoch', 10000);
+  const result = await allDelivered(bed.db, () => realtime.accepted);
+  assert.deepEqual(result.disorder, []);
+  assert.deepEqual(result.unknown, []);
+});
+
+test('a leader that freezes and wakes up later sends nothing of what it had read', async () => {
+  first = await bed.sidecar(env());
+  const before = await epoch();
+  second.child.kill('SIGSTOP');
+  await load.wrote(50);
+  await until(async () => (await epoch()) > before, 'a new epoch', 12000);
+  await allDelivered(bed.db, () => realtime.accepted);
+  const accepted = realtime.accepted.length;
+  second.child.kill('SIGCONT');
+  await load.wrote(100);
+  await load.stop();
+  const result = await allDelivered(bed.db, () => realtime.accepted);
+  assert.deepEqual(result.disorder, []);
+  assert.deepEqual(result.unknown, []);
+  assert.ok(realtime.accepted.length > accepted);
+});
+
+test('the leader stopped with SIGTERM hands over at once', async () => {
+  const before = await epoch();
+  const start = Date.now();
+  assert.deepEqual(await first.kill('SIGTERM'), { code: 0, signal: null });
+  await until(async () => (await epoch()) > before, 'a new epoch', 10000);
+  assert.ok(Date.now() - start < 5000, 'the lease ran out instead of being given back');
+});

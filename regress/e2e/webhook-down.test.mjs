@@ -1,0 +1,106 @@
+// Webhook receivers that fail: what failed is stored and tried again in order, the others go on meanwhile.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Bed } from '../lib/bed.mjs';
+import { rows, value } from '../lib/db.mjs';
+import { until } from '../lib/wait.mjs';
+
+const retryLimit = 15000; // the first retry is due after 5 s, with jitter
+let bed, sidecar, conversation, failing, healthy;
+
+before(async () => {
+  bed = await Bed.create();
+  conversation = await bed.conversation('Ana');
+  failing = await bed.receiver(['message.received']);
+  healthy = await bed.receiver(['message.received']);
+  sidecar = await bed.sidecar();
+});
+
+after(() => bed.close());
+
+const texts = (receiver) => receiver.deliveries.map(({ body }) => body.data.content);
+const has = (receiver, text) => until(() => texts(receiver).includes(text), () => `"${text}"; came: ${texts(receiver)}\n${sidecar.tail()}`, retryLimit);
+
+test('both signatures and the body are what receivers expect', async () => {
+  await bed.message(conversation, 'hello');
+  await has(failing, 'hello');
+  const { body, headers, problem, id } = failing.deliveries[0];
+  assert.equal(problem, null);
+  assert.equal(body.type, 'message.received');
+  assert.equal(body.event, body.type);
+  assert.equal(body.data.conversationId, conversation);
+  assert.ok(!Number.isNaN(Date.parse(body.timestamp)));
+  assert.equal(String(body.id), id);
+  assert.equal(headers['x-webhook-event'], 'message.received');
+  assert.equal(headers['x-webhook-delivery'], id);
+  assert.match(headers['content-type'], /^application\/json/);
+});
+
+test('a receiver that is down gets everything once it is back, in order; the other is not held up', async () => {
+  await failing.down();
+  for (let i = 0; i < 3; i++) await bed.message(conversation, `down ${i}`);
+  const start = Date.now();
+  await has(healthy, 'down 2');
+  assert.ok(Date.now() - start < 3000, 'the healthy receiver waited for the failing one');
+  await failing.up();
+  await has(failing, 'down 2');
+  assert.deepEqual(texts(failing).filter((text) => text.startsWith('down')), ['down 0', 'down 1', 'down 2']);
+});
+
+test('an answer of 500 is tried again under the same webhook-id, and every attempt is recorded', async () => {
+  failing.answer = () => 500;
+  await bed.message(conversation, 'five hundred');
+  await until(() => failing.attempts.some((attempt) => attempt.status === 500), 'a first attempt');
+  failing.answer = () => 200;
+  await has(failing, 'five hundred');
+  const last = failing.deliveries.at(-1);
+  const tries = failing.attempts.filter((attempt) => attempt.id === last.id);
+  assert.deepEqual(tries.map((attempt) => attempt.status), [500, 200]);
+  assert.equal(last.problem, null);
+  await until(async () => (await value(bed.db, 'SELECT count(*) FROM chat.webhook_attempt WHERE message_id = $1', [last.id])) === 2, 'two attempts recorded');
+  const recorded = await rows(bed.db, 'SELECT status, attempt FROM chat.webhook_attempt WHERE message_id = $1 ORDER BY attempt', [last.id]);
+  assert.deepEqual(recorded.map((row) => row.status), [500, 200]);
+});
+
+test('another conversation of a failing receiver is not held up', async () => {
+  const other = await bed.conversation('Bia');
+  failing.answer = ({ body }) => (body.data.conversationId === conversation ? 500 : 200);
+  await bed.message(conversation, 'held up');
+  await until(() => failing.attempts.at(-1).status === 500, 'a failed attempt');
+  const start = Date.now();
+  await bed.message(other, 'goes on');
+  await has(failing, 'goes on');
+  assert.ok(Date.now() - start < 3000);
+  failing.answer = () => 200;
+  await has(failing, 'held up');
+});
+
+test('what is stored for retry survives the sidecar', async () => {
+  failing.answer = () => 500;
+  await bed.message(conversation, 'stored');
+  await until(() => failing.attempts.at(-1).status === 500, 'a failed attempt');
+  await until(async () => (await value(bed.db, 'SELECT count(*) FROM chat.webhook_delivery')) > 0, 'a stored delivery');
+  await sidecar.kill('SIGKILL');
+  failing.answer = () => 200;
+  sidecar = await bed.sidecar();
+  await has(failing, 'stored');
+});
+
+test('410 disables the webhook at once', async () => {
+  failing.answer = () => 410;
+  await bed.message(conversation, 'gone');
+  await until(() => value(bed.db, 'SELECT NOT is_active FROM public.chat_external_webhooks WHERE id = $1', [failing.webhook.id]), 'is_active false');
+  const attempts = failing.attempts.length;
+  await bed.message(conversation, 'after gone');
+  await has(healthy, 'after gone');
+  assert.equal(failing.attempts.length, attempts);
+});
+
+test('an address that is not allowed is never connected to, and the refusal is recorded', async () => {
+  const strict = await bed.receiver(['message.received']);
+  await sidecar.kill('SIGTERM');
+  sidecar = await bed.sidecar({ WEBHOOK_ALLOW_CIDRS: '10.99.0.0/16' });
+  await bed.message(conversation, 'inside');
+  await until(() => value(bed.db, 'SELECT count(*) > 0 FROM chat.webhook_attempt WHERE webhook = $1 AND error IS NOT NULL', [strict.webhook.id]), 'a recorded refusal');
+  assert.equal(strict.attempts.length, 0);
+});

@@ -1,0 +1,165 @@
+// The test driver: builds, stages, runs every part, counts every test.
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { Cluster } from './cluster.mjs';
+import { finish } from './janitor.mjs';
+import { mark } from './reporter.mjs';
+import { createWorkspace, make, root } from './workspace.mjs';
+
+const fileLimit = 180_000; // ms for one file of regress/e2e
+const parts = { unit, format, regress, isolation, e2e };
+let passed = 0;
+let failed = 0;
+let workspaceDir;
+
+function report(part, name, ok, ms, text) {
+  if (ok) passed++;
+  else failed++;
+  const time = ms === undefined ? '' : `${ms} ms`.padStart(10);
+  console.log(`${ok ? 'ok    ' : 'FAILED'} ${part.padEnd(10)} ${name.padEnd(72)}${time}`.trimEnd());
+  if (text) console.log(text.replace(/^/gm, '         '));
+}
+
+/** Runs a program; line(text) gets each line of stdout and stderr. Returns its exit code. */
+function program(command, args, { env = {}, limit = 300_000, line }) {
+  const all = { ...process.env, ...env };
+  for (const name of ['MAKEFLAGS', 'MAKELEVEL', 'MFLAGS', 'NODE_TEST_CONTEXT']) delete all[name];
+  const child = spawn(command, args, { cwd: root, env: all, stdio: ['ignore', 'pipe', 'pipe'] });
+  const timer = setTimeout(() => child.kill('SIGTERM'), limit);
+  for (const stream of [child.stdout, child.stderr]) {
+    let rest = '';
+    stream.on('data', (chunk) => {
+      const lines = (rest + chunk).split('\n');
+      rest = lines.pop();
+      lines.forEach(line);
+    });
+    stream.on('end', () => rest && line(rest));
+  }
+  return new Promise((resolve, reject) => {
+    child.once('error', reject);
+    child.once('close', (code, signal) => {
+      clearTimeout(timer);
+      resolve(code ?? signal);
+    });
+  });
+}
+
+/** Unit tests in C: programs that print "ok <name>" for each test and exit with 1 on a failure. */
+async function unit() {
+  const output = [];
+  let failures = 0;
+  const code = await program('make', ['-s', '-k', 'unit'], {
+    line: (text) => {
+      const match = /^(ok|not ok|FAILED)[ :-]+(.*)/.exec(text);
+      if (match && match[1] !== 'ok') failures++;
+      if (match) report('unit', match[2], match[1] === 'ok');
+      else output.push(text);
+    },
+  });
+  if (code !== 0 && failures === 0) report('unit', 'make unit', false, undefined, output.slice(-30).join('\n'));
+}
+
+/** clang-format's versions disagree: only the one that the tree is formatted with can judge. */
+async function format() {
+  const output = [];
+  const line = (text) => output.push(text);
+  const version = process.env.CLANG_FORMAT ?? 'clang-format';
+  await program(version, ['--version'], { line });
+  if (!/version 14\./.test(output.join())) {
+    console.log('skipped format: needs clang-format 14');
+    return;
+  }
+  const code = await program('make', ['-s', 'format-check'], { line });
+  report('format', 'C sources as .clang-format wants them', code === 0, undefined, code === 0 ? '' : output.slice(1, 20).join('\n'));
+}
+
+/** pg_regress before 16 prints "test x ... ok 12 ms", later versions print TAP. */
+function regressLine(text) {
+  const old = /^(?:test|\s{4})?\s*(\S+)\s+\.\.\. (ok|FAILED.*?|failed.*?)(?:\s+(\d+) ms)?$/.exec(text);
+  if (old) return { name: old[1], ok: old[2] === 'ok', ms: old[3] };
+  const tap = /^(not )?ok \d+\s+[-+] (\S+)\s+(\d+) ms/.exec(text);
+  return tap && { name: tap[2], ok: !tap[1], ms: tap[3] };
+}
+
+async function installcheck(part, variable, outputdir) {
+  const cluster = await Cluster.create();
+  const output = [];
+  let tests = 0;
+  const code = await program('make', ['-s', 'installcheck', `${variable}=`], {
+    env: cluster.env(),
+    line: (text) => {
+      const test = regressLine(text);
+      if (test) tests++;
+      if (test) report(part, test.name, test.ok, test.ms);
+      else output.push(text);
+    },
+  });
+  const diffs = path.join(root, outputdir, 'regression.diffs');
+  if (code !== 0 && existsSync(diffs)) console.log(readFileSync(diffs, 'utf8').slice(0, 12000));
+  if (code !== 0 && tests === 0) report(part, 'make installcheck', false, undefined, output.slice(-30).join('\n'));
+  await cluster.remove();
+}
+
+function regress() {
+  return installcheck('regress', 'ISOLATION', 'regress/out');
+}
+
+function isolation() {
+  return installcheck('isolation', 'REGRESS', 'regress/out_iso');
+}
+
+/** A file of end-to-end tests: a process of its own, with its own clusters. */
+async function e2eFile(file) {
+  const output = [];
+  let failures = 0;
+  const name = path.basename(file, '.test.mjs');
+  const code = await program(process.execPath,
+    [`--test-reporter=${path.join(root, 'regress/lib/reporter.mjs')}`, '--test-reporter-destination=stdout', file], {
+      env: { CHAT_REALTIME_WORKSPACE: workspaceDir },
+      limit: fileLimit,
+      line: (text) => {
+        if (!text.startsWith(mark)) {
+          output.push(text);
+          return;
+        }
+        const test = JSON.parse(text.slice(mark.length));
+        if (test.skipped) {
+          console.log(`skipped e2e        ${name}: ${test.name}`);
+          return;
+        }
+        if (!test.passed) failures++;
+        report('e2e', `${name}: ${test.name}`, test.passed, test.ms, test.error);
+      },
+    });
+  if (code !== 0 && failures === 0) report('e2e', name, false, undefined, `ended with ${code}\n${output.slice(-30).join('\n')}`);
+  else if (failures && output.length) console.log(output.slice(-30).join('\n').replace(/^/gm, '         '));
+}
+
+async function e2e(pattern = '') {
+  const dir = path.join(root, 'regress/e2e');
+  const files = readdirSync(dir).filter((file) => file.endsWith('.test.mjs') && file.startsWith(pattern)).sort();
+  if (files.length === 0) throw new Error(`no test is called ${pattern}; parts: ${Object.keys(parts).join(', ')}`);
+  for (const file of files) await e2eFile(path.join(dir, file));
+}
+
+async function main(only) {
+  await make('all');
+  const workspace = await createWorkspace();
+  workspaceDir = workspace.dir;
+  process.env.CHAT_REALTIME_WORKSPACE = workspaceDir;
+  if (!only) for (const part of Object.values(parts)) await part();
+  else if (parts[only]) await parts[only]();
+  else await e2e(only);
+}
+
+const start = Date.now();
+try {
+  await main(process.argv[2]);
+} catch (error) {
+  report('run', 'the test run itself', false, undefined, error.stack);
+}
+await finish();
+console.log(`${Math.round((Date.now() - start) / 1000)} s`);
+console.log(`${passed} passed, ${failed} failed`);
+process.exit(failed > 0 || passed === 0 ? 1 : 0);
