@@ -142,7 +142,9 @@ BEGIN
     (SELECT m.id, m.message_id, m.type, w.id, w.url, w.secret, w.old_secret, m.conversation,
             to_char(m.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
             EXISTS (SELECT FROM chat.webhook_delivery p
-                     WHERE p.webhook = w.id AND p.conversation = m.conversation), m.payload
+                     WHERE p.webhook = w.id AND p.conversation = m.conversation)
+            OR EXISTS (SELECT FROM chat.webhook_state p
+                        WHERE p.webhook = w.id AND p.paused_until > clock_timestamp()), m.payload
        FROM message m JOIN endpoint w ON w.owner = m.owner AND (m.type = ANY (w.events) OR '*' = ANY (w.events))
       WHERE NOT EXISTS (SELECT FROM chat.webhook_delivery p
                          WHERE p.webhook = w.id AND p.event_id = m.id AND p.message_id = m.message_id)
@@ -153,7 +155,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.webhook_read(bigint, text, integer) FROM PUBLIC;
-COMMENT ON FUNCTION chat.webhook_read(bigint, text, integer) IS 'What came since a position. First row: the position after this read (id, and the snapshot as payload), which advances also past events that no webhook wants. Then one row per event and matching active webhook, late ones first, of at most max_rows events. old_secret: only while it is still valid. created_at: ISO 8601, UTC. blocked: an unfinished delivery of the same webhook and conversation exists.';
+COMMENT ON FUNCTION chat.webhook_read(bigint, text, integer) IS 'What came since a position. First row: the position after this read (id, and the snapshot as payload), which advances also past events that no webhook wants. Then one row per event and matching active webhook, late ones first, of at most max_rows events. old_secret: only while it is still valid. created_at: ISO 8601, UTC. blocked: an unfinished delivery of the same webhook and conversation exists, or the webhook is paused.';
 
 -- Goes from webhook to webhook through the index, so that one with many due deliveries hides no other.
 CREATE FUNCTION chat.webhook_due(max_rows integer, taken bigint[], busy uuid[])

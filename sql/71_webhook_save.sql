@@ -23,7 +23,7 @@ BEGIN
          WHERE u.attempt > 0;
         IF true = ANY (stored) OR 'done' <> ANY (actions) THEN
             due := chat.settle_webhooks(webhooks, event_ids, message_ids, types, actions, stored, attempts,
-                                        errors, delays);
+                                        errors, delays, counted);
         END IF;
         PERFORM chat.judge_webhooks(webhooks, attempts, errors, counted, disables, pauses);
         saved := true;
@@ -32,11 +32,11 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.webhook_save(bigint, uuid[], bigint[], text[], text[], text[], boolean[], integer[], integer[], text[], text[], integer[], bigint[], boolean[], text[], bigint[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.webhook_save(bigint, uuid[], bigint[], text[], text[], text[], boolean[], integer[], integer[], text[], text[], integer[], bigint[], boolean[], text[], bigint[]) IS 'Takes over what became of deliveries, one array element each: actions is done (nothing more to do), retry (again after delays milliseconds), hold (an attempt is under way that ends within delays) or store (waits behind others); stored tells whether chat.webhook_delivery has the row; attempts 0: no attempt was made; errors NULL: success; counted: a failure of the endpoint; disables: reason to disable the webhook; pauses: milliseconds in which the endpoint gets nothing. saved is false when the lease was lost and nothing is saved; due tells that another delivery became due at once.';
+COMMENT ON FUNCTION chat.webhook_save(bigint, uuid[], bigint[], text[], text[], text[], boolean[], integer[], integer[], text[], text[], integer[], bigint[], boolean[], text[], bigint[]) IS 'Takes over what became of deliveries, one array element each: actions is done (nothing more to do), retry (again after delays milliseconds), hold (an attempt is under way that ends within delays) or store (waits behind others); stored tells whether chat.webhook_delivery has the row; attempts 0: no attempt was made; errors NULL: success; counted: a failure of the endpoint, and a step of the schedule; disables: reason to disable the webhook; pauses: milliseconds in which the endpoint gets nothing. saved is false when the lease was lost and nothing is saved; due tells that another delivery became due at once.';
 
 CREATE FUNCTION chat.settle_webhooks(webhooks uuid[], event_ids bigint[], message_ids text[], types text[],
-                                    actions text[], stored boolean[], attempts integer[], errors text[],
-                                    delays bigint[]) RETURNS boolean
+                                     actions text[], stored boolean[], attempts integer[], errors text[],
+                                     delays bigint[], counted boolean[]) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 #variable_conflict use_column
@@ -56,10 +56,10 @@ BEGIN
     SELECT array_agg(g.webhook), array_agg(g.conversation) INTO hooks, conversations FROM gone g;
 
     UPDATE chat.webhook_delivery d
-       SET attempts = u.attempt, last_error = u.error,
+       SET attempts = u.attempt - (NOT u.counted)::integer, last_error = u.error,
            next_attempt_at = clock_timestamp() + u.delay * interval '1 ms'
-      FROM unnest($1, $2, $3, $5, $6, $7, $8, $9)
-           AS u (webhook, event_id, message_id, action, stored, attempt, error, delay)
+      FROM unnest($1, $2, $3, $5, $6, $7, $8, $9, $10)
+           AS u (webhook, event_id, message_id, action, stored, attempt, error, delay, counted)
      WHERE u.stored AND u.action = 'retry'
        AND d.webhook = u.webhook AND d.event_id = u.event_id AND d.message_id = u.message_id;
 
@@ -68,10 +68,11 @@ BEGIN
         INSERT INTO chat.webhook_delivery AS d (webhook, event_id, message_id, type, conversation, created_at,
                                                 payload, attempts, next_attempt_at, last_error)
         SELECT u.webhook, u.event_id, u.message_id, u.type, COALESCE(e.conversation, ''), e.created_at, e.payload,
-               u.attempt, CASE WHEN u.action <> 'store' THEN clock_timestamp() + u.delay * interval '1 ms' END,
+               GREATEST(u.attempt - (NOT u.counted)::integer, 0),
+               CASE WHEN u.action <> 'store' THEN clock_timestamp() + u.delay * interval '1 ms' END,
                u.error
-          FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9)
-               AS u (webhook, event_id, message_id, type, action, stored, attempt, error, delay)
+          FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+               AS u (webhook, event_id, message_id, type, action, stored, attempt, error, delay, counted)
           JOIN chat.event e ON e.id = u.event_id
          WHERE NOT u.stored AND u.action <> 'done'
          ORDER BY u.event_id, u.message_id
@@ -99,8 +100,8 @@ BEGIN
     RETURN promoted > 0;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.settle_webhooks(uuid[], bigint[], text[], text[], text[], boolean[], integer[], text[], bigint[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.settle_webhooks(uuid[], bigint[], text[], text[], text[], boolean[], integer[], text[], bigint[]) IS 'Part of chat.webhook_save: removes finished deliveries, stores the others, and makes the next of each webhook and conversation due. True when one became due.';
+REVOKE ALL ON FUNCTION chat.settle_webhooks(uuid[], bigint[], text[], text[], text[], boolean[], integer[], text[], bigint[], boolean[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.settle_webhooks(uuid[], bigint[], text[], text[], text[], boolean[], integer[], text[], bigint[], boolean[]) IS 'Part of chat.webhook_save: removes finished deliveries, stores the others, and makes the next of each webhook and conversation due. True when one became due.';
 
 CREATE FUNCTION chat.judge_webhooks(webhooks uuid[], attempts integer[], errors text[], counted boolean[],
                                    disables text[], pauses bigint[]) RETURNS void

@@ -1,0 +1,33 @@
+/*
+ * Text forms for PostgreSQL: array literals such as {1,NULL,"a\"b"}, and bytes made fit for a text value.
+ */
+#ifndef SIDECAR_PGARRAY_H
+#define SIDECAR_PGARRAY_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* A growing literal. Zero it before its first use; free data when done with it. */
+struct pgarray
+{
+	char *data;
+	size_t len;
+	size_t size;
+};
+
+/* Starts anew and keeps the memory. */
+void pgarray_begin(struct pgarray *array);
+/* Adds an element; the text may be anything without a NUL. NULL adds NULL. */
+void pgarray_text(struct pgarray *array, const char *text);
+void pgarray_number(struct pgarray *array, int64_t number);
+void pgarray_null(struct pgarray *array);
+/* Ends the literal and returns it; it lives until the array is begun again or freed. */
+const char *pgarray_end(struct pgarray *array);
+
+/*
+ * Copies at most max bytes as valid UTF-8 without NUL: what is neither becomes "?". Characters are not cut.
+ * The copy is malloc'ed.
+ */
+char *pgtext_copy(const char *bytes, size_t len, size_t max);
+
+#endif
