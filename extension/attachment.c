@@ -6,14 +6,12 @@
 #include "access/genam.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
-#include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
-#include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -22,40 +20,6 @@
 
 #include "attachment.h"
 #include "key.h"
-
-/* Role names of chat.attachment.columns, and the JSON key of those that clients know by a fixed name. */
-static const struct
-{
-	const char *name;
-	const char *json;
-} roles[CHAT_ROLES] = {
-	[CHAT_C_ID] = {"conversation_id", "id"},
-	[CHAT_C_OWNER] = {"owner", NULL},
-	[CHAT_C_AGENT] = {"agent", "assignedAgentId"},
-	[CHAT_C_BOT] = {"bot", "assignedBotId"},
-	[CHAT_C_STATUS] = {"conversation_status", "status"},
-	[CHAT_C_UNREAD] = {"unread_count", "unreadCount"},
-	[CHAT_C_LAST_AT] = {"last_message_at", "lastMessageAt"},
-	[CHAT_C_PREVIEW] = {"last_message_preview", "lastMessagePreview"},
-	[CHAT_C_CREATED] = {"conversation_created_at", "createdAt"},
-	[CHAT_C_UPDATED] = {"conversation_updated_at", "updatedAt"},
-	[CHAT_C_JID] = {"contact_jid", "contactJid"},
-	[CHAT_C_NAME] = {"contact_name", "contactName"},
-	[CHAT_M_ID] = {"message_id", "id"},
-	[CHAT_M_CONVERSATION] = {"conversation", "conversationId"},
-	[CHAT_M_DIRECTION] = {"direction", "direction"},
-	[CHAT_M_STATUS] = {"status", "status"},
-	[CHAT_M_TYPE] = {"type", "messageType"},
-	[CHAT_M_CONTENT] = {"content", "content"},
-	[CHAT_M_METADATA] = {"metadata", "metadata"},
-	[CHAT_M_TIME] = {"time", "timestamp"},
-	[CHAT_M_CREATED] = {"created_at", "createdAt"},
-	[CHAT_M_UPDATED] = {"updated_at", "updatedAt"},
-	[CHAT_M_STATUS_UPDATED] = {"status_updated_at", NULL},
-	[CHAT_M_PRIVATE] = {"private", NULL},
-	[CHAT_M_DELETED] = {"deleted", NULL},
-	[CHAT_M_FILENAME] = {"media_filename", NULL},
-};
 
 typedef struct AttachmentEntry
 {
@@ -200,7 +164,7 @@ read_attachment(ChatAttachment *attachment, HeapTuple row, TupleDesc desc)
 	attachment->messages = DatumGetObjectId(SPI_getbinval(row, desc, 3, &isnull));
 	columns = DatumGetJsonbP(SPI_getbinval(row, desc, SPI_fnumber(desc, "columns"), &isnull));
 	for (int role = 0; role < CHAT_ROLES; role++)
-		attachment->column[role] = member_text(columns, roles[role].name);
+		attachment->column[role] = member_text(columns, chat_role_name(role));
 	read_user_mapping(columns, "owner", &attachment->owner);
 	read_user_mapping(columns, "agent", &attachment->agent);
 	attachment->column[CHAT_C_OWNER] = attachment->owner.column;
@@ -329,119 +293,6 @@ chat_attachment_get(int32 id)
 	return attachment;
 }
 
-/* Turns unread_count into unreadCount. */
-static char *
-camel_case(const char *name)
-{
-	char	   *result = palloc(strlen(name) + 1);
-	char	   *out = result;
-
-	for (const char *in = name; *in != '\0'; in++)
-	{
-		bool		join = in > name && *in == '_' &&
-			((in[1] >= 'a' && in[1] <= 'z') || (in[1] >= '0' && in[1] <= '9'));
-
-		if (join)
-			*out++ = pg_ascii_toupper((unsigned char) *++in);
-		else
-			*out++ = *in;
-	}
-	*out = '\0';
-	return result;
-}
-
-/* Which role a column has, or CHAT_ROLES. */
-static int
-role_of_column(const ChatAttachment *attachment, const char *column, bool messages)
-{
-	int			first = messages ? CHAT_M_ID : CHAT_C_ID;
-	int			last = messages ? CHAT_ROLES : CHAT_M_ID;
-
-	for (int role = first; role < last; role++)
-	{
-		if (attachment->column[role] != NULL && strcmp(attachment->column[role], column) == 0)
-			return role;
-	}
-	return CHAT_ROLES;
-}
-
-/* Types that no client wants in a payload. */
-static bool
-type_is_carried(Oid type)
-{
-	return type != BYTEAOID && type != TSVECTOROID && type != XIDOID && type != OIDOID;
-}
-
-/* Fills one JSON field of a layout. */
-static void
-fill_field(ChatField *field, Form_pg_attribute attribute, int role)
-{
-	StringInfoData key;
-	const char *name = role < CHAT_ROLES ? roles[role].json : NULL;
-	bool		varlena;
-
-	initStringInfo(&key);
-	escape_json(&key, name ? name : camel_case(NameStr(attribute->attname)));
-	appendStringInfoChar(&key, ':');
-	field->key = key.data;
-	field->attnum = attribute->attnum;
-	field->type = attribute->atttypid;
-	field->content = role == CHAT_M_CONTENT;
-	field->quiet = role == CHAT_C_UPDATED;
-	getTypeOutputInfo(attribute->atttypid, &field->output, &varlena);
-}
-
-/* True when an earlier field has the same JSON key: a mapped role and a column of that very name. */
-static bool
-key_is_taken(const ChatLayout *layout, const char *key)
-{
-	for (int i = 0; i < layout->nfields; i++)
-	{
-		if (strcmp(layout->fields[i].key, key) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Builds the layout of one table: columns with a role first, so that their JSON keys win. */
-static ChatLayout *
-build_layout(const ChatAttachment *attachment, Relation relation, bool messages,
-			 MemoryContext context)
-{
-	ChatLayout *layout = palloc0(sizeof(ChatLayout));
-	TupleDesc	desc = RelationGetDescr(relation);
-
-	layout->relid = RelationGetRelid(relation);
-	layout->context = context;
-	layout->fields = palloc0(sizeof(ChatField) * Max(desc->natts, 1));
-	for (int pass = 0; pass < 2; pass++)
-	{
-		for (int i = 0; i < desc->natts; i++)
-		{
-			Form_pg_attribute attribute = TupleDescAttr(desc, i);
-			ChatField  *field = &layout->fields[layout->nfields];
-			int			role;
-
-			if (attribute->attisdropped)
-				continue;
-			role = role_of_column(attachment, NameStr(attribute->attname), messages);
-			if ((role < CHAT_ROLES) != (pass == 0))
-				continue;
-			if (role < CHAT_ROLES)
-			{
-				layout->att[role] = attribute->attnum;
-				layout->type[role] = attribute->atttypid;
-			}
-			if (!type_is_carried(attribute->atttypid))
-				continue;
-			fill_field(field, attribute, role);
-			if (!key_is_taken(layout, field->key))
-				layout->nfields++;
-		}
-	}
-	return layout;
-}
-
 ChatLayout *
 chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages)
 {
@@ -462,7 +313,7 @@ chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages)
 	context = AllocSetContextCreate(TopTransactionContext, "chat_realtime layout",
 									ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
-	layout = build_layout(attachment, relation, messages, context);
+	layout = chat_layout_build(attachment, relation, messages, context);
 	MemoryContextSwitchTo(old);
 	if (entry->layout != NULL)
 		retire(entry->layout->context);

@@ -59,8 +59,6 @@ typedef struct ChatUserMapping
 
 typedef enum ChatPlan
 {
-	CHAT_PLAN_APPEND,		/* update of a conversation that got a newer message */
-	CHAT_PLAN_LOCK,			/* lock a conversation, read its counters */
 	CHAT_PLAN_SET,			/* write counters and last message */
 	CHAT_PLAN_NEWEST,		/* newest message of a conversation */
 	CHAT_PLAN_UNREAD,		/* count unread messages of a conversation */
@@ -101,6 +99,10 @@ typedef struct ChatLayout
 	Oid			type[CHAT_ROLES];
 	int			nfields;
 	ChatField  *fields;
+	/* conversations only */
+	Oid			key_index;				/* unique index on the id alone */
+	bool		plain;					/* an UPDATE of the counters would reach nothing of the user's */
+	bool		last_not_null;			/* a last-message column is declared NOT NULL */
 	MemoryContext context;
 } ChatLayout;
 
@@ -110,6 +112,11 @@ extern void chat_attachment_init(void);
 extern ChatAttachment *chat_attachment_get(int32 id);
 /* messages: the table (or partition) holds messages, else conversations. */
 extern ChatLayout *chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages);
+/* Builds a layout in the current memory context; chat_layout_get keeps it. */
+extern ChatLayout *chat_layout_build(const ChatAttachment *attachment, Relation relation,
+									 bool messages, MemoryContext context);
+/* The role's name in chat.attachment.columns. */
+extern const char *chat_role_name(ChatRole role);
 /* Oid of a table of schema chat; error 55000 when it is missing. */
 extern Oid	chat_own_table(const char *name);
 

@@ -5,7 +5,6 @@
 #define CHAT_REALTIME_H
 
 #include "postgres.h"
-#include "compat.h"
 
 typedef enum ChatNotifyMode
 {

@@ -6,6 +6,11 @@
 
 #include "postgres.h"
 
+#include "access/genam.h"
+#include "access/tableam.h"
+#include "executor/executor.h"
+#include "utils/relcache.h"
+
 #if PG_VERSION_NUM < 150000
 #error "PostgreSQL 15 or later is needed"
 #endif
@@ -14,10 +19,47 @@
 #include "varatt.h"
 #endif
 
-#if PG_VERSION_NUM < 160000
-#define CHAT_EXPORT PGDLLEXPORT
+static inline IndexScanDesc
+chat_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys)
+{
+#if PG_VERSION_NUM >= 180000
+	return index_beginscan(heap, index, snapshot, NULL, nkeys, 0);
 #else
-#define CHAT_EXPORT
+	return index_beginscan(heap, index, snapshot, nkeys, 0);
 #endif
+}
+
+static inline Oid
+chat_primary_key(Relation relation)
+{
+#if PG_VERSION_NUM >= 180000
+	return RelationGetPrimaryKeyIndex(relation, false);
+#else
+	return RelationGetPrimaryKeyIndex(relation);
+#endif
+}
+
+/* Replaces a locked row's version, in the heap and in the indexes opened in result_relation. */
+static inline void
+chat_update_tuple(ResultRelInfo *result_relation, EState *estate, ItemPointer tid,
+				  TupleTableSlot *slot, Snapshot snapshot)
+{
+#if PG_VERSION_NUM >= 160000
+	TU_UpdateIndexes update_indexes;
+
+	simple_table_tuple_update(result_relation->ri_RelationDesc, tid, slot, snapshot,
+							  &update_indexes);
+	if (result_relation->ri_NumIndices > 0 && update_indexes != TU_None)
+		list_free(ExecInsertIndexTuples(result_relation, slot, estate, true, false, NULL, NIL,
+										update_indexes == TU_Summarizing));
+#else
+	bool		update_indexes;
+
+	simple_table_tuple_update(result_relation->ri_RelationDesc, tid, slot, snapshot,
+							  &update_indexes);
+	if (result_relation->ri_NumIndices > 0 && update_indexes)
+		list_free(ExecInsertIndexTuples(result_relation, slot, estate, true, false, NULL, NIL));
+#endif
+}
 
 #endif

@@ -148,6 +148,12 @@ user_of(ChatAttachment *attachment, const ChatUserMapping *mapping, ChatPlan pla
 	return user;
 }
 
+char *
+chat_emit_owner(ChatAttachment *attachment, const ChatLayout *layout, TupleTableSlot *slot)
+{
+	return user_of(attachment, &attachment->owner, CHAT_PLAN_OWNER, CHAT_C_OWNER, layout, slot);
+}
+
 /* Writes an event of a conversation to its owner's inbox. */
 static void
 add_inbox_event(ChatLog *log, const char *user, const char *name, const char *webhook,
@@ -185,8 +191,7 @@ emit_conversation(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 	char	   *owner;
 	StringInfoData payload;
 
-	owner = user_of(attachment, &attachment->owner, CHAT_PLAN_OWNER, CHAT_C_OWNER,
-					flush->reader.layout, slot);
+	owner = chat_emit_owner(attachment, flush->reader.layout, slot);
 	conversation->owner = owner ? MemoryContextStrdup(flush->reader.context, owner) : NULL;
 	initStringInfo(&payload);
 	chat_payload_row(&payload, flush->reader.layout, slot);
@@ -208,7 +213,8 @@ static void
 emit_counters(ChatLog *log, ChatFlush *flush, const ChatConversation *conversation)
 {
 	TupleTableSlot *slot = chat_reader_fetch(&flush->reader, conversation->attachment,
-											 conversation->relid, conversation->tid, false);
+											 conversation->attachment->conversations,
+											 conversation->tid, false);
 	StringInfoData payload;
 
 	initStringInfo(&payload);

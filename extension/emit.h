@@ -9,6 +9,7 @@
 #include "executor/tuptable.h"
 
 #include "attachment.h"
+#include "conversation.h"
 #include "pending.h"
 
 /* Reads row versions by tid; keeps the last table and row at hand. */
@@ -36,9 +37,7 @@ typedef struct ChatConversation
 	bool		recount;
 	bool		has_messages;	/* not only rows of the conversation itself */
 	/* outcome */
-	bool		found;
 	bool		changed;		/* counters or last message were written */
-	Oid			relid;
 	ItemPointerData tid;		/* the row's version after the flush */
 	const char *owner;			/* user id */
 } ChatConversation;
@@ -51,6 +50,7 @@ typedef struct ChatFlush
 	int			nconversations;
 	int		   *conversation_of;	/* row → conversation */
 	ChatReader	reader;
+	ChatTable	table;
 } ChatFlush;
 
 extern TupleTableSlot *chat_reader_fetch(ChatReader *reader, ChatAttachment *attachment, Oid relid,
@@ -58,6 +58,10 @@ extern TupleTableSlot *chat_reader_fetch(ChatReader *reader, ChatAttachment *att
 /* A column of the fetched row as text; NULL for SQL NULL and for a column the table lacks. */
 extern char *chat_reader_text(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role);
 extern void chat_reader_close(ChatReader *reader);
+
+/* The user id of a conversation's owner, or NULL. The caller is connected to SPI. */
+extern char *chat_emit_owner(ChatAttachment *attachment, const ChatLayout *layout,
+							 TupleTableSlot *slot);
 
 /* Writes all events of a flush whose conversations are locked. Returns how many conversations changed. */
 extern int	chat_emit_flush(ChatFlush *flush);

@@ -2,8 +2,8 @@
  * The flush at the end of a statement; see flush.h.
  *
  * Rule R1: unread_count is kept by adding what changed. Rule R2: the newest message by (time, created_at, id) gives
- * last_message_at and the preview. The usual case, one newer message, is one UPDATE that checks the time itself;
- * everything else (equal times, deletions, edits) locks the conversation and looks the newest message up.
+ * last_message_at and the preview. A message whose time is later than the last one's is the newest; where times are
+ * equal, and after deletions and edits, the newest is looked up.
  */
 #include "postgres.h"
 
@@ -38,70 +38,9 @@ preview_of_row(ChatFlush *flush, const ChatConversation *conversation)
 	return chat_preview(texts[0], texts[1], texts[2]);
 }
 
-/* Takes the version of the conversation's row that an own statement returned. */
-static void
-take_row(ChatConversation *conversation)
-{
-	bool		isnull;
-
-	conversation->found = true;
-	conversation->relid = DatumGetObjectId(chat_plan_result(CHAT_COL_TABLEOID, &isnull));
-	conversation->tid = *(ItemPointer) DatumGetPointer(chat_plan_result(CHAT_COL_CTID, &isnull));
-	conversation->owner = chat_plan_text(CHAT_COL_OWNER);
-}
-
-/* The usual case: a newer message. False: not so, or no such conversation. */
-static bool
-settle_append(ChatFlush *flush, ChatConversation *conversation)
-{
-	ChatAttachment *attachment = conversation->attachment;
-	Datum		values[4];
-
-	values[0] = chat_key_to_datum(conversation->key, attachment->key_type);
-	values[1] = Int64GetDatum(conversation->unread);
-	values[2] = TimestampTzGetDatum(conversation->candidate_time);
-	values[3] = CStringGetTextDatum(preview_of_row(flush, conversation));
-	if (chat_plan_run(attachment, CHAT_PLAN_APPEND, values, NULL) == 0)
-		return false;
-	take_row(conversation);
-	conversation->changed = true;
-	SPI_freetuptable(SPI_tuptable);
-	return true;
-}
-
-/* Counters and last message as they are, and as they have to be. */
-typedef struct Counters
-{
-	int64		unread;
-	bool		has_last;
-	TimestampTz last_at;
-	char	   *preview;
-} Counters;
-
-/* Locks the conversation and reads its counters; false: there is no such row (any more). */
-static bool
-lock_conversation(ChatConversation *conversation, Counters *counters)
-{
-	Datum		key = chat_key_to_datum(conversation->key, conversation->attachment->key_type);
-	bool		isnull;
-	Datum		value;
-
-	if (chat_plan_run(conversation->attachment, CHAT_PLAN_LOCK, &key, NULL) == 0)
-		return false;
-	take_row(conversation);
-	value = chat_plan_result(CHAT_COL_UNREAD, &isnull);
-	counters->unread = isnull ? 0 : DatumGetInt64(value);
-	value = chat_plan_result(CHAT_COL_LAST_AT, &isnull);
-	counters->has_last = !isnull;
-	counters->last_at = isnull ? 0 : DatumGetTimestampTz(value);
-	counters->preview = chat_plan_text(CHAT_COL_PREVIEW);
-	SPI_freetuptable(SPI_tuptable);
-	return true;
-}
-
 /* Looks the newest message up. */
 static void
-find_newest(ChatConversation *conversation, Counters *counters)
+find_newest(ChatConversation *conversation, ChatCounters *counters)
 {
 	Datum		key = chat_key_to_datum(conversation->key, conversation->attachment->key_type);
 	bool		isnull;
@@ -135,11 +74,12 @@ count_unread(ChatConversation *conversation)
 
 /* True when only a look-up tells which message is the newest now. */
 static bool
-newest_is_open(const ChatConversation *conversation, const Counters *current)
+newest_is_open(const ChatConversation *conversation, const ChatLayout *layout,
+			   const ChatCounters *current)
 {
 	TimestampTz last_at = current->last_at;
 
-	if (conversation->recount || conversation->attachment->column[CHAT_C_LAST_AT] == NULL)
+	if (conversation->recount || layout->att[CHAT_C_LAST_AT] == 0)
 		return true;
 	if (conversation->recheck && (!current->has_last || conversation->recheck_time >= last_at))
 		return true;
@@ -149,7 +89,7 @@ newest_is_open(const ChatConversation *conversation, const Counters *current)
 }
 
 static bool
-counters_equal(const Counters *a, const Counters *b)
+counters_equal(const ChatCounters *a, const ChatCounters *b)
 {
 	bool		same_preview = a->preview == NULL || b->preview == NULL ?
 		a->preview == b->preview : strcmp(a->preview, b->preview) == 0;
@@ -158,83 +98,66 @@ counters_equal(const Counters *a, const Counters *b)
 		same_preview;
 }
 
-/* Writes counters and last message. */
-static void
-write_counters(ChatConversation *conversation, const Counters *counters)
-{
-	Datum		values[4];
-	char		nulls[4] = {' ', ' ', ' ', ' '};
-
-	values[0] = chat_key_to_datum(conversation->key, conversation->attachment->key_type);
-	values[1] = Int64GetDatum(counters->unread);
-	values[2] = TimestampTzGetDatum(counters->last_at);
-	values[3] = counters->preview ? CStringGetTextDatum(counters->preview) : (Datum) 0;
-	if (!counters->has_last)
-		nulls[2] = 'n';
-	if (counters->preview == NULL)
-		nulls[3] = 'n';
-	if (chat_plan_run(conversation->attachment, CHAT_PLAN_SET, values, nulls) > 0)
-		take_row(conversation);
-	SPI_freetuptable(SPI_tuptable);
-	conversation->changed = true;
-}
-
 /* What the table can hold: columns that it lacks stay as they were read. */
 static void
-drop_missing_columns(const ChatAttachment *attachment, const Counters *current, Counters *wanted)
+drop_missing_columns(const ChatLayout *layout, const ChatCounters *current, ChatCounters *wanted)
 {
-	if (attachment->column[CHAT_C_UNREAD] == NULL)
+	if (layout->att[CHAT_C_UNREAD] == 0)
 		wanted->unread = current->unread;
-	if (attachment->column[CHAT_C_LAST_AT] == NULL)
+	if (layout->att[CHAT_C_LAST_AT] == 0)
 	{
 		wanted->has_last = current->has_last;
 		wanted->last_at = current->last_at;
 	}
-	if (attachment->column[CHAT_C_PREVIEW] == NULL)
+	if (layout->att[CHAT_C_PREVIEW] == 0)
 		wanted->preview = current->preview;
 }
 
-/* Every other case: lock, work out, write if something differs. */
+/* What counters and last message have to be, after the rows of this flush. */
 static void
-settle_exactly(ChatFlush *flush, ChatConversation *conversation)
+work_out(ChatFlush *flush, ChatConversation *conversation, const ChatCounters *current,
+		 ChatCounters *wanted)
 {
-	Counters	current;
-	Counters	wanted;
+	*wanted = *current;
+	wanted->unread = conversation->recount ? count_unread(conversation) :
+		Max(current->unread + conversation->unread, 0);
+	if (newest_is_open(conversation, flush->table.layout, current))
+		find_newest(conversation, wanted);
+	else if (conversation->candidate >= 0 &&
+			 (!current->has_last || conversation->candidate_time > current->last_at))
+	{
+		wanted->has_last = true;
+		wanted->last_at = conversation->candidate_time;
+		wanted->preview = preview_of_row(flush, conversation);
+	}
+	drop_missing_columns(flush->table.layout, current, wanted);
+}
 
-	if (!lock_conversation(conversation, &current))
+/* Locks a conversation, brings its counters up to date, and notes its owner. */
+static void
+settle(ChatFlush *flush, ChatConversation *conversation)
+{
+	ChatCounters current;
+	ChatCounters wanted;
+	ChatTable  *table = &flush->table;
+
+	if (!conversation->has_messages)
+		return;					/* its own statement has locked it */
+	if (!chat_conversation_lock(table, conversation->attachment, conversation->key))
 	{
 		conversation->owner = chat_pending_deleted_owner(conversation->attachment->id,
 														 conversation->key);
 		return;
 	}
-	wanted = current;
-	wanted.unread = conversation->recount ? count_unread(conversation) :
-		Max(current.unread + conversation->unread, 0);
-	if (newest_is_open(conversation, &current))
-		find_newest(conversation, &wanted);
-	else if (conversation->candidate >= 0 &&
-			 (!current.has_last || conversation->candidate_time > current.last_at))
-	{
-		wanted.has_last = true;
-		wanted.last_at = conversation->candidate_time;
-		wanted.preview = preview_of_row(flush, conversation);
-	}
-	drop_missing_columns(conversation->attachment, &current, &wanted);
+	chat_conversation_counters(table, &current);
+	work_out(flush, conversation, &current, &wanted);
 	if (!counters_equal(&current, &wanted))
-		write_counters(conversation, &wanted);
-}
-
-static void
-settle(ChatFlush *flush, ChatConversation *conversation)
-{
-	bool		append = conversation->candidate >= 0 && !conversation->tie &&
-		!conversation->recheck && !conversation->recount &&
-		conversation->attachment->column[CHAT_C_LAST_AT] != NULL;
-
-	if (!conversation->has_messages)
-		return;					/* its own statement has locked it */
-	if (!append || !settle_append(flush, conversation))
-		settle_exactly(flush, conversation);
+	{
+		chat_conversation_write(table, conversation->key, &wanted);
+		conversation->changed = true;
+	}
+	conversation->tid = table->slot->tts_tid;
+	conversation->owner = chat_emit_owner(conversation->attachment, table->layout, table->slot);
 }
 
 /* Adds one pending row to its conversation's sum. */
@@ -321,6 +244,7 @@ chat_flush_pending(void)
 
 	SPI_connect();
 	flush.reader.context = CurrentMemoryContext;
+	flush.table.context = CurrentMemoryContext;
 	flush.rows = chat_pending_take(&flush.nrows);
 	if (flush.nrows > 0)
 	{
@@ -329,6 +253,7 @@ chat_flush_pending(void)
 			settle(&flush, &flush.conversations[i]);
 		changed = chat_emit_flush(&flush);
 		chat_reader_close(&flush.reader);
+		chat_conversation_close(&flush.table);
 	}
 	SPI_finish();
 	return changed;

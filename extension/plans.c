@@ -49,7 +49,7 @@ column_of(const char *alias, const char *column)
 	return psprintf("%s.%s", alias, quote_identifier(column));
 }
 
-/* The user id behind a mapping, as text, in a statement where the conversation is "c". */
+/* The user id behind a mapping's column value, as text. */
 static char *
 user_expression(const ChatUserMapping *mapping, const char *value)
 {
@@ -57,14 +57,6 @@ user_expression(const ChatUserMapping *mapping, const char *value)
 		return psprintf("CAST(%s AS pg_catalog.text)", value);
 	return psprintf("(SELECT CAST(%s AS pg_catalog.text) FROM %s AS u WHERE %s OPERATOR(pg_catalog.=) %s)",
 					column_of("u", mapping->user), mapping->table, column_of("u", mapping->key), value);
-}
-
-/* "RETURNING tableoid, ctid, owner" of an UPDATE, or the same as a select list. */
-static void
-append_row_columns(StringInfo sql, const ChatAttachment *a)
-{
-	appendStringInfo(sql, "c.tableoid, c.ctid, %s",
-					 user_expression(&a->owner, column_of("c", a->owner.column)));
 }
 
 /* ", updated_at = now()" where the table has such a column. */
@@ -85,47 +77,6 @@ append_assignment(StringInfo sql, const char **separator, const char *column, co
 	*separator = ", ";
 }
 
-/* $1 id, $2 change of unread, $3 time of the newest message, $4 its preview. */
-static void
-build_append(StringInfo sql, const ChatAttachment *a)
-{
-	const char *separator = "";
-	const char *last_at = column_of("c", a->column[CHAT_C_LAST_AT]);
-	char	   *unread = a->column[CHAT_C_UNREAD] == NULL ? NULL :
-		psprintf("GREATEST(COALESCE(%s, 0) OPERATOR(pg_catalog.+) $2, 0)",
-				 column_of("c", a->column[CHAT_C_UNREAD]));
-
-	appendStringInfo(sql, "UPDATE %s AS c SET ", relation_name(a->conversations));
-	append_assignment(sql, &separator, a->column[CHAT_C_LAST_AT], "$3");
-	append_assignment(sql, &separator, a->column[CHAT_C_UNREAD], unread);
-	append_assignment(sql, &separator, a->column[CHAT_C_PREVIEW], "$4");
-	append_touch(sql, a);
-	appendStringInfo(sql, " WHERE %s OPERATOR(pg_catalog.=) $1 AND (%s IS NULL OR "
-					 "CAST(%s AS pg_catalog.timestamptz) OPERATOR(pg_catalog.<) $3) RETURNING ",
-					 column_of("c", a->column[CHAT_C_ID]), last_at, last_at);
-	append_row_columns(sql, a);
-}
-
-/* $1 id */
-static void
-build_lock(StringInfo sql, const ChatAttachment *a)
-{
-	const char *types[] = {"int8", "timestamptz", "text"};
-	ChatRole	columns[] = {CHAT_C_UNREAD, CHAT_C_LAST_AT, CHAT_C_PREVIEW};
-
-	appendStringInfoString(sql, "SELECT ");
-	append_row_columns(sql, a);
-	for (int i = 0; i < 3; i++)
-	{
-		const char *column = a->column[columns[i]];
-
-		appendStringInfo(sql, ", CAST(%s AS pg_catalog.%s)", column ? column_of("c", column) : "NULL",
-						 types[i]);
-	}
-	appendStringInfo(sql, " FROM %s AS c WHERE %s OPERATOR(pg_catalog.=) $1 FOR NO KEY UPDATE OF c",
-					 relation_name(a->conversations), column_of("c", a->column[CHAT_C_ID]));
-}
-
 /* $1 id, $2 unread, $3 time of the newest message, $4 its preview */
 static void
 build_set(StringInfo sql, const ChatAttachment *a)
@@ -137,9 +88,8 @@ build_set(StringInfo sql, const ChatAttachment *a)
 	append_assignment(sql, &separator, a->column[CHAT_C_LAST_AT], "$3");
 	append_assignment(sql, &separator, a->column[CHAT_C_PREVIEW], "$4");
 	append_touch(sql, a);
-	appendStringInfo(sql, " WHERE %s OPERATOR(pg_catalog.=) $1 RETURNING ",
+	appendStringInfo(sql, " WHERE %s OPERATOR(pg_catalog.=) $1 RETURNING c.ctid",
 					 column_of("c", a->column[CHAT_C_ID]));
-	append_row_columns(sql, a);
 }
 
 /* Conditions that leave out private notes and deleted messages. */
@@ -235,13 +185,6 @@ prepare(const ChatAttachment *a, ChatPlan plan)
 	initStringInfo(&sql);
 	switch (plan)
 	{
-		case CHAT_PLAN_APPEND:
-			build_append(&sql, a);
-			ntypes = 4;
-			break;
-		case CHAT_PLAN_LOCK:
-			build_lock(&sql, a);
-			break;
 		case CHAT_PLAN_SET:
 			build_set(&sql, a);
 			ntypes = 4;
@@ -302,7 +245,7 @@ execute(SPIPlanPtr prepared, ChatPlan plan, Datum *values, const char *nulls)
 	int			outer = own_depth;
 	int			result;
 
-	if (plan != CHAT_PLAN_APPEND && plan != CHAT_PLAN_SET)
+	if (plan != CHAT_PLAN_SET)
 		return SPI_execute_plan(prepared, values, nulls, false, 0);
 	own_depth = trigger_depth() + 1;
 	PG_TRY();

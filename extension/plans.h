@@ -12,14 +12,6 @@
 
 #include "attachment.h"
 
-/* Result columns of CHAT_PLAN_APPEND and CHAT_PLAN_SET (the first three), and of CHAT_PLAN_LOCK. */
-#define CHAT_COL_TABLEOID 1
-#define CHAT_COL_CTID 2
-#define CHAT_COL_OWNER 3
-#define CHAT_COL_UNREAD 4
-#define CHAT_COL_LAST_AT 5
-#define CHAT_COL_PREVIEW 6
-
 /* Result columns of CHAT_PLAN_NEWEST. */
 #define CHAT_COL_TIME 1
 #define CHAT_COL_TYPE 2

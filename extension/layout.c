@@ -1,0 +1,290 @@
+/*
+ * Building the layout of an attached table: which column has which role, which JSON field each becomes, and what an
+ * UPDATE of a conversation's counters would reach.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/sysattr.h"
+#include "access/transam.h"
+#include "catalog/pg_trigger.h"
+#include "catalog/pg_type.h"
+#include "commands/trigger.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+
+#include "attachment.h"
+#include "compat.h"
+
+/* Role names of chat.attachment.columns, and the JSON key of those that clients know by a fixed name. */
+static const struct
+{
+	const char *name;
+	const char *json;
+} roles[CHAT_ROLES] = {
+	[CHAT_C_ID] = {"conversation_id", "id"},
+	[CHAT_C_OWNER] = {"owner", NULL},
+	[CHAT_C_AGENT] = {"agent", "assignedAgentId"},
+	[CHAT_C_BOT] = {"bot", "assignedBotId"},
+	[CHAT_C_STATUS] = {"conversation_status", "status"},
+	[CHAT_C_UNREAD] = {"unread_count", "unreadCount"},
+	[CHAT_C_LAST_AT] = {"last_message_at", "lastMessageAt"},
+	[CHAT_C_PREVIEW] = {"last_message_preview", "lastMessagePreview"},
+	[CHAT_C_CREATED] = {"conversation_created_at", "createdAt"},
+	[CHAT_C_UPDATED] = {"conversation_updated_at", "updatedAt"},
+	[CHAT_C_JID] = {"contact_jid", "contactJid"},
+	[CHAT_C_NAME] = {"contact_name", "contactName"},
+	[CHAT_M_ID] = {"message_id", "id"},
+	[CHAT_M_CONVERSATION] = {"conversation", "conversationId"},
+	[CHAT_M_DIRECTION] = {"direction", "direction"},
+	[CHAT_M_STATUS] = {"status", "status"},
+	[CHAT_M_TYPE] = {"type", "messageType"},
+	[CHAT_M_CONTENT] = {"content", "content"},
+	[CHAT_M_METADATA] = {"metadata", "metadata"},
+	[CHAT_M_TIME] = {"time", "timestamp"},
+	[CHAT_M_CREATED] = {"created_at", "createdAt"},
+	[CHAT_M_UPDATED] = {"updated_at", "updatedAt"},
+	[CHAT_M_STATUS_UPDATED] = {"status_updated_at", NULL},
+	[CHAT_M_PRIVATE] = {"private", NULL},
+	[CHAT_M_DELETED] = {"deleted", NULL},
+	[CHAT_M_FILENAME] = {"media_filename", NULL},
+};
+
+const char *
+chat_role_name(ChatRole role)
+{
+	return roles[role].name;
+}
+
+/* Turns unread_count into unreadCount. */
+static char *
+camel_case(const char *name)
+{
+	char	   *result = palloc(strlen(name) + 1);
+	char	   *out = result;
+
+	for (const char *in = name; *in != '\0'; in++)
+	{
+		bool		join = in > name && *in == '_' &&
+			((in[1] >= 'a' && in[1] <= 'z') || (in[1] >= '0' && in[1] <= '9'));
+
+		if (join)
+			*out++ = pg_ascii_toupper((unsigned char) *++in);
+		else
+			*out++ = *in;
+	}
+	*out = '\0';
+	return result;
+}
+
+/* Which role a column has, or CHAT_ROLES. */
+static int
+role_of_column(const ChatAttachment *attachment, const char *column, bool messages)
+{
+	int			first = messages ? CHAT_M_ID : CHAT_C_ID;
+	int			last = messages ? CHAT_ROLES : CHAT_M_ID;
+
+	for (int role = first; role < last; role++)
+	{
+		if (attachment->column[role] != NULL && strcmp(attachment->column[role], column) == 0)
+			return role;
+	}
+	return CHAT_ROLES;
+}
+
+/* Types that no client wants in a payload. */
+static bool
+type_is_carried(Oid type)
+{
+	return type != BYTEAOID && type != TSVECTOROID && type != XIDOID && type != OIDOID;
+}
+
+/* True when the flush can read and write a column of this type for a role; other columns are only carried. */
+static bool
+role_type_ok(ChatRole role, Oid type)
+{
+	switch (role)
+	{
+		case CHAT_C_UNREAD:
+			return type == INT8OID || type == INT4OID || type == INT2OID;
+		case CHAT_C_LAST_AT:
+		case CHAT_C_UPDATED:
+		case CHAT_M_TIME:
+		case CHAT_M_CREATED:
+			return type == TIMESTAMPTZOID || type == TIMESTAMPOID;
+		case CHAT_C_PREVIEW:
+			return type == TEXTOID || type == VARCHAROID;
+		default:
+			return true;
+	}
+}
+
+/* Fills one JSON field of a layout. */
+static void
+fill_field(ChatField *field, Form_pg_attribute attribute, int role)
+{
+	StringInfoData key;
+	const char *name = role < CHAT_ROLES ? roles[role].json : NULL;
+	bool		varlena;
+
+	initStringInfo(&key);
+	escape_json(&key, name ? name : camel_case(NameStr(attribute->attname)));
+	appendStringInfoChar(&key, ':');
+	field->key = key.data;
+	field->attnum = attribute->attnum;
+	field->type = attribute->atttypid;
+	field->content = role == CHAT_M_CONTENT;
+	field->quiet = role == CHAT_C_UPDATED;
+	getTypeOutputInfo(attribute->atttypid, &field->output, &varlena);
+}
+
+/* True when an earlier field has the same JSON key: a mapped role and a column of that very name. */
+static bool
+key_is_taken(const ChatLayout *layout, const char *key)
+{
+	for (int i = 0; i < layout->nfields; i++)
+	{
+		if (strcmp(layout->fields[i].key, key) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Builds the layout of one table: columns with a role first, so that their JSON keys win. */
+static ChatLayout *
+build_fields(const ChatAttachment *attachment, Relation relation, bool messages,
+			 MemoryContext context)
+{
+	ChatLayout *layout = palloc0(sizeof(ChatLayout));
+	TupleDesc	desc = RelationGetDescr(relation);
+
+	layout->relid = RelationGetRelid(relation);
+	layout->context = context;
+	layout->fields = palloc0(sizeof(ChatField) * Max(desc->natts, 1));
+	for (int pass = 0; pass < 2; pass++)
+	{
+		for (int i = 0; i < desc->natts; i++)
+		{
+			Form_pg_attribute attribute = TupleDescAttr(desc, i);
+			ChatField  *field = &layout->fields[layout->nfields];
+			int			role;
+
+			if (attribute->attisdropped)
+				continue;
+			role = role_of_column(attachment, NameStr(attribute->attname), messages);
+			if ((role < CHAT_ROLES) != (pass == 0))
+				continue;
+			if (role < CHAT_ROLES && role_type_ok(role, attribute->atttypid))
+			{
+				layout->att[role] = attribute->attnum;
+				layout->type[role] = attribute->atttypid;
+			}
+			if (!type_is_carried(attribute->atttypid))
+				continue;
+			fill_field(field, attribute, role);
+			if (!key_is_taken(layout, field->key))
+				layout->nfields++;
+		}
+	}
+	return layout;
+}
+
+/* True for triggers that an UPDATE of counters fires and that are neither ours nor a foreign key's. */
+static bool
+trigger_is_foreign(const Trigger *trigger)
+{
+	return !trigger->tgisinternal && (trigger->tgtype & TRIGGER_TYPE_UPDATE) != 0 &&
+		strncmp(trigger->tgname, "zz_chat_realtime_", strlen("zz_chat_realtime_")) != 0;
+}
+
+/* True when a CHECK constraint reads one of the columns that the flush writes. */
+static bool
+check_reads_kept(const ChatLayout *layout, const TupleConstr *constraints)
+{
+	static const ChatRole kept[] = {CHAT_C_UNREAD, CHAT_C_LAST_AT, CHAT_C_PREVIEW, CHAT_C_UPDATED};
+
+	for (int i = 0; constraints != NULL && i < constraints->num_check; i++)
+	{
+		Bitmapset  *columns = NULL;
+
+		pull_varattnos(stringToNode(constraints->check[i].ccbin), 1, &columns);
+		for (int k = 0; k < (int) lengthof(kept); k++)
+		{
+			if (bms_is_member(layout->att[kept[k]] - FirstLowInvalidHeapAttributeNumber, columns))
+				return true;
+		}
+	}
+	return false;
+}
+
+static bool
+is_user_function(Oid function, void *context)
+{
+	return function >= FirstNormalObjectId;
+}
+
+/* True when an expression calls a function that is not the server's own. */
+static bool
+calls_user_function(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return check_functions_in_node(node, is_user_function, context) ||
+		expression_tree_walker(node, calls_user_function, context);
+}
+
+/* True when an index has expressions, or a predicate that calls functions of the user's. */
+static bool
+index_has_expressions(Relation relation)
+{
+	ListCell   *cell;
+	bool		found = false;
+
+	foreach(cell, RelationGetIndexList(relation))
+	{
+		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		found = found || RelationGetIndexExpressions(index) != NIL ||
+			calls_user_function((Node *) RelationGetIndexPredicate(index), NULL);
+		index_close(index, NoLock);
+	}
+	return found;
+}
+
+/* What writing counters into a conversations table has to know of it. */
+static void
+examine_conversations(ChatLayout *layout, Relation relation)
+{
+	const TriggerDesc *triggers = relation->trigdesc;
+	const TupleConstr *constraints = RelationGetDescr(relation)->constr;
+
+	layout->key_index = chat_primary_key(relation);
+	layout->plain = relation->rd_rel->relkind == RELKIND_RELATION &&
+		!(constraints != NULL && constraints->has_generated_stored) &&
+		!check_reads_kept(layout, constraints) && !index_has_expressions(relation);
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		if (trigger_is_foreign(&triggers->triggers[i]))
+			layout->plain = false;
+	}
+	for (int role = CHAT_C_LAST_AT; role <= CHAT_C_PREVIEW; role++)
+	{
+		if (layout->att[role] != 0 &&
+			TupleDescAttr(RelationGetDescr(relation), layout->att[role] - 1)->attnotnull)
+			layout->last_not_null = true;
+	}
+}
+
+ChatLayout *
+chat_layout_build(const ChatAttachment *attachment, Relation relation, bool messages,
+				  MemoryContext context)
+{
+	ChatLayout *layout = build_fields(attachment, relation, messages, context);
+
+	if (!messages)
+		examine_conversations(layout, relation);
+	return layout;
+}

@@ -1,0 +1,105 @@
+/*
+ * Normalising WUZAPI's webhook bodies. Three files: wuzapi_json.c reads and writes JSON and addresses, wuzapi.c knows
+ * the envelopes and events, wuzapi_content.c what a message holds.
+ *
+ * All of it is pure: no catalog, no SPI, no settings, no recursion over the input. Values read point into
+ * the payload, which must outlive them; memory is the caller's current context and is not freed piecemeal.
+ */
+#ifndef CHAT_WUZAPI_H
+#define CHAT_WUZAPI_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+
+/* --- reading ----------------------------------------------------------------------------------- */
+
+/* Reads a field, whatever the case of its key; false when the object is NULL or the field missing or null. */
+extern bool wuzapi_find(JsonbContainer *object, const char *key, JsonbValue *value);
+/* The same for optional fields of one type: a field of another type counts as missing. */
+extern bool wuzapi_find_string(JsonbContainer *object, const char *key, JsonbValue *value);
+extern bool wuzapi_find_number(JsonbContainer *object, const char *key, JsonbValue *value);
+extern JsonbContainer *wuzapi_find_object(JsonbContainer *object, const char *key);
+extern JsonbContainer *wuzapi_find_array(JsonbContainer *object, const char *key);
+extern bool wuzapi_is_true(JsonbContainer *object, const char *key);
+
+/* The container of a value, or NULL when it is no object. */
+extern JsonbContainer *wuzapi_as_object(const JsonbValue *value);
+/* The value equals a word of lower-case ASCII letters and signs, in whatever case. */
+extern bool wuzapi_is(const JsonbValue *value, const char *word);
+/* A copy that ends in NUL, at most limit bytes of whole characters. */
+extern char *wuzapi_cstring(const JsonbValue *value, int limit);
+
+/*
+ * Essential fields; path is the field's name in errors. Error 22004 when it is missing, null or empty, 22023
+ * when it is of another type or longer than an identifier can be.
+ */
+extern JsonbValue
+wuzapi_require_string(JsonbContainer *object, const char *const *keys, const char *path);
+extern JsonbContainer *
+wuzapi_require_object(JsonbContainer *object, const char *key, const char *path);
+extern void wuzapi_missing(const char *path) __attribute__((noreturn));
+extern void wuzapi_wrong_type(const char *path, const char *wanted) __attribute__((noreturn));
+
+/* --- addresses --------------------------------------------------------------------------------- */
+
+typedef enum WuzapiServer
+{
+	WUZAPI_NOWHERE, /* no address */
+	WUZAPI_PHONE,
+	WUZAPI_LID,
+	WUZAPI_GROUP,
+	WUZAPI_BROADCAST,
+	WUZAPI_NEWSLETTER,
+	WUZAPI_OTHER
+} WuzapiServer;
+
+typedef struct WuzapiJid
+{
+	char *text; /* user@server without agent and device; NULL: no address */
+	WuzapiServer server;
+} WuzapiJid;
+
+/* Reads an address; false, and no address, when the value is no string of the form user@server. */
+extern bool wuzapi_jid(const JsonbValue *value, WuzapiJid *jid);
+
+/* True for a time of RFC 3339 that PostgreSQL can take. */
+extern bool wuzapi_is_timestamp(const char *text);
+
+/* --- writing ----------------------------------------------------------------------------------- */
+
+/* An object being built; fields go to the innermost open one. */
+typedef struct WuzapiOutput
+{
+	JsonbParseState *state;
+} WuzapiOutput;
+
+extern void wuzapi_open(WuzapiOutput *out, const char *key);
+extern JsonbValue *wuzapi_close(WuzapiOutput *out);
+extern void wuzapi_open_array(WuzapiOutput *out, const char *key);
+extern void wuzapi_add_element(WuzapiOutput *out, const char *text);
+extern void wuzapi_close_array(WuzapiOutput *out);
+extern void wuzapi_put(WuzapiOutput *out, const char *key, const JsonbValue *value);
+/* Does nothing when text is NULL. */
+extern void wuzapi_put_text(WuzapiOutput *out, const char *key, const char *text);
+extern void wuzapi_put_bool(WuzapiOutput *out, const char *key, bool value);
+
+/* --- message content --------------------------------------------------------------------------- */
+
+typedef struct WuzapiEnvelope
+{
+	JsonbContainer *outer; /* where the extras beside the event are: state, mimeType, s3 … */
+	JsonbContainer *event; /* NULL: there is none */
+	JsonbValue type;       /* the event's name; jbvNull: there is none */
+} WuzapiEnvelope;
+
+typedef struct WuzapiContent WuzapiContent;
+
+/* Reads what a message holds; NULL and *reason when it is nothing that can be stored. */
+extern WuzapiContent *wuzapi_content_read(const WuzapiEnvelope *envelope, const char **reason);
+/* Adds type, content, media and replyTo. */
+extern void wuzapi_content_write(WuzapiOutput *out, const WuzapiContent *content);
+/* Adds what goes into the metadata of the message. */
+extern void wuzapi_content_write_metadata(WuzapiOutput *out, const WuzapiContent *content);
+
+#endif
