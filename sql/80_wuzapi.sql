@@ -1,0 +1,310 @@
+-- WUZAPI's webhooks: one normaliser (C), and what is done with its result.
+
+CREATE FUNCTION chat.wuzapi_parse(payload jsonb) RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_wuzapi_parse';
+REVOKE ALL ON FUNCTION chat.wuzapi_parse(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_parse(jsonb) IS 'Turns the body of a WUZAPI webhook, of any generation, into one form: {kind: message | receipt | typing | ignored, …}. Errors: 22023 and 22004 name a field of a known event that is wrong or missing, 22P02 is for text in jsonData that is no JSON.';
+
+-- Helpers. Values of roles travel as text and are cast to their column's type.
+
+CREATE FUNCTION chat.status_rank(status text) RETURNS integer
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
+$$
+    SELECT CASE $1 WHEN 'pending' THEN 0 WHEN 'failed' THEN 0 WHEN 'sent' THEN 1
+                   WHEN 'delivered' THEN 2 WHEN 'read' THEN 3 END
+$$;
+REVOKE ALL ON FUNCTION chat.status_rank(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.status_rank(text) IS 'Place of a message status on its way forward: pending and failed 0, sent 1, delivered 2, read 3; NULL for any other.';
+
+CREATE FUNCTION chat.column_type(relation regclass, name text, exact boolean DEFAULT false) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT format_type(a.atttypid, CASE WHEN exact THEN NULL ELSE a.atttypmod END)
+      FROM pg_attribute a
+     WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped
+$$;
+REVOKE ALL ON FUNCTION chat.column_type(regclass, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.column_type(regclass, text, boolean) IS 'Type of a column, qualified, to cast to. exact: without its length, so that a value that is too long is an error instead of being cut. NULL: no such column.';
+
+CREATE FUNCTION chat.key_fits(relation regclass, name text, value text) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT CASE t.typname
+               WHEN 'uuid' THEN value ~ '^[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){4}-?[0-9A-Fa-f]{8}$'
+               WHEN 'int8' THEN value ~ '^-?[0-9]{1,18}$'
+               WHEN 'int4' THEN value ~ '^-?[0-9]{1,9}$'
+               WHEN 'int2' THEN value ~ '^-?[0-9]{1,4}$'
+               ELSE true
+           END
+      FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+     WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped
+$$;
+REVOKE ALL ON FUNCTION chat.key_fits(regclass, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.key_fits(regclass, text, text) IS 'True when a text can be a value of a key column.';
+
+CREATE FUNCTION chat.table_path(relation regclass) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT format('pg_catalog, %I, pg_temp', n.nspname)
+      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+     WHERE c.oid = $1
+$$;
+REVOKE ALL ON FUNCTION chat.table_path(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION chat.table_path(regclass) IS 'search_path for writing to a table: its own triggers may name what is in its schema.';
+
+CREATE FUNCTION chat.require_owner(owner text) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    IF owner IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = 'owner must not be NULL',
+            HINT = 'Pass the user id that owns the conversations.';
+    END IF;
+    IF NOT chat.is_service_caller() AND chat.current_user_id() IS DISTINCT FROM owner THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = 'only the owner itself or a service caller may do this',
+            HINT = 'A backend''s role becomes a service caller with chat.grant_backend.';
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.require_owner(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.require_owner(text) IS 'Refuses a missing owner (22004), and one that is not the caller itself unless it is a service caller (42501).';
+
+-- The value (or values, where one user has several accounts) of the owner column that stands for a user.
+CREATE FUNCTION chat.owner_keys(attachment chat.attachment, owner text) RETURNS text[]
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    map jsonb := attachment.columns -> 'owner';
+    source regclass := map ->> 'table';
+    keys text[];
+BEGIN
+    IF source IS NULL THEN
+        RETURN CASE WHEN chat.key_fits(attachment.conversations, map ->> 'column', owner) THEN ARRAY[owner] END;
+    END IF;
+    IF NOT chat.key_fits(source, map ->> 'user', owner) THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('SELECT array_agg(o.%1$I::text ORDER BY o.%1$I) FROM %2$s AS o WHERE o.%3$I = $1::%4$s',
+                   map ->> 'key', source, map ->> 'user', chat.column_type(source, map ->> 'user'))
+       INTO keys USING owner;
+    RETURN keys;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.owner_keys(chat.attachment, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.owner_keys(chat.attachment, text) IS 'What the owner column holds for a user; several where one user owns several accounts, NULL when it owns none.';
+
+CREATE FUNCTION chat.owner_has_conversations(attachment chat.attachment, owner text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    owner_column text := attachment.columns -> 'owner' ->> 'column';
+    found_one boolean;
+BEGIN
+    EXECUTE format('SELECT EXISTS (SELECT FROM %s AS c WHERE c.%I = ANY ($1::%s[]))', attachment.conversations,
+                   owner_column, chat.column_type(attachment.conversations, owner_column))
+       INTO found_one USING chat.owner_keys(attachment, owner);
+    RETURN found_one;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.owner_has_conversations(chat.attachment, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.owner_has_conversations(chat.attachment, text) IS 'True when the user owns a conversation of this pair of tables.';
+
+CREATE FUNCTION chat.attachment_for(owner text) RETURNS chat.attachment
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    known chat.attachment[];
+    chosen chat.attachment;
+BEGIN
+    SELECT array_agg(a ORDER BY a.id) INTO known FROM chat.attachment a;
+    IF known IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = 'no tables are attached',
+            HINT = 'Call chat.setup() or chat.attach() first.';
+    END IF;
+    SELECT array_agg(a ORDER BY a.id) INTO known FROM unnest(known) a WHERE chat.owner_keys(a, owner) IS NOT NULL;
+    IF known IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('no attached table knows the owner "%s"', owner),
+            HINT = 'The owner is a user id of the type of the owner column, or of the table it is mapped to.';
+    END IF;
+    SELECT a.* INTO chosen FROM unnest(known) a
+     ORDER BY cardinality(known) > 1 AND chat.owner_has_conversations(a, owner) DESC, a.id LIMIT 1;
+    RETURN chosen;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.attachment_for(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.attachment_for(text) IS 'The attached pair of tables that knows a user; of several, the first in which it has conversations, else the first. Errors: 55000 when nothing is attached, 22023 when none knows the user.';
+
+
+-- Statements on attached tables. Values come as text in one array parameter, $1, and are cast to their column's type.
+
+CREATE FUNCTION chat.role_list(relation regclass, columns jsonb, role_values jsonb)
+    RETURNS TABLE (n bigint, name text, expression text, value text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT r.n, quote_ident(r.name), format('$1[%s]::%s', r.n, r.type), r.value
+      FROM (SELECT c.name, v.value, row_number() OVER (ORDER BY v.key) AS n,
+                   -- A time goes through timestamptz, or a column without zone would lose its offset.
+                   CASE WHEN v.key IN ('time', 'status_updated_at') THEN 'pg_catalog.timestamptz'
+                        ELSE chat.column_type($1, c.name, v.key = 'content') END AS type
+              FROM jsonb_each_text($3) v
+             CROSS JOIN LATERAL (SELECT COALESCE($2 -> v.key ->> 'column', $2 ->> v.key)) AS c(name)
+             WHERE c.name IS NOT NULL AND v.value IS NOT NULL) r
+$$;
+REVOKE ALL ON FUNCTION chat.role_list(regclass, jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.role_list(regclass, jsonb, jsonb) IS 'Columns and expressions for values by role, to be put into a statement. What is null, or has no column, is left out.';
+
+CREATE FUNCTION chat.run_on(relation regclass, statement text, params text[], key text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    result jsonb;
+BEGIN
+    PERFORM set_config('search_path', chat.table_path(relation), true);
+    EXECUTE statement INTO result USING params, key;
+    RETURN result;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.run_on(regclass, text, text[], text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.run_on(regclass, text, text[], text) IS 'Runs a statement that writes to an attached table with a search_path in which the table''s own triggers work; so operators and functions in it must be qualified. Returns its first value.';
+
+CREATE FUNCTION chat.insert_roles(relation regclass, columns jsonb, role_values jsonb, key_column text,
+                                  conflict text DEFAULT '') RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    statement text;
+    params text[];
+BEGIN
+    SELECT format('INSERT INTO %s AS t (%s) VALUES (%s) %s RETURNING pg_catalog.to_jsonb(t.%I)', relation,
+                  string_agg(r.name, ', ' ORDER BY r.n), string_agg(r.expression, ', ' ORDER BY r.n),
+                  conflict, key_column),
+           array_agg(r.value ORDER BY r.n)
+      INTO statement, params
+      FROM chat.role_list(relation, columns, role_values) r;
+    RETURN chat.run_on(relation, statement, params);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.insert_roles(regclass, jsonb, jsonb, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.insert_roles(regclass, jsonb, jsonb, text, text) IS 'Inserts a row given by role and returns its key: a number or a string; NULL when the conflict clause kept it out.';
+
+CREATE FUNCTION chat.update_roles(relation regclass, columns jsonb, role_values jsonb, key_column text, keys text[])
+    RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    statement text;
+    params text[];
+BEGIN
+    SELECT format('WITH changed AS (UPDATE %1$s AS t SET %2$s WHERE t.%3$I OPERATOR(pg_catalog.=) ANY ($2::%4$s[]) '
+                  'RETURNING t.%3$I AS key) '
+                  'SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(c.key)) FROM changed c', relation,
+                  string_agg(r.name || ' = ' || r.expression, ', ' ORDER BY r.n), key_column,
+                  chat.column_type(relation, key_column)),
+           array_agg(r.value ORDER BY r.n)
+      INTO statement, params
+      FROM chat.role_list(relation, columns, role_values) r;
+    IF params IS NULL OR keys IS NULL THEN
+        RETURN NULL;
+    END IF;
+    RETURN chat.run_on(relation, statement, params, keys::text);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.update_roles(regclass, jsonb, jsonb, text, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.update_roles(regclass, jsonb, jsonb, text, text[]) IS 'Writes values by role to the rows with these keys; returns the keys of the rows as a JSON array, NULL for none.';
+
+-- Conversations of contacts.
+
+CREATE FUNCTION chat.user_expression(map jsonb, alias text) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT CASE
+               WHEN map IS NULL THEN 'NULL::text'
+               WHEN map ->> 'table' IS NULL THEN format('%s.%I::text', alias, map ->> 'column')
+               ELSE format('(SELECT u.%I::text FROM %s AS u WHERE u.%I = %s.%I)', map ->> 'user',
+                           (map ->> 'table')::regclass, map ->> 'key', alias, map ->> 'column')
+           END
+$$;
+REVOKE ALL ON FUNCTION chat.user_expression(jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.user_expression(jsonb, text) IS 'SQL text for the user id behind an owner or agent column of the conversation known as alias.';
+
+CREATE FUNCTION chat.find_contact(attachment chat.attachment, owner_keys text[], jids text[], lock boolean)
+    RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := attachment.columns;
+    rel regclass := attachment.conversations;
+    found_one jsonb;
+BEGIN
+    EXECUTE format($f$
+        SELECT jsonb_build_object('id', c.%1$I, 'jid', c.%2$I, 'name', %3$s, 'status', %4$s)
+          FROM %5$s AS c
+         WHERE c.%6$I = ANY ($1::%7$s[]) AND c.%2$I = ANY ($2::%8$s[])
+         ORDER BY array_position($2, c.%2$I::text), c.%1$I LIMIT 1 %9$s$f$,
+        c ->> 'conversation_id', c ->> 'contact_jid', COALESCE(format('c.%I', c ->> 'contact_name'), 'NULL::text'),
+        COALESCE(format('c.%I', c ->> 'conversation_status'), 'NULL::text'), rel, c -> 'owner' ->> 'column',
+        chat.column_type(rel, c -> 'owner' ->> 'column'), chat.column_type(rel, c ->> 'contact_jid'),
+        CASE WHEN lock THEN 'FOR NO KEY UPDATE' ELSE '' END)
+       INTO found_one USING owner_keys, jids;
+    RETURN found_one;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.find_contact(chat.attachment, text[], text[], boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.find_contact(chat.attachment, text[], text[], boolean) IS 'The owner''s conversation with a contact, known under one of several addresses, the first preferred: {id, jid, name, status}, or NULL. lock: FOR NO KEY UPDATE.';
+
+CREATE FUNCTION chat.contact_is_unique(attachment chat.attachment) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT EXISTS (
+        SELECT FROM pg_index i
+         WHERE i.indrelid = ($1).conversations AND i.indisunique AND i.indisvalid AND i.indimmediate
+           AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = 2
+           AND (SELECT count(*) FROM pg_attribute a
+                 WHERE a.attrelid = i.indrelid AND a.attnum IN (i.indkey[0], i.indkey[1])
+                   AND a.attname IN (($1).columns -> 'owner' ->> 'column', ($1).columns ->> 'contact_jid')) = 2)
+$$;
+REVOKE ALL ON FUNCTION chat.contact_is_unique(chat.attachment) FROM PUBLIC;
+COMMENT ON FUNCTION chat.contact_is_unique(chat.attachment) IS 'True when the conversations have a unique index on exactly (owner, contact_jid).';
+
+-- Whoever makes a conversation comes through the unique index, or where there is none through an advisory lock.
+CREATE FUNCTION chat.ensure_contact(attachment chat.attachment, owner_keys text[], jids text[], name text)
+    RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := attachment.columns;
+    conversation jsonb := chat.find_contact(attachment, owner_keys, jids, true);
+    conflict text := '';
+    made jsonb;
+BEGIN
+    IF conversation IS NOT NULL THEN
+        RETURN conversation;
+    END IF;
+    IF chat.contact_is_unique(attachment) THEN
+        conflict := format('ON CONFLICT (%I, %I) DO NOTHING', c -> 'owner' ->> 'column', c ->> 'contact_jid');
+    ELSE
+        PERFORM pg_advisory_xact_lock(hashtextextended(
+            format('chat_realtime contact %s %s %s', attachment.conversations::oid, owner_keys[1], jids[1]), 0));
+        conversation := chat.find_contact(attachment, owner_keys, jids, true);
+        IF conversation IS NOT NULL THEN
+            RETURN conversation;
+        END IF;
+    END IF;
+    made := chat.insert_roles(attachment.conversations, c,
+        jsonb_build_object('owner', owner_keys[1], 'contact_jid', jids[1], 'contact_name', name,
+                           'conversation_status', 'open'), c ->> 'conversation_id', conflict);
+    conversation := chat.find_contact(attachment, owner_keys, jids, true);
+    IF conversation IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'serialization_failure',
+            MESSAGE = 'the conversation was deleted while a message for it came in',
+            HINT = 'Repeat the transaction.';
+    END IF;
+    RETURN conversation || jsonb_build_object('isNew', made IS NOT NULL);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.ensure_contact(chat.attachment, text[], text[], text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.ensure_contact(chat.attachment, text[], text[], text) IS 'Finds or makes the owner''s conversation with a contact and locks its row: {id, jid, name, status, isNew}. The first address is the one it is made under.';

@@ -1,0 +1,85 @@
+-- Presence.
+
+CREATE FUNCTION chat.presence_conversation(attachment chat.attachment, conversation_id text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := attachment.columns;
+    rel regclass := attachment.conversations;
+    found_one jsonb;
+BEGIN
+    EXECUTE format($f$SELECT jsonb_build_object('id', c.%1$I, 'owner', %2$s, 'agent', %3$s)
+                        FROM %4$s AS c WHERE c.%1$I = $1::%5$s$f$,
+                   c ->> 'conversation_id', chat.user_expression(c -> 'owner', 'c'),
+                   chat.user_expression(c -> 'agent', 'c'), rel, chat.column_type(rel, c ->> 'conversation_id'))
+       INTO found_one USING conversation_id;
+    RETURN found_one;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.presence_conversation(chat.attachment, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.presence_conversation(chat.attachment, text) IS 'A conversation and the users behind it: {id, owner, agent}, or NULL.';
+
+CREATE FUNCTION chat.presence_emit(conversation jsonb, state text, user_id text, username text, is_typing boolean)
+    RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    id text := conversation ->> 'id';
+    payload jsonb := jsonb_build_object(
+        'conversationId', conversation -> 'id', 'userId', user_id, 'username', username,
+        'isTyping', state = 'typing' AND COALESCE(is_typing, true),
+        'lastSeen', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'));
+BEGIN
+    PERFORM chat.emit(CASE WHEN state = 'typing' THEN 'conversation:' ELSE 'presence:' END || id,
+                      'presence.' || state, conversation ->> 'owner', id, NULL, payload, interval '5 s');
+    RETURN payload;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.presence_emit(jsonb, text, text, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.presence_emit(jsonb, text, text, text, boolean) IS 'Writes a presence event that lives 5 seconds, and returns its payload.';
+
+CREATE FUNCTION chat.presence(conversation_id text, state text, user_id text DEFAULT NULL, username text DEFAULT NULL,
+                              is_typing boolean DEFAULT NULL, owner text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    service boolean := chat.is_service_caller();
+    caller text := COALESCE(owner, chat.current_user_id());
+    candidate chat.attachment;
+    conversation jsonb;
+    valid boolean := false;
+BEGIN
+    IF conversation_id IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'conversation_id must not be NULL';
+    END IF;
+    IF state IS NULL OR state NOT IN ('join', 'leave', 'typing') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('state "%s" is not known', state), HINT = 'Use join, leave or typing.';
+    END IF;
+    IF NOT service AND (chat.current_user_id() IS NULL OR caller <> chat.current_user_id()
+                        OR user_id <> chat.current_user_id()) THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = 'only a user itself or a service caller may tell a user''s presence',
+            HINT = 'A backend''s role becomes a service caller with chat.grant_backend.';
+    END IF;
+    FOR candidate IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
+        CONTINUE WHEN NOT chat.key_fits(candidate.conversations, candidate.columns ->> 'conversation_id', conversation_id);
+        valid := true;
+        conversation := chat.presence_conversation(candidate, conversation_id);
+        EXIT WHEN conversation IS NOT NULL AND (service AND owner IS NULL
+                  OR caller IN (conversation ->> 'owner', conversation ->> 'agent'));
+        conversation := NULL;
+    END LOOP;
+    IF NOT valid AND EXISTS (SELECT FROM chat.attachment) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_text_representation',
+            MESSAGE = format('conversation_id "%s" is not valid', conversation_id),
+            HINT = 'Ids are those of the attached conversations, as text.';
+    END IF;
+    IF conversation IS NULL THEN
+        RETURN NULL;
+    END IF;
+    RETURN chat.presence_emit(conversation, state, COALESCE(user_id, caller), username, is_typing);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.presence(text, text, text, text, boolean, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.presence(text, text, text, text, boolean, text) IS 'Tells a conversation that a user joined, left or is typing (is_typing false: stopped); the event is dropped after 5 seconds. state: join, leave, typing. Returns the payload; NULL for a conversation that is missing or of which the user is neither owner nor agent. Errors: 22023 for another state, 22004, 22P02 for an id of the wrong form, 42501 for a user that is not the caller.';

@@ -1,0 +1,252 @@
+-- Ingestion of WUZAPI's webhooks.
+
+CREATE FUNCTION chat.wuzapi_refresh(attachment chat.attachment, conversation jsonb, event jsonb) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := attachment.columns;
+    known text := COALESCE(conversation ->> 'name', '');
+    changes jsonb := '{}';
+BEGIN
+    IF conversation ->> 'jid' <> event ->> 'chat' THEN
+        changes := changes || jsonb_build_object('contact_jid', event ->> 'chat');
+    END IF;
+    -- Without a name, clients show the number, and some store it.
+    IF event ? 'pushName' AND known IN ('', split_part(conversation ->> 'jid', '@', 1))
+       AND known <> event ->> 'pushName' THEN
+        changes := changes || jsonb_build_object('contact_name', event ->> 'pushName');
+    END IF;
+    IF conversation ->> 'status' = 'resolved' AND NOT (event ->> 'fromMe')::boolean THEN
+        changes := changes || jsonb_build_object('conversation_status', 'open');
+    END IF;
+    PERFORM chat.update_roles(attachment.conversations, c, changes, c ->> 'conversation_id',
+                              ARRAY[conversation ->> 'id']);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_refresh(chat.attachment, jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_refresh(chat.attachment, jsonb, jsonb) IS 'What a new message tells of its conversation: a name it had not, the phone''s address instead of a hidden one, and that a resolved one is open again.';
+
+CREATE FUNCTION chat.find_external(attachment chat.attachment, conversation_id text, external_id text) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := attachment.columns;
+    rel regclass := attachment.messages;
+    found_one jsonb;
+BEGIN
+    EXECUTE format('SELECT to_jsonb(m.%I) FROM %s AS m WHERE m.%I = $1::%s AND m.%I = $2::%s ORDER BY m.%1$I LIMIT 1',
+                   c ->> 'message_id', rel, c ->> 'conversation', chat.column_type(rel, c ->> 'conversation'),
+                   c ->> 'external_id', chat.column_type(rel, c ->> 'external_id'))
+       INTO found_one USING conversation_id, external_id;
+    RETURN found_one;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.find_external(chat.attachment, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.find_external(chat.attachment, text, text) IS 'Key of the message with a WhatsApp id in a conversation, or NULL.';
+
+CREATE FUNCTION chat.wuzapi_integer(value jsonb) RETURNS bigint
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT CASE WHEN jsonb_typeof(value) = 'number' AND value::numeric BETWEEN 0 AND 2147483647
+                THEN trunc(value::numeric)::bigint END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_integer(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_integer(jsonb) IS 'A number that an integer column can hold, else NULL.';
+
+CREATE FUNCTION chat.wuzapi_row(attachment chat.attachment, conversation_id text, event jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := attachment.columns;
+    outgoing boolean := (event ->> 'fromMe')::boolean;
+    media jsonb := COALESCE(event -> 'media', '{}');
+    content text := event ->> 'content';
+    reply_to text := event ->> 'replyTo';
+BEGIN
+    IF content IS NULL THEN
+        SELECT CASE WHEN a.attnotnull THEN '' END INTO content
+          FROM pg_attribute a WHERE a.attrelid = attachment.messages AND a.attname = c ->> 'content';
+    END IF;
+    -- Where the column is a key of this table instead of WhatsApp's id, the message it names is looked up.
+    IF reply_to IS NOT NULL AND chat.column_type(attachment.messages, c ->> 'reply_to', true)
+                                NOT IN ('text', 'character varying') THEN
+        reply_to := chat.find_external(attachment, conversation_id, reply_to) #>> '{}';
+    END IF;
+    RETURN jsonb_build_object(
+        'conversation', conversation_id, 'external_id', event ->> 'id',
+        'direction', CASE WHEN outgoing THEN 'outgoing' ELSE 'incoming' END,
+        'status', CASE WHEN outgoing THEN 'sent' ELSE 'delivered' END,
+        'sender_type', CASE WHEN outgoing THEN 'user' ELSE 'contact' END,
+        'type', event ->> 'type', 'content', content, 'metadata', event -> 'metadata',
+        'time', event ->> 'timestamp', 'reply_to', reply_to,
+        'media_url', media ->> 'url', 'media_mime_type', media ->> 'mimeType',
+        'media_filename', media ->> 'fileName',
+        'media_size_bytes', chat.wuzapi_integer(media -> 'sizeBytes'),
+        'media_duration_seconds', chat.wuzapi_integer(media -> 'seconds'));
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_row(chat.attachment, text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_row(chat.attachment, text, jsonb) IS 'A parsed message as values by role.';
+
+CREATE FUNCTION chat.wuzapi_message(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := attachment.columns;
+    -- The lock on the conversation, held from here on, makes the look-up of the id safe.
+    conversation jsonb := chat.ensure_contact(attachment, owner_keys,
+        array_remove(ARRAY[event ->> 'chat', NULLIF(event ->> 'lid', event ->> 'chat')], NULL), event ->> 'pushName');
+    message jsonb := chat.find_external(attachment, conversation ->> 'id', event ->> 'id');
+    answer jsonb := jsonb_build_object('conversationId', conversation -> 'id', 'externalId', event ->> 'id');
+BEGIN
+    IF message IS NOT NULL THEN
+        RETURN answer || jsonb_build_object('action', 'duplicate', 'messageId', message);
+    END IF;
+    PERFORM chat.wuzapi_refresh(attachment, conversation, event);
+    message := chat.insert_roles(attachment.messages, c, chat.wuzapi_row(attachment, conversation ->> 'id', event),
+                                 c ->> 'message_id');
+    RETURN answer || jsonb_build_object(
+        'action', 'message', 'messageId', message,
+        'direction', CASE WHEN (event ->> 'fromMe')::boolean THEN 'outgoing' ELSE 'incoming' END,
+        'isNewConversation', COALESCE((conversation ->> 'isNew')::boolean, false));
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_message(chat.attachment, text[], jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_message(chat.attachment, text[], jsonb) IS 'Stores a parsed message once: {action: message | duplicate, conversationId, messageId, externalId, …}.';
+
+CREATE FUNCTION chat.wuzapi_scope(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := attachment.columns;
+    conversations jsonb;
+BEGIN
+    IF event ->> 'chat' NOT LIKE '%@lid' THEN
+        conversations := chat.find_contact(attachment, owner_keys,
+            array_remove(ARRAY[event ->> 'chat', event ->> 'lid'], NULL), false) -> 'id';
+    END IF;
+    IF conversations IS NOT NULL THEN
+        RETURN jsonb_build_array(conversations);
+    END IF;
+    -- A hidden address that is not resolved: the ids tell the conversation.
+    EXECUTE format($f$
+        SELECT jsonb_agg(DISTINCT m.%1$I)
+          FROM %2$s AS m JOIN %3$s AS c ON c.%4$I = m.%1$I
+         WHERE c.%5$I = ANY ($1::%6$s[]) AND m.%7$I = ANY ($2::%8$s[])$f$,
+        c ->> 'conversation', attachment.messages, attachment.conversations, c ->> 'conversation_id',
+        c -> 'owner' ->> 'column', chat.column_type(attachment.conversations, c -> 'owner' ->> 'column'),
+        c ->> 'external_id', chat.column_type(attachment.messages, c ->> 'external_id'))
+       INTO conversations USING owner_keys, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids'));
+    RETURN COALESCE(conversations, '[]');
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_scope(chat.attachment, text[], jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_scope(chat.attachment, text[], jsonb) IS 'Keys of the owner''s conversations that a receipt is about, as a JSON array.';
+
+-- $1 conversations, $2 WhatsApp ids, $3 new status, $4 time of the receipt. The rows are locked in key order.
+CREATE FUNCTION chat.wuzapi_due(attachment chat.attachment, event jsonb, conversation_ids text[]) RETURNS text[]
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := attachment.columns;
+    rel regclass := attachment.messages;
+    self boolean := event ->> 'state' = 'read-self';
+    time_of text := format(CASE WHEN c ? 'time' THEN 'COALESCE(m.%1$I::timestamptz, m.%2$I::timestamptz)'
+                                ELSE 'm.%2$I::timestamptz' END, c ->> 'time', c ->> 'created_at');
+    external text := format('m.%I = ANY ($2::%s[])', c ->> 'external_id', chat.column_type(rel, c ->> 'external_id'));
+    of_chat text := format('m.%I = ANY ($1::%s[])', c ->> 'conversation', chat.column_type(rel, c ->> 'conversation'));
+    due text[];
+BEGIN
+    IF self THEN
+        -- Who has read these has read what came before them.
+        external := format('(%1$s OR %2$s <= COALESCE((SELECT max(%2$s) FROM %3$s AS m WHERE %4$s AND %1$s), $4))',
+                           external, time_of, rel, of_chat);
+    END IF;
+    EXECUTE format($f$
+        SELECT array_agg(d.key)
+          FROM (SELECT m.%1$I::text AS key FROM %2$s AS m
+                 WHERE %3$s AND %4$s AND m.%5$I::text = %6$L
+                   AND COALESCE(chat.status_rank(m.%7$I::text), -1) < chat.status_rank($3)
+                 ORDER BY m.%1$I FOR NO KEY UPDATE OF m) d$f$,
+        c ->> 'message_id', rel, of_chat, external, c ->> 'direction',
+        CASE WHEN self THEN 'incoming' ELSE 'outgoing' END, c ->> 'status')
+       INTO due
+      USING conversation_ids, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids')),
+            CASE WHEN self THEN 'read' ELSE event ->> 'state' END, (event ->> 'timestamp')::timestamptz;
+    RETURN due;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_due(chat.attachment, jsonb, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_due(chat.attachment, jsonb, text[]) IS 'Locks the messages whose status a receipt moves forward, and returns their keys: outgoing ones with its ids, or, when the owner read on another device, incoming ones up to those.';
+
+CREATE FUNCTION chat.wuzapi_receipt(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := attachment.columns;
+    scope jsonb := chat.wuzapi_scope(attachment, owner_keys, event);
+    status text := CASE event ->> 'state' WHEN 'read-self' THEN 'read' ELSE event ->> 'state' END;
+    changed jsonb;
+BEGIN
+    changed := COALESCE(chat.update_roles(attachment.messages, c,
+        jsonb_build_object('status', status, 'status_updated_at', event ->> 'timestamp'), c ->> 'message_id',
+        chat.wuzapi_due(attachment, event, ARRAY(SELECT jsonb_array_elements_text(scope)))), '[]');
+    RETURN jsonb_build_object('action', 'status', 'status', status, 'conversationId', scope -> 0,
+                              'updated', jsonb_array_length(changed), 'messageIds', changed);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_receipt(chat.attachment, text[], jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_receipt(chat.attachment, text[], jsonb) IS 'Moves statuses forward as a parsed receipt tells: {action: status, status, conversationId, updated, messageIds}. Ids that are not known are no error.';
+
+CREATE FUNCTION chat.wuzapi_typing(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    contact jsonb := chat.find_contact(attachment, owner_keys,
+        array_remove(ARRAY[event ->> 'chat', event ->> 'lid'], NULL), false);
+    typing boolean := event ->> 'state' = 'composing';
+BEGIN
+    IF contact IS NULL THEN
+        RETURN jsonb_build_object('action', 'ignored', 'reason', 'no conversation with this contact');
+    END IF;
+    PERFORM chat.presence_emit(chat.presence_conversation(attachment, contact ->> 'id'), 'typing',
+                               COALESCE(event ->> 'participant', event ->> 'chat'),
+                               CASE WHEN NOT event ? 'participant' THEN contact ->> 'name' END, typing);
+    RETURN jsonb_build_object('action', 'typing', 'conversationId', contact -> 'id', 'isTyping', typing);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_typing(chat.attachment, text[], jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_typing(chat.attachment, text[], jsonb) IS 'Passes on that a contact is typing: {action: typing, conversationId, isTyping}.';
+
+CREATE FUNCTION chat.ingest_wuzapi(owner text, payload jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    event jsonb;
+    attachment chat.attachment;
+    owner_keys text[];
+BEGIN
+    PERFORM chat.require_owner(owner);
+    IF payload IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'payload must not be NULL',
+            HINT = 'Pass the body of WUZAPI''s webhook as it was received.';
+    END IF;
+    event := chat.wuzapi_parse(payload);
+    attachment := chat.attachment_for(owner);
+    IF NOT attachment.columns ?& ARRAY['contact_jid', 'external_id'] THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('tables %s and %s cannot take WUZAPI''s events', attachment.conversations, attachment.messages),
+            DETAIL = 'They need a column for the contact''s address (contact_jid) and one for WhatsApp''s id (external_id).',
+            HINT = 'Add the columns, or map them, with chat.attach.';
+    END IF;
+    owner_keys := chat.owner_keys(attachment, owner);
+    RETURN CASE event ->> 'kind'
+               WHEN 'message' THEN chat.wuzapi_message(attachment, owner_keys, event)
+               WHEN 'receipt' THEN chat.wuzapi_receipt(attachment, owner_keys, event)
+               WHEN 'typing' THEN chat.wuzapi_typing(attachment, owner_keys, event)
+               ELSE jsonb_build_object('action', 'ignored', 'reason', event ->> 'reason')
+           END;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.ingest_wuzapi(text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.ingest_wuzapi(text, jsonb) IS 'Takes the body of a WUZAPI webhook for a user: stores a message once, moves statuses forward, passes typing on. Returns {action: message | duplicate | status | typing | ignored, conversationId, messageId, …}. Errors: 22004 for a NULL, 42501 when the caller may not act for the owner, 55000 when nothing is attached, class 22 for a payload that is no usable event.';
