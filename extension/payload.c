@@ -30,22 +30,48 @@
 #define MAX_TEXT_BYTES (64 * 1024)
 #define PREVIEW_CHARACTERS 100
 
+/* Appends a number with leading zeros. */
+static void
+append_digits(StringInfo buf, int value, int digits)
+{
+	char		text[8];
+
+	for (int i = digits - 1; i >= 0; i--)
+	{
+		text[i] = '0' + value % 10;
+		value /= 10;
+	}
+	appendBinaryStringInfo(buf, text, digits);
+}
+
 /* Appends a time as ISO 8601 in UTC; infinity is null. A time without zone counts as UTC. */
 static void
 append_time(StringInfo buf, Timestamp value)
 {
+	static const char before[] = "\"--T::.";
 	struct pg_tm tm;
 	fsec_t		fsec;
-	char		text[64];
+	int			parts[7];
 
-	if (TIMESTAMP_NOT_FINITE(value) || timestamp2tm(value, NULL, &tm, &fsec, NULL, NULL) != 0)
+	if (TIMESTAMP_NOT_FINITE(value) || timestamp2tm(value, NULL, &tm, &fsec, NULL, NULL) != 0 ||
+		tm.tm_year < 0 || tm.tm_year > 9999)
 	{
 		appendStringInfoString(buf, "null");
 		return;
 	}
-	snprintf(text, sizeof(text), "\"%04d-%02d-%02dT%02d:%02d:%02d.%06d+00:00\"", tm.tm_year,
-			 tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec, fsec);
-	appendStringInfoString(buf, text);
+	parts[0] = tm.tm_year;
+	parts[1] = tm.tm_mon;
+	parts[2] = tm.tm_mday;
+	parts[3] = tm.tm_hour;
+	parts[4] = tm.tm_min;
+	parts[5] = tm.tm_sec;
+	parts[6] = fsec;
+	for (int i = 0; i < (int) lengthof(parts); i++)
+	{
+		appendStringInfoChar(buf, before[i]);
+		append_digits(buf, parts[i], i == 0 ? 4 : i == 6 ? 6 : 2);
+	}
+	appendStringInfoString(buf, "+00:00\"");
 }
 
 /* Appends a number as its type prints it, or null where JSON has no word for it. */

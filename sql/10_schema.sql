@@ -50,7 +50,7 @@ CREATE TABLE chat.event (
     expires_at    timestamptz,
     owner         text,
     conversation  text,
-    topic         text NOT NULL,
+    topic         text COLLATE "C" NOT NULL,
     event         text NOT NULL,
     webhook       text,
     changes       jsonb,
