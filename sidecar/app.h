@@ -16,6 +16,7 @@ struct http;
 struct server;
 struct consumer;
 struct embedded;
+struct webhook;
 
 struct app
 {
@@ -27,6 +28,7 @@ struct app
 	struct embedded *embedded;		 /* NULL when REALTIME_URL is set */
 	struct consumer *realtime;		 /* delivers to Realtime */
 	struct consumer *webhooks;		 /* NULL when WEBHOOKS=off */
+	struct webhook *webhook;		 /* their sink, for webhook_destroy */
 	bool draining;					 /* SIGTERM was received */
 };
 

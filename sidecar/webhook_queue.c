@@ -172,10 +172,8 @@ void
 queue_own(struct webhook_queue *queue, struct pair *pair, struct message *message)
 {
 	message->pair = pair;
-	pair->messages++;
-	pair->endpoint->messages++;
 	pair->endpoint->stored += message->stored;
-	queue->messages++;
+	queue_retain(queue, pair);
 }
 
 /* How many messages an endpoint may have under way: the others always have their share left. */
@@ -341,13 +339,19 @@ forgettable(const struct endpoint *endpoint, uint64_t now)
 }
 
 void
-queue_release(struct webhook_queue *queue, struct message *message, uint64_t now)
+queue_retain(struct webhook_queue *queue, struct pair *pair)
 {
-	struct pair *pair = message->pair;
+	pair->messages++;
+	pair->endpoint->messages++;
+	queue->messages++;
+}
+
+void
+queue_drop(struct webhook_queue *queue, struct pair *pair, uint64_t now)
+{
 	struct endpoint *endpoint = pair->endpoint;
 
 	endpoint->messages--;
-	endpoint->stored -= message->stored;
 	queue->messages--;
 	if (--pair->messages == 0)
 	{
@@ -360,6 +364,13 @@ queue_release(struct webhook_queue *queue, struct message *message, uint64_t now
 		table_remove(&queue->endpoints, &endpoint->entry);
 		free_endpoint(&endpoint->entry);
 	}
+}
+
+void
+queue_release(struct webhook_queue *queue, struct message *message, uint64_t now)
+{
+	message->pair->endpoint->stored -= message->stored;
+	queue_drop(queue, message->pair, now);
 	free(message);
 }
 

@@ -80,12 +80,14 @@ struct message
 	struct message *load_next, **load_link;
 	struct pair *pair;
 	struct load *load; /* the read it came with, NULL when it was stored */
+	void *owner;       /* of the request that is under way */
 	int64_t event_id;
 	int64_t delivery;         /* row in the database, 0 when its id is not known */
 	int attempts;             /* before this one */
 	bool stored;              /* the database has a row */
+	bool listed;              /* an outcome waits to be saved */
 	bool saving;              /* an outcome is on its way to the database */
-	bool finished;            /* nothing under way any more */
+	bool again;               /* was repeated at once, on a fresh connection */
 	enum message_action sent; /* the action that is on its way */
 	struct outcome outcome;
 	int64_t created_at; /* Unix seconds */
@@ -123,6 +125,9 @@ void queue_finished(struct webhook_queue *queue, struct message *message, bool f
 /* Takes the first message that waits in a pair out of its queue; NULL: none waits. */
 struct message *queue_take(struct pair *pair);
 
+/* Keeps a pair, and its endpoint, as if it had one message more; and lets go of it again. */
+void queue_retain(struct webhook_queue *queue, struct pair *pair);
+void queue_drop(struct webhook_queue *queue, struct pair *pair, uint64_t now);
 /* Frees a message that is in no queue, and what only it needed. now: loop time. */
 void queue_release(struct webhook_queue *queue, struct message *message, uint64_t now);
 

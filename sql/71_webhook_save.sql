@@ -248,3 +248,9 @@ END
 $$;
 REVOKE ALL ON FUNCTION chat.webhook_maintain() FROM PUBLIC;
 COMMENT ON FUNCTION chat.webhook_maintain() IS 'Makes the partitions of chat.webhook_attempt for today and the next two days, drops those older than 7 days, and forgets deliveries of webhooks that are gone. To be called now and then; does nothing when it cannot get its locks within 2 s.';
+
+CREATE FUNCTION chat.webhook_pending() RETURNS bigint
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$ SELECT count(*) FROM (SELECT FROM chat.webhook_delivery LIMIT 100000) d $$;
+REVOKE ALL ON FUNCTION chat.webhook_pending() FROM PUBLIC;
+COMMENT ON FUNCTION chat.webhook_pending() IS 'How many deliveries are stored and not done; counted up to 100000.';
