@@ -1,7 +1,10 @@
 -- Webhooks: who gets what, order and retries, disabling, and the functions for the backend.
+\set QUIET on
+\set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS chat_realtime;
 SET TIME ZONE 'UTC';
+UPDATE chat.attachment SET webhooks = NULL;
 CREATE SCHEMA hook;
 CREATE TABLE hook.conversations (id bigint PRIMARY KEY);
 CREATE TABLE hook.messages (id bigint PRIMARY KEY);
@@ -25,6 +28,7 @@ INSERT INTO hook.webhooks (id, user_id, url, events, secret) VALUES
     (:b, :u1, 'https://b.example/', '{*}', 's2'),
     (:c, :u2, 'https://c.example/', '{message.received}', NULL);
 
+\set QUIET off
 -- One test's position: what was there before does not matter.
 SELECT id AS position, payload AS snapshot FROM chat.webhook_read(9000000000000, '1:1:', 1) \gset start_
 SELECT COALESCE(max(id), 0) AS position FROM chat.event \gset start_
@@ -202,6 +206,7 @@ SELECT id > :start_position AS advanced, message_id FROM chat.webhook_read(:star
 SELECT count(*) FROM chat.webhook_due(10, '{}', '{}');
 SELECT chat.create_webhook(:u1, 'https://example.com/', '{*}');
 
+\set QUIET on
 DELETE FROM chat.webhook_delivery;
 DELETE FROM chat.webhook_attempt;
 DELETE FROM chat.webhook_state;
