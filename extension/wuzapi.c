@@ -109,9 +109,15 @@ open_envelope(JsonbContainer *root)
 static JsonbContainer *
 require_event(const WuzapiEnvelope *envelope)
 {
-	if (envelope->event == NULL)
-		return wuzapi_require_object(envelope->outer, "event", "event");
-	return envelope->event;
+	JsonbValue named;
+
+	if (envelope->event != NULL)
+		return envelope->event;
+	/* {"event":"Message","data":{…}}: a type beside it says that the event itself should be the body. */
+	if (!wuzapi_find(envelope->outer, "type", &named) &&
+		wuzapi_find_string(envelope->outer, "event", &named))
+		return wuzapi_require_object(envelope->outer, "data", "data");
+	return wuzapi_require_object(envelope->outer, "event", "event");
 }
 
 /* --- who is concerned ---------------------------------------------------------------------------- */
@@ -258,14 +264,14 @@ static void
 handle_message(WuzapiOutput *out, const WuzapiEnvelope *envelope)
 {
 	JsonbContainer *event = require_event(envelope);
-	JsonbContainer *info = wuzapi_find_object(event, "Info");
+	JsonbContainer *info = event;
 	WuzapiSource source;
 	WuzapiContent *content = NULL;
 	const char *reason;
 	JsonbValue id;
 
-	if (info == NULL)
-		info = event;
+	if (wuzapi_find(event, "Info", &id))
+		info = wuzapi_require_object(event, "Info", "event.Info");
 	id = wuzapi_require_string(info, id_keys, "event.Info.ID");
 	if (read_source(info, "event.Info.Chat", &source, &reason))
 		content = wuzapi_content_read(envelope, &reason);

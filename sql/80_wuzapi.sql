@@ -8,46 +8,48 @@ COMMENT ON FUNCTION chat.wuzapi_parse(jsonb) IS 'Turns the body of a WUZAPI webh
 -- Helpers. Values of roles travel as text and are cast to their column's type.
 
 CREATE FUNCTION chat.status_rank(status text) RETURNS integer
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE AS
-$$
-    SELECT CASE $1 WHEN 'pending' THEN 0 WHEN 'failed' THEN 0 WHEN 'sent' THEN 1
-                   WHEN 'delivered' THEN 2 WHEN 'read' THEN 3 END
-$$;
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE status WHEN 'pending' THEN 0 WHEN 'failed' THEN 0 WHEN 'sent' THEN 1
+                       WHEN 'delivered' THEN 2 WHEN 'read' THEN 3 END;
 REVOKE ALL ON FUNCTION chat.status_rank(text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.status_rank(text) IS 'Place of a message status on its way forward: pending and failed 0, sent 1, delivered 2, read 3; NULL for any other.';
 
 CREATE FUNCTION chat.column_type(relation regclass, name text, exact boolean DEFAULT false) RETURNS text
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT format_type(a.atttypid, CASE WHEN exact THEN NULL ELSE a.atttypmod END)
-      FROM pg_attribute a
-     WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped
+BEGIN
+    RETURN (SELECT format_type(a.atttypid, CASE WHEN exact THEN NULL ELSE a.atttypmod END)
+              FROM pg_attribute a
+             WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped);
+END
 $$;
 REVOKE ALL ON FUNCTION chat.column_type(regclass, text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.column_type(regclass, text, boolean) IS 'Type of a column, qualified, to cast to. exact: without its length, so that a value that is too long is an error instead of being cut. NULL: no such column.';
 
 CREATE FUNCTION chat.key_fits(relation regclass, name text, value text) RETURNS boolean
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT CASE t.typname
+BEGIN
+    RETURN CASE chat.column_type($1, $2)
                WHEN 'uuid' THEN value ~ '^[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){4}-?[0-9A-Fa-f]{8}$'
-               WHEN 'int8' THEN value ~ '^-?[0-9]{1,18}$'
-               WHEN 'int4' THEN value ~ '^-?[0-9]{1,9}$'
-               WHEN 'int2' THEN value ~ '^-?[0-9]{1,4}$'
+               WHEN 'bigint' THEN value ~ '^-?[0-9]{1,18}$'
+               WHEN 'integer' THEN value ~ '^-?[0-9]{1,9}$'
+               WHEN 'smallint' THEN value ~ '^-?[0-9]{1,4}$'
                ELSE true
-           END
-      FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-     WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped
+           END;
+END
 $$;
 REVOKE ALL ON FUNCTION chat.key_fits(regclass, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.key_fits(regclass, text, text) IS 'True when a text can be a value of a key column.';
 
 CREATE FUNCTION chat.table_path(relation regclass) RETURNS text
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT format('pg_catalog, %I, pg_temp', n.nspname)
-      FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-     WHERE c.oid = $1
+BEGIN
+    RETURN (SELECT format('pg_catalog, %I, pg_temp', n.nspname)
+              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+             WHERE c.oid = $1);
+END
 $$;
 REVOKE ALL ON FUNCTION chat.table_path(regclass) FROM PUBLIC;
 COMMENT ON FUNCTION chat.table_path(regclass) IS 'search_path for writing to a table: its own triggers may name what is in its schema.';
@@ -143,16 +145,21 @@ COMMENT ON FUNCTION chat.attachment_for(text) IS 'The attached pair of tables th
 
 CREATE FUNCTION chat.role_list(relation regclass, columns jsonb, role_values jsonb)
     RETURNS TABLE (n bigint, name text, expression text, value text)
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT r.n, quote_ident(r.name), format('$1[%s]::%s', r.n, r.type), r.value
-      FROM (SELECT c.name, v.value, row_number() OVER (ORDER BY v.key) AS n,
-                   -- A time goes through timestamptz, or a column without zone would lose its offset.
-                   CASE WHEN v.key IN ('time', 'status_updated_at') THEN 'pg_catalog.timestamptz'
-                        ELSE chat.column_type($1, c.name, v.key = 'content') END AS type
+BEGIN
+    RETURN QUERY
+    SELECT r.n, quote_ident(r.name),
+           format('$1[%s]::%s', r.n,
+                  -- A time goes through timestamptz, or a column without zone would lose its offset.
+                  CASE WHEN r.role IN ('time', 'status_updated_at') THEN 'pg_catalog.timestamptz'
+                       ELSE format_type(a.atttypid, CASE WHEN r.role <> 'content' THEN a.atttypmod END) END), r.value
+      FROM (SELECT v.key AS role, c.name, v.value, row_number() OVER (ORDER BY v.key) AS n
               FROM jsonb_each_text($3) v
              CROSS JOIN LATERAL (SELECT COALESCE($2 -> v.key ->> 'column', $2 ->> v.key)) AS c(name)
              WHERE c.name IS NOT NULL AND v.value IS NOT NULL) r
+      JOIN pg_attribute a ON a.attrelid = $1 AND a.attname = r.name AND a.attnum > 0 AND NOT a.attisdropped;
+END
 $$;
 REVOKE ALL ON FUNCTION chat.role_list(regclass, jsonb, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.role_list(regclass, jsonb, jsonb) IS 'Columns and expressions for values by role, to be put into a statement. What is null, or has no column, is left out.';
@@ -219,14 +226,16 @@ COMMENT ON FUNCTION chat.update_roles(regclass, jsonb, jsonb, text, text[]) IS '
 -- Conversations of contacts.
 
 CREATE FUNCTION chat.user_expression(map jsonb, alias text) RETURNS text
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT CASE
+BEGIN
+    RETURN CASE
                WHEN map IS NULL THEN 'NULL::text'
                WHEN map ->> 'table' IS NULL THEN format('%s.%I::text', alias, map ->> 'column')
                ELSE format('(SELECT u.%I::text FROM %s AS u WHERE u.%I = %s.%I)', map ->> 'user',
                            (map ->> 'table')::regclass, map ->> 'key', alias, map ->> 'column')
-           END
+           END;
+END
 $$;
 REVOKE ALL ON FUNCTION chat.user_expression(jsonb, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.user_expression(jsonb, text) IS 'SQL text for the user id behind an owner or agent column of the conversation known as alias.';
@@ -257,15 +266,18 @@ REVOKE ALL ON FUNCTION chat.find_contact(chat.attachment, text[], text[], boolea
 COMMENT ON FUNCTION chat.find_contact(chat.attachment, text[], text[], boolean) IS 'The owner''s conversation with a contact, known under one of several addresses, the first preferred: {id, jid, name, status}, or NULL. lock: FOR NO KEY UPDATE.';
 
 CREATE FUNCTION chat.contact_is_unique(attachment chat.attachment) RETURNS boolean
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT EXISTS (
+BEGIN
+    RETURN EXISTS (
         SELECT FROM pg_index i
-         WHERE i.indrelid = ($1).conversations AND i.indisunique AND i.indisvalid AND i.indimmediate
+         WHERE i.indrelid = attachment.conversations AND i.indisunique AND i.indisvalid AND i.indimmediate
            AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = 2
            AND (SELECT count(*) FROM pg_attribute a
                  WHERE a.attrelid = i.indrelid AND a.attnum IN (i.indkey[0], i.indkey[1])
-                   AND a.attname IN (($1).columns -> 'owner' ->> 'column', ($1).columns ->> 'contact_jid')) = 2)
+                   AND a.attname IN (attachment.columns -> 'owner' ->> 'column',
+                                     attachment.columns ->> 'contact_jid')) = 2);
+END
 $$;
 REVOKE ALL ON FUNCTION chat.contact_is_unique(chat.attachment) FROM PUBLIC;
 COMMENT ON FUNCTION chat.contact_is_unique(chat.attachment) IS 'True when the conversations have a unique index on exactly (owner, contact_jid).';

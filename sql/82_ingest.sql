@@ -19,8 +19,10 @@ BEGIN
     IF conversation ->> 'status' = 'resolved' AND NOT (event ->> 'fromMe')::boolean THEN
         changes := changes || jsonb_build_object('conversation_status', 'open');
     END IF;
-    PERFORM chat.update_roles(attachment.conversations, c, changes, c ->> 'conversation_id',
-                              ARRAY[conversation ->> 'id']);
+    IF changes <> '{}' THEN
+        PERFORM chat.update_roles(attachment.conversations, c, changes, c ->> 'conversation_id',
+                                  ARRAY[conversation ->> 'id']);
+    END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_refresh(chat.attachment, jsonb, jsonb) FROM PUBLIC;
@@ -45,11 +47,10 @@ REVOKE ALL ON FUNCTION chat.find_external(chat.attachment, text, text) FROM PUBL
 COMMENT ON FUNCTION chat.find_external(chat.attachment, text, text) IS 'Key of the message with a WhatsApp id in a conversation, or NULL.';
 
 CREATE FUNCTION chat.wuzapi_integer(value jsonb) RETURNS bigint
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$
-    SELECT CASE WHEN jsonb_typeof(value) = 'number' AND value::numeric BETWEEN 0 AND 2147483647
-                THEN trunc(value::numeric)::bigint END
-$$;
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN pg_catalog.jsonb_typeof(value) = 'number'
+                THEN CASE WHEN value::numeric BETWEEN 0 AND 2147483647 THEN pg_catalog.trunc(value::numeric)::bigint END
+           END;
 REVOKE ALL ON FUNCTION chat.wuzapi_integer(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_integer(jsonb) IS 'A number that an integer column can hold, else NULL.';
 
