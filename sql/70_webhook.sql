@@ -65,93 +65,127 @@ SELECT pg_catalog.pg_extension_config_dump('chat.webhook_delivery_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.webhook_state', '');
 
 CREATE FUNCTION chat.external_webhook_tables() RETURNS TABLE (source regclass, columns text[])
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT a.webhooks, array_agg(t.attname::text)
-      FROM (SELECT DISTINCT webhooks FROM chat.attachment WHERE webhooks IS NOT NULL) a
-      JOIN pg_attribute t ON t.attrelid = a.webhooks AND t.attnum > 0 AND NOT t.attisdropped
-     GROUP BY a.webhooks
-    HAVING array_agg(t.attname::text) @>
-           '{id,user_id,url,events,secret,is_active,failure_count,last_triggered_at}'
-     ORDER BY a.webhooks::oid
+#variable_conflict use_variable
+DECLARE
+    needed CONSTANT text[] := '{id,user_id,url,events,secret,is_active,failure_count,last_triggered_at}';
+BEGIN
+    FOR source IN SELECT DISTINCT a.webhooks FROM chat.attachment a WHERE a.webhooks IS NOT NULL ORDER BY 1 LOOP
+        columns := ARRAY(SELECT t.attname::text FROM pg_attribute t
+                          WHERE t.attrelid = source AND t.attnum > 0 AND NOT t.attisdropped);
+        IF columns @> needed THEN
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+END
 $$;
 REVOKE ALL ON FUNCTION chat.external_webhook_tables() FROM PUBLIC;
 COMMENT ON FUNCTION chat.external_webhook_tables() IS 'The attached tables of webhooks that have what delivery needs, and their columns.';
 
--- A text cast of the owner would keep the index on it from being used.
-CREATE FUNCTION chat.external_webhook_query() RETURNS text
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-    SELECT string_agg(format(
-               'SELECT w.id, w.user_id::text AS owner, w.url::text, w.secret::text, %s::text AS old_secret, '
-               'w.events::text[] FROM %s w WHERE w.is_active AND w.%s',
-               CASE WHEN s.columns @> '{old_secret,old_secret_expires_at}'
-                    THEN 'CASE WHEN w.old_secret_expires_at > clock_timestamp() THEN w.old_secret END'
-                    ELSE 'NULL' END,
-               s.source,
-               CASE (SELECT t.atttypid FROM pg_attribute t WHERE t.attrelid = s.source AND t.attname = 'user_id')
-                    WHEN 'uuid'::regtype THEN 'user_id IN (SELECT o.owner_uuid FROM owner o)'
-                    ELSE 'user_id::text IN (SELECT o.owner FROM owner o)' END),
-           ' UNION ALL ')
-      FROM chat.external_webhook_tables() s
-$$;
-REVOKE ALL ON FUNCTION chat.external_webhook_query() FROM PUBLIC;
-COMMENT ON FUNCTION chat.external_webhook_query() IS 'Text of a query for the active webhooks of the users in a CTE owner (owner text, owner_uuid uuid); NULL when there is no table of webhooks.';
+CREATE TYPE chat.webhook_endpoint AS (id uuid, owner text, url text, secret text, old_secret text, events text[]);
+COMMENT ON TYPE chat.webhook_endpoint IS 'An active webhook, wherever it is kept.';
 
--- Same cursor as chat.realtime_read. A message that is stored already is not handed out again.
+CREATE FUNCTION chat.external_webhooks(ids uuid[], owners text[]) RETURNS SETOF chat.webhook_endpoint
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    source record;
+    owner_ids uuid[] := ARRAY(SELECT o::uuid FROM unnest(owners) o
+                               WHERE o ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$');
+BEGIN
+    FOR source IN
+        SELECT s.source::text AS name, s.columns @> '{old_secret,old_secret_expires_at}' AS rotates,
+               (SELECT t.atttypid FROM pg_attribute t
+                 WHERE t.attrelid = s.source AND t.attname = 'user_id') = 'uuid'::regtype AS by_uuid
+          FROM chat.external_webhook_tables() s
+    LOOP
+        -- With a text cast of the owner the index on it could not be used.
+        RETURN QUERY EXECUTE format(
+            'SELECT w.id, w.user_id::text, w.url::text, w.secret::text, %s, w.events::text[] FROM %s w '
+            ' WHERE w.is_active AND %s',
+            CASE WHEN source.rotates
+                 THEN 'CASE WHEN w.old_secret_expires_at > clock_timestamp() THEN w.old_secret::text END'
+                 ELSE 'NULL::text' END,
+            source.name,
+            CASE WHEN ids IS NOT NULL THEN 'w.id = ANY ($1)'
+                 WHEN source.by_uuid THEN 'w.user_id = ANY ($2)'
+                 ELSE 'w.user_id::text = ANY ($3)' END)
+        USING ids, owner_ids, owners;
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.external_webhooks(uuid[], text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.external_webhooks(uuid[], text[]) IS 'The active webhooks with these ids, or where ids is NULL, of these owners. old_secret: only while it is still valid.';
+
+-- The events of one read: late ones, then at most max_rows with ids above the position, as chat.realtime_read
+-- has them. Inlined into the queries below.
+CREATE FUNCTION chat.external_webhook_events(last_id bigint, running xid8[], upper xid8, max_rows integer)
+    RETURNS TABLE (id bigint, owner text, conversation text, webhook text, changes jsonb,
+                   created_at timestamptz, payload text)
+    LANGUAGE sql STABLE AS
+$$
+    (SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload
+       FROM chat.event e WHERE e.id > $1 ORDER BY e.id LIMIT $4)
+    UNION ALL
+    SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload
+      FROM chat.event e WHERE e.id <= $1 AND e.xid OPERATOR(pg_catalog.=) ANY ($2)
+    UNION ALL
+    SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload
+      FROM chat.event e WHERE e.id <= $1 AND e.xid OPERATOR(pg_catalog.>=) $3
+$$;
+REVOKE ALL ON FUNCTION chat.external_webhook_events(bigint, xid8[], xid8, integer) FROM PUBLIC;
+COMMENT ON FUNCTION chat.external_webhook_events(bigint, xid8[], xid8, integer) IS 'Part of chat.webhook_read: the events since a position, whether a webhook gets them or not.';
+
+-- Same cursor as chat.realtime_read. A message that is stored already is not handed out again. Being STABLE,
+-- all of its statements see the one snapshot that it returns.
 CREATE FUNCTION chat.webhook_read(last_id bigint, snapshot text, max_rows integer)
     RETURNS TABLE (id bigint, message_id text, type text, webhook uuid, url text, secret text, old_secret text,
                    conversation text, created_at text, blocked boolean, payload text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
+#variable_conflict use_column
 DECLARE
-    endpoints text := COALESCE(chat.external_webhook_query(),
-        'SELECT NULL::uuid AS id, NULL::text AS owner, NULL::text AS url, NULL::text AS secret, '
-        'NULL::text AS old_secret, NULL::text[] AS events WHERE false');
+    seen pg_snapshot := $2::pg_snapshot;
+    running xid8[] := ARRAY(SELECT pg_snapshot_xip(seen));
+    upper xid8 := pg_snapshot_xmax(seen);
+    owners text[];
+    endpoints chat.webhook_endpoint[];
 BEGIN
-    RETURN QUERY EXECUTE $query$
-    WITH fresh AS MATERIALIZED (
-        SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload
-          FROM chat.event e WHERE e.id > $1 ORDER BY e.id LIMIT $3
-    ), due AS MATERIALIZED (
-        SELECT * FROM fresh f WHERE f.webhook IS NOT NULL
-        UNION ALL
-        SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload
-          FROM chat.event e WHERE e.id <= $1 AND e.xid = ANY ($4) AND e.webhook IS NOT NULL
-        UNION ALL
-        SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload
-          FROM chat.event e WHERE e.id <= $1 AND e.xid >= $5 AND e.webhook IS NOT NULL
-    ), owner AS MATERIALIZED (
-        SELECT o.owner, CASE WHEN o.owner ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$'
-                             THEN o.owner::uuid END AS owner_uuid
-          FROM (SELECT DISTINCT d.owner FROM due d) o
-    ), endpoint AS MATERIALIZED ($query$ || endpoints || $query$
-    ), message AS (
-        SELECT d.id, 0 AS part, 'evt_' || d.id AS message_id, d.webhook AS type, d.owner,
-               COALESCE(d.conversation, '') AS conversation, d.created_at, d.payload
-          FROM due d
-        UNION ALL
-        SELECT d.id, 1, 'evt_' || d.id || '_closed', 'conversation.closed', d.owner,
-               COALESCE(d.conversation, ''), d.created_at, d.payload
-          FROM due d
-         WHERE d.webhook = 'conversation.updated' AND d.changes #>> '{status,new}' = 'resolved'
-    )
-    SELECT COALESCE((SELECT max(f.id) FROM fresh f), $1), NULL, NULL, NULL::uuid, NULL, NULL, NULL, NULL, NULL,
-           NULL::boolean, pg_current_snapshot()::text
-    UNION ALL
-    (SELECT m.id, m.message_id, m.type, w.id, w.url, w.secret, w.old_secret, m.conversation,
-            to_char(m.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-            EXISTS (SELECT FROM chat.webhook_delivery p
-                     WHERE p.webhook = w.id AND p.conversation = m.conversation)
-            OR EXISTS (SELECT FROM chat.webhook_state p
-                        WHERE p.webhook = w.id AND p.paused_until > clock_timestamp()), m.payload
-       FROM message m JOIN endpoint w ON w.owner = m.owner AND (m.type = ANY (w.events) OR '*' = ANY (w.events))
-      WHERE NOT EXISTS (SELECT FROM chat.webhook_delivery p
-                         WHERE p.webhook = w.id AND p.event_id = m.id AND p.message_id = m.message_id)
-      ORDER BY m.id, m.part, w.id)
-    $query$
-    USING last_id, snapshot, max_rows,
-          ARRAY(SELECT pg_snapshot_xip(snapshot::pg_snapshot)), pg_snapshot_xmax(snapshot::pg_snapshot);
+    SELECT GREATEST(max(e.id), $1), array_agg(DISTINCT e.owner) FILTER (WHERE e.webhook IS NOT NULL)
+      INTO id, owners
+      FROM chat.external_webhook_events($1, running, upper, $3) e;
+    payload := pg_current_snapshot();
+    RETURN NEXT;
+    IF owners IS NOT NULL THEN
+        endpoints := ARRAY(SELECT w FROM chat.external_webhooks(NULL, owners) w);
+    END IF;
+    IF cardinality(endpoints) > 0 THEN
+        RETURN QUERY
+        WITH message AS (
+            SELECT e.id, 0 AS part, 'evt_' || e.id AS message_id, e.webhook AS type, e.owner,
+                   COALESCE(e.conversation, '') AS conversation, e.created_at, e.payload
+              FROM chat.external_webhook_events($1, running, upper, $3) e
+             WHERE e.webhook IS NOT NULL
+            UNION ALL
+            SELECT e.id, 1, 'evt_' || e.id || '_closed', 'conversation.closed', e.owner,
+                   COALESCE(e.conversation, ''), e.created_at, e.payload
+              FROM chat.external_webhook_events($1, running, upper, $3) e
+             WHERE e.webhook = 'conversation.updated' AND e.changes #>> '{status,new}' = 'resolved'
+        ), paused AS MATERIALIZED (
+            SELECT s.webhook FROM chat.webhook_state s WHERE s.paused_until > clock_timestamp()
+        )
+        SELECT m.id, m.message_id, m.type, w.id, w.url, w.secret, w.old_secret, m.conversation,
+               to_char(m.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
+               w.id IN (SELECT p.webhook FROM paused p)
+               OR EXISTS (SELECT FROM chat.webhook_delivery d
+                           WHERE d.webhook = w.id AND d.conversation = m.conversation), m.payload
+          FROM message m
+          JOIN unnest(endpoints) w ON w.owner = m.owner AND (m.type = ANY (w.events) OR '*' = ANY (w.events))
+         WHERE NOT EXISTS (SELECT FROM chat.webhook_delivery d
+                            WHERE d.webhook = w.id AND d.event_id = m.id AND d.message_id = m.message_id)
+         ORDER BY m.id, m.part, w.id;
+    END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.webhook_read(bigint, text, integer) FROM PUBLIC;
@@ -164,26 +198,10 @@ CREATE FUNCTION chat.webhook_due(max_rows integer, taken bigint[], busy uuid[])
                    attempts integer)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
+#variable_conflict use_column
 DECLARE
-    part text := '';
-    source record;
+    candidates uuid[];
 BEGIN
-    IF NOT EXISTS (SELECT FROM chat.webhook_delivery d WHERE d.next_attempt_at IS NOT NULL) THEN
-        RETURN;
-    END IF;
-    FOR source IN SELECT s.source::text AS name, s.columns @> '{old_secret,old_secret_expires_at}' AS rotates
-                    FROM chat.external_webhook_tables() s LOOP
-        part := part || CASE part WHEN '' THEN '' ELSE ' UNION ALL ' END || format(
-            'SELECT w.id, w.url::text, w.secret::text, %s::text AS old_secret '
-            '  FROM candidate c JOIN %s w ON w.id = c.webhook WHERE w.is_active',
-            CASE WHEN source.rotates
-                 THEN 'CASE WHEN w.old_secret_expires_at > clock_timestamp() THEN w.old_secret END'
-                 ELSE 'NULL' END, source.name);
-    END LOOP;
-    IF part = '' THEN
-        RETURN;
-    END IF;
-    RETURN QUERY EXECUTE $query$
     WITH RECURSIVE step AS (
         (SELECT d.webhook FROM chat.webhook_delivery d WHERE d.next_attempt_at IS NOT NULL
           ORDER BY d.webhook LIMIT 1)
@@ -191,24 +209,28 @@ BEGIN
         SELECT (SELECT d.webhook FROM chat.webhook_delivery d
                  WHERE d.next_attempt_at IS NOT NULL AND d.webhook > s.webhook ORDER BY d.webhook LIMIT 1)
           FROM step s WHERE s.webhook IS NOT NULL
-    ), candidate AS (
-        SELECT s.webhook FROM step s
-         WHERE s.webhook <> ALL ($3)
-           AND NOT EXISTS (SELECT FROM chat.webhook_state p
-                            WHERE p.webhook = s.webhook AND p.paused_until > clock_timestamp())
-    ), endpoint AS ($query$ || part || $query$)
+    )
+    SELECT array_agg(s.webhook) INTO candidates
+      FROM step s
+     WHERE s.webhook <> ALL ($3)
+       AND EXISTS (SELECT FROM chat.webhook_delivery d
+                    WHERE d.webhook = s.webhook AND d.next_attempt_at <= clock_timestamp())
+       AND NOT EXISTS (SELECT FROM chat.webhook_state p
+                        WHERE p.webhook = s.webhook AND p.paused_until > clock_timestamp());
+    IF candidates IS NULL THEN
+        RETURN;
+    END IF;
+    RETURN QUERY
     SELECT d.event_id, d.message_id, d.type, w.id, w.url, w.secret, w.old_secret, d.conversation,
            to_char(d.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), false, d.payload, d.id,
            d.attempts
-      FROM endpoint w
+      FROM chat.external_webhooks(candidates, NULL) w
      CROSS JOIN LATERAL (
             SELECT h.* FROM chat.webhook_delivery h
              WHERE h.webhook = w.id AND h.next_attempt_at <= clock_timestamp() AND h.id <> ALL ($2)
              ORDER BY h.next_attempt_at LIMIT 16) d
      ORDER BY d.next_attempt_at, d.id
-     LIMIT $1
-    $query$
-    USING max_rows, taken, busy;
+     LIMIT $1;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.webhook_due(integer, bigint[], uuid[]) FROM PUBLIC;
