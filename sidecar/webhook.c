@@ -1,9 +1,11 @@
 /*
  * The webhooks sink.
  *
- * A load is one read of the log; it is done when each of its messages is delivered or stored, and that for
- * at most PATIENCE_MS: what is under way by then is noted in the database and goes on, what waits is left
- * to the database. So neither a slow nor a dead endpoint keeps the position, and with it all others, back.
+ * A load is one read of the log; it is done when each of its messages is delivered or stored. That takes no
+ * longer than our patience: a message that has been under way for PATIENCE_MS is noted in the database and
+ * goes on, and what waits is left to the database, after PATIENCE_MS where the endpoint makes no progress
+ * and after LONG_PATIENCE_MS in any case. So neither a dead nor a slow endpoint keeps the position, and with
+ * it all others, back, and one that merely has much to do is not slowed down by it.
  *
  * Stored messages come back through chat.webhook_due. A message under way belongs to its request when the
  * lease or the connection is lost (pair is NULL then): the answer only frees it, and it is delivered again.
@@ -22,6 +24,7 @@
 #include "webhook_request.h"
 
 #define PATIENCE_MS 1000
+#define LONG_PATIENCE_MS 3000
 #define TICK_MS 250
 #define COUNT_MS 15000
 #define MAINTAIN_MS 3600000
@@ -95,6 +98,19 @@ on_deliver(void *arg, struct batch *batch)
 	webhook_dispatch(webhook);
 }
 
+/* Answers whether a message of a load that was read at that time has had its chance. */
+static bool
+is_stuck(const struct message *message, uint64_t read_at, uint64_t now)
+{
+	const struct pair *pair = message->pair;
+
+	if (message->outcome.action != ACTION_NONE)
+		return false;
+	if (pair->active == message)
+		return message->started + PATIENCE_MS <= now;
+	return pair->endpoint->succeeded_at + PATIENCE_MS <= now || read_at + LONG_PATIENCE_MS <= now;
+}
+
 /* Hands over to the database what loads have waited for too long. */
 static void
 lose_patience(struct webhook *webhook, uint64_t now)
@@ -105,7 +121,7 @@ lose_patience(struct webhook *webhook, uint64_t now)
 		for (struct message *message = load->messages; message != NULL;
 			 message = message->load_next)
 		{
-			if (message->outcome.action == ACTION_NONE)
+			if (is_stuck(message, load->started, now))
 				webhook_park(webhook, message->pair);
 		}
 	}

@@ -10,7 +10,7 @@
 #include "webhook_queue.h"
 
 #define FAILING 3         /* failures in a row from which an endpoint has one message at a time */
-#define STORED_AT_ONCE 16 /* stored messages of a healthy endpoint in memory */
+#define STORED_AT_ONCE 64 /* stored messages of a healthy endpoint in memory */
 
 struct webhook_queue
 {

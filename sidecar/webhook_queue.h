@@ -33,6 +33,7 @@ struct endpoint
 	int inflight;
 	int failures;          /* in a row */
 	uint64_t paused_until; /* loop time */
+	uint64_t succeeded_at; /* loop time */
 	bool listed;
 	struct pair *ready, **ready_tail; /* pairs that could send */
 	struct endpoint *next_listed;

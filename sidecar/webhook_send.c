@@ -153,6 +153,8 @@ complete(struct webhook *webhook, struct message *message, const struct http_res
 				  &verdict);
 	metric_add(webhook->attempts[verdict.result], 1);
 	note_outcome(message, &verdict, response);
+	if (verdict.result == WEBHOOK_OK)
+		pair->endpoint->succeeded_at = uv_now(webhook->app->loop);
 	queue_finished(webhook->queue, message, verdict.result != WEBHOOK_OK && verdict.counted);
 	store_add(webhook->store, message, message->stored);
 	if (verdict.again)
@@ -229,6 +231,7 @@ send_message(struct webhook *webhook, struct message *message)
 	else
 	{
 		message->owner = webhook;
+		message->started = uv_now(webhook->app->loop);
 		http_send(webhook->pool, &request, on_response, message);
 	}
 }

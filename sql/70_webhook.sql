@@ -228,10 +228,10 @@ BEGIN
      CROSS JOIN LATERAL (
             SELECT h.* FROM chat.webhook_delivery h
              WHERE h.webhook = w.id AND h.next_attempt_at <= clock_timestamp() AND h.id <> ALL ($2)
-             ORDER BY h.next_attempt_at LIMIT 16) d
+             ORDER BY h.next_attempt_at LIMIT 64) d
      ORDER BY d.next_attempt_at, d.id
      LIMIT $1;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.webhook_due(integer, bigint[], uuid[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.webhook_due(integer, bigint[], uuid[]) IS 'Deliveries whose next attempt is due, at most max_rows and 16 per webhook; without those in taken (delivery ids) and without webhooks that are in busy, paused or not active. Columns as in chat.webhook_read; delivery: id of the row, attempts: made so far.';
+COMMENT ON FUNCTION chat.webhook_due(integer, bigint[], uuid[]) IS 'Deliveries whose next attempt is due, at most max_rows and 64 per webhook; without those in taken (delivery ids) and without webhooks that are in busy, paused or not active. Columns as in chat.webhook_read; delivery: id of the row, attempts: made so far.';
