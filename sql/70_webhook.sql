@@ -41,6 +41,7 @@ CREATE TABLE chat.webhook_attempt (
 ) PARTITION BY RANGE (at);
 REVOKE ALL ON chat.webhook_attempt FROM PUBLIC;
 CREATE INDEX webhook_attempt_webhook_idx ON chat.webhook_attempt (webhook, at);
+CREATE INDEX webhook_attempt_event_idx ON chat.webhook_attempt (event_id);
 COMMENT ON TABLE chat.webhook_attempt IS 'Every attempt to deliver to a webhook, kept 7 days (whole partitions of one UTC day are dropped).';
 COMMENT ON COLUMN chat.webhook_attempt.status IS 'HTTP status of the answer, 0 when there was none.';
 COMMENT ON COLUMN chat.webhook_attempt.error IS 'Why the attempt failed; NULL: it succeeded.';
@@ -151,6 +152,8 @@ DECLARE
     upper xid8 := pg_snapshot_xmax(seen);
     owners text[];
     endpoints chat.webhook_endpoint[];
+    -- Attempts beyond the position: it was saved before a crash, and some of what follows was delivered.
+    again boolean := EXISTS (SELECT FROM chat.webhook_attempt a WHERE a.event_id > $1);
 BEGIN
     SELECT GREATEST(max(e.id), $1), array_agg(DISTINCT e.owner) FILTER (WHERE e.webhook IS NOT NULL)
       INTO id, owners
@@ -184,12 +187,16 @@ BEGIN
           JOIN unnest(endpoints) w ON w.owner = m.owner AND (m.type = ANY (w.events) OR '*' = ANY (w.events))
          WHERE NOT EXISTS (SELECT FROM chat.webhook_delivery d
                             WHERE d.webhook = w.id AND d.event_id = m.id AND d.message_id = m.message_id)
+           AND (NOT (again OR m.id <= $1)
+                OR NOT EXISTS (SELECT FROM chat.webhook_attempt a
+                                WHERE a.event_id = m.id AND a.webhook = w.id AND a.message_id = m.message_id
+                                  AND a.error IS NULL))
          ORDER BY m.id, m.part, w.id;
     END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.webhook_read(bigint, text, integer) FROM PUBLIC;
-COMMENT ON FUNCTION chat.webhook_read(bigint, text, integer) IS 'What came since a position. First row: the position after this read (id, and the snapshot as payload), which advances also past events that no webhook wants. Then one row per event and matching active webhook, late ones first, of at most max_rows events. old_secret: only while it is still valid. created_at: ISO 8601, UTC. blocked: an unfinished delivery of the same webhook and conversation exists, or the webhook is paused.';
+COMMENT ON FUNCTION chat.webhook_read(bigint, text, integer) IS 'What came since a position. First row: the position after this read (id, and the snapshot as payload), which advances also past events that no webhook wants. Then one row per event and matching active webhook, late ones first, of at most max_rows events; without what chat.webhook_delivery holds, and without what was delivered already according to chat.webhook_attempt. old_secret: only while it is still valid. created_at: ISO 8601, UTC. blocked: an unfinished delivery of the same webhook and conversation exists, or the webhook is paused.';
 
 -- Goes from webhook to webhook through the index, so that one with many due deliveries hides no other.
 CREATE FUNCTION chat.webhook_due(max_rows integer, taken bigint[], busy uuid[])

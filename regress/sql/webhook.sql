@@ -136,6 +136,9 @@ UPDATE chat.event SET webhook = 'conversation.updated', changes = '{"status": {"
  WHERE id = :start_position + 9;
 SELECT * FROM hook.reading(:start_position + 8, pg_current_snapshot()::text);
 
+-- What was delivered before a crash lost the position is not handed out again.
+SELECT message, url FROM hook.reading(:start_position, pg_current_snapshot()::text) WHERE id <= 6 AND url IS NOT NULL;
+
 -- 410, or five days of failure: off, with the reason, and the owner is told.
 SELECT * FROM hook.save(:epoch, :a, :start_position + 1, 'done', false, 1, 410, 'HTTP 410', NULL, true, 'the endpoint answered 410 Gone');
 SELECT is_active, disabled_at IS NOT NULL AS disabled, disabled_reason FROM hook.webhooks WHERE id = :a;
