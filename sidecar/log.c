@@ -1,0 +1,205 @@
+/*
+ * See log.h. A line is put together in one buffer and written with one call, so that lines of several
+ * processes on one stream do not mix. What does not fit is cut, and the line stays valid.
+ *
+ * The format and the least level are the process's only global state: a log line must be possible anywhere.
+ */
+#include "log.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define LINE_SIZE 8192
+#define TAIL_SIZE 8 /* kept free for closing quote, brace and newline */
+#define VALUE_SIZE 1024
+
+struct line
+{
+	char data[LINE_SIZE];
+	size_t len;
+	bool json;
+};
+
+static struct
+{
+	bool json;
+	enum log_level least;
+} settings = {true, LOG_INFO};
+
+void
+log_setup(bool json, enum log_level least)
+{
+	settings.json = json;
+	settings.least = least;
+}
+
+static void
+add(struct line *line, const char *bytes, size_t len)
+{
+	size_t room = line->len < LINE_SIZE - TAIL_SIZE ? LINE_SIZE - TAIL_SIZE - line->len : 0;
+
+	if (len > room)
+		len = room;
+	memcpy(line->data + line->len, bytes, len);
+	line->len += len;
+}
+
+static void
+add_text(struct line *line, const char *text)
+{
+	add(line, text, strlen(text));
+}
+
+/* Adds an escape only as a whole. */
+static void
+add_escape(struct line *line, unsigned char c)
+{
+	char escape[8];
+	int len;
+
+	if (c == '"' || c == '\\')
+		len = snprintf(escape, sizeof(escape), "\\%c", c);
+	else if (c == '\n')
+		len = snprintf(escape, sizeof(escape), "\\n");
+	else
+		len = snprintf(escape, sizeof(escape), "\\u%04x", c);
+	if (line->len + (size_t) len <= LINE_SIZE - TAIL_SIZE)
+		add(line, escape, (size_t) len);
+}
+
+static void
+add_escaped(struct line *line, const char *text)
+{
+	for (; *text != '\0'; text++)
+	{
+		unsigned char c = (unsigned char) *text;
+
+		if (c < 0x20 || c == '"' || c == '\\')
+			add_escape(line, c);
+		else
+			add(line, text, 1);
+	}
+}
+
+/* In text, a line feed would look like another line. */
+static void
+add_plain(struct line *line, const char *text)
+{
+	for (; *text != '\0'; text++)
+		add(line, (unsigned char) *text < 0x20 ? " " : text, 1);
+}
+
+static void
+add_value(struct line *line, const char *value, bool number)
+{
+	if (!line->json)
+		add_plain(line, value);
+	else if (number)
+		add_text(line, value);
+	else
+	{
+		add_text(line, "\"");
+		add_escaped(line, value);
+		line->data[line->len++] = '"';
+	}
+}
+
+/* Formats the next argument by a format of one conversion; true: the text is a JSON number. */
+static bool
+format_value(char *out, size_t size, const char *format, va_list *args)
+{
+	size_t len = strlen(format);
+	char conversion = len > 0 ? format[len - 1] : 's';
+
+	if (conversion == 's')
+	{
+		const char *text = va_arg(*args, const char *);
+
+		snprintf(out, size, format, text != NULL ? text : "");
+		return false;
+	}
+	if (conversion == 'f')
+		snprintf(out, size, format, va_arg(*args, double));
+	else if (strstr(format, "ll") != NULL)
+		snprintf(out, size, format, va_arg(*args, long long));
+	else if (strchr(format, 'l') != NULL || strchr(format, 'z') != NULL)
+		snprintf(out, size, format, va_arg(*args, long));
+	else
+		snprintf(out, size, format, va_arg(*args, int));
+	return true;
+}
+
+static void
+add_pairs(struct line *line, va_list *args)
+{
+	const char *key;
+	char value[VALUE_SIZE];
+
+	while ((key = va_arg(*args, const char *)) != NULL)
+	{
+		const char *format = va_arg(*args, const char *);
+		bool number = format_value(value, sizeof(value), format, args);
+
+		if (line->len + strlen(key) + 40 > LINE_SIZE - TAIL_SIZE)
+			continue;
+		add_text(line, line->json ? ",\"" : " ");
+		add_text(line, key);
+		add_text(line, line->json ? "\":" : "=");
+		add_value(line, value, number);
+	}
+}
+
+static void
+add_head(struct line *line, enum log_level level, const char *message)
+{
+	static const char *const levels[] = {"debug", "info", "warn", "error"};
+	struct timespec now;
+	struct tm utc;
+	char stamp[40], head[80];
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &utc);
+	strftime(stamp, sizeof(stamp), "%Y-%m-%dT%H:%M:%S", &utc);
+	snprintf(head, sizeof(head),
+			 line->json ? "{\"ts\":\"%s.%03ldZ\",\"level\":\"%s\",\"msg\":" : "%s.%03ldZ %s ",
+			 stamp, now.tv_nsec / 1000000, levels[level]);
+	add_text(line, head);
+	add_value(line, message, false);
+}
+
+static void
+write_line(struct line *line)
+{
+	const char *rest = line->data;
+
+	if (line->json)
+		line->data[line->len++] = '}';
+	line->data[line->len++] = '\n';
+	while (line->len > 0)
+	{
+		ssize_t written = write(STDERR_FILENO, rest, line->len);
+
+		if (written <= 0)
+			return;
+		rest += written;
+		line->len -= (size_t) written;
+	}
+}
+
+void
+log_event(enum log_level level, const char *message, ...)
+{
+	struct line line = {.len = 0, .json = settings.json};
+	va_list args;
+
+	if (level < settings.least)
+		return;
+	add_head(&line, level, message);
+	va_start(args, message);
+	add_pairs(&line, &args);
+	va_end(args);
+	write_line(&line);
+}
