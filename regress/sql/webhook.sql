@@ -183,6 +183,23 @@ SELECT type, url, payload FROM chat.webhook_due(10, '{}', ARRAY[:b]::uuid[]);
 SELECT chat.redeliver((SELECT min(id) FROM chat.webhook_attempt WHERE webhook = :a)) ->> 'type' AS again;
 SELECT chat.redeliver(-1);
 
+-- A user has its own webhooks only.
+CREATE ROLE regress_hook_user;
+GRANT EXECUTE ON FUNCTION chat.create_webhook(text, text, text[], text), chat.enable_webhook(uuid, text)
+   TO regress_hook_user;
+SET ROLE regress_hook_user;
+SELECT chat.create_webhook(:u1, 'https://example.com/', '{*}');
+SELECT chat.enable_webhook(:a);
+SELECT set_config('request.jwt.claims', format('{"sub": "%s"}', :u1), false) <> '' AS signed_in;
+SELECT chat.create_webhook(:u1, 'https://example.com/', '{*}') ? 'secret' AS made;
+SELECT chat.create_webhook(:u2, 'https://example.com/', '{*}');
+SELECT chat.enable_webhook(:b) AS own, chat.enable_webhook(:c) AS of_another;
+SELECT chat.enable_webhook(:c, :u2);
+RESET ROLE;
+RESET request.jwt.claims;
+DROP OWNED BY regress_hook_user;
+DROP ROLE regress_hook_user;
+
 -- Clearing up: partitions of today and two days more, none twice; what belongs to no webhook goes.
 SELECT chat.webhook_maintain();
 SELECT chat.webhook_maintain();
