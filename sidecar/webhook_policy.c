@@ -77,7 +77,9 @@ wait_for_endpoint(struct webhook_verdict *verdict, int64_t pause_ms, int64_t age
 static void
 describe(const struct http_response *response, struct webhook_verdict *verdict)
 {
-	if (response->status == 0)
+	if (response->address_refused)
+		snprintf(verdict->error, sizeof(verdict->error), "refused: %s", response->error);
+	else if (response->status == 0)
 		snprintf(verdict->error, sizeof(verdict->error), "%s",
 				 response->error != NULL ? response->error : "no answer");
 	else if (response->status >= 300 && response->status < 400)

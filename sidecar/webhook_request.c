@@ -10,7 +10,7 @@
 
 #include "webhook_request.h"
 
-#define USER_AGENT "chat-sidecar (chat_realtime webhooks)"
+#define USER_AGENT "chat-sidecar/" SIDECAR_VERSION
 
 /* Appends a text and its NUL; returns where the next one begins. */
 static char *

@@ -225,7 +225,7 @@ send_message(struct webhook *webhook, struct message *message)
 
 	if (!starts_with(request.url, "https://") &&
 		!(config->webhook_allow_http && starts_with(request.url, "http://")))
-		refuse(webhook, message, "refused: only https is allowed", true);
+		refuse(webhook, message, "only https is allowed", true);
 	else if (!request_headers(&headers, webhook->signer, message, (int64_t) time(NULL)))
 		refuse(webhook, message, "the message could not be signed", false);
 	else
