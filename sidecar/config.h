@@ -25,6 +25,7 @@ struct config
 	char *http_listen;			/* host:port */
 	char *embedded_listen;		/* host:port */
 	char *embedded_jwt_secret;	/* never NULL after config_load: random when unset */
+	bool embedded_secret_random;
 	char *log_format;			/* "json" or "text" */
 	char *log_level;			/* "debug", "info", "warn", "error" */
 	bool check_only;

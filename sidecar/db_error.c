@@ -1,0 +1,107 @@
+/*
+ * See db_error.h. Decisions are made by SQLSTATE, since messages come in the server's language.
+ */
+#include "db_error.h"
+
+#include <ctype.h>
+#include <stdbool.h>
+#include <string.h>
+
+#define CODE_LEN 5
+
+static const struct
+{
+	const char *sqlstate;
+	const char *hint;
+} hints[] = {
+	{"28P01", "check user and password in DATABASE_URL"},
+	{"28000",
+	 "check the user in DATABASE_URL (does the role exist, may it log in?) and pg_hba.conf"},
+	{"3D000", "create the database, or change its name in DATABASE_URL"},
+	{"42883",
+	 "run CREATE EXTENSION chat_realtime (or ALTER EXTENSION chat_realtime UPDATE) in this database"},
+	{"42P01", "run CREATE EXTENSION chat_realtime in this database"},
+	{"3F000",
+	 "run CREATE EXTENSION chat_realtime in this database, and SELECT chat.grant_sidecar('role')"},
+	{"42501",
+	 "run SELECT chat.grant_sidecar('role') with the role of DATABASE_URL, as a superuser"},
+	{"53300", "the server has no connection left: raise max_connections, or close others"},
+	{"25006", "DATABASE_URL must name the primary server, not a standby"},
+	{"57P03", "the server is starting or stopping; it is tried again"},
+};
+
+static const char *
+hint_of(const char *sqlstate)
+{
+	for (size_t i = 0; i < sizeof(hints) / sizeof(hints[0]); i++)
+	{
+		if (strcmp(hints[i].sqlstate, sqlstate) == 0)
+			return hints[i].hint;
+	}
+	return "";
+}
+
+/* Copies the first line, without its severity and code. */
+static void
+copy_line(const char *message, char out[DB_ERROR_SIZE])
+{
+	size_t len = strcspn(message, "\n");
+
+	if (len >= DB_ERROR_SIZE)
+		len = DB_ERROR_SIZE - 1;
+	memcpy(out, message, len);
+	out[len] = '\0';
+}
+
+/* Finds ": <SQLSTATE>: " in a verbose message. */
+static const char *
+find_code(const char *message)
+{
+	for (const char *at = strstr(message, ":  "); at != NULL; at = strstr(at + 1, ":  "))
+	{
+		const char *code = at + 3;
+		size_t len = 0;
+
+		while (len < CODE_LEN &&
+			   (isdigit((unsigned char) code[len]) || isupper((unsigned char) code[len])))
+			len++;
+		if (len == CODE_LEN && code[CODE_LEN] == ':')
+			return code;
+	}
+	return NULL;
+}
+
+void
+db_error_of_connection(const char *message, struct db_error *error)
+{
+	const char *code = find_code(message);
+
+	error->sqlstate[0] = '\0';
+	if (code != NULL)
+	{
+		memcpy(error->sqlstate, code, CODE_LEN);
+		error->sqlstate[CODE_LEN] = '\0';
+		copy_line(code + CODE_LEN + 2, error->text);
+		error->hint = hint_of(error->sqlstate);
+		return;
+	}
+	copy_line(message, error->text);
+	error->hint = strstr(message, "refused") != NULL || strstr(message, "No such file") != NULL
+					  ? "check host and port in DATABASE_URL: is PostgreSQL running there?"
+					  : "";
+}
+
+void
+db_error_of_result(const PGresult *result, struct db_error *error)
+{
+	const char *code = result != NULL ? PQresultErrorField(result, PG_DIAG_SQLSTATE) : NULL;
+	const char *text = result != NULL ? PQresultErrorField(result, PG_DIAG_MESSAGE_PRIMARY) : NULL;
+
+	error->sqlstate[0] = '\0';
+	if (code != NULL && strlen(code) == CODE_LEN)
+		strcpy(error->sqlstate, code);
+	if (text == NULL)
+		text = result != NULL ? PQresultErrorMessage(result) : "the connection was lost";
+	copy_line(text, error->text);
+	error->hint = hint_of(error->sqlstate);
+}

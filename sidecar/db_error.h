@@ -1,0 +1,25 @@
+/*
+ * What went wrong with the database, in one line that says what to change. No I/O.
+ */
+#ifndef SIDECAR_DB_ERROR_H
+#define SIDECAR_DB_ERROR_H
+
+#include <libpq-fe.h>
+#include <stddef.h>
+
+#define DB_ERROR_SIZE 512
+
+struct db_error
+{
+	char text[DB_ERROR_SIZE]; /* one line */
+	char sqlstate[6];		  /* empty when the server had no say */
+	const char *hint;		  /* static; "" when there is nothing to advise */
+};
+
+/* Explains a failed connection; libpq's message must be verbose (PQERRORS_VERBOSE), so that it holds the code. */
+void db_error_of_connection(const char *message, struct db_error *error);
+
+/* Explains a failed statement; NULL: the connection was lost before the answer. */
+void db_error_of_result(const PGresult *result, struct db_error *error);
+
+#endif
