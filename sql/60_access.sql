@@ -1,0 +1,149 @@
+-- Who calls, and what a caller may join.
+
+CREATE TABLE chat.backend_role (
+    role name PRIMARY KEY
+);
+REVOKE ALL ON chat.backend_role FROM PUBLIC;
+COMMENT ON TABLE chat.backend_role IS 'Roles that act for every user, such as the one of a backend server; written by chat.grant_backend.';
+SELECT pg_catalog.pg_extension_config_dump('chat.backend_role', '');
+
+CREATE FUNCTION chat.current_user_id() RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT COALESCE(nullif(current_setting('request.jwt.claim.sub', true), ''),
+                    nullif(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub', ''))
+$$;
+COMMENT ON FUNCTION chat.current_user_id() IS 'The user of the request''s claims, as auth.uid() of Supabase reads them; NULL for none.';
+
+CREATE FUNCTION chat.is_service_caller() RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT r.rolsuper OR r.rolbypassrls
+           OR EXISTS (SELECT FROM chat.backend_role b JOIN pg_roles k ON k.rolname = b.role
+                       WHERE pg_has_role(r.oid, k.oid, 'USAGE'))
+      FROM pg_roles r WHERE r.oid = chat.outer_role()
+$$;
+REVOKE ALL ON FUNCTION chat.is_service_caller() FROM PUBLIC;
+COMMENT ON FUNCTION chat.is_service_caller() IS 'True when the calling role acts for every user: a superuser, one with BYPASSRLS, or one named to chat.grant_backend. Claims give nothing.';
+
+CREATE FUNCTION chat.id_is_valid(id text, type regtype) RETURNS boolean
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT CASE type WHEN 'uuid'::regtype
+                THEN id ~ '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$'
+                WHEN 'int8'::regtype THEN id ~ '^[0-9]{1,18}$'
+                WHEN 'int4'::regtype THEN id ~ '^[0-9]{1,9}$'
+                ELSE id ~ '^[0-9]{1,4}$' END
+$$;
+REVOKE ALL ON FUNCTION chat.id_is_valid(text, regtype) FROM PUBLIC;
+COMMENT ON FUNCTION chat.id_is_valid(text, regtype) IS 'Whether a text can be an id of this type; a cast would raise.';
+
+CREATE FUNCTION chat.takes_part(conversation_id text, user_id text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    pair chat.attachment;
+    type regtype;
+    found boolean;
+BEGIN
+    FOR pair IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
+        type := chat.attribute_type(pair.conversations, pair.columns ->> 'conversation_id');
+        CONTINUE WHEN chat.id_is_valid(conversation_id, type) IS NOT TRUE;
+        EXECUTE format('SELECT EXISTS (SELECT FROM %s c WHERE c.%I = $1::%s AND $2 IN (%s, %s))',
+                       pair.conversations, pair.columns ->> 'conversation_id', type,
+                       chat.user_expression(pair.columns -> 'owner', 'c'), chat.user_expression(pair.columns -> 'agent', 'c'))
+           INTO found USING conversation_id, user_id;
+        IF found THEN
+            RETURN true;
+        END IF;
+    END LOOP;
+    RETURN false;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.takes_part(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.takes_part(text, text) IS 'Whether a user owns a conversation or is its agent, in any attached pair of tables; false for what is no id.';
+
+CREATE FUNCTION chat.may_join(topic text, user_id text, write boolean) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    part text[] := regexp_match(topic, '^(conversation|presence):([^:]+)$');
+BEGIN
+    IF user_id IS NULL OR topic IS NULL THEN
+        RETURN false;
+    END IF;
+    IF part IS NOT NULL THEN
+        RETURN chat.takes_part(part[2], user_id);
+    END IF;
+    -- An inbox is written by the service alone: what a client could send there would look like an event.
+    RETURN NOT write AND topic = 'user:' || user_id || ':inbox';
+END
+$$;
+REVOKE ALL ON FUNCTION chat.may_join(text, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.may_join(text, text, boolean) IS 'The rule behind chat.can_join: a conversation''s owner and agent join its topics, a user its own inbox; nobody writes to an inbox.';
+
+CREATE FUNCTION chat.can_join(topic text, write boolean DEFAULT false) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$ SELECT COALESCE(chat.may_join(topic, chat.current_user_id(), COALESCE(write, false)), false) $$;
+COMMENT ON FUNCTION chat.can_join(text, boolean) IS 'Whether the caller''s own claims allow joining a topic (write: sending to it); never an error. For policies on realtime.messages; anonymous callers get false.';
+
+CREATE FUNCTION chat.can_join(topic text, claims jsonb, write boolean DEFAULT false) RETURNS boolean
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT COALESCE(claims ->> 'role' = 'service_role'
+                    OR chat.may_join(topic, nullif(claims ->> 'sub', ''), COALESCE(write, false)), false)
+$$;
+REVOKE ALL ON FUNCTION chat.can_join(text, jsonb, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.can_join(text, jsonb, boolean) IS 'The same for claims that the caller has verified: for the sidecar and for service callers only.';
+
+CREATE FUNCTION chat.require_role(role name) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = $1) THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('role "%s" does not exist', role),
+            HINT = format('CREATE ROLE %I LOGIN PASSWORD …;', role);
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.require_role(name) FROM PUBLIC;
+COMMENT ON FUNCTION chat.require_role(name) IS 'Error 42704 when there is no such role.';
+
+CREATE FUNCTION chat.grant_functions(role name, names text[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    signature regprocedure;
+BEGIN
+    PERFORM chat.require_role(role);
+    EXECUTE format('GRANT USAGE ON SCHEMA chat TO %I', role);
+    FOR signature IN SELECT p.oid FROM pg_proc p
+        WHERE p.pronamespace = 'chat'::regnamespace AND p.proname = ANY (names) ORDER BY p.oid
+    LOOP
+        EXECUTE format('GRANT EXECUTE ON FUNCTION %s TO %I', signature, role);
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.grant_functions(name, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.grant_functions(name, text[]) IS 'Grants functions of schema chat by name.';
+
+CREATE FUNCTION chat.grant_sidecar(role name) RETURNS void
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT chat.grant_functions(role, '{consumer_acquire,consumer_renew,consumer_release,consumer_save,realtime_read,arm,
+        disarm,sidecar_stats,can_join,webhook_read,webhook_due,webhook_save,webhook_maintain,webhook_pending}')
+$$;
+REVOKE ALL ON FUNCTION chat.grant_sidecar(name) FROM PUBLIC;
+COMMENT ON FUNCTION chat.grant_sidecar(name) IS 'Gives a role exactly what the sidecar needs: no table, only functions. Errors: 42704.';
+
+CREATE FUNCTION chat.grant_backend(role name) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    PERFORM chat.grant_functions(role, '{ingest_wuzapi,presence,create_webhook,events_since,can_join,current_user_id,status}');
+    INSERT INTO chat.backend_role AS b (role) VALUES ($1) ON CONFLICT DO NOTHING;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.grant_backend(name) FROM PUBLIC;
+COMMENT ON FUNCTION chat.grant_backend(name) IS 'Makes a role a service caller: it may call the API functions for every user. Errors: 42704.';
