@@ -17,6 +17,7 @@ struct server;
 struct consumer;
 struct embedded;
 struct webhook;
+struct realtime;
 
 struct app
 {
@@ -27,6 +28,7 @@ struct app
 	struct server *server;			 /* incoming HTTP and WebSocket, libwebsockets */
 	struct embedded *embedded;		 /* NULL when REALTIME_URL is set */
 	struct consumer *realtime;		 /* delivers to Realtime */
+	struct realtime *realtime_sink;	 /* its sink, for realtime_destroy */
 	struct consumer *webhooks;		 /* NULL when WEBHOOKS=off */
 	struct webhook *webhook;		 /* their sink, for webhook_destroy */
 	bool draining;					 /* SIGTERM was received */

@@ -5,6 +5,8 @@
 #define _GNU_SOURCE
 #include "config.h"
 
+#include "address.h"
+
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
@@ -15,6 +17,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "address.h"
 
 #define OPTION_NAME_SIZE 64
 #define SECRET_MIN 32
@@ -316,7 +320,8 @@ check_realtime(struct config *config)
 	const char *url = config->realtime_url;
 
 	if (strcmp(config->realtime_transport, "http") != 0)
-		fail("REALTIME_TRANSPORT", "\"%s\" is not in this version; http is", config->realtime_transport);
+		fail("REALTIME_TRANSPORT", "\"%s\" is not in this version; http is",
+			 config->realtime_transport);
 	if (url == NULL)
 		return;
 	if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
@@ -327,6 +332,18 @@ check_realtime(struct config *config)
 		fail("REALTIME_KEY", "contains blanks or characters that are not ASCII");
 	if (config->realtime_host != NULL && !is_token(config->realtime_host))
 		fail("REALTIME_HOST", "\"%s\" is no host name", config->realtime_host);
+}
+
+static void
+check_webhooks(const struct config *config)
+{
+	char error[128];
+	struct address_rules *rules =
+		address_rules_create(config->webhook_allow_cidrs, error, sizeof(error));
+
+	if (rules == NULL)
+		fail("WEBHOOK_ALLOW_CIDRS", "%s", error);
+	address_rules_destroy(rules);
 }
 
 static void
@@ -358,6 +375,18 @@ random_secret(void)
 }
 
 static void
+check_cidrs(const struct config *config)
+{
+	char error[128];
+	struct address_rules *rules =
+		address_rules_create(config->webhook_allow_cidrs, error, sizeof(error));
+
+	if (rules == NULL)
+		fail("WEBHOOK_ALLOW_CIDRS", "%s", error);
+	address_rules_destroy(rules);
+}
+
+static void
 check_secret(struct config *config)
 {
 	if (config->embedded_jwt_secret == NULL)
@@ -384,8 +413,10 @@ config_load(int argc, char **argv)
 		config->realtime_max_events_per_second = config->realtime_url != NULL ? 100 : 0;
 	check_database(config);
 	check_realtime(config);
+	check_webhooks(config);
 	check_listen("HTTP_LISTEN", config->http_listen);
 	check_listen("EMBEDDED_LISTEN", config->embedded_listen);
+	check_cidrs(config);
 	check_secret(config);
 	return config;
 }

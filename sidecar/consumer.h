@@ -46,6 +46,8 @@ struct sink
 	void (*deliver)(void *arg, struct batch *batch);
 	/* The lease or the connection is gone: drop what is not in flight; batches are freed by the consumer after this returns, so forget them. Late callbacks of requests in flight must not touch them. */
 	void (*stop)(void *arg);
+	/* Whether something is under way that no batch stands for any more; a drain waits for it. NULL: never. */
+	bool (*busy)(void *arg);
 };
 
 struct consumer *consumer_create(struct app *app, const struct sink *sink, void *sink_arg);
@@ -63,5 +65,13 @@ uint64_t consumer_epoch(const struct consumer *consumer);
 /* For /readyz and /metrics. */
 bool consumer_connected(const struct consumer *consumer);
 bool consumer_idle(const struct consumer *consumer); /* nothing unfinished */
+
+/*
+ * Stops reading; once every batch is done (at once with abandon: then the others are dropped, to be delivered
+ * again by the next leader), saves the position and gives the lease back. There is no way back. To be called
+ * again now and then, since a sink does not tell when it is not busy any more.
+ */
+void consumer_drain(struct consumer *consumer, bool abandon);
+bool consumer_drained(const struct consumer *consumer);
 
 #endif

@@ -22,6 +22,7 @@
 #define RETRY_MIN_MS 200
 #define RETRY_MAX_MS 5000
 #define CONNECT_TIMEOUT_MS 10000
+#define STABLE_MS 10000
 #define NAME_SIZE 64
 
 /* Results are read in a known form, and a position need not be on disk before the next read. */
@@ -57,6 +58,7 @@ struct db
 	uv_getaddrinfo_t resolve;
 	int references; /* handles and look-ups that still point here */
 	struct backoff backoff;
+	uint64_t ready_since;
 	struct pipeline pipeline;
 	char last_error[DB_ERROR_SIZE];
 };
@@ -64,6 +66,12 @@ struct db
 static void start_connecting(struct db *db);
 static void lose(struct db *db, const char *message);
 static void on_poll(uv_poll_t *poll, int status, int events);
+
+void
+db_keep_result(struct db *db)
+{
+	db->pipeline.kept = true;
+}
 
 bool
 db_is_ready(const struct db *db)
@@ -167,7 +175,7 @@ become_ready(struct db *db)
 		return;
 	}
 	uv_timer_stop(&db->timer);
-	backoff_reset(&db->backoff);
+	db->ready_since = uv_now(db->app->loop);
 	db->state = READY;
 	log_event(db->last_error[0] != '\0' ? LOG_INFO : LOG_DEBUG, "connected to the database",
 			  "connection", "%s", db->name, NULL);
@@ -342,6 +350,9 @@ lose(struct db *db, const char *message)
 
 	db_error_of_connection(message, &error);
 	disconnect(db);
+	/* A connection that breaks again and again must not keep the server busy. */
+	if (was_ready && uv_now(db->app->loop) - db->ready_since >= STABLE_MS)
+		backoff_reset(&db->backoff);
 	db->state = WAITING;
 	report(db, &error, was_ready);
 	uv_timer_start(&db->timer, on_timer, backoff_next(&db->backoff, backoff_random()), 0);

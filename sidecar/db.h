@@ -35,6 +35,11 @@ struct db_statement
  */
 typedef void (*db_callback)(void *arg, PGresult *result);
 
+/*
+ * From within a callback: its result belongs to the callback from now on, which frees it with PQclear.
+ */
+void db_keep_result(struct db *db);
+
 /* name labels logs and application_name ("chat-sidecar realtime"). setup: SQL run first on each new connection (e.g. "LISTEN chat_realtime"), or NULL. */
 struct db *db_open(struct app *app, const char *name, const char *setup,
 				   const struct db_handlers *handlers, void *arg);

@@ -188,7 +188,10 @@ finish_first(struct pipeline *pipeline)
 		pipeline->tail = &pipeline->first;
 	if (statement->prepares && (statement->result == NULL || is_error(statement->result)))
 		forget_prepared(pipeline, statement->what);
+	pipeline->kept = false;
 	statement->callback(statement->arg, statement->result);
+	if (pipeline->kept)
+		statement->result = NULL;
 	free_statement(statement);
 }
 

@@ -18,6 +18,7 @@ struct pipeline
 	struct statement *unsent;			  /* the first one that is not on its way */
 	const struct db_statement **prepared; /* on this connection */
 	int nprepared;
+	bool kept; /* the callback keeps its result */
 };
 
 void pipeline_init(struct pipeline *pipeline);

@@ -1,0 +1,226 @@
+/*
+ * chat-sidecar: puts the parts together, and takes them apart when it is told to end.
+ *
+ * SIGTERM and SIGINT drain: nothing new is read, what is under way is finished, positions are saved and leases
+ * given back. A second one ends at once. The process ends when the loop has nothing left to wait for.
+ */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "app.h"
+#include "config.h"
+#include "consumer.h"
+#include "embedded/embedded.h"
+#include "http.h"
+#include "log.h"
+#include "metrics.h"
+#include "pages.h"
+#include "realtime.h"
+#include "server.h"
+#include "stats.h"
+#include "webhook.h"
+
+#define DRAIN_TICK_MS 20
+#define DRAIN_MS 10000
+#define DRAIN_TROUBLED_MS 1000 /* while Realtime accepts nothing */
+#define RELEASE_MS 1000        /* on top, to give leases back */
+
+struct process
+{
+	struct app app;
+	uv_loop_t loop;
+	struct stats *stats;
+	uv_signal_t signals[3];
+	uv_timer_t drain;
+	uint64_t drain_started;
+	bool closing;
+};
+
+static void
+close_everything(struct process *process)
+{
+	struct app *app = &process->app;
+
+	if (process->closing)
+		return;
+	process->closing = true;
+	for (size_t i = 0; i < sizeof(process->signals) / sizeof(process->signals[0]); i++)
+		uv_close((uv_handle_t *) &process->signals[i], NULL);
+	uv_close((uv_handle_t *) &process->drain, NULL);
+	stats_destroy(process->stats);
+	realtime_destroy(app);
+	webhook_destroy(app);
+	server_destroy(app->server);
+}
+
+static bool
+is_drained(const struct app *app)
+{
+	return consumer_drained(app->realtime) &&
+		   (app->webhooks == NULL || consumer_drained(app->webhooks));
+}
+
+static void
+drain_consumers(struct app *app, uint64_t elapsed)
+{
+	bool late = elapsed >= DRAIN_MS;
+	bool troubled = elapsed >= DRAIN_TROUBLED_MS && realtime_trouble(app) != NULL;
+
+	consumer_drain(app->realtime, late || troubled);
+	if (app->webhooks != NULL)
+		consumer_drain(app->webhooks, late);
+}
+
+static void
+on_drain_timer(uv_timer_t *timer)
+{
+	struct process *process = timer->data;
+	uint64_t elapsed = uv_now(&process->loop) - process->drain_started;
+
+	drain_consumers(&process->app, elapsed);
+	if (is_drained(&process->app) || elapsed >= DRAIN_MS + RELEASE_MS)
+		close_everything(process);
+}
+
+static void
+on_signal(uv_signal_t *handle, int number)
+{
+	struct process *process = handle->data;
+
+	if (number == SIGHUP)
+	{
+		log_event(LOG_INFO, "settings come from the environment: there is nothing to reload", NULL);
+		return;
+	}
+	if (process->app.draining)
+	{
+		log_event(LOG_WARN, "ending at once", "signal", "%d", number, NULL);
+		close_everything(process);
+		return;
+	}
+	log_event(LOG_INFO, "ending", "signal", "%d", number, NULL);
+	process->app.draining = true;
+	process->drain_started = uv_now(&process->loop);
+	uv_timer_start(&process->drain, on_drain_timer, 0, DRAIN_TICK_MS);
+}
+
+static void
+watch_signals(struct process *process)
+{
+	static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
+
+	signal(SIGPIPE, SIG_IGN);
+	for (size_t i = 0; i < sizeof(numbers) / sizeof(numbers[0]); i++)
+	{
+		uv_signal_init(&process->loop, &process->signals[i]);
+		process->signals[i].data = process;
+		uv_signal_start(&process->signals[i], on_signal, numbers[i]);
+	}
+	uv_timer_init(&process->loop, &process->drain);
+	process->drain.data = process;
+}
+
+static enum log_level
+level_of(const char *name)
+{
+	static const char *const names[] = {"debug", "info", "warn", "error"};
+	int level = LOG_DEBUG;
+
+	while (level < LOG_ERROR && strcmp(names[level], name) != 0)
+		level++;
+	return (enum log_level) level;
+}
+
+static void
+set_up_log(const struct config *config)
+{
+	log_setup(strcmp(config->log_format, "json") == 0, level_of(config->log_level));
+	log_event(LOG_INFO, "starting", "version", "%s", SIDECAR_VERSION, "realtime", "%s",
+			  config->realtime_url != NULL ? "remote" : "embedded", "webhooks", "%s",
+			  config->webhooks ? "on" : "off", NULL);
+	if (config->realtime_url == NULL && config->embedded_secret_random)
+		log_event(
+			LOG_WARN,
+			"EMBEDDED_JWT_SECRET is not set: a random one is used, and no token outlives this run",
+			NULL);
+}
+
+static void
+register_build(struct metrics *metrics)
+{
+	metric_set(metrics_gauge(metrics, "chat_realtime_build_info", "version=\"" SIDECAR_VERSION "\"",
+							 "The version that runs."),
+			   1);
+}
+
+/* Makes all parts; false: one of them cannot work, and has said why. */
+static bool
+create_parts(struct process *process)
+{
+	struct app *app = &process->app;
+
+	app->loop = &process->loop;
+	app->metrics = metrics_create();
+	register_build(app->metrics);
+	app->http = http_create(app);
+	app->server = server_create(app, page_answer);
+	if (app->server == NULL)
+		return false;
+	if (app->config->realtime_url == NULL)
+		app->embedded = embedded_create(app);
+	app->realtime = realtime_create(app);
+	if (app->config->webhooks)
+	{
+		app->webhooks = webhook_create(app);
+		if (app->webhooks == NULL)
+			return false;
+	}
+	process->stats = stats_create(app);
+	watch_signals(process);
+	return true;
+}
+
+/* Frees what the loop needed to the end. */
+static int
+free_parts(struct process *process)
+{
+	struct app *app = &process->app;
+	int left = uv_loop_close(&process->loop);
+
+	if (app->embedded != NULL)
+		embedded_destroy(app->embedded);
+	http_destroy(app->http);
+	metrics_destroy(app->metrics);
+	if (left != 0)
+		log_event(LOG_ERROR, "the loop could not be closed", "error", "%s", uv_strerror(left),
+				  NULL);
+	log_event(LOG_INFO, "ended", NULL);
+	return left == 0 ? 0 : 1;
+}
+
+int
+main(int argc, char **argv)
+{
+	struct process process = {.closing = false};
+	struct config *config = config_load(argc, argv);
+	int status;
+
+	if (config->check_only)
+	{
+		puts("the settings are good");
+		config_free(config);
+		return 0;
+	}
+	set_up_log(config);
+	process.app.config = config;
+	if (uv_loop_init(&process.loop) != 0)
+		abort();
+	if (!create_parts(&process))
+		return 1;
+	uv_run(&process.loop, UV_RUN_DEFAULT);
+	status = free_parts(&process);
+	config_free(config);
+	return status;
+}

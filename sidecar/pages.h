@@ -1,0 +1,17 @@
+/*
+ * The pages for those who watch the process.
+ */
+#ifndef SIDECAR_PAGES_H
+#define SIDECAR_PAGES_H
+
+#include <stddef.h>
+
+#include "app.h"
+
+/*
+ * /healthz: the loop turns. /readyz: 200 when events flow or would, else 503; its JSON says why. /metrics:
+ * Prometheus. A server_page.
+ */
+int page_answer(struct app *app, const char *path, char **body, size_t *len, const char **type);
+
+#endif

@@ -1,0 +1,18 @@
+/*
+ * The realtime consumer: delivers events to Realtime, or to the embedded endpoint, as batches of broadcasts.
+ */
+#ifndef SIDECAR_REALTIME_H
+#define SIDECAR_REALTIME_H
+
+#include "app.h"
+
+/* The server, and the embedded endpoint if there is one, must exist. */
+struct consumer *realtime_create(struct app *app);
+
+/* Destroys the consumer and all that belongs to it; while the loop still runs, its handles close. */
+void realtime_destroy(struct app *app);
+
+/* What keeps Realtime from accepting events; NULL: nothing that is known. */
+const char *realtime_trouble(const struct app *app);
+
+#endif

@@ -1,0 +1,118 @@
+/*
+ * See stats.h. A standby asks as well, so that every process can be watched.
+ */
+#include "stats.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "consumer.h"
+#include "db.h"
+#include "metrics.h"
+
+#define EVERY_MS 10000
+#define FIRST_MS 1000
+#define MAX_CONSUMERS 8
+#define NAME_SIZE 64
+
+struct consumer_stats
+{
+	char name[NAME_SIZE];
+	struct metric *lag, *oldest;
+};
+
+struct stats
+{
+	struct app *app;
+	uv_timer_t timer;
+	bool asking;
+	int count;
+	struct consumer_stats consumers[MAX_CONSUMERS];
+};
+
+static const struct db_statement statement = {
+	"sidecar_stats", "SELECT consumer, lag, oldest_seconds FROM chat.sidecar_stats()", 0};
+
+/* Finds or makes a consumer's series; NULL: there are too many. */
+static struct consumer_stats *
+find(struct stats *stats, const char *name)
+{
+	struct consumer_stats *found;
+	char labels[NAME_SIZE + 16];
+
+	for (int i = 0; i < stats->count; i++)
+	{
+		if (strcmp(stats->consumers[i].name, name) == 0)
+			return &stats->consumers[i];
+	}
+	if (stats->count == MAX_CONSUMERS || strlen(name) >= NAME_SIZE ||
+		strpbrk(name, "\"\\\n") != NULL)
+		return NULL;
+	found = &stats->consumers[stats->count++];
+	strcpy(found->name, name);
+	snprintf(labels, sizeof(labels), "consumer=\"%s\"", name);
+	found->lag = metrics_gauge(stats->app->metrics, "chat_realtime_consumer_lag_events", labels,
+							   "Event ids that a consumer is behind.");
+	found->oldest = metrics_gauge(stats->app->metrics, "chat_realtime_oldest_undelivered_seconds",
+								  labels, "Age of the oldest event that a consumer has not done.");
+	return found;
+}
+
+static void
+on_answer(void *arg, PGresult *result)
+{
+	struct stats *stats = arg;
+
+	if (result == NULL && !stats->asking)
+		return;
+	stats->asking = false;
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+		return;
+	for (int row = 0; row < PQntuples(result); row++)
+	{
+		struct consumer_stats *consumer = find(stats, PQgetvalue(result, row, 0));
+
+		if (consumer == NULL)
+			continue;
+		metric_set(consumer->lag, strtod(PQgetvalue(result, row, 1), NULL));
+		metric_set(consumer->oldest, strtod(PQgetvalue(result, row, 2), NULL));
+	}
+}
+
+static void
+on_timer(uv_timer_t *timer)
+{
+	struct stats *stats = timer->data;
+
+	if (stats->asking || !consumer_connected(stats->app->realtime))
+		return;
+	stats->asking = true;
+	db_query(consumer_db(stats->app->realtime), &statement, NULL, on_answer, stats);
+}
+
+struct stats *
+stats_create(struct app *app)
+{
+	struct stats *stats = calloc(1, sizeof(*stats));
+
+	if (stats == NULL)
+		abort();
+	stats->app = app;
+	uv_timer_init(app->loop, &stats->timer);
+	stats->timer.data = stats;
+	uv_timer_start(&stats->timer, on_timer, FIRST_MS, EVERY_MS);
+	return stats;
+}
+
+static void
+on_closed(uv_handle_t *timer)
+{
+	free(timer->data);
+}
+
+void
+stats_destroy(struct stats *stats)
+{
+	uv_close((uv_handle_t *) &stats->timer, on_closed);
+}
