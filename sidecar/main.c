@@ -52,6 +52,8 @@ close_everything(struct process *process)
 	stats_destroy(process->stats);
 	realtime_destroy(app);
 	webhook_destroy(app);
+	if (app->embedded != NULL)
+		embedded_stop(app->embedded);
 	server_destroy(app->server);
 }
 

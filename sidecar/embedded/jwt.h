@@ -1,0 +1,24 @@
+/*
+ * JSON Web Tokens of the embedded endpoint: HS256 alone. Pure but for random numbers it does not need.
+ */
+#ifndef SIDECAR_JWT_H
+#define SIDECAR_JWT_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct jwt
+{
+	char *claims; /* the payload as JSON text, malloc'ed */
+	char *role;
+	int64_t expires; /* Unix seconds */
+};
+
+/* Checks signature, role and exp. NULL: good, and *jwt is filled; else what is wrong, in Realtime's words. now: Unix seconds. */
+const char *jwt_verify(const char *token, const char *secret, int64_t now, struct jwt *jwt);
+void jwt_free(struct jwt *jwt);
+
+/* A token with the given claims (a JSON object), malloc'ed. */
+char *jwt_mint(const char *claims, const char *secret);
+
+#endif

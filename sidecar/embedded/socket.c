@@ -1,0 +1,286 @@
+/*
+ * WebSocket connections: frames in, a bounded queue of shared messages out. A slow client is closed and holds up nobody.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "config.h"
+#include "embedded/internal.h"
+
+#define MAX_FRAME 5000000
+#define MAX_QUEUED (8 * 1024 * 1024)
+#define SILENCE_MS 66000
+#define WRITES_AT_ONCE 64
+
+_Static_assert(MESSAGE_HEADROOM >= LWS_PRE, "libwebsockets needs more room in front of a message");
+
+struct socket *
+socket_find(struct embedded *embedded, uint64_t id)
+{
+	char key[ID_TEXT];
+
+	snprintf(key, sizeof(key), "%llu", (unsigned long long) id);
+	return (struct socket *) table_find(&embedded->sockets, key);
+}
+
+void
+socket_close(struct socket *socket, int code)
+{
+	if (socket->close_code != 0)
+		return;
+	socket->close_code = code;
+	lws_callback_on_writable(socket->wsi);
+}
+
+void
+socket_send(struct socket *socket, struct message *message)
+{
+	struct outgoing *outgoing;
+
+	if (socket->close_code != 0 || socket->queued + message->len > MAX_QUEUED)
+	{
+		message_release(message);
+		socket_close(socket, LWS_CLOSE_STATUS_POLICY_VIOLATION);
+		return;
+	}
+	outgoing = malloc(sizeof(*outgoing));
+	outgoing->next = NULL;
+	outgoing->message = message;
+	*socket->out_end = outgoing;
+	socket->out_end = &outgoing->next;
+	socket->queued += message->len;
+	lws_callback_on_writable(socket->wsi);
+}
+
+/* Takes the first message out of the queue. */
+static struct message *
+dequeue(struct socket *socket)
+{
+	struct outgoing *first = socket->out;
+	struct message *message = first->message;
+
+	socket->out = first->next;
+	if (socket->out == NULL)
+		socket->out_end = &socket->out;
+	socket->queued -= message->len;
+	free(first);
+	return message;
+}
+
+/* Writes what the kernel takes. */
+static int
+write_queue(struct socket *socket)
+{
+	for (int i = 0; i < WRITES_AT_ONCE && socket->out != NULL; i++)
+	{
+		struct message *message = dequeue(socket);
+		int n = lws_write(socket->wsi, message->data + MESSAGE_HEADROOM, message->len,
+						  message->binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT);
+		bool failed = n < (int) message->len;
+
+		message_release(message);
+		if (failed)
+			return -1;
+		if (lws_send_pipe_choked(socket->wsi))
+			break;
+	}
+	if (socket->out != NULL)
+		lws_callback_on_writable(socket->wsi);
+	else if (socket->close_code != 0)
+	{
+		lws_close_reason(socket->wsi, socket->close_code, NULL, 0);
+		return -1;
+	}
+	return 0;
+}
+
+static struct socket *
+create(struct embedded *embedded, struct lws *wsi, char *token, enum serializer serializer)
+{
+	struct socket *socket = calloc(1, sizeof(*socket));
+	char key[ID_TEXT];
+
+	socket->embedded = embedded;
+	socket->wsi = wsi;
+	socket->id = ++embedded->next_id;
+	socket->serializer = serializer;
+	socket->token = token;
+	socket->out_end = &socket->out;
+	socket->heard_at = uv_now(embedded->app->loop);
+	snprintf(key, sizeof(key), "%llu", (unsigned long long) socket->id);
+	table_add(&embedded->sockets, &socket->entry, key);
+	metric_set(embedded->connections, embedded->sockets.count);
+	return socket;
+}
+
+static void
+destroy(struct socket *socket)
+{
+	struct embedded *embedded = socket->embedded;
+
+	protocol_drop(socket);
+	table_remove(&embedded->sockets, &socket->entry);
+	metric_set(embedded->connections, embedded->sockets.count);
+	while (socket->out != NULL)
+		message_release(dequeue(socket));
+	free(socket->in);
+	free(socket->token);
+	free(socket);
+}
+
+/* Adds a fragment to the frame; false: it grew too long. */
+static bool
+collect(struct socket *socket, const void *in, size_t len)
+{
+	if (socket->in_len + len > MAX_FRAME)
+		return false;
+	if (socket->in_len + len > socket->in_size)
+	{
+		socket->in_size = (socket->in_len + len) * 2;
+		socket->in = realloc(socket->in, socket->in_size);
+	}
+	memcpy(socket->in + socket->in_len, in, len);
+	socket->in_len += len;
+	return true;
+}
+
+static int
+receive(struct socket *socket, const void *in, size_t len)
+{
+	size_t frame_len;
+
+	socket->heard_at = uv_now(socket->embedded->app->loop);
+	if (socket->close_code != 0)
+		return 0;
+	if (!collect(socket, in, len))
+	{
+		lws_close_reason(socket->wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, NULL, 0);
+		return -1;
+	}
+	if (!lws_is_final_fragment(socket->wsi) || lws_remaining_packet_payload(socket->wsi) > 0)
+		return 0;
+	frame_len = socket->in_len;
+	socket->in_len = 0;
+	if (!protocol_frame(socket, socket->in, frame_len, lws_frame_is_binary(socket->wsi)))
+	{
+		lws_close_reason(socket->wsi, LWS_CLOSE_STATUS_PROTOCOL_ERR, NULL, 0);
+		return -1;
+	}
+	return 0;
+}
+
+void
+socket_check(struct socket *socket)
+{
+	if (uv_now(socket->embedded->app->loop) - socket->heard_at > SILENCE_MS)
+		socket_close(socket, LWS_CLOSE_STATUS_NORMAL);
+	else
+		protocol_check_tokens(socket);
+}
+
+/* An argument of the URL, or a header instead; malloc'ed, NULL for neither. */
+static char *
+url_or_header(struct lws *wsi, const char *argument, const char *header)
+{
+	char value[8192];
+	int len;
+
+	if (lws_get_urlarg_by_name(wsi, argument, value, sizeof(value)) != NULL)
+		return strdup(value);
+	len = header ? lws_hdr_custom_length(wsi, header, strlen(header)) : 0;
+	if (len <= 0 || len >= (int) sizeof(value) ||
+		lws_hdr_custom_copy(wsi, value, sizeof(value), header, strlen(header)) < 0)
+		return NULL;
+	return strdup(value);
+}
+
+/* Answers a handshake that is refused. */
+static int
+refuse(struct lws *wsi, int status, const char *error)
+{
+	char text[512];
+	int n = snprintf(text + LWS_PRE, sizeof(text) - LWS_PRE,
+					 "HTTP/1.1 %d %s\r\ncontent-type: application/json; charset=utf-8\r\n"
+					 "content-length: %zu\r\nconnection: close\r\n\r\n{\"error\":\"%s\"}",
+					 status,
+					 status == 401   ? "Unauthorized"
+					 : status == 403 ? "Forbidden"
+									 : "Not Found",
+					 strlen(error) + 12, error);
+
+	lws_write(wsi, (unsigned char *) text + LWS_PRE, n, LWS_WRITE_HTTP_HEADERS);
+	return -1;
+}
+
+static bool
+version_ok(struct lws *wsi, enum serializer *serializer)
+{
+	char *version = url_or_header(wsi, "vsn=", NULL);
+	bool ok = version == NULL || strcmp(version, "1.0.0") == 0 || strcmp(version, "2.0.0") == 0;
+
+	*serializer = version != NULL && strcmp(version, "2.0.0") == 0 ? SERIALIZER_V2 : SERIALIZER_V1;
+	free(version);
+	return ok;
+}
+
+static bool
+path_ok(struct lws *wsi)
+{
+	char path[256];
+
+	if (lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI) < 0)
+		return false;
+	return strcmp(path, "/socket/websocket") == 0 || strcmp(path, "/realtime/v1/websocket") == 0;
+}
+
+/* Decides on a handshake. */
+static int
+handshake(struct embedded *embedded, struct lws *wsi, struct socket **socket)
+{
+	enum serializer serializer;
+	char *token;
+	struct jwt jwt;
+	const char *error;
+
+	if (!path_ok(wsi))
+		return refuse(wsi, 404, "Not Found");
+	if (!version_ok(wsi, &serializer))
+		return refuse(wsi, 403, "Unsupported serializer version");
+	token = url_or_header(wsi, "apikey=", "x-api-key:");
+	if (token == NULL)
+		return refuse(wsi, 401, "API key is missing");
+	error = jwt_verify(token, embedded->app->config->embedded_jwt_secret, time(NULL), &jwt);
+	jwt_free(&jwt);
+	if (error != NULL)
+	{
+		free(token);
+		return refuse(wsi, 401, error);
+	}
+	*socket = create(embedded, wsi, token, serializer);
+	return 0;
+}
+
+int
+socket_callback(struct embedded *embedded, struct lws *wsi, enum lws_callback_reasons reason,
+				struct socket **socket, void *in, size_t len)
+{
+	switch (reason)
+	{
+		case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
+			return *socket == NULL ? handshake(embedded, wsi, socket) : 0;
+		case LWS_CALLBACK_RECEIVE:
+			return *socket == NULL ? -1 : receive(*socket, in, len);
+		case LWS_CALLBACK_SERVER_WRITEABLE:
+			return *socket == NULL ? 0 : write_queue(*socket);
+		case LWS_CALLBACK_CLOSED:
+		case LWS_CALLBACK_WSI_DESTROY:
+			if (*socket != NULL)
+				destroy(*socket);
+			*socket = NULL;
+			return 0;
+		default:
+			return 0;
+	}
+}
