@@ -21,8 +21,9 @@ PG_CONFIG     ?= pg_config
 
 # pg_config may be missing, or name files that only the server's development package has.
 PGXS          := $(wildcard $(shell $(PG_CONFIG) --pgxs 2>/dev/null))
+PG_HEADERS    := $(wildcard $(shell $(PG_CONFIG) --includedir-server 2>/dev/null)/postgres.h)
 
-ifneq ($(PGXS),)
+ifneq ($(and $(PGXS),$(PG_HEADERS)),)
 
 # Debian's PostgreSQL wants bitcode, for which a certain clang is needed: do without where it is missing.
 CLANG_WANTED  := $(shell sed -n 's/^CLANG *= *//p' $(dir $(PGXS))../Makefile.global)

@@ -252,11 +252,6 @@ apply_option(struct config *config, int option)
 		puts("chat-sidecar " SIDECAR_VERSION);
 		exit(0);
 	}
-	if (option == '?')
-	{
-		fprintf(stderr, "chat-sidecar: see --help for what there is\n");
-		exit(2);
-	}
 	if (option == OPTION_CHECK)
 		config->check_only = true;
 	else
@@ -274,13 +269,20 @@ read_arguments(struct config *config, int argc, char **argv)
 	char names[NSETTINGS][OPTION_NAME_SIZE];
 	int option;
 
+	opterr = 0;
 	for (int i = 0; i < NSETTINGS; i++)
 	{
 		option_name(&settings[i], names[i]);
 		options[i + 3] = (struct option){names[i], required_argument, NULL, i};
 	}
-	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1)
+	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1)
+	{
+		if (option == '?')
+			fail("arguments", "\"%s\" is no option, see --help", argv[optind - 1]);
+		if (option == ':')
+			fail("arguments", "\"%s\" lacks its value", argv[optind - 1]);
 		apply_option(config, option);
+	}
 	if (optind < argc)
 		fail("arguments", "\"%s\" is no option, see --help", argv[optind]);
 }

@@ -239,6 +239,16 @@ continue_connecting(struct db *db)
 	}
 }
 
+/* Notices would go to stderr, in between the lines of the log. */
+static void
+on_notice(void *arg, const PGresult *notice)
+{
+	const struct db *db = arg;
+
+	log_event(LOG_DEBUG, "notice of the database", "connection", "%s", db->name, "notice", "%s",
+			  PQresultErrorField(notice, PG_DIAG_MESSAGE_PRIMARY), NULL);
+}
+
 static void
 begin_connecting(struct db *db, const struct addrinfo *addresses)
 {
@@ -253,6 +263,7 @@ begin_connecting(struct db *db, const struct addrinfo *addresses)
 	}
 	/* So that messages hold the SQLSTATE. */
 	PQsetErrorVerbosity(db->conn, PQERRORS_VERBOSE);
+	PQsetNoticeReceiver(db->conn, on_notice, db);
 	watch(db, UV_WRITABLE);
 }
 

@@ -11,7 +11,7 @@
 #include "metrics.h"
 #include "realtime.h"
 
-static const char *const json_type = "application/json";
+static const char *const application_json = "application/json";
 
 static int
 answer_json(int status, json_t *object, char **body, size_t *len, const char **type)
@@ -20,7 +20,7 @@ answer_json(int status, json_t *object, char **body, size_t *len, const char **t
 	if (*body == NULL)
 		abort();
 	*len = strlen(*body);
-	*type = json_type;
+	*type = application_json;
 	json_decref(object);
 	return status;
 }

@@ -143,6 +143,7 @@ bool
 sign_body(struct signer *signer, const char *secret, const char *body, size_t body_len,
 		  char out[SIGN_BODY_SIZE])
 {
+	static const char digits[] = "0123456789abcdef";
 	unsigned char digest[DIGEST_SIZE];
 	struct part key = {secret, strlen(secret)};
 	struct part part = {body, body_len};
@@ -151,6 +152,10 @@ sign_body(struct signer *signer, const char *secret, const char *body, size_t bo
 		return false;
 	memcpy(out, "sha256=", 7);
 	for (int i = 0; i < DIGEST_SIZE; i++)
-		snprintf(out + 7 + 2 * i, 3, "%02x", digest[i]);
+	{
+		out[7 + 2 * i] = digits[digest[i] >> 4];
+		out[8 + 2 * i] = digits[digest[i] & 15];
+	}
+	out[SIGN_BODY_SIZE - 1] = '\0';
 	return true;
 }

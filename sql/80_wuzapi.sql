@@ -14,7 +14,7 @@ CREATE FUNCTION chat.status_rank(status text) RETURNS integer
 REVOKE ALL ON FUNCTION chat.status_rank(text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.status_rank(text) IS 'Place of a message status on its way forward: pending and failed 0, sent 1, delivered 2, read 3; NULL for any other.';
 
-CREATE FUNCTION chat.column_type(relation regclass, name text, exact boolean DEFAULT false) RETURNS text
+CREATE FUNCTION chat.cast_type(relation regclass, name text, exact boolean DEFAULT false) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
@@ -23,24 +23,27 @@ BEGIN
              WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped);
 END
 $$;
-REVOKE ALL ON FUNCTION chat.column_type(regclass, text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION chat.column_type(regclass, text, boolean) IS 'Type of a column, qualified, to cast to. exact: without its length, so that a value that is too long is an error instead of being cut. NULL: no such column.';
+REVOKE ALL ON FUNCTION chat.cast_type(regclass, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.cast_type(regclass, text, boolean) IS 'Type of a column, qualified, to cast to. exact: without its length, so that a value that is too long is an error instead of being cut. NULL: no such column.';
 
 CREATE FUNCTION chat.key_fits(relation regclass, name text, value text) RETURNS boolean
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
+DECLARE
+    type text := chat.cast_type($1, $2);
 BEGIN
-    RETURN CASE chat.column_type($1, $2)
-               WHEN 'uuid' THEN value ~ '^[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){4}-?[0-9A-Fa-f]{8}$'
-               WHEN 'bigint' THEN value ~ '^-?[0-9]{1,18}$'
-               WHEN 'integer' THEN value ~ '^-?[0-9]{1,9}$'
-               WHEN 'smallint' THEN value ~ '^-?[0-9]{1,4}$'
+    RETURN CASE
+               WHEN type IS NULL THEN NULL
+               WHEN type = 'uuid' THEN value ~ '^[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){4}-?[0-9A-Fa-f]{8}$'
+               WHEN type = 'bigint' THEN value ~ '^-?[0-9]{1,18}$'
+               WHEN type = 'integer' THEN value ~ '^-?[0-9]{1,9}$'
+               WHEN type = 'smallint' THEN value ~ '^-?[0-9]{1,4}$'
                ELSE true
            END;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.key_fits(regclass, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.key_fits(regclass, text, text) IS 'True when a text can be a value of a key column.';
+COMMENT ON FUNCTION chat.key_fits(regclass, text, text) IS 'True when a text can be a value of a key column; NULL: no such column.';
 
 CREATE FUNCTION chat.table_path(relation regclass) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -85,11 +88,11 @@ BEGIN
     IF source IS NULL THEN
         RETURN CASE WHEN chat.key_fits(attachment.conversations, map ->> 'column', owner) THEN ARRAY[owner] END;
     END IF;
-    IF NOT chat.key_fits(source, map ->> 'user', owner) THEN
+    IF chat.key_fits(source, map ->> 'user', owner) IS NOT TRUE THEN
         RETURN NULL;
     END IF;
     EXECUTE format('SELECT array_agg(o.%1$I::text ORDER BY o.%1$I) FROM %2$s AS o WHERE o.%3$I = $1::%4$s',
-                   map ->> 'key', source, map ->> 'user', chat.column_type(source, map ->> 'user'))
+                   map ->> 'key', source, map ->> 'user', chat.cast_type(source, map ->> 'user'))
        INTO keys USING owner;
     RETURN keys;
 END
@@ -105,7 +108,7 @@ DECLARE
     found_one boolean;
 BEGIN
     EXECUTE format('SELECT EXISTS (SELECT FROM %s AS c WHERE c.%I = ANY ($1::%s[]))', attachment.conversations,
-                   owner_column, chat.column_type(attachment.conversations, owner_column))
+                   owner_column, chat.cast_type(attachment.conversations, owner_column))
        INTO found_one USING chat.owner_keys(attachment, owner);
     RETURN found_one;
 END
@@ -210,7 +213,7 @@ BEGIN
                   'RETURNING t.%3$I AS key) '
                   'SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(c.key)) FROM changed c', relation,
                   string_agg(r.name || ' = ' || r.expression, ', ' ORDER BY r.n), key_column,
-                  chat.column_type(relation, key_column)),
+                  chat.cast_type(relation, key_column)),
            array_agg(r.value ORDER BY r.n)
       INTO statement, params
       FROM chat.role_list(relation, columns, role_values) r;
@@ -256,7 +259,7 @@ BEGIN
          ORDER BY array_position($2, c.%2$I::text), c.%1$I LIMIT 1 %9$s$f$,
         c ->> 'conversation_id', c ->> 'contact_jid', COALESCE(format('c.%I', c ->> 'contact_name'), 'NULL::text'),
         COALESCE(format('c.%I', c ->> 'conversation_status'), 'NULL::text'), rel, c -> 'owner' ->> 'column',
-        chat.column_type(rel, c -> 'owner' ->> 'column'), chat.column_type(rel, c ->> 'contact_jid'),
+        chat.cast_type(rel, c -> 'owner' ->> 'column'), chat.cast_type(rel, c ->> 'contact_jid'),
         CASE WHEN lock THEN 'FOR NO KEY UPDATE' ELSE '' END)
        INTO found_one USING owner_keys, jids;
     RETURN found_one;

@@ -11,7 +11,7 @@ BEGIN
     EXECUTE format($f$SELECT jsonb_build_object('id', c.%1$I, 'owner', %2$s, 'agent', %3$s)
                         FROM %4$s AS c WHERE c.%1$I = $1::%5$s$f$,
                    c ->> 'conversation_id', chat.user_expression(c -> 'owner', 'c'),
-                   chat.user_expression(c -> 'agent', 'c'), rel, chat.column_type(rel, c ->> 'conversation_id'))
+                   chat.user_expression(c -> 'agent', 'c'), rel, chat.cast_type(rel, c ->> 'conversation_id'))
        INTO found_one USING conversation_id;
     RETURN found_one;
 END
@@ -63,7 +63,8 @@ BEGIN
             HINT = 'A backend''s role becomes a service caller with chat.grant_backend.';
     END IF;
     FOR candidate IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
-        CONTINUE WHEN NOT chat.key_fits(candidate.conversations, candidate.columns ->> 'conversation_id', conversation_id);
+        CONTINUE WHEN chat.key_fits(candidate.conversations, candidate.columns ->> 'conversation_id',
+                                    conversation_id) IS NOT TRUE;
         valid := true;
         conversation := chat.presence_conversation(candidate, conversation_id);
         EXIT WHEN conversation IS NOT NULL AND (service AND owner IS NULL

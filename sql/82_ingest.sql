@@ -37,8 +37,8 @@ DECLARE
     found_one jsonb;
 BEGIN
     EXECUTE format('SELECT to_jsonb(m.%I) FROM %s AS m WHERE m.%I = $1::%s AND m.%I = $2::%s ORDER BY m.%1$I LIMIT 1',
-                   c ->> 'message_id', rel, c ->> 'conversation', chat.column_type(rel, c ->> 'conversation'),
-                   c ->> 'external_id', chat.column_type(rel, c ->> 'external_id'))
+                   c ->> 'message_id', rel, c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'),
+                   c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id'))
        INTO found_one USING conversation_id, external_id;
     RETURN found_one;
 END
@@ -69,7 +69,7 @@ BEGIN
           FROM pg_attribute a WHERE a.attrelid = attachment.messages AND a.attname = c ->> 'content';
     END IF;
     -- Where the column is a key of this table instead of WhatsApp's id, the message it names is looked up.
-    IF reply_to IS NOT NULL AND chat.column_type(attachment.messages, c ->> 'reply_to', true)
+    IF reply_to IS NOT NULL AND chat.cast_type(attachment.messages, c ->> 'reply_to', true)
                                 NOT IN ('text', 'character varying') THEN
         reply_to := chat.find_external(attachment, conversation_id, reply_to) #>> '{}';
     END IF;
@@ -135,8 +135,8 @@ BEGIN
           FROM %2$s AS m JOIN %3$s AS c ON c.%4$I = m.%1$I
          WHERE c.%5$I = ANY ($1::%6$s[]) AND m.%7$I = ANY ($2::%8$s[])$f$,
         c ->> 'conversation', attachment.messages, attachment.conversations, c ->> 'conversation_id',
-        c -> 'owner' ->> 'column', chat.column_type(attachment.conversations, c -> 'owner' ->> 'column'),
-        c ->> 'external_id', chat.column_type(attachment.messages, c ->> 'external_id'))
+        c -> 'owner' ->> 'column', chat.cast_type(attachment.conversations, c -> 'owner' ->> 'column'),
+        c ->> 'external_id', chat.cast_type(attachment.messages, c ->> 'external_id'))
        INTO conversations USING owner_keys, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids'));
     RETURN COALESCE(conversations, '[]');
 END
@@ -154,8 +154,8 @@ DECLARE
     self boolean := event ->> 'state' = 'read-self';
     time_of text := format(CASE WHEN c ? 'time' THEN 'COALESCE(m.%1$I::timestamptz, m.%2$I::timestamptz)'
                                 ELSE 'm.%2$I::timestamptz' END, c ->> 'time', c ->> 'created_at');
-    external text := format('m.%I = ANY ($2::%s[])', c ->> 'external_id', chat.column_type(rel, c ->> 'external_id'));
-    of_chat text := format('m.%I = ANY ($1::%s[])', c ->> 'conversation', chat.column_type(rel, c ->> 'conversation'));
+    external text := format('m.%I = ANY ($2::%s[])', c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id'));
+    of_chat text := format('m.%I = ANY ($1::%s[])', c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'));
     due text[];
 BEGIN
     IF self THEN

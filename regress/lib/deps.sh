@@ -54,8 +54,9 @@ find_missing()
 
 	major=$(server_major)
 	pgxs=$("$pg_config" --pgxs 2>/dev/null || true)
+	headers=$("$pg_config" --includedir-server 2>/dev/null || true)
 	bindir=$("$pg_config" --bindir 2>/dev/null || true)
-	[ -n "$pgxs" ] && [ -e "$pgxs" ] || want "postgresql-server-dev-${major:-15}"
+	[ -n "$pgxs" ] && [ -e "$pgxs" ] && [ -e "$headers/postgres.h" ] || want "postgresql-server-dev-${major:-15}"
 	[ -n "$bindir" ] && [ -x "$bindir/postgres" ] && [ -x "$bindir/initdb" ] && [ -x "$bindir/psql" ] ||
 		want "postgresql-${major:-15}"
 
