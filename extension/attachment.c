@@ -23,21 +23,21 @@
 
 typedef struct AttachmentEntry
 {
-	int32		id;				/* hash key */
-	bool		valid;
+	int32 id; /* hash key */
+	bool valid;
 	ChatAttachment *attachment;
 } AttachmentEntry;
 
 typedef struct LayoutEntry
 {
-	Oid			relid;			/* hash key */
-	bool		valid;
+	Oid relid; /* hash key */
+	bool valid;
 	ChatLayout *layout;
 } LayoutEntry;
 
 static HTAB *attachments;
 static HTAB *layouts;
-static Oid	attachment_table = InvalidOid;
+static Oid attachment_table = InvalidOid;
 
 /* Marks every cached attachment as stale. */
 static void
@@ -83,7 +83,7 @@ table_changed(Datum arg, Oid relid)
 void
 chat_attachment_init(void)
 {
-	HASHCTL		ctl;
+	HASHCTL ctl;
 
 	memset(&ctl, 0, sizeof(ctl));
 	ctl.keysize = sizeof(int32);
@@ -98,14 +98,13 @@ chat_attachment_init(void)
 Oid
 chat_own_table(const char *name)
 {
-	Oid			schema = get_namespace_oid("chat", true);
-	Oid			relid = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
+	Oid schema = get_namespace_oid("chat", true);
+	Oid relid = OidIsValid(schema) ? get_relname_relid(name, schema) : InvalidOid;
 
 	if (!OidIsValid(relid))
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("table \"chat.%s\" does not exist", name),
-				 errhint("Run CREATE EXTENSION chat_realtime in this database.")));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("table \"chat.%s\" does not exist", name),
+						errhint("Run CREATE EXTENSION chat_realtime in this database.")));
 	return relid;
 }
 
@@ -113,7 +112,7 @@ chat_own_table(const char *name)
 static char *
 member_text(Jsonb *object, const char *key)
 {
-	JsonbValue	found;
+	JsonbValue found;
 	JsonbValue *value = getKeyJsonValueFromContainer(&object->root, key, strlen(key), &found);
 
 	if (value == NULL || value->type != jbvString)
@@ -125,8 +124,8 @@ member_text(Jsonb *object, const char *key)
 static char *
 table_name(const char *text)
 {
-	RangeVar   *range = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(text)));
-	Oid			relid = RangeVarGetRelid(range, NoLock, false);
+	RangeVar *range = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(text)));
+	Oid relid = RangeVarGetRelid(range, NoLock, false);
 
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 									  get_rel_name(relid));
@@ -136,10 +135,10 @@ table_name(const char *text)
 static void
 read_user_mapping(Jsonb *columns, const char *role, ChatUserMapping *mapping)
 {
-	JsonbValue	found;
+	JsonbValue found;
 	JsonbValue *value = getKeyJsonValueFromContainer(&columns->root, role, strlen(role), &found);
-	Jsonb	   *object;
-	char	   *table;
+	Jsonb *object;
+	char *table;
 
 	if (value == NULL || value->type != jbvBinary)
 		return;
@@ -157,8 +156,8 @@ read_user_mapping(Jsonb *columns, const char *role, ChatUserMapping *mapping)
 static void
 read_attachment(ChatAttachment *attachment, HeapTuple row, TupleDesc desc)
 {
-	bool		isnull;
-	Jsonb	   *columns;
+	bool isnull;
+	Jsonb *columns;
 
 	attachment->conversations = DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull));
 	attachment->messages = DatumGetObjectId(SPI_getbinval(row, desc, 3, &isnull));
@@ -175,7 +174,7 @@ read_attachment(ChatAttachment *attachment, HeapTuple row, TupleDesc desc)
 static Oid
 column_type(Oid relid, const char *column)
 {
-	AttrNumber	attnum = column ? get_attnum(relid, column) : InvalidAttrNumber;
+	AttrNumber attnum = column ? get_attnum(relid, column) : InvalidAttrNumber;
 
 	if (attnum == InvalidAttrNumber)
 		ereport(ERROR,
@@ -191,18 +190,18 @@ static ChatAttachment *
 load_attachment(int32 id, MemoryContext context)
 {
 	ChatAttachment *attachment = palloc0(sizeof(ChatAttachment));
-	Relation	relation = table_open(chat_own_table("attachment"), AccessShareLock);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	Relation relation = table_open(chat_own_table("attachment"), AccessShareLock);
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	SysScanDesc scan = systable_beginscan(relation, InvalidOid, false, snapshot, 0, NULL);
-	HeapTuple	row;
-	bool		found = false;
+	HeapTuple row;
+	bool found = false;
 
 	attachment_table = RelationGetRelid(relation);
 	attachment->id = id;
 	attachment->context = context;
 	while (!found && (row = systable_getnext(scan)) != NULL)
 	{
-		bool		isnull;
+		bool isnull;
 
 		found = DatumGetInt32(SPI_getbinval(row, RelationGetDescr(relation), 1, &isnull)) == id;
 		if (found)
@@ -212,19 +211,17 @@ load_attachment(int32 id, MemoryContext context)
 	UnregisterSnapshot(snapshot);
 	table_close(relation, AccessShareLock);
 	if (!found)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("chat.attachment has no row %d, but a trigger names it", id),
-				 errhint("Call chat.attach for this pair of tables again.")));
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("chat.attachment has no row %d, but a trigger names it", id),
+						errhint("Call chat.attach for this pair of tables again.")));
 	attachment->key_type = column_type(attachment->conversations, attachment->column[CHAT_C_ID]);
 	if (!chat_key_type_ok(attachment->key_type))
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("ids of \"%s\" are neither integers nor uuid",
-						get_rel_name(attachment->conversations))));
-	attachment->search_path =
-		psprintf("pg_catalog, %s, pg_temp",
-				 quote_identifier(get_namespace_name(get_rel_namespace(attachment->conversations))));
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("ids of \"%s\" are neither integers nor uuid",
+							   get_rel_name(attachment->conversations))));
+	attachment->search_path = psprintf(
+		"pg_catalog, %s, pg_temp",
+		quote_identifier(get_namespace_name(get_rel_namespace(attachment->conversations))));
 	return attachment;
 }
 
@@ -251,10 +248,9 @@ retire(MemoryContext context)
 ChatAttachment *
 chat_attachment_get(int32 id)
 {
-	bool		found;
+	bool found;
 	AttachmentEntry *entry = hash_search(attachments, &id, HASH_ENTER, &found);
-	MemoryContext context,
-				old;
+	MemoryContext context, old;
 	ChatAttachment *attachment;
 	MemoryContextCallback *callback;
 
@@ -270,7 +266,7 @@ chat_attachment_get(int32 id)
 	context = AllocSetContextCreate(TopTransactionContext, "chat_realtime attachment",
 									ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
-	entry->valid = true;		/* an invalidation that arrives while loading clears it again */
+	entry->valid = true; /* an invalidation that arrives while loading clears it again */
 	PG_TRY();
 	{
 		attachment = load_attachment(id, context);
@@ -296,11 +292,10 @@ chat_attachment_get(int32 id)
 ChatLayout *
 chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages)
 {
-	Oid			relid = RelationGetRelid(relation);
-	bool		found;
+	Oid relid = RelationGetRelid(relation);
+	bool found;
 	LayoutEntry *entry = hash_search(layouts, &relid, HASH_ENTER, &found);
-	MemoryContext context,
-				old;
+	MemoryContext context, old;
 	ChatLayout *layout;
 
 	if (!found)
@@ -310,8 +305,8 @@ chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages)
 	}
 	if (entry->valid)
 		return entry->layout;
-	context = AllocSetContextCreate(TopTransactionContext, "chat_realtime layout",
-									ALLOCSET_SMALL_SIZES);
+	context =
+		AllocSetContextCreate(TopTransactionContext, "chat_realtime layout", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
 	layout = chat_layout_build(attachment, relation, messages, context);
 	MemoryContextSwitchTo(old);
@@ -330,9 +325,8 @@ Datum
 chat_attachment_changed(PG_FUNCTION_ARGS)
 {
 	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("chat.attachment_changed must be called as a trigger")));
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("chat.attachment_changed must be called as a trigger")));
 	CacheInvalidateRelcache(((TriggerData *) fcinfo->context)->tg_relation);
 	PG_RETURN_POINTER(NULL);
 }

@@ -51,58 +51,58 @@ typedef enum ChatRole
 /* The user behind an owner or agent column: the column itself, or found in another table. */
 typedef struct ChatUserMapping
 {
-	char	   *column;		/* NULL: the table has no such column */
-	char	   *table;		/* qualified and quoted, NULL: the column is the user id */
-	char	   *key;
-	char	   *user;
+	char *column; /* NULL: the table has no such column */
+	char *table;  /* qualified and quoted, NULL: the column is the user id */
+	char *key;
+	char *user;
 } ChatUserMapping;
 
 typedef enum ChatPlan
 {
-	CHAT_PLAN_SET,			/* write counters and last message */
-	CHAT_PLAN_NEWEST,		/* newest message of a conversation */
-	CHAT_PLAN_UNREAD,		/* count unread messages of a conversation */
-	CHAT_PLAN_COUNTED,		/* conversations whose counters are not empty */
-	CHAT_PLAN_OWNER,		/* user id behind an owner column's value */
-	CHAT_PLAN_AGENT,		/* user id behind an agent column's value */
+	CHAT_PLAN_SET,     /* write counters and last message */
+	CHAT_PLAN_NEWEST,  /* newest message of a conversation */
+	CHAT_PLAN_UNREAD,  /* count unread messages of a conversation */
+	CHAT_PLAN_COUNTED, /* conversations whose counters are not empty */
+	CHAT_PLAN_OWNER,   /* user id behind an owner column's value */
+	CHAT_PLAN_AGENT,   /* user id behind an agent column's value */
 	CHAT_PLANS
 } ChatPlan;
 
 typedef struct ChatAttachment
 {
-	int32		id;
-	Oid			conversations;
-	Oid			messages;
-	Oid			key_type;				/* of a conversation's id */
-	char	   *column[CHAT_ROLES];		/* names, NULL where the table has none */
+	int32 id;
+	Oid conversations;
+	Oid messages;
+	Oid key_type;             /* of a conversation's id */
+	char *column[CHAT_ROLES]; /* names, NULL where the table has none */
 	ChatUserMapping owner;
 	ChatUserMapping agent;
-	char	   *search_path;			/* for statements on these tables: pg_catalog and their schema */
-	SPIPlanPtr	plans[CHAT_PLANS];		/* kept; NULL until first used */
+	char *search_path;            /* for statements on these tables: pg_catalog and their schema */
+	SPIPlanPtr plans[CHAT_PLANS]; /* kept; NULL until first used */
 	MemoryContext context;
 } ChatAttachment;
 
 typedef struct ChatField
 {
-	char	   *key;					/* JSON key, quoted, with colon: "unreadCount": */
-	AttrNumber	attnum;
-	Oid			type;
-	Oid			output;					/* type's output function */
-	bool		content;				/* the message's content: cut at chat_realtime.max_content_bytes */
-	bool		quiet;					/* a change of it alone is no event */
+	char *key; /* JSON key, quoted, with colon: "unreadCount": */
+	AttrNumber attnum;
+	Oid type;
+	Oid output;   /* type's output function */
+	bool content; /* the message's content: cut at chat_realtime.max_content_bytes */
+	bool quiet;   /* a change of it alone is no event */
 } ChatField;
 
 typedef struct ChatLayout
 {
-	Oid			relid;
-	AttrNumber	att[CHAT_ROLES];
-	Oid			type[CHAT_ROLES];
-	int			nfields;
-	ChatField  *fields;
+	Oid relid;
+	AttrNumber att[CHAT_ROLES];
+	Oid type[CHAT_ROLES];
+	int nfields;
+	ChatField *fields;
 	/* conversations only */
-	Oid			key_index;				/* unique index on the id alone */
-	bool		plain;					/* an UPDATE of the counters would reach nothing of the user's */
-	bool		last_not_null;			/* a last-message column is declared NOT NULL */
+	Oid key_index;      /* unique index on the id alone */
+	bool plain;         /* an UPDATE of the counters would reach nothing of the user's */
+	bool last_not_null; /* a last-message column is declared NOT NULL */
 	MemoryContext context;
 } ChatLayout;
 
@@ -118,6 +118,6 @@ extern ChatLayout *chat_layout_build(const ChatAttachment *attachment, Relation 
 /* The role's name in chat.attachment.columns. */
 extern const char *chat_role_name(ChatRole role);
 /* Oid of a table of schema chat; error 55000 when it is missing. */
-extern Oid	chat_own_table(const char *name);
+extern Oid chat_own_table(const char *name);
 
 #endif

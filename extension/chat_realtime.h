@@ -13,8 +13,8 @@ typedef enum ChatNotifyMode
 	CHAT_NOTIFY_ALWAYS
 } ChatNotifyMode;
 
-extern int	chat_notify;			  /* ChatNotifyMode */
-extern int	chat_max_content_bytes;	  /* what an event carries of a content at most */
-extern char *chat_preview_labels;	  /* "type=label;…" */
+extern int chat_notify;            /* ChatNotifyMode */
+extern int chat_max_content_bytes; /* what an event carries of a content at most */
+extern char *chat_preview_labels;  /* "type=label;…" */
 
 #endif

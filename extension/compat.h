@@ -53,7 +53,7 @@ chat_update_tuple(ResultRelInfo *result_relation, EState *estate, ItemPointer ti
 		list_free(ExecInsertIndexTuples(result_relation, slot, estate, true, false, NULL, NIL,
 										update_indexes == TU_Summarizing));
 #else
-	bool		update_indexes;
+	bool update_indexes;
 
 	simple_table_tuple_update(result_relation->ri_RelationDesc, tid, slot, snapshot,
 							  &update_indexes);

@@ -62,19 +62,21 @@ chat_conversation_close(ChatTable *table)
 static RegProcedure
 equality(Oid type)
 {
-	return type == INT8OID ? F_INT8EQ : type == INT4OID ? F_INT4EQ :
-		type == INT2OID ? F_INT2EQ : F_UUID_EQ;
+	return type == INT8OID   ? F_INT8EQ
+		   : type == INT4OID ? F_INT4EQ
+		   : type == INT2OID ? F_INT2EQ
+							 : F_UUID_EQ;
 }
 
 /* Finds a row by primary key into table->slot. */
 static bool
 find_row(ChatTable *table, ChatKey key, Snapshot snapshot)
 {
-	Relation	index = index_open(table->layout->key_index, RowExclusiveLock);
+	Relation index = index_open(table->layout->key_index, RowExclusiveLock);
 	IndexScanDesc scan = chat_index_beginscan(table->relation, index, snapshot, 1);
-	Oid			type = table->attachment->key_type;
+	Oid type = table->attachment->key_type;
 	ScanKeyData scan_key;
-	bool		found;
+	bool found;
 
 	ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, equality(type), chat_key_to_datum(key, type));
 	index_rescan(scan, &scan_key, 1, NULL, 0);
@@ -90,9 +92,9 @@ lock_row(ChatTable *table, Snapshot snapshot)
 {
 	TM_FailureData failure;
 	ItemPointerData tid = table->slot->tts_tid;
-	TM_Result	result = table_tuple_lock(table->relation, &tid, snapshot, table->slot,
-										  GetCurrentCommandId(true), LockTupleNoKeyExclusive,
-										  LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
+	TM_Result result = table_tuple_lock(table->relation, &tid, snapshot, table->slot,
+										GetCurrentCommandId(true), LockTupleNoKeyExclusive,
+										LockWaitBlock, TUPLE_LOCK_FLAG_FIND_LAST_VERSION, &failure);
 
 	if (result == TM_Deleted || result == TM_SelfModified)
 		return false;
@@ -104,11 +106,11 @@ lock_row(ChatTable *table, Snapshot snapshot)
 bool
 chat_conversation_lock(ChatTable *table, ChatAttachment *attachment, ChatKey key)
 {
-	Snapshot	snapshot;
-	bool		locked;
+	Snapshot snapshot;
+	bool locked;
 
 	open_table(table, attachment);
-	CommandCounterIncrement();	/* what this transaction did to the row is to be seen */
+	CommandCounterIncrement(); /* what this transaction did to the row is to be seen */
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	locked = find_row(table, key, snapshot) && lock_row(table, snapshot);
 	UnregisterSnapshot(snapshot);
@@ -120,19 +122,22 @@ static Datum
 get_column(const ChatTable *table, ChatRole role, bool *isnull)
 {
 	*isnull = true;
-	return table->layout->att[role] == 0 ? (Datum) 0 :
-		slot_getattr(table->slot, table->layout->att[role], isnull);
+	return table->layout->att[role] == 0
+			   ? (Datum) 0
+			   : slot_getattr(table->slot, table->layout->att[role], isnull);
 }
 
 void
 chat_conversation_counters(const ChatTable *table, ChatCounters *counters)
 {
 	const ChatLayout *layout = table->layout;
-	bool		isnull;
-	Datum		value = get_column(table, CHAT_C_UNREAD, &isnull);
+	bool isnull;
+	Datum value = get_column(table, CHAT_C_UNREAD, &isnull);
 
-	counters->unread = isnull ? 0 : layout->type[CHAT_C_UNREAD] == INT8OID ? DatumGetInt64(value) :
-		layout->type[CHAT_C_UNREAD] == INT4OID ? DatumGetInt32(value) : DatumGetInt16(value);
+	counters->unread = isnull                                   ? 0
+					   : layout->type[CHAT_C_UNREAD] == INT8OID ? DatumGetInt64(value)
+					   : layout->type[CHAT_C_UNREAD] == INT4OID ? DatumGetInt32(value)
+																: DatumGetInt16(value);
 	value = get_column(table, CHAT_C_LAST_AT, &isnull);
 	counters->has_last = !isnull;
 	if (!isnull && layout->type[CHAT_C_LAST_AT] == TIMESTAMPOID)
@@ -146,7 +151,7 @@ chat_conversation_counters(const ChatTable *table, ChatCounters *counters)
 static void
 set_column(ChatTable *table, ChatRole role, Datum value, bool isnull)
 {
-	AttrNumber	attnum = table->layout->att[role];
+	AttrNumber attnum = table->layout->att[role];
 
 	if (attnum == 0)
 		return;
@@ -158,20 +163,21 @@ set_column(ChatTable *table, ChatRole role, Datum value, bool isnull)
 static Datum
 time_datum(const ChatTable *table, ChatRole role, TimestampTz time)
 {
-	Datum		value = TimestampTzGetDatum(time);
+	Datum value = TimestampTzGetDatum(time);
 
-	return table->layout->type[role] == TIMESTAMPOID ?
-		DirectFunctionCall1(timestamptz_timestamp, value) : value;
+	return table->layout->type[role] == TIMESTAMPOID
+			   ? DirectFunctionCall1(timestamptz_timestamp, value)
+			   : value;
 }
 
 /* A preview cut to what the column declares, such as varchar(50). */
 static Datum
 preview_datum(const ChatTable *table, const char *preview)
 {
-	AttrNumber	attnum = table->layout->att[CHAT_C_PREVIEW];
-	int			length = strlen(preview);
-	int32		typmod = attnum == 0 ? -1 :
-		TupleDescAttr(RelationGetDescr(table->relation), attnum - 1)->atttypmod;
+	AttrNumber attnum = table->layout->att[CHAT_C_PREVIEW];
+	int length = strlen(preview);
+	int32 typmod =
+		attnum == 0 ? -1 : TupleDescAttr(RelationGetDescr(table->relation), attnum - 1)->atttypmod;
 
 	if (typmod > (int32) VARHDRSZ)
 		length = pg_mbcharcliplen(preview, length, typmod - VARHDRSZ);
@@ -183,16 +189,18 @@ static void
 fill_new_slot(ChatTable *table, const ChatCounters *counters)
 {
 	TupleTableSlot *slot = table->new_slot;
-	int			natts = RelationGetDescr(table->relation)->natts;
-	Oid			unread_type = table->layout->type[CHAT_C_UNREAD];
+	int natts = RelationGetDescr(table->relation)->natts;
+	Oid unread_type = table->layout->type[CHAT_C_UNREAD];
 
 	slot_getallattrs(table->slot);
 	ExecClearTuple(slot);
 	memcpy(slot->tts_values, table->slot->tts_values, natts * sizeof(Datum));
 	memcpy(slot->tts_isnull, table->slot->tts_isnull, natts * sizeof(bool));
-	set_column(table, CHAT_C_UNREAD, unread_type == INT8OID ? Int64GetDatum(counters->unread) :
-			   unread_type == INT4OID ? Int32GetDatum((int32) counters->unread) :
-			   Int16GetDatum((int16) counters->unread), false);
+	set_column(table, CHAT_C_UNREAD,
+			   unread_type == INT8OID   ? Int64GetDatum(counters->unread)
+			   : unread_type == INT4OID ? Int32GetDatum((int32) counters->unread)
+										: Int16GetDatum((int16) counters->unread),
+			   false);
 	set_column(table, CHAT_C_LAST_AT, time_datum(table, CHAT_C_LAST_AT, counters->last_at),
 			   !counters->has_last);
 	set_column(table, CHAT_C_PREVIEW,
@@ -242,9 +250,9 @@ write_directly(ChatTable *table, const ChatCounters *counters)
 static void
 write_by_statement(ChatTable *table, ChatKey key, const ChatCounters *counters)
 {
-	Datum		values[4];
-	char		nulls[4] = {' ', ' ', ' ', ' '};
-	bool		isnull;
+	Datum values[4];
+	char nulls[4] = {' ', ' ', ' ', ' '};
+	bool isnull;
 	ItemPointerData tid;
 
 	values[0] = chat_key_to_datum(key, table->attachment->key_type);
@@ -256,7 +264,7 @@ write_by_statement(ChatTable *table, ChatKey key, const ChatCounters *counters)
 	if (counters->preview == NULL)
 		nulls[3] = 'n';
 	if (chat_plan_run(table->attachment, CHAT_PLAN_SET, values, nulls) == 0)
-		return;					/* a trigger of the user's kept it from happening */
+		return; /* a trigger of the user's kept it from happening */
 	tid = *(ItemPointer) DatumGetPointer(chat_plan_result(1, &isnull));
 	SPI_freetuptable(SPI_tuptable);
 	if (!table_tuple_fetch_row_version(table->relation, &tid, SnapshotAny, table->slot))

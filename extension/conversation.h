@@ -18,10 +18,10 @@
 
 typedef struct ChatCounters
 {
-	int64		unread;
-	bool		has_last;
+	int64 unread;
+	bool has_last;
 	TimestampTz last_at;
-	char	   *preview;		/* NULL: none */
+	char *preview; /* NULL: none */
 } ChatCounters;
 
 /* The open conversations table of a flush; zeroed, with context set, before first use. */
@@ -29,11 +29,11 @@ typedef struct ChatTable
 {
 	MemoryContext context;
 	ChatAttachment *attachment;
-	Relation	relation;
+	Relation relation;
 	ChatLayout *layout;
-	TupleTableSlot *slot;		/* the locked row; after a write, its new version */
+	TupleTableSlot *slot; /* the locked row; after a write, its new version */
 	TupleTableSlot *new_slot;
-	EState	   *estate;			/* for index insertion; made at the first write */
+	EState *estate; /* for index insertion; made at the first write */
 	ResultRelInfo *result_relation;
 } ChatTable;
 

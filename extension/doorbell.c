@@ -25,9 +25,9 @@
 
 typedef struct Ring
 {
-	int			level;			/* nesting level that wrote the events */
-	int64		first_id;
-	List	   *notices;		/* payloads to send at commit, in mode "always" */
+	int level; /* nesting level that wrote the events */
+	int64 first_id;
+	List *notices; /* payloads to send at commit, in mode "always" */
 	struct Ring *outer;
 } Ring;
 
@@ -39,7 +39,7 @@ static char *
 notice_of(int64 id, const ChatEvent *event)
 {
 	StringInfoData buf;
-	int			without;
+	int without;
 
 	initStringInfo(&buf);
 	appendStringInfo(&buf, "{\"id\":" INT64_FORMAT ",\"topic\":", id);
@@ -61,12 +61,12 @@ notice_of(int64 id, const ChatEvent *event)
 void
 chat_doorbell_event(int64 id, const ChatEvent *event)
 {
-	int			level = GetCurrentTransactionNestLevel();
+	int level = GetCurrentTransactionNestLevel();
 	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
 
 	if (rings == NULL || rings->level < level)
 	{
-		Ring	   *ring = palloc0(sizeof(Ring));
+		Ring *ring = palloc0(sizeof(Ring));
 
 		ring->level = level;
 		ring->first_id = id;
@@ -82,9 +82,10 @@ chat_doorbell_event(int64 id, const ChatEvent *event)
 static bool
 nobody_sleeps(void)
 {
-	LOCKTAG		tag;
+	LOCKTAG tag;
 
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (DOORBELL_KEY >> 32), (uint32) DOORBELL_KEY, 1);
+	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (DOORBELL_KEY >> 32), (uint32) DOORBELL_KEY,
+						 1);
 	return LockAcquire(&tag, RowExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
@@ -92,9 +93,9 @@ nobody_sleeps(void)
 static void
 send_notices(void)
 {
-	ListCell   *cell;
+	ListCell *cell;
 
-	foreach(cell, rings->notices)
+	foreach (cell, rings->notices)
 		Async_Notify(CHANNEL, lfirst(cell));
 }
 
@@ -102,7 +103,7 @@ send_notices(void)
 static void
 wake_sleepers(void)
 {
-	char		payload[64];
+	char payload[64];
 
 	if (nobody_sleeps())
 		return;
@@ -139,7 +140,7 @@ transaction_ends(XactEvent event, void *arg)
 static void
 subtransaction_ends(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
 {
-	int			level = GetCurrentTransactionNestLevel();
+	int level = GetCurrentTransactionNestLevel();
 
 	if (rings == NULL || rings->level < level)
 		return;

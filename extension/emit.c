@@ -46,8 +46,8 @@ chat_reader_fetch(ChatReader *reader, ChatAttachment *attachment, Oid relid, Ite
 char *
 chat_reader_text(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role)
 {
-	bool		isnull;
-	Datum		value;
+	bool isnull;
+	Datum value;
 
 	if (layout->att[role] == 0)
 		return NULL;
@@ -69,7 +69,7 @@ chat_reader_close(ChatReader *reader)
 static char *
 key_text(const ChatConversation *conversation)
 {
-	Oid			type = conversation->attachment->key_type;
+	Oid type = conversation->attachment->key_type;
 
 	return chat_datum_text(chat_key_to_datum(conversation->key, type), false, type);
 }
@@ -79,7 +79,7 @@ static void
 add_event(ChatLog *log, const char *topic, const char *name, const char *webhook,
 		  const ChatConversation *conversation, const char *key, Datum changes, StringInfo payload)
 {
-	ChatEvent	event = {
+	ChatEvent event = {
 		.topic = topic,
 		.event = name,
 		.owner = conversation->owner,
@@ -98,10 +98,10 @@ static void
 emit_message(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 			 const ChatConversation *conversation)
 {
-	TupleTableSlot *slot = chat_reader_fetch(&flush->reader, conversation->attachment, row->relid,
-											 row->tid, true);
-	char	   *key = key_text(conversation);
-	char	   *topic = psprintf("conversation:%s", key);
+	TupleTableSlot *slot =
+		chat_reader_fetch(&flush->reader, conversation->attachment, row->relid, row->tid, true);
+	char *key = key_text(conversation);
+	char *topic = psprintf("conversation:%s", key);
 	StringInfoData payload;
 
 	initStringInfo(&payload);
@@ -109,8 +109,8 @@ emit_message(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 		chat_payload_row(&payload, flush->reader.layout, slot);
 	if (row->flags & CHAT_MESSAGE_NEW)
 		add_event(log, topic, "message.new",
-				  row->flags & CHAT_INCOMING ? "message.received" : "message.sent",
-				  conversation, key, (Datum) 0, &payload);
+				  row->flags & CHAT_INCOMING ? "message.received" : "message.sent", conversation,
+				  key, (Datum) 0, &payload);
 	if (row->flags & CHAT_MESSAGE_UPDATED)
 		add_event(log, topic, "message.updated", "message.updated", conversation, key, (Datum) 0,
 				  &payload);
@@ -133,9 +133,9 @@ static char *
 user_of(ChatAttachment *attachment, const ChatUserMapping *mapping, ChatPlan plan, ChatRole role,
 		const ChatLayout *layout, TupleTableSlot *slot)
 {
-	bool		isnull;
-	Datum		value;
-	char	   *user;
+	bool isnull;
+	Datum value;
+	char *user;
 
 	if (mapping->column == NULL || layout->att[role] == 0)
 		return NULL;
@@ -160,7 +160,7 @@ add_inbox_event(ChatLog *log, const char *user, const char *name, const char *we
 				const ChatConversation *conversation, Datum changes, StringInfo payload)
 {
 	if (user == NULL)
-		return;					/* nobody owns it: no inbox to send it to */
+		return; /* nobody owns it: no inbox to send it to */
 	add_event(log, psprintf("user:%s:inbox", user), name, webhook, conversation,
 			  key_text(conversation), changes, payload);
 }
@@ -171,8 +171,8 @@ copy_to_agent(ChatLog *log, ChatFlush *flush, const ChatConversation *conversati
 			  TupleTableSlot *slot, Datum changes, StringInfo payload)
 {
 	ChatAttachment *attachment = conversation->attachment;
-	char	   *agent = user_of(attachment, &attachment->agent, CHAT_PLAN_AGENT, CHAT_C_AGENT,
-								flush->reader.layout, slot);
+	char *agent = user_of(attachment, &attachment->agent, CHAT_PLAN_AGENT, CHAT_C_AGENT,
+						  flush->reader.layout, slot);
 
 	if (agent == NULL || (conversation->owner != NULL && strcmp(agent, conversation->owner) == 0))
 		return;
@@ -185,10 +185,12 @@ emit_conversation(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 				  ChatConversation *conversation)
 {
 	ChatAttachment *attachment = conversation->attachment;
-	TupleTableSlot *slot = chat_reader_fetch(&flush->reader, attachment, row->relid, row->tid, false);
-	Datum		changes = row->changes == NULL ? (Datum) 0 :
-		DirectFunctionCall1(jsonb_in, CStringGetDatum(row->changes));
-	char	   *owner;
+	TupleTableSlot *slot =
+		chat_reader_fetch(&flush->reader, attachment, row->relid, row->tid, false);
+	Datum changes = row->changes == NULL
+						? (Datum) 0
+						: DirectFunctionCall1(jsonb_in, CStringGetDatum(row->changes));
+	char *owner;
 	StringInfoData payload;
 
 	owner = chat_emit_owner(attachment, flush->reader.layout, slot);
@@ -212,9 +214,9 @@ emit_conversation(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 static void
 emit_counters(ChatLog *log, ChatFlush *flush, const ChatConversation *conversation)
 {
-	TupleTableSlot *slot = chat_reader_fetch(&flush->reader, conversation->attachment,
-											 conversation->attachment->conversations,
-											 conversation->tid, false);
+	TupleTableSlot *slot =
+		chat_reader_fetch(&flush->reader, conversation->attachment,
+						  conversation->attachment->conversations, conversation->tid, false);
 	StringInfoData payload;
 
 	initStringInfo(&payload);
@@ -226,11 +228,11 @@ emit_counters(ChatLog *log, ChatFlush *flush, const ChatConversation *conversati
 int
 chat_emit_flush(ChatFlush *flush)
 {
-	ChatLog    *log = chat_log_begin();
-	MemoryContext per_row = AllocSetContextCreate(CurrentMemoryContext, "chat_realtime event",
-												  ALLOCSET_DEFAULT_SIZES);
+	ChatLog *log = chat_log_begin();
+	MemoryContext per_row =
+		AllocSetContextCreate(CurrentMemoryContext, "chat_realtime event", ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = CurrentMemoryContext;
-	int			changed = 0;
+	int changed = 0;
 
 	for (int i = 0; i < flush->nrows; i++)
 	{

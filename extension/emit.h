@@ -15,42 +15,42 @@
 /* Reads row versions by tid; keeps the last table and row at hand. */
 typedef struct ChatReader
 {
-	MemoryContext context;		/* of the slot */
-	Relation	relation;
+	MemoryContext context; /* of the slot */
+	Relation relation;
 	ChatLayout *layout;
 	TupleTableSlot *slot;
-	ItemPointerData tid;		/* in the slot, if the slot is not empty */
+	ItemPointerData tid; /* in the slot, if the slot is not empty */
 } ChatReader;
 
 /* One conversation of a flush: the sum of its pending rows, and what became of it. */
 typedef struct ChatConversation
 {
 	ChatAttachment *attachment;
-	ChatKey		key;
+	ChatKey key;
 	/* sum */
-	int64		unread;
-	int			candidate;		/* row that may be the newest message, -1: none */
+	int64 unread;
+	int candidate; /* row that may be the newest message, -1: none */
 	TimestampTz candidate_time;
-	bool		tie;			/* several rows have candidate_time */
-	bool		recheck;		/* the newest message may have changed or gone */
+	bool tie;     /* several rows have candidate_time */
+	bool recheck; /* the newest message may have changed or gone */
 	TimestampTz recheck_time;
-	bool		recount;
-	bool		has_messages;	/* not only rows of the conversation itself */
+	bool recount;
+	bool has_messages; /* not only rows of the conversation itself */
 	/* outcome */
-	bool		changed;		/* counters or last message were written */
-	ItemPointerData tid;		/* the row's version after the flush */
-	const char *owner;			/* user id */
+	bool changed;        /* counters or last message were written */
+	ItemPointerData tid; /* the row's version after the flush */
+	const char *owner;   /* user id */
 } ChatConversation;
 
 typedef struct ChatFlush
 {
-	ChatPending *rows;			/* in order of arrival */
-	int			nrows;
-	ChatConversation *conversations;	/* in id order */
-	int			nconversations;
-	int		   *conversation_of;	/* row → conversation */
-	ChatReader	reader;
-	ChatTable	table;
+	ChatPending *rows; /* in order of arrival */
+	int nrows;
+	ChatConversation *conversations; /* in id order */
+	int nconversations;
+	int *conversation_of; /* row → conversation */
+	ChatReader reader;
+	ChatTable table;
 } ChatFlush;
 
 extern TupleTableSlot *chat_reader_fetch(ChatReader *reader, ChatAttachment *attachment, Oid relid,
@@ -60,10 +60,10 @@ extern char *chat_reader_text(TupleTableSlot *slot, const ChatLayout *layout, Ch
 extern void chat_reader_close(ChatReader *reader);
 
 /* The user id of a conversation's owner, or NULL. The caller is connected to SPI. */
-extern char *chat_emit_owner(ChatAttachment *attachment, const ChatLayout *layout,
-							 TupleTableSlot *slot);
+extern char *
+chat_emit_owner(ChatAttachment *attachment, const ChatLayout *layout, TupleTableSlot *slot);
 
 /* Writes all events of a flush whose conversations are locked. Returns how many conversations changed. */
-extern int	chat_emit_flush(ChatFlush *flush);
+extern int chat_emit_flush(ChatFlush *flush);
 
 #endif

@@ -47,17 +47,17 @@ enum
 
 struct ChatLog
 {
-	Oid			sequence;
-	int64		partition;		/* number of the open one, -1: none */
-	Relation	relation;
+	Oid sequence;
+	int64 partition; /* number of the open one, -1: none */
+	Relation relation;
 	CatalogIndexState indexes;
 	FullTransactionId xid;
 	FullTransactionId xmin;
 	TimestampTz now;
-	MemoryContext home;			/* of the log itself, its slots and indexes */
-	MemoryContext context;		/* of the slots' tuples; emptied after each write */
-	int			nslots;			/* made so far */
-	int			nrows;			/* filled */
+	MemoryContext home;    /* of the log itself, its slots and indexes */
+	MemoryContext context; /* of the slots' tuples; emptied after each write */
+	int nslots;            /* made so far */
+	int nrows;             /* filled */
 	TupleTableSlot *slots[ROWS_AT_ONCE];
 };
 
@@ -65,9 +65,9 @@ struct ChatLog
 static FullTransactionId
 snapshot_xmin(FullTransactionId own)
 {
-	Snapshot	snapshot = ActiveSnapshotSet() ? GetActiveSnapshot() : GetLatestSnapshot();
+	Snapshot snapshot = ActiveSnapshotSet() ? GetActiveSnapshot() : GetLatestSnapshot();
 	TransactionId xmin = snapshot->xmin;
-	uint32		epoch = EpochFromFullTransactionId(own);
+	uint32 epoch = EpochFromFullTransactionId(own);
 
 	/* xmin is never ahead of our own id, so a larger number belongs to the epoch before. */
 	if (xmin > XidFromFullTransactionId(own))
@@ -78,7 +78,7 @@ snapshot_xmin(FullTransactionId own)
 ChatLog *
 chat_log_begin(void)
 {
-	ChatLog    *log = palloc0(offsetof(ChatLog, slots) + sizeof(TupleTableSlot *) * ROWS_AT_ONCE);
+	ChatLog *log = palloc0(offsetof(ChatLog, slots) + sizeof(TupleTableSlot *) * ROWS_AT_ONCE);
 
 	log->home = CurrentMemoryContext;
 	log->sequence = chat_own_table("event_seq");
@@ -86,8 +86,8 @@ chat_log_begin(void)
 	log->xid = GetTopFullTransactionId();
 	log->xmin = snapshot_xmin(log->xid);
 	log->now = GetCurrentTimestamp();
-	log->context = AllocSetContextCreate(CurrentMemoryContext, "chat_realtime log",
-										 ALLOCSET_DEFAULT_SIZES);
+	log->context =
+		AllocSetContextCreate(CurrentMemoryContext, "chat_realtime log", ALLOCSET_DEFAULT_SIZES);
 	return log;
 }
 
@@ -124,8 +124,8 @@ close_partition(ChatLog *log)
 static void
 open_partition(ChatLog *log, int64 id)
 {
-	int64		partition = id >> PARTITION_BITS;
-	char		name[NAMEDATALEN];
+	int64 partition = id >> PARTITION_BITS;
+	char name[NAMEDATALEN];
 
 	if (log->partition == partition)
 		return;
@@ -160,9 +160,9 @@ set_text(Datum *values, bool *nulls, int column, const char *text)
 int64
 chat_log_add(ChatLog *log, const ChatEvent *event)
 {
-	Datum		values[COLUMNS];
-	bool		nulls[COLUMNS] = {false};
-	int64		id = nextval_internal(log->sequence, false);
+	Datum values[COLUMNS];
+	bool nulls[COLUMNS] = {false};
+	int64 id = nextval_internal(log->sequence, false);
 	MemoryContext old = MemoryContextSwitchTo(log->home);
 	TupleTableSlot *slot;
 

@@ -19,13 +19,13 @@ typedef struct ChatEvent
 {
 	const char *topic;
 	const char *event;
-	const char *owner;			/* NULL: unknown */
-	const char *conversation;	/* NULL: none */
-	const char *webhook;		/* NULL: not for webhooks */
-	Datum		changes;		/* jsonb, or 0 */
-	TimestampTz expires_at;		/* 0: never */
-	const char *payload;		/* JSON object */
-	int			payload_length;
+	const char *owner;        /* NULL: unknown */
+	const char *conversation; /* NULL: none */
+	const char *webhook;      /* NULL: not for webhooks */
+	Datum changes;            /* jsonb, or 0 */
+	TimestampTz expires_at;   /* 0: never */
+	const char *payload;      /* JSON object */
+	int payload_length;
 } ChatEvent;
 
 extern ChatLog *chat_log_begin(void);

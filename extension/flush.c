@@ -27,11 +27,11 @@ static char *
 preview_of_row(ChatFlush *flush, const ChatConversation *conversation)
 {
 	const ChatPending *row = &flush->rows[conversation->candidate];
-	TupleTableSlot *slot = chat_reader_fetch(&flush->reader, conversation->attachment, row->relid,
-											 row->tid, true);
+	TupleTableSlot *slot =
+		chat_reader_fetch(&flush->reader, conversation->attachment, row->relid, row->tid, true);
 	ChatLayout *layout = flush->reader.layout;
-	ChatRole	roles[] = {CHAT_M_TYPE, CHAT_M_CONTENT, CHAT_M_FILENAME};
-	char	   *texts[3];
+	ChatRole roles[] = {CHAT_M_TYPE, CHAT_M_CONTENT, CHAT_M_FILENAME};
+	char *texts[3];
 
 	for (int i = 0; i < 3; i++)
 		texts[i] = chat_reader_text(slot, layout, roles[i]);
@@ -42,8 +42,8 @@ preview_of_row(ChatFlush *flush, const ChatConversation *conversation)
 static void
 find_newest(ChatConversation *conversation, ChatCounters *counters)
 {
-	Datum		key = chat_key_to_datum(conversation->key, conversation->attachment->key_type);
-	bool		isnull;
+	Datum key = chat_key_to_datum(conversation->key, conversation->attachment->key_type);
+	bool isnull;
 
 	counters->has_last = chat_plan_run(conversation->attachment, CHAT_PLAN_NEWEST, &key, NULL) > 0;
 	counters->last_at = 0;
@@ -51,9 +51,9 @@ find_newest(ChatConversation *conversation, ChatCounters *counters)
 	if (counters->has_last)
 	{
 		counters->last_at = DatumGetTimestampTz(chat_plan_result(CHAT_COL_TIME, &isnull));
-		counters->preview = chat_preview(chat_plan_text(CHAT_COL_TYPE),
-										 chat_plan_text(CHAT_COL_CONTENT),
-										 chat_plan_text(CHAT_COL_FILENAME));
+		counters->preview =
+			chat_preview(chat_plan_text(CHAT_COL_TYPE), chat_plan_text(CHAT_COL_CONTENT),
+						 chat_plan_text(CHAT_COL_FILENAME));
 	}
 	SPI_freetuptable(SPI_tuptable);
 }
@@ -62,9 +62,9 @@ find_newest(ChatConversation *conversation, ChatCounters *counters)
 static int64
 count_unread(ChatConversation *conversation)
 {
-	Datum		key = chat_key_to_datum(conversation->key, conversation->attachment->key_type);
-	bool		isnull;
-	int64		count;
+	Datum key = chat_key_to_datum(conversation->key, conversation->attachment->key_type);
+	bool isnull;
+	int64 count;
 
 	(void) chat_plan_run(conversation->attachment, CHAT_PLAN_UNREAD, &key, NULL);
 	count = DatumGetInt64(chat_plan_result(1, &isnull));
@@ -83,7 +83,8 @@ newest_is_open(const ChatConversation *conversation, const ChatLayout *layout,
 		return true;
 	if (conversation->recheck && (!current->has_last || conversation->recheck_time >= last_at))
 		return true;
-	if (conversation->candidate < 0 || (current->has_last && conversation->candidate_time < last_at))
+	if (conversation->candidate < 0 ||
+		(current->has_last && conversation->candidate_time < last_at))
 		return false;
 	return conversation->tie || (current->has_last && conversation->candidate_time == last_at);
 }
@@ -91,11 +92,12 @@ newest_is_open(const ChatConversation *conversation, const ChatLayout *layout,
 static bool
 counters_equal(const ChatCounters *a, const ChatCounters *b)
 {
-	bool		same_preview = a->preview == NULL || b->preview == NULL ?
-		a->preview == b->preview : strcmp(a->preview, b->preview) == 0;
+	bool same_preview = a->preview == NULL || b->preview == NULL
+							? a->preview == b->preview
+							: strcmp(a->preview, b->preview) == 0;
 
 	return a->unread == b->unread && a->has_last == b->has_last && a->last_at == b->last_at &&
-		same_preview;
+		   same_preview;
 }
 
 /* What the table can hold: columns that it lacks stay as they were read. */
@@ -119,8 +121,8 @@ work_out(ChatFlush *flush, ChatConversation *conversation, const ChatCounters *c
 		 ChatCounters *wanted)
 {
 	*wanted = *current;
-	wanted->unread = conversation->recount ? count_unread(conversation) :
-		Max(current->unread + conversation->unread, 0);
+	wanted->unread = conversation->recount ? count_unread(conversation)
+										   : Max(current->unread + conversation->unread, 0);
 	if (newest_is_open(conversation, flush->table.layout, current))
 		find_newest(conversation, wanted);
 	else if (conversation->candidate >= 0 &&
@@ -139,14 +141,14 @@ settle(ChatFlush *flush, ChatConversation *conversation)
 {
 	ChatCounters current;
 	ChatCounters wanted;
-	ChatTable  *table = &flush->table;
+	ChatTable *table = &flush->table;
 
 	if (!conversation->has_messages)
-		return;					/* its own statement has locked it */
+		return; /* its own statement has locked it */
 	if (!chat_conversation_lock(table, conversation->attachment, conversation->key))
 	{
-		conversation->owner = chat_pending_deleted_owner(conversation->attachment->id,
-														 conversation->key);
+		conversation->owner =
+			chat_pending_deleted_owner(conversation->attachment->id, conversation->key);
 		return;
 	}
 	chat_conversation_counters(table, &current);
@@ -172,8 +174,8 @@ add_row(ChatConversation *conversation, const ChatPending *row, int index)
 		conversation->recount = true;
 	if (row->flags & CHAT_WAS_NEWEST)
 	{
-		conversation->recheck_time = conversation->recheck ?
-			Max(conversation->recheck_time, row->time) : row->time;
+		conversation->recheck_time =
+			conversation->recheck ? Max(conversation->recheck_time, row->time) : row->time;
 		conversation->recheck = true;
 	}
 	if (row->flags & CHAT_IS_CANDIDATE)
@@ -194,9 +196,9 @@ static int
 compare_rows(const void *a, const void *b, void *arg)
 {
 	const ChatPending *rows = arg;
-	int			first = *(const int *) a;
-	int			second = *(const int *) b;
-	int			order;
+	int first = *(const int *) a;
+	int second = *(const int *) b;
+	int order;
 
 	if (rows[first].attachment != rows[second].attachment)
 		return rows[first].attachment < rows[second].attachment ? -1 : 1;
@@ -208,10 +210,11 @@ compare_rows(const void *a, const void *b, void *arg)
 static void
 group_rows(ChatFlush *flush)
 {
-	int		   *order = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int) * (Size) flush->nrows);
+	int *order = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int) * (Size) flush->nrows);
 	ChatConversation *conversation = NULL;
 
-	flush->conversation_of = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int) * (Size) flush->nrows);
+	flush->conversation_of =
+		MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int) * (Size) flush->nrows);
 	for (int i = 0; i < flush->nrows; i++)
 		order[i] = i;
 	if (flush->nrows > 1)
@@ -239,8 +242,8 @@ group_rows(ChatFlush *flush)
 int
 chat_flush_pending(void)
 {
-	ChatFlush	flush = {0};
-	int			changed = 0;
+	ChatFlush flush = {0};
+	int changed = 0;
 
 	SPI_connect();
 	flush.reader.context = CurrentMemoryContext;

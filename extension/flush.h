@@ -11,6 +11,6 @@
  * after the other in id order before the first event id is drawn: concurrent flushes cannot deadlock on each
  * other, and ids of one conversation are in commit order. Returns how many conversations changed.
  */
-extern int	chat_flush_pending(void);
+extern int chat_flush_pending(void);
 
 #endif

@@ -46,32 +46,31 @@ check_name(const char *what, const char *name, size_t most)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be NULL", what)));
 	if (*name == '\0' || strlen(name) > most)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("%s must be from 1 to %zu bytes long", what, most)));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s must be from 1 to %zu bytes long", what, most)));
 }
 
 /* When an event with the given time to live expires. */
 static TimestampTz
 expiry(Datum ttl)
 {
-	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_pl_interval,
-												   TimestampTzGetDatum(GetCurrentTimestamp()), ttl));
+	return DatumGetTimestampTz(DirectFunctionCall2(
+		timestamptz_pl_interval, TimestampTzGetDatum(GetCurrentTimestamp()), ttl));
 }
 
 Datum
 chat_emit(PG_FUNCTION_ARGS)
 {
-	ChatEvent	event = {
+	ChatEvent event = {
 		.topic = text_argument(fcinfo, 0),
 		.event = text_argument(fcinfo, 1),
 		.owner = text_argument(fcinfo, 2),
 		.conversation = text_argument(fcinfo, 3),
 		.webhook = text_argument(fcinfo, 4),
 	};
-	Jsonb	   *payload;
-	ChatLog    *log;
-	int64		id;
+	Jsonb *payload;
+	ChatLog *log;
+	int64 id;
 
 	check_name("topic", event.topic, MAX_TOPIC_BYTES);
 	check_name("event", event.event, MAX_EVENT_BYTES);
@@ -80,8 +79,8 @@ chat_emit(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("payload must not be NULL")));
 	payload = PG_GETARG_JSONB_P(5);
 	if (!JB_ROOT_IS_OBJECT(payload))
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("payload must be a JSON object")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("payload must be a JSON object")));
 	event.payload = JsonbToCString(NULL, &payload->root, VARSIZE(payload));
 	event.payload_length = strlen(event.payload);
 	if (!PG_ARGISNULL(6))
@@ -105,7 +104,7 @@ Datum
 chat_write_counters(PG_FUNCTION_ARGS)
 {
 	ChatAttachment *attachment = chat_attachment_get(PG_GETARG_INT32(0));
-	ChatKey		key = parse_key(text_to_cstring(PG_GETARG_TEXT_PP(1)), attachment->key_type);
+	ChatKey key = parse_key(text_to_cstring(PG_GETARG_TEXT_PP(1)), attachment->key_type);
 	ChatPending *row = chat_pending_add();
 
 	row->attachment = attachment->id;
@@ -118,18 +117,16 @@ chat_write_counters(PG_FUNCTION_ARGS)
 Datum
 chat_random_bytes(PG_FUNCTION_ARGS)
 {
-	int32		length = PG_GETARG_INT32(0);
-	bytea	   *result;
+	int32 length = PG_GETARG_INT32(0);
+	bytea *result;
 
 	if (length < 1 || length > 1024)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("length must be from 1 to 1024")));
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("length must be from 1 to 1024")));
 	result = palloc(VARHDRSZ + length);
 	SET_VARSIZE(result, VARHDRSZ + length);
 	if (!pg_strong_random(VARDATA(result), length))
-		ereport(ERROR,
-				(errcode(ERRCODE_INTERNAL_ERROR), errmsg("no random numbers can be had")));
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("no random numbers can be had")));
 	PG_RETURN_BYTEA_P(result);
 }
 
@@ -142,9 +139,9 @@ chat_outer_role(PG_FUNCTION_ARGS)
 Datum
 chat_cluster_identity(PG_FUNCTION_ARGS)
 {
-	TupleDesc	desc;
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
+	TupleDesc desc;
+	Datum values[2];
+	bool nulls[2] = {false, false};
 
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");

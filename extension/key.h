@@ -15,8 +15,8 @@
 
 typedef struct ChatKey
 {
-	uint64		high;
-	uint64		low;
+	uint64 high;
+	uint64 low;
 } ChatKey;
 
 #define CHAT_SIGN_BIT (UINT64CONST(1) << 63)
@@ -43,8 +43,9 @@ chat_key_from_datum(Datum value, Oid type)
 	}
 	else
 	{
-		int64		number = type == INT8OID ? DatumGetInt64(value) :
-			type == INT4OID ? DatumGetInt32(value) : DatumGetInt16(value);
+		int64 number = type == INT8OID   ? DatumGetInt64(value)
+					   : type == INT4OID ? DatumGetInt32(value)
+										 : DatumGetInt16(value);
 
 		key.low = ((uint64) number) ^ CHAT_SIGN_BIT;
 	}
@@ -54,11 +55,11 @@ chat_key_from_datum(Datum value, Oid type)
 static inline Datum
 chat_key_to_datum(ChatKey key, Oid type)
 {
-	int64		number;
+	int64 number;
 
 	if (type == UUIDOID)
 	{
-		pg_uuid_t  *uuid = palloc(sizeof(pg_uuid_t));
+		pg_uuid_t *uuid = palloc(sizeof(pg_uuid_t));
 
 		key.high = pg_hton64(key.high);
 		key.low = pg_hton64(key.low);
@@ -67,8 +68,9 @@ chat_key_to_datum(ChatKey key, Oid type)
 		return UUIDPGetDatum(uuid);
 	}
 	number = (int64) (key.low ^ CHAT_SIGN_BIT);
-	return type == INT8OID ? Int64GetDatum(number) :
-		type == INT4OID ? Int32GetDatum((int32) number) : Int16GetDatum((int16) number);
+	return type == INT8OID   ? Int64GetDatum(number)
+		   : type == INT4OID ? Int32GetDatum((int32) number)
+							 : Int16GetDatum((int16) number);
 }
 
 static inline int

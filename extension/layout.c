@@ -63,13 +63,13 @@ chat_role_name(ChatRole role)
 static char *
 camel_case(const char *name)
 {
-	char	   *result = palloc(strlen(name) + 1);
-	char	   *out = result;
+	char *result = palloc(strlen(name) + 1);
+	char *out = result;
 
 	for (const char *in = name; *in != '\0'; in++)
 	{
-		bool		join = in > name && *in == '_' &&
-			((in[1] >= 'a' && in[1] <= 'z') || (in[1] >= '0' && in[1] <= '9'));
+		bool join = in > name && *in == '_' &&
+					((in[1] >= 'a' && in[1] <= 'z') || (in[1] >= '0' && in[1] <= '9'));
 
 		if (join)
 			*out++ = pg_ascii_toupper((unsigned char) *++in);
@@ -84,8 +84,8 @@ camel_case(const char *name)
 static int
 role_of_column(const ChatAttachment *attachment, const char *column, bool messages)
 {
-	int			first = messages ? CHAT_M_ID : CHAT_C_ID;
-	int			last = messages ? CHAT_ROLES : CHAT_M_ID;
+	int first = messages ? CHAT_M_ID : CHAT_C_ID;
+	int last = messages ? CHAT_ROLES : CHAT_M_ID;
 
 	for (int role = first; role < last; role++)
 	{
@@ -128,7 +128,7 @@ fill_field(ChatField *field, Form_pg_attribute attribute, int role)
 {
 	StringInfoData key;
 	const char *name = role < CHAT_ROLES ? roles[role].json : NULL;
-	bool		varlena;
+	bool varlena;
 
 	initStringInfo(&key);
 	escape_json(&key, name ? name : camel_case(NameStr(attribute->attname)));
@@ -159,7 +159,7 @@ build_fields(const ChatAttachment *attachment, Relation relation, bool messages,
 			 MemoryContext context)
 {
 	ChatLayout *layout = palloc0(sizeof(ChatLayout));
-	TupleDesc	desc = RelationGetDescr(relation);
+	TupleDesc desc = RelationGetDescr(relation);
 
 	layout->relid = RelationGetRelid(relation);
 	layout->context = context;
@@ -169,8 +169,8 @@ build_fields(const ChatAttachment *attachment, Relation relation, bool messages,
 		for (int i = 0; i < desc->natts; i++)
 		{
 			Form_pg_attribute attribute = TupleDescAttr(desc, i);
-			ChatField  *field = &layout->fields[layout->nfields];
-			int			role;
+			ChatField *field = &layout->fields[layout->nfields];
+			int role;
 
 			if (attribute->attisdropped)
 				continue;
@@ -197,7 +197,7 @@ static bool
 trigger_is_foreign(const Trigger *trigger)
 {
 	return !trigger->tgisinternal && (trigger->tgtype & TRIGGER_TYPE_UPDATE) != 0 &&
-		strncmp(trigger->tgname, "zz_chat_realtime_", strlen("zz_chat_realtime_")) != 0;
+		   strncmp(trigger->tgname, "zz_chat_realtime_", strlen("zz_chat_realtime_")) != 0;
 }
 
 /* True when a CHECK constraint reads one of the columns that the flush writes. */
@@ -208,7 +208,7 @@ check_reads_kept(const ChatLayout *layout, const TupleConstr *constraints)
 
 	for (int i = 0; constraints != NULL && i < constraints->num_check; i++)
 	{
-		Bitmapset  *columns = NULL;
+		Bitmapset *columns = NULL;
 
 		pull_varattnos(stringToNode(constraints->check[i].ccbin), 1, &columns);
 		for (int k = 0; k < (int) lengthof(kept); k++)
@@ -233,22 +233,22 @@ calls_user_function(Node *node, void *context)
 	if (node == NULL)
 		return false;
 	return check_functions_in_node(node, is_user_function, context) ||
-		expression_tree_walker(node, calls_user_function, context);
+		   expression_tree_walker(node, calls_user_function, context);
 }
 
 /* True when an index has expressions, or a predicate that calls functions of the user's. */
 static bool
 index_has_expressions(Relation relation)
 {
-	ListCell   *cell;
-	bool		found = false;
+	ListCell *cell;
+	bool found = false;
 
-	foreach(cell, RelationGetIndexList(relation))
+	foreach (cell, RelationGetIndexList(relation))
 	{
-		Relation	index = index_open(lfirst_oid(cell), AccessShareLock);
+		Relation index = index_open(lfirst_oid(cell), AccessShareLock);
 
 		found = found || RelationGetIndexExpressions(index) != NIL ||
-			calls_user_function((Node *) RelationGetIndexPredicate(index), NULL);
+				calls_user_function((Node *) RelationGetIndexPredicate(index), NULL);
 		index_close(index, NoLock);
 	}
 	return found;
@@ -263,8 +263,8 @@ examine_conversations(ChatLayout *layout, Relation relation)
 
 	layout->key_index = chat_primary_key(relation);
 	layout->plain = relation->rd_rel->relkind == RELKIND_RELATION &&
-		!(constraints != NULL && constraints->has_generated_stored) &&
-		!check_reads_kept(layout, constraints) && !index_has_expressions(relation);
+					!(constraints != NULL && constraints->has_generated_stored) &&
+					!check_reads_kept(layout, constraints) && !index_has_expressions(relation);
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
 		if (trigger_is_foreign(&triggers->triggers[i]))

@@ -34,7 +34,7 @@
 static void
 append_digits(StringInfo buf, int value, int digits)
 {
-	char		text[8];
+	char text[8];
 
 	for (int i = digits - 1; i >= 0; i--)
 	{
@@ -50,8 +50,8 @@ append_time(StringInfo buf, Timestamp value)
 {
 	static const char before[] = "\"--T::.";
 	struct pg_tm tm;
-	fsec_t		fsec;
-	int			parts[7];
+	fsec_t fsec;
+	int parts[7];
 
 	if (TIMESTAMP_NOT_FINITE(value) || timestamp2tm(value, NULL, &tm, &fsec, NULL, NULL) != 0 ||
 		tm.tm_year < 0 || tm.tm_year > 9999)
@@ -78,8 +78,8 @@ append_time(StringInfo buf, Timestamp value)
 static void
 append_number(StringInfo buf, const char *text)
 {
-	bool		finite = (*text >= '0' && *text <= '9') ||
-		(*text == '-' && text[1] >= '0' && text[1] <= '9');
+	bool finite =
+		(*text >= '0' && *text <= '9') || (*text == '-' && text[1] >= '0' && text[1] <= '9');
 
 	appendStringInfoString(buf, finite ? text : "null");
 }
@@ -88,7 +88,7 @@ append_number(StringInfo buf, const char *text)
 static void
 append_jsonb(StringInfo buf, Datum value)
 {
-	Jsonb	   *jsonb = DatumGetJsonbP(value);
+	Jsonb *jsonb = DatumGetJsonbP(value);
 
 	JsonbToCString(buf, &jsonb->root, VARSIZE(jsonb));
 }
@@ -104,7 +104,7 @@ append_json(StringInfo buf, char *text)
 static void
 append_string(StringInfo buf, const char *text, int length)
 {
-	char	   *copy = pnstrdup(text, length);
+	char *copy = pnstrdup(text, length);
 
 	escape_json(buf, copy);
 	pfree(copy);
@@ -123,10 +123,10 @@ append_truncated(StringInfo buf, const char *key)
 static void
 append_text(StringInfo buf, const ChatField *field, Datum value)
 {
-	text	   *packed = DatumGetTextPP(value);
+	text *packed = DatumGetTextPP(value);
 	const char *data = VARDATA_ANY(packed);
-	int			length = VARSIZE_ANY_EXHDR(packed);
-	int			limit = field->content ? chat_max_content_bytes : MAX_TEXT_BYTES;
+	int length = VARSIZE_ANY_EXHDR(packed);
+	int limit = field->content ? chat_max_content_bytes : MAX_TEXT_BYTES;
 
 	if (length <= limit)
 		append_string(buf, data, length);
@@ -211,10 +211,9 @@ static void
 append_attribute(StringInfo buf, const char *key, const ChatLayout *layout, TupleTableSlot *slot,
 				 ChatRole role)
 {
-	ChatField	field = {.type = layout->type[role]};
-	bool		isnull,
-				varlena;
-	Datum		value = slot_getattr(slot, layout->att[role], &isnull);
+	ChatField field = {.type = layout->type[role]};
+	bool isnull, varlena;
+	Datum value = slot_getattr(slot, layout->att[role], &isnull);
 
 	appendStringInfoString(buf, key);
 	if (isnull)
@@ -229,7 +228,7 @@ append_attribute(StringInfo buf, const char *key, const ChatLayout *layout, Tupl
 void
 chat_payload_status(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot)
 {
-	AttrNumber	stamp = layout->att[CHAT_M_STATUS_UPDATED];
+	AttrNumber stamp = layout->att[CHAT_M_STATUS_UPDATED];
 
 	append_attribute(buf, "{\"id\":", layout, slot, CHAT_M_ID);
 	append_attribute(buf, ",\"conversationId\":", layout, slot, CHAT_M_CONVERSATION);
@@ -276,8 +275,8 @@ chat_payload_changes(StringInfo buf, const char *old_status, const char *new_sta
 char *
 chat_datum_text(Datum value, bool isnull, Oid type)
 {
-	Oid			output;
-	bool		varlena;
+	Oid output;
+	bool varlena;
 
 	if (isnull)
 		return NULL;
@@ -291,12 +290,12 @@ chat_datum_text(Datum value, bool isnull, Oid type)
 static char *
 label_of(const char *type, const char *filename)
 {
-	size_t		length = strlen(type);
+	size_t length = strlen(type);
 	const char *entry = chat_preview_labels;
 
 	while (*entry != '\0')
 	{
-		size_t		entry_length = strcspn(entry, ";");
+		size_t entry_length = strcspn(entry, ";");
 		StringInfoData label;
 
 		if (entry_length > length && entry[length] == '=' && strncmp(entry, type, length) == 0)
@@ -345,7 +344,7 @@ PG_FUNCTION_INFO_V1(chat_message_preview);
 Datum
 chat_message_preview(PG_FUNCTION_ARGS)
 {
-	char	   *arguments[3];
+	char *arguments[3];
 
 	for (int i = 0; i < 3; i++)
 		arguments[i] = chat_datum_text(PG_GETARG_DATUM(i), PG_ARGISNULL(i), TEXTOID);

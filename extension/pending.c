@@ -11,9 +11,9 @@
 
 typedef struct DeletedConversation
 {
-	int32		attachment;
-	ChatKey		key;
-	char	   *owner;
+	int32 attachment;
+	ChatKey key;
+	char *owner;
 	struct DeletedConversation *next;
 } DeletedConversation;
 
@@ -47,8 +47,8 @@ chat_pending_add(void)
 ChatPending *
 chat_pending_take(int *count)
 {
-	int			level = GetCurrentTransactionNestLevel();
-	Size		first = nrows;
+	int level = GetCurrentTransactionNestLevel();
+	Size first = nrows;
 	ChatPending *taken;
 
 	while (first > 0 && rows[first - 1].level == level)
@@ -96,12 +96,13 @@ check_settled(void)
 {
 	if (nrows == 0)
 		return;
-	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("changes of table \"%s\" were not counted",
-					get_rel_name(rows[nrows - 1].relid)),
-			 errdetail("Its row trigger fired, but no statement trigger after it."),
-			 errhint("Call chat.attach for the table again, so that every partition has the statement trigger.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+		 errmsg("changes of table \"%s\" were not counted", get_rel_name(rows[nrows - 1].relid)),
+		 errdetail("Its row trigger fired, but no statement trigger after it."),
+		 errhint(
+			 "Call chat.attach for the table again, so that every partition has the statement trigger.")));
 }
 
 static void
@@ -130,7 +131,7 @@ transaction_ends(XactEvent event, void *arg)
 static void
 subtransaction_ends(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
 {
-	int			level = GetCurrentTransactionNestLevel();
+	int level = GetCurrentTransactionNestLevel();
 
 	if (event == SUBXACT_EVENT_ABORT_SUB)
 	{

@@ -18,32 +18,32 @@
 #include "key.h"
 
 /* What happened to a row. */
-#define CHAT_MESSAGE_NEW		0x0001
-#define CHAT_MESSAGE_UPDATED	0x0002
-#define CHAT_MESSAGE_DELETED	0x0004
-#define CHAT_MESSAGE_STATUS		0x0008
-#define CHAT_MESSAGE_EVENTS		0x000f
-#define CHAT_CONVERSATION_NEW	0x0010
+#define CHAT_MESSAGE_NEW 0x0001
+#define CHAT_MESSAGE_UPDATED 0x0002
+#define CHAT_MESSAGE_DELETED 0x0004
+#define CHAT_MESSAGE_STATUS 0x0008
+#define CHAT_MESSAGE_EVENTS 0x000f
+#define CHAT_CONVERSATION_NEW 0x0010
 #define CHAT_CONVERSATION_UPDATED 0x0020
-#define CHAT_CONVERSATION_ASSIGNED 0x0040	/* agent or bot changed */
-#define CHAT_CONVERSATION_AGENT 0x0080	/* … to another agent: its inbox gets a copy */
+#define CHAT_CONVERSATION_ASSIGNED 0x0040 /* agent or bot changed */
+#define CHAT_CONVERSATION_AGENT 0x0080    /* … to another agent: its inbox gets a copy */
 #define CHAT_CONVERSATION_EVENTS 0x00f0
-#define CHAT_IS_CANDIDATE		0x0100	/* inserted: may be the newest message, at time */
-#define CHAT_WAS_NEWEST			0x0200	/* changed or gone: may have been the newest, at time */
-#define CHAT_RECOUNT			0x0400	/* recompute counters and last message */
-#define CHAT_INCOMING			0x0800	/* direction of a new message */
+#define CHAT_IS_CANDIDATE 0x0100 /* inserted: may be the newest message, at time */
+#define CHAT_WAS_NEWEST 0x0200   /* changed or gone: may have been the newest, at time */
+#define CHAT_RECOUNT 0x0400      /* recompute counters and last message */
+#define CHAT_INCOMING 0x0800     /* direction of a new message */
 
 typedef struct ChatPending
 {
-	int			level;
-	int32		attachment;
-	ChatKey		conversation;
-	Oid			relid;			/* table or partition of the row */
-	ItemPointerData tid;		/* row version that payloads are made from */
-	uint16		flags;
-	int16		unread;			/* change of the unread count */
-	TimestampTz time;			/* the message's time */
-	char	   *changes;		/* conversations: what changed, JSON, or NULL */
+	int level;
+	int32 attachment;
+	ChatKey conversation;
+	Oid relid;           /* table or partition of the row */
+	ItemPointerData tid; /* row version that payloads are made from */
+	uint16 flags;
+	int16 unread;     /* change of the unread count */
+	TimestampTz time; /* the message's time */
+	char *changes;    /* conversations: what changed, JSON, or NULL */
 } ChatPending;
 
 extern void chat_pending_init(void);

@@ -17,7 +17,7 @@
 #include "plans.h"
 
 /* Trigger depth at which our own UPDATE fires triggers, or -1. */
-static int	own_depth = -1;
+static int own_depth = -1;
 
 static int
 trigger_depth(void)
@@ -55,8 +55,9 @@ user_expression(const ChatUserMapping *mapping, const char *value)
 {
 	if (mapping->table == NULL)
 		return psprintf("CAST(%s AS pg_catalog.text)", value);
-	return psprintf("(SELECT CAST(%s AS pg_catalog.text) FROM %s AS u WHERE %s OPERATOR(pg_catalog.=) %s)",
-					column_of("u", mapping->user), mapping->table, column_of("u", mapping->key), value);
+	return psprintf(
+		"(SELECT CAST(%s AS pg_catalog.text) FROM %s AS u WHERE %s OPERATOR(pg_catalog.=) %s)",
+		column_of("u", mapping->user), mapping->table, column_of("u", mapping->key), value);
 }
 
 /* ", updated_at = now()" where the table has such a column. */
@@ -64,7 +65,8 @@ static void
 append_touch(StringInfo sql, const ChatAttachment *a)
 {
 	if (a->column[CHAT_C_UPDATED])
-		appendStringInfo(sql, ", %s = pg_catalog.now()", quote_identifier(a->column[CHAT_C_UPDATED]));
+		appendStringInfo(sql, ", %s = pg_catalog.now()",
+						 quote_identifier(a->column[CHAT_C_UPDATED]));
 }
 
 /* Appends one assignment of a SET list, if the table has the column. */
@@ -103,7 +105,7 @@ append_visible(StringInfo sql, const ChatAttachment *a)
 		appendStringInfo(sql, " AND %s IS NOT TRUE", column_of("m", private));
 	if (deleted)
 	{
-		bool		flag = get_atttype(a->messages, get_attnum(a->messages, deleted)) == BOOLOID;
+		bool flag = get_atttype(a->messages, get_attnum(a->messages, deleted)) == BOOLOID;
 
 		appendStringInfo(sql, " AND %s IS %s", column_of("m", deleted), flag ? "NOT TRUE" : "NULL");
 	}
@@ -114,9 +116,11 @@ static void
 build_newest(StringInfo sql, const ChatAttachment *a)
 {
 	const char *created = column_of("m", a->column[CHAT_M_CREATED]);
-	const char *time = a->column[CHAT_M_TIME] == NULL ? created :
-		psprintf("COALESCE(%s, %s)", column_of("m", a->column[CHAT_M_TIME]), created);
-	ChatRole	texts[] = {CHAT_M_TYPE, CHAT_M_CONTENT, CHAT_M_FILENAME};
+	const char *time =
+		a->column[CHAT_M_TIME] == NULL
+			? created
+			: psprintf("COALESCE(%s, %s)", column_of("m", a->column[CHAT_M_TIME]), created);
+	ChatRole texts[] = {CHAT_M_TYPE, CHAT_M_CONTENT, CHAT_M_FILENAME};
 
 	appendStringInfo(sql, "SELECT CAST(%s AS pg_catalog.timestamptz)", time);
 	for (int i = 0; i < 3; i++)
@@ -135,7 +139,8 @@ build_newest(StringInfo sql, const ChatAttachment *a)
 static void
 build_unread(StringInfo sql, const ChatAttachment *a)
 {
-	appendStringInfo(sql, "SELECT pg_catalog.count(*) FROM %s AS m WHERE %s OPERATOR(pg_catalog.=) $1 "
+	appendStringInfo(sql,
+					 "SELECT pg_catalog.count(*) FROM %s AS m WHERE %s OPERATOR(pg_catalog.=) $1 "
 					 "AND CAST(%s AS pg_catalog.text) OPERATOR(pg_catalog.=) 'incoming' AND "
 					 "COALESCE(CAST(%s AS pg_catalog.text), '') OPERATOR(pg_catalog.<>) 'read'",
 					 relation_name(a->messages), column_of("m", a->column[CHAT_M_CONVERSATION]),
@@ -154,7 +159,8 @@ build_counted(StringInfo sql, const ChatAttachment *a)
 					 relation_name(a->conversations));
 	appendStringInfo(sql, unread ? "%s OPERATOR(pg_catalog.<>) 0" : "false",
 					 unread ? column_of("c", unread) : "");
-	appendStringInfo(sql, last_at ? " OR %s IS NOT NULL" : "", last_at ? column_of("c", last_at) : "");
+	appendStringInfo(sql, last_at ? " OR %s IS NOT NULL" : "",
+					 last_at ? column_of("c", last_at) : "");
 	appendStringInfo(sql, " ORDER BY %s FOR NO KEY UPDATE OF c",
 					 column_of("c", a->column[CHAT_C_ID]));
 }
@@ -178,9 +184,9 @@ static SPIPlanPtr
 prepare(const ChatAttachment *a, ChatPlan plan)
 {
 	StringInfoData sql;
-	Oid			types[4] = {a->key_type, INT8OID, TIMESTAMPTZOID, TEXTOID};
-	int			ntypes = 1;
-	SPIPlanPtr	prepared;
+	Oid types[4] = {a->key_type, INT8OID, TIMESTAMPTZOID, TEXTOID};
+	int ntypes = 1;
+	SPIPlanPtr prepared;
 
 	initStringInfo(&sql);
 	switch (plan)
@@ -228,8 +234,8 @@ table_of(const ChatAttachment *a, ChatPlan plan)
 static Oid
 owner_of(Oid relid)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
+	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Oid owner;
 
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for relation %u", relid);
@@ -242,8 +248,8 @@ owner_of(Oid relid)
 static int
 execute(SPIPlanPtr prepared, ChatPlan plan, Datum *values, const char *nulls)
 {
-	int			outer = own_depth;
-	int			result;
+	int outer = own_depth;
+	int result;
 
 	if (plan != CHAT_PLAN_SET)
 		return SPI_execute_plan(prepared, values, nulls, false, 0);
@@ -263,11 +269,8 @@ execute(SPIPlanPtr prepared, ChatPlan plan, Datum *values, const char *nulls)
 uint64
 chat_plan_run(ChatAttachment *attachment, ChatPlan plan, Datum *values, const char *nulls)
 {
-	Oid			user,
-				relid = table_of(attachment, plan);
-	int			context,
-				result,
-				guc_level;
+	Oid user, relid = table_of(attachment, plan);
+	int context, result, guc_level;
 
 	GetUserIdAndSecContext(&user, &context);
 	SetUserIdAndSecContext(owner_of(relid),
@@ -299,8 +302,8 @@ chat_plan_result(int column, bool *isnull)
 char *
 chat_plan_text(int column)
 {
-	bool		isnull;
-	Datum		value = chat_plan_result(column, &isnull);
+	bool isnull;
+	Datum value = chat_plan_result(column, &isnull);
 
 	return isnull ? NULL : TextDatumGetCString(value);
 }

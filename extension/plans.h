@@ -19,8 +19,8 @@
 #define CHAT_COL_FILENAME 4
 
 /* Runs a plan; values and nulls in SPI's form. Returns the number of rows. */
-extern uint64 chat_plan_run(ChatAttachment *attachment, ChatPlan plan, Datum *values,
-							const char *nulls);
+extern uint64
+chat_plan_run(ChatAttachment *attachment, ChatPlan plan, Datum *values, const char *nulls);
 /* A result's column in row 0. */
 extern Datum chat_plan_result(int column, bool *isnull);
 /* The same as text in the current memory context, or NULL. */

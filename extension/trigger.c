@@ -36,15 +36,13 @@ attachment_of(FunctionCallInfo fcinfo, const char *name, TriggerEvent timing)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 
 	if (!CALLED_AS_TRIGGER(fcinfo))
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("chat.%s must be called as a trigger", name)));
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("chat.%s must be called as a trigger", name)));
 	if ((trigdata->tg_event & (TRIGGER_EVENT_TIMINGMASK | TRIGGER_EVENT_ROW)) != timing ||
 		trigdata->tg_trigger->tgnargs != 1)
-		ereport(ERROR,
-				(errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
-				 errmsg("chat.%s is not fired as chat.attach makes its trigger", name),
-				 errhint("Triggers of chat_realtime are created by chat.attach only.")));
+		ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
+						errmsg("chat.%s is not fired as chat.attach makes its trigger", name),
+						errhint("Triggers of chat_realtime are created by chat.attach only.")));
 	return chat_attachment_get(pg_strtoint32(trigdata->tg_trigger->tgargs[0]));
 }
 
@@ -52,8 +50,8 @@ attachment_of(FunctionCallInfo fcinfo, const char *name, TriggerEvent timing)
 static char *
 role_text(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role)
 {
-	bool		isnull;
-	Datum		value;
+	bool isnull;
+	Datum value;
 
 	if (layout->att[role] == 0)
 		return NULL;
@@ -65,8 +63,8 @@ role_text(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role)
 static bool
 role_is(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role, const char *wanted)
 {
-	bool		isnull;
-	Datum		value;
+	bool isnull;
+	Datum value;
 
 	if (layout->att[role] == 0)
 		return false;
@@ -75,8 +73,8 @@ role_is(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role, const cha
 		return false;
 	if (layout->type[role] == TEXTOID || layout->type[role] == VARCHAROID)
 	{
-		text	   *packed = DatumGetTextPP(value);
-		size_t		length = VARSIZE_ANY_EXHDR(packed);
+		text *packed = DatumGetTextPP(value);
+		size_t length = VARSIZE_ANY_EXHDR(packed);
 
 		return length == strlen(wanted) && memcmp(VARDATA_ANY(packed), wanted, length) == 0;
 	}
@@ -87,8 +85,8 @@ role_is(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role, const cha
 static bool
 role_is_set(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role)
 {
-	bool		isnull;
-	Datum		value;
+	bool isnull;
+	Datum value;
 
 	if (layout->att[role] == 0)
 		return false;
@@ -102,8 +100,8 @@ role_is_set(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role)
 static bool
 role_time(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role, TimestampTz *time)
 {
-	bool		isnull;
-	Datum		value;
+	bool isnull;
+	Datum value;
 
 	if (layout->att[role] == 0)
 		return false;
@@ -121,10 +119,8 @@ static bool
 column_same(TupleTableSlot *old_slot, TupleTableSlot *new_slot, AttrNumber attnum)
 {
 	Form_pg_attribute attribute;
-	bool		old_null,
-				new_null;
-	Datum		old_value,
-				new_value;
+	bool old_null, new_null;
+	Datum old_value, new_value;
 
 	if (attnum == 0)
 		return true;
@@ -140,11 +136,11 @@ column_same(TupleTableSlot *old_slot, TupleTableSlot *new_slot, AttrNumber attnu
 
 typedef struct MessageFacts
 {
-	ChatKey		conversation;
-	bool		incoming;
-	bool		deleted;
-	bool		visible;		/* neither a private note nor deleted: may be the last message */
-	bool		unread;			/* counts by rule R1 */
+	ChatKey conversation;
+	bool incoming;
+	bool deleted;
+	bool visible; /* neither a private note nor deleted: may be the last message */
+	bool unread;  /* counts by rule R1 */
 	TimestampTz time;
 } MessageFacts;
 
@@ -152,8 +148,8 @@ static MessageFacts
 message_facts(TupleTableSlot *slot, const ChatLayout *layout)
 {
 	MessageFacts facts = {0};
-	bool		isnull;
-	Datum		conversation = slot_getattr(slot, layout->att[CHAT_M_CONVERSATION], &isnull);
+	bool isnull;
+	Datum conversation = slot_getattr(slot, layout->att[CHAT_M_CONVERSATION], &isnull);
 
 	if (!isnull)
 		facts.conversation = chat_key_from_datum(conversation, layout->type[CHAT_M_CONVERSATION]);
@@ -184,8 +180,8 @@ status_rank(const char *status)
 static bool
 status_step_allowed(const char *old_status, const char *new_status)
 {
-	int			old_rank = status_rank(old_status);
-	int			new_rank = status_rank(new_status);
+	int old_rank = status_rank(old_status);
+	int new_rank = status_rank(new_status);
 
 	if (old_status == NULL || new_status == NULL)
 		return true;
@@ -194,7 +190,7 @@ status_step_allowed(const char *old_status, const char *new_status)
 	if (strcmp(old_status, "failed") == 0)
 		return new_rank != 0;
 	if (old_rank < 0 || new_rank < 0)
-		return true;			/* a status of the table's own */
+		return true; /* a status of the table's own */
 	return new_rank > old_rank;
 }
 
@@ -218,7 +214,7 @@ note_message_new(const ChatAttachment *attachment, Relation relation, TupleTable
 	ChatPending *row = note_row(attachment, relation, slot, facts->conversation);
 
 	row->flags = CHAT_MESSAGE_NEW | (facts->incoming ? CHAT_INCOMING : 0) |
-		(facts->visible ? CHAT_IS_CANDIDATE : 0);
+				 (facts->visible ? CHAT_IS_CANDIDATE : 0);
 	row->unread = facts->unread ? 1 : 0;
 	row->time = facts->time;
 }
@@ -230,7 +226,7 @@ note_message_gone(const ChatAttachment *attachment, Relation relation, TupleTabl
 	ChatPending *row;
 
 	if (facts->deleted)
-		return;					/* said and counted when it was marked */
+		return; /* said and counted when it was marked */
 	row = note_row(attachment, relation, slot, facts->conversation);
 	row->flags = CHAT_MESSAGE_DELETED | (facts->visible ? CHAT_WAS_NEWEST : 0);
 	row->unread = facts->unread ? -1 : 0;
@@ -243,7 +239,7 @@ message_update_flags(const ChatLayout *layout, TupleTableSlot *old_slot, TupleTa
 					 const MessageFacts *before, const MessageFacts *after)
 {
 	static const ChatRole content[] = {CHAT_M_CONTENT, CHAT_M_TYPE, CHAT_M_METADATA};
-	uint16		flags = 0;
+	uint16 flags = 0;
 
 	if (after->deleted)
 		return before->deleted ? 0 : CHAT_MESSAGE_DELETED;
@@ -253,7 +249,7 @@ message_update_flags(const ChatLayout *layout, TupleTableSlot *old_slot, TupleTa
 			flags |= CHAT_MESSAGE_UPDATED;
 	}
 	if (before->deleted)
-		flags |= CHAT_MESSAGE_UPDATED;	/* it is back */
+		flags |= CHAT_MESSAGE_UPDATED; /* it is back */
 	if (!column_same(old_slot, new_slot, layout->att[CHAT_M_STATUS]))
 		flags |= CHAT_MESSAGE_STATUS;
 	return flags;
@@ -267,9 +263,9 @@ newest_may_change(const ChatLayout *layout, TupleTableSlot *old_slot, TupleTable
 	if (!before->visible && !after->visible)
 		return false;
 	return before->visible != after->visible || before->time != after->time ||
-		!column_same(old_slot, new_slot, layout->att[CHAT_M_CONTENT]) ||
-		!column_same(old_slot, new_slot, layout->att[CHAT_M_TYPE]) ||
-		!column_same(old_slot, new_slot, layout->att[CHAT_M_FILENAME]);
+		   !column_same(old_slot, new_slot, layout->att[CHAT_M_CONTENT]) ||
+		   !column_same(old_slot, new_slot, layout->att[CHAT_M_TYPE]) ||
+		   !column_same(old_slot, new_slot, layout->att[CHAT_M_FILENAME]);
 }
 
 static void
@@ -278,8 +274,8 @@ note_message_update(const ChatAttachment *attachment, Relation relation, const C
 {
 	MessageFacts before = message_facts(old_slot, layout);
 	MessageFacts after = message_facts(new_slot, layout);
-	uint16		flags;
-	int			unread = (int) after.unread - (int) before.unread;
+	uint16 flags;
+	int unread = (int) after.unread - (int) before.unread;
 	ChatPending *row;
 
 	if (chat_key_compare(&before.conversation, &after.conversation) != 0)
@@ -327,10 +323,10 @@ chat_message_after(PG_FUNCTION_ARGS)
 
 typedef struct Replacement
 {
-	int			count;
-	int			columns[MAX_REPLACED];
-	Datum		values[MAX_REPLACED];
-	bool		nulls[MAX_REPLACED];
+	int count;
+	int columns[MAX_REPLACED];
+	Datum values[MAX_REPLACED];
+	bool nulls[MAX_REPLACED];
 } Replacement;
 
 static void
@@ -347,8 +343,8 @@ replace(Replacement *replacement, AttrNumber column, Datum value, bool isnull)
 static void
 put_back(Replacement *replacement, TupleTableSlot *old_slot, AttrNumber column)
 {
-	bool		isnull;
-	Datum		value = slot_getattr(old_slot, column, &isnull);
+	bool isnull;
+	Datum value = slot_getattr(old_slot, column, &isnull);
 
 	replace(replacement, column, value, isnull);
 }
@@ -358,7 +354,7 @@ static void
 touch(Replacement *replacement, const ChatLayout *layout, ChatRole role, TupleTableSlot *old_slot,
 	  TupleTableSlot *new_slot)
 {
-	Datum		now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	Datum now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 
 	if (layout->att[role] == 0 || !column_same(old_slot, new_slot, layout->att[role]))
 		return;
@@ -373,14 +369,14 @@ touch(Replacement *replacement, const ChatLayout *layout, ChatRole role, TupleTa
 static Datum
 finish(TriggerData *trigdata, const Replacement *replacement)
 {
-	HeapTuple	tuple = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ?
-		trigdata->tg_newtuple : trigdata->tg_trigtuple;
+	HeapTuple tuple = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newtuple
+																  : trigdata->tg_trigtuple;
 
 	if (replacement->count > 0)
-		tuple = heap_modify_tuple_by_cols(tuple, RelationGetDescr(trigdata->tg_relation),
-										  replacement->count, (int *) replacement->columns,
-										  (Datum *) replacement->values,
-										  (bool *) replacement->nulls);
+		tuple =
+			heap_modify_tuple_by_cols(tuple, RelationGetDescr(trigdata->tg_relation),
+									  replacement->count, (int *) replacement->columns,
+									  (Datum *) replacement->values, (bool *) replacement->nulls);
 	return PointerGetDatum(tuple);
 }
 
@@ -394,7 +390,7 @@ chat_message_before(PG_FUNCTION_ARGS)
 	TupleTableSlot *new_slot = trigdata->tg_newslot;
 	ChatLayout *layout;
 	Replacement replacement = {0};
-	bool		status_same;
+	bool status_same;
 
 	if (!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
 		return PointerGetDatum(trigdata->tg_trigtuple);
@@ -420,8 +416,8 @@ static const ChatRole kept_columns[] = {CHAT_C_UNREAD, CHAT_C_LAST_AT, CHAT_C_PR
 static ChatKey
 conversation_key(TupleTableSlot *slot, const ChatLayout *layout)
 {
-	bool		isnull;
-	Datum		id = slot_getattr(slot, layout->att[CHAT_C_ID], &isnull);
+	bool isnull;
+	Datum id = slot_getattr(slot, layout->att[CHAT_C_ID], &isnull);
 
 	return chat_key_from_datum(id, layout->type[CHAT_C_ID]);
 }
@@ -432,10 +428,10 @@ clear_kept_columns(Replacement *replacement, const ChatLayout *layout, TupleTabl
 {
 	for (int i = 0; i < (int) lengthof(kept_columns); i++)
 	{
-		AttrNumber	attnum = layout->att[kept_columns[i]];
-		bool		counter = kept_columns[i] == CHAT_C_UNREAD;
-		bool		isnull;
-		Datum		value;
+		AttrNumber attnum = layout->att[kept_columns[i]];
+		bool counter = kept_columns[i] == CHAT_C_UNREAD;
+		bool isnull;
+		Datum value;
 
 		if (attnum == 0)
 			continue;
@@ -451,9 +447,9 @@ clear_kept_columns(Replacement *replacement, const ChatLayout *layout, TupleTabl
 static void
 remember_owner(ChatAttachment *attachment, const ChatLayout *layout, TupleTableSlot *slot)
 {
-	bool		isnull;
-	Datum		value = slot_getattr(slot, layout->att[CHAT_C_OWNER], &isnull);
-	char	   *owner = chat_datum_text(value, isnull, layout->type[CHAT_C_OWNER]);
+	bool isnull;
+	Datum value = slot_getattr(slot, layout->att[CHAT_C_OWNER], &isnull);
+	char *owner = chat_datum_text(value, isnull, layout->type[CHAT_C_OWNER]);
 
 	if (owner != NULL && attachment->owner.table != NULL)
 	{
@@ -487,7 +483,7 @@ chat_conversation_before(PG_FUNCTION_ARGS)
 	{
 		for (int i = 0; i < (int) lengthof(kept_columns); i++)
 		{
-			AttrNumber	attnum = layout->att[kept_columns[i]];
+			AttrNumber attnum = layout->att[kept_columns[i]];
 
 			if (!column_same(trigdata->tg_trigslot, trigdata->tg_newslot, attnum))
 				put_back(&replacement, trigdata->tg_trigslot, attnum);
@@ -503,8 +499,7 @@ visibly_changed(const ChatLayout *layout, TupleTableSlot *old_slot, TupleTableSl
 {
 	for (int i = 0; i < layout->nfields; i++)
 	{
-		if (!layout->fields[i].quiet &&
-			!column_same(old_slot, new_slot, layout->fields[i].attnum))
+		if (!layout->fields[i].quiet && !column_same(old_slot, new_slot, layout->fields[i].attnum))
 			return true;
 	}
 	return false;
@@ -516,9 +511,9 @@ note_conversation_update(const ChatAttachment *attachment, Relation relation,
 						 const ChatLayout *layout, TupleTableSlot *old_slot,
 						 TupleTableSlot *new_slot)
 {
-	bool		status = !column_same(old_slot, new_slot, layout->att[CHAT_C_STATUS]);
-	bool		agent = !column_same(old_slot, new_slot, layout->att[CHAT_C_AGENT]);
-	bool		bot = !column_same(old_slot, new_slot, layout->att[CHAT_C_BOT]);
+	bool status = !column_same(old_slot, new_slot, layout->att[CHAT_C_STATUS]);
+	bool agent = !column_same(old_slot, new_slot, layout->att[CHAT_C_AGENT]);
+	bool bot = !column_same(old_slot, new_slot, layout->att[CHAT_C_BOT]);
 	ChatPending *row;
 	StringInfoData changes;
 
@@ -526,7 +521,7 @@ note_conversation_update(const ChatAttachment *attachment, Relation relation,
 		return;
 	row = note_row(attachment, relation, new_slot, conversation_key(new_slot, layout));
 	row->flags = CHAT_CONVERSATION_UPDATED | (agent || bot ? CHAT_CONVERSATION_ASSIGNED : 0) |
-		(agent ? CHAT_CONVERSATION_AGENT : 0);
+				 (agent ? CHAT_CONVERSATION_AGENT : 0);
 	if (!status && !agent && !bot)
 		return;
 	initStringInfo(&changes);
@@ -544,7 +539,7 @@ chat_conversation_after(PG_FUNCTION_ARGS)
 	ChatPending *row;
 
 	if (chat_plan_is_own_update())
-		return PointerGetDatum(NULL);	/* the flush that made it tells */
+		return PointerGetDatum(NULL); /* the flush that made it tells */
 	layout = chat_layout_get(attachment, trigdata->tg_relation, false);
 	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
 	{
@@ -578,8 +573,8 @@ chat_message_truncate(PG_FUNCTION_ARGS)
 	(void) chat_plan_run(attachment, CHAT_PLAN_COUNTED, NULL, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{
-		bool		isnull;
-		Datum		id = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
+		bool isnull;
+		Datum id = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &isnull);
 		ChatPending *row = chat_pending_add();
 
 		row->attachment = attachment->id;

@@ -24,14 +24,14 @@ struct app
 	uv_loop_t *loop;
 	const struct config *config;
 	struct metrics *metrics;
-	struct http *http;				 /* outgoing HTTP, libcurl */
-	struct server *server;			 /* incoming HTTP and WebSocket, libwebsockets */
-	struct embedded *embedded;		 /* NULL when REALTIME_URL is set */
-	struct consumer *realtime;		 /* delivers to Realtime */
-	struct realtime *realtime_sink;	 /* its sink, for realtime_destroy */
-	struct consumer *webhooks;		 /* NULL when WEBHOOKS=off */
-	struct webhook *webhook;		 /* their sink, for webhook_destroy */
-	bool draining;					 /* SIGTERM was received */
+	struct http *http;              /* outgoing HTTP, libcurl */
+	struct server *server;          /* incoming HTTP and WebSocket, libwebsockets */
+	struct embedded *embedded;      /* NULL when REALTIME_URL is set */
+	struct consumer *realtime;      /* delivers to Realtime */
+	struct realtime *realtime_sink; /* its sink, for realtime_destroy */
+	struct consumer *webhooks;      /* NULL when WEBHOOKS=off */
+	struct webhook *webhook;        /* their sink, for webhook_destroy */
+	bool draining;                  /* SIGTERM was received */
 };
 
 #endif

@@ -10,24 +10,24 @@
 struct config
 {
 	char *database_url;
-	char *realtime_url;			/* NULL: the embedded endpoint */
+	char *realtime_url; /* NULL: the embedded endpoint */
 	char *realtime_host;
 	char *realtime_key;
 	int realtime_max_events_per_second; /* 0: unlimited */
 	bool realtime_private;
-	char *realtime_transport;	/* "http" ("database" is refused until it exists) */
+	char *realtime_transport; /* "http" ("database" is refused until it exists) */
 	bool webhooks;
 	int webhook_timeout_ms;
-	char *webhook_allow_cidrs;	/* comma separated, or NULL */
+	char *webhook_allow_cidrs; /* comma separated, or NULL */
 	bool webhook_allow_http;
 	int webhook_max_inflight;
 	char *socketio_channel;
-	char *http_listen;			/* host:port */
-	char *embedded_listen;		/* host:port */
-	char *embedded_jwt_secret;	/* never NULL after config_load: random when unset */
+	char *http_listen;         /* host:port */
+	char *embedded_listen;     /* host:port */
+	char *embedded_jwt_secret; /* never NULL after config_load: random when unset */
 	bool embedded_secret_random;
-	char *log_format;			/* "json" or "text" */
-	char *log_level;			/* "debug", "info", "warn", "error" */
+	char *log_format; /* "json" or "text" */
+	char *log_level;  /* "debug", "info", "warn", "error" */
 	bool check_only;
 };
 

@@ -25,9 +25,9 @@ struct batch
 {
 	struct consumer *consumer;
 	PGresult *rows;
-	int nevents;				/* PQntuples - 1 */
+	int nevents; /* PQntuples - 1 */
 	uint64_t epoch;
-	struct batch *next;			/* consumer's own list */
+	struct batch *next; /* consumer's own list */
 	/* position after this batch */
 	int64_t last_id;
 	char *snapshot;
@@ -36,10 +36,10 @@ struct batch
 
 struct sink
 {
-	const char *name;			/* consumer's name: "realtime", "webhooks" */
-	const char *read_sql;		/* SELECT * FROM chat.…_read($1 last_id, $2 snapshot, $3 max_rows) */
+	const char *name;     /* consumer's name: "realtime", "webhooks" */
+	const char *read_sql; /* SELECT * FROM chat.…_read($1 last_id, $2 snapshot, $3 max_rows) */
 	int max_rows;
-	int max_batches;			/* read ahead at most so many unfinished batches */
+	int max_batches; /* read ahead at most so many unfinished batches */
 	/* The lease was obtained (again): forget everything undelivered, start afresh. */
 	void (*start)(void *arg);
 	/* Events to deliver. */

@@ -45,7 +45,7 @@ struct consumer
 	int64_t lease_from; /* when the last granted request for it was sent */
 	int64_t asked_at;
 	bool admitted; /* the database has answered: granted, or somebody else leads */
-	bool asking; /* for the lease, or for its renewal */
+	bool asking;   /* for the lease, or for its renewal */
 	bool releasing;
 	uv_timer_t tick;
 
@@ -56,7 +56,7 @@ struct consumer
 	bool reading;
 	bool arming; /* the read under way was preceded by arming */
 	bool armed;
-	bool rung;	/* a NOTIFY came while reading */
+	bool rung;  /* a NOTIFY came while reading */
 	bool quiet; /* transactions ring no doorbell: chat_realtime.notify is off */
 	uint64_t retry_ms;
 	uv_timer_t poll;

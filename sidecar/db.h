@@ -16,8 +16,8 @@ struct db;
 
 struct db_handlers
 {
-	void (*ready)(void *arg);					/* connected; set-up statements have run */
-	void (*lost)(void *arg, const char *why);	/* no connection any more; a new one is being made */
+	void (*ready)(void *arg);                 /* connected; set-up statements have run */
+	void (*lost)(void *arg, const char *why); /* no connection any more; a new one is being made */
 	void (*notify)(void *arg, const char *channel, const char *payload); /* may be NULL */
 };
 

@@ -12,8 +12,8 @@
 struct db_error
 {
 	char text[DB_ERROR_SIZE]; /* one line */
-	char sqlstate[6];		  /* empty when the server had no say */
-	const char *hint;		  /* static; "" when there is nothing to advise */
+	char sqlstate[6];         /* empty when the server had no say */
+	const char *hint;         /* static; "" when there is nothing to advise */
 };
 
 /* Explains a failed connection; libpq's message must be verbose (PQERRORS_VERBOSE), so that it holds the code. */

@@ -15,7 +15,7 @@
 struct pipeline
 {
 	struct statement *first, **tail;
-	struct statement *unsent;			  /* the first one that is not on its way */
+	struct statement *unsent;             /* the first one that is not on its way */
 	const struct db_statement **prepared; /* on this connection */
 	int nprepared;
 	bool kept; /* the callback keeps its result */

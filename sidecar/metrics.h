@@ -15,9 +15,12 @@ struct metrics *metrics_create(void);
 void metrics_destroy(struct metrics *metrics);
 
 /* labels: "result=\"ok\"" or "". Series of one name must be registered one after another. */
-struct metric *metrics_counter(struct metrics *m, const char *name, const char *labels, const char *help);
-struct metric *metrics_gauge(struct metrics *m, const char *name, const char *labels, const char *help);
-struct metric *metrics_histogram(struct metrics *m, const char *name, const char *labels, const char *help); /* latency buckets, seconds */
+struct metric *
+metrics_counter(struct metrics *m, const char *name, const char *labels, const char *help);
+struct metric *
+metrics_gauge(struct metrics *m, const char *name, const char *labels, const char *help);
+struct metric *metrics_histogram(struct metrics *m, const char *name, const char *labels,
+								 const char *help); /* latency buckets, seconds */
 
 void metric_add(struct metric *metric, double by);
 void metric_set(struct metric *metric, double value);

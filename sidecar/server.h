@@ -10,7 +10,8 @@
 struct server;
 
 /* Answers a GET on the health vhost. Returns the HTTP status; *body is malloc'ed, freed by the server; *type is static. */
-typedef int (*server_page)(struct app *app, const char *path, char **body, size_t *len, const char **type);
+typedef int (*server_page)(struct app *app, const char *path, char **body, size_t *len,
+						   const char **type);
 
 /* Binds; on failure prints one line that says what to change and returns NULL (the caller exits 1). page serves /healthz, /readyz, /metrics. */
 struct server *server_create(struct app *app, server_page page);

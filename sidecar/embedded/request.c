@@ -99,7 +99,8 @@ static struct request *
 create(struct embedded *embedded, struct lws *wsi, const char *path)
 {
 	struct request *request = calloc(1, sizeof(*request));
-	char flag[16];
+	char buf[32];
+	const char *flag = lws_get_urlarg_by_name(wsi, "private=", buf, sizeof(buf));
 
 	request->embedded = embedded;
 	request->wsi = wsi;
@@ -108,8 +109,7 @@ create(struct embedded *embedded, struct lws *wsi, const char *path)
 	request->path = strdup(path);
 	request->token = read_token(wsi);
 	request->content_type = header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE);
-	request->is_private = lws_get_urlarg_by_name(wsi, "private=", flag, sizeof(flag)) != NULL &&
-						  strcmp(flag, "true") == 0;
+	request->is_private = flag != NULL && strcmp(flag, "true") == 0;
 	return request;
 }
 

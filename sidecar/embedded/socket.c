@@ -185,10 +185,12 @@ static char *
 url_or_header(struct lws *wsi, const char *argument, const char *header)
 {
 	char value[8192];
+	/* Not always the start of the buffer: some versions leave the name there. */
+	const char *found = lws_get_urlarg_by_name(wsi, argument, value, sizeof(value));
 	int len;
 
-	if (lws_get_urlarg_by_name(wsi, argument, value, sizeof(value)) != NULL)
-		return strdup(value);
+	if (found != NULL)
+		return strdup(found);
 	len = header ? lws_hdr_custom_length(wsi, header, strlen(header)) : 0;
 	if (len <= 0 || len >= (int) sizeof(value) ||
 		lws_hdr_custom_copy(wsi, value, sizeof(value), header, strlen(header)) < 0)
