@@ -6,9 +6,11 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/index.h"
 #include "catalog/indexing.h"
 #include "commands/sequence.h"
 #include "executor/tuptable.h"
@@ -91,15 +93,40 @@ chat_log_begin(void)
 	return log;
 }
 
+/*
+ * Makes the index entries of one written row. CatalogTuplesMultiInsertWithInfo would do it by the tuple's own t_self,
+ * which is not set where the stored tuple is another one: a payload that was compressed or moved out of line.
+ */
+static void
+index_row(ChatLog *log, TupleTableSlot *slot)
+{
+	ResultRelInfo *info = log->indexes;
+	Datum values[INDEX_MAX_KEYS];
+	bool nulls[INDEX_MAX_KEYS];
+
+	for (int i = 0; i < info->ri_NumIndices; i++)
+	{
+		IndexInfo *index = info->ri_IndexRelationInfo[i];
+
+		FormIndexDatum(index, slot, NULL, values, nulls);
+		(void) index_insert(info->ri_IndexRelationDescs[i], values, nulls, &slot->tts_tid,
+							log->relation, index->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+							false, index);
+	}
+}
+
 /* Writes the filled slots. */
 static void
 write_rows(ChatLog *log)
 {
 	if (log->nrows == 0)
 		return;
-	CatalogTuplesMultiInsertWithInfo(log->relation, log->slots, log->nrows, log->indexes);
+	heap_multi_insert(log->relation, log->slots, log->nrows, GetCurrentCommandId(true), 0, NULL);
 	for (int i = 0; i < log->nrows; i++)
+	{
+		index_row(log, log->slots[i]);
 		ExecClearTuple(log->slots[i]);
+	}
 	MemoryContextReset(log->context);
 	log->nrows = 0;
 }

@@ -1,6 +1,7 @@
 -- Rules R1, R2 and R5: unread_count and last message stay exact, whatever changes the messages.
 \set QUIET on
 SET client_min_messages = warning;
+\set VERBOSITY terse
 CREATE EXTENSION IF NOT EXISTS chat_realtime;
 CREATE SCHEMA counters;
 SELECT count(*) > 0 AS set_up FROM chat.setup('counters');
@@ -34,9 +35,9 @@ TABLE state;
 
 -- Old history does not change the last message; equal times are decided by created_at and id.
 INSERT INTO chat_messages (conversation_id, direction, content, status, timestamp, created_at) VALUES
-    (1, 'incoming', 'history', 'read', :t - '1 day', :t), (1, 'incoming', 'history', 'delivered', :t - '2 days', :t);
+    (1, 'incoming', 'history', 'read', :t - interval '1 day', :t), (1, 'incoming', 'history', 'delivered', :t - interval '2 days', :t);
 INSERT INTO chat_messages (conversation_id, direction, content, status, timestamp, created_at)
-    VALUES (1, 'outgoing', 'same second, stored earlier', 'sent', :t + '4 s', :t - '1 year');
+    VALUES (1, 'outgoing', 'same second, stored earlier', 'sent', :t + '4 s', :t - interval '1 year');
 TABLE state;
 INSERT INTO chat_messages (conversation_id, direction, content, status, timestamp)
     VALUES (1, 'outgoing', 'same second, stored later', 'sent', :t + '4 s');

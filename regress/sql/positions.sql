@@ -15,7 +15,9 @@ SELECT chat.consumer_save('socketio', :first_epoch, 5, '10:20:'), chat.consumer_
 SELECT last_id, snapshot FROM chat.consumer WHERE name = 'socketio';
 SELECT chat.consumer_release('socketio', :first_epoch + 1);
 SELECT count(*) FROM chat.consumer_acquire('socketio', 'b', 1);
+\set VERBOSITY terse
 SELECT chat.consumer_acquire('unknown', 'a', 1000);
+\set VERBOSITY default
 
 -- The header row, the limit, and the end.
 SELECT id - :start AS id, topic, event, expired, payload ~ '^\d+:\d+:' AS is_snapshot FROM chat.realtime_read(:start, '1:1:', 3);
