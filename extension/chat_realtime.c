@@ -6,10 +6,12 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
+#include "api_stats.h"
 #include "attachment.h"
 #include "chat_realtime.h"
 #include "doorbell.h"
 #include "pending.h"
+#include "shmem.h"
 
 PG_MODULE_MAGIC;
 
@@ -22,6 +24,7 @@ PGDLLEXPORT void _PG_init(void);
 int chat_notify = CHAT_NOTIFY_ADAPTIVE;
 int chat_max_content_bytes = 4096;
 char *chat_preview_labels = DEFAULT_PREVIEW_LABELS;
+bool chat_rate_limits = true;
 
 static const struct config_enum_entry notify_modes[] = {{"adaptive", CHAT_NOTIFY_ADAPTIVE, false},
 														{"always", CHAT_NOTIFY_ALWAYS, false},
@@ -44,9 +47,15 @@ _PG_init(void)
 		"chat_realtime.preview_labels", "What a conversation shows of media without a caption.",
 		"type=label pairs separated by semicolons; % is the file's name.", &chat_preview_labels,
 		DEFAULT_PREVIEW_LABELS, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomBoolVariable(
+		"chat_realtime.rate_limits", "Whether rate limits are kept.",
+		"off: every call is let through, for tests and for servers without shared memory.",
+		&chat_rate_limits, true, PGC_SUSET, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("chat_realtime");
 
 	chat_attachment_init();
 	chat_pending_init();
 	chat_doorbell_init();
+	chat_shmem_init();
+	chat_api_stats_hook();
 }

@@ -16,5 +16,6 @@ typedef enum ChatNotifyMode
 extern int chat_notify;            /* ChatNotifyMode */
 extern int chat_max_content_bytes; /* what an event carries of a content at most */
 extern char *chat_preview_labels;  /* "type=label;…" */
+extern bool chat_rate_limits;
 
 #endif

@@ -9,6 +9,7 @@
 #include "access/genam.h"
 #include "access/tableam.h"
 #include "executor/executor.h"
+#include "portability/instr_time.h"
 #include "utils/relcache.h"
 
 #if PG_VERSION_NUM < 150000
@@ -18,6 +19,43 @@
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
 #endif
+
+#if PG_VERSION_NUM >= 170000
+#include "storage/dsm_registry.h"
+
+/* Shared memory can be had by name at any time. */
+#define CHAT_SHMEM_ON_DEMAND
+
+#if PG_VERSION_NUM >= 190000
+static inline void
+chat_initialize_shmem(void *memory, void *initialize)
+{
+	((void (*)(void *)) initialize)(memory);
+}
+#endif
+
+static inline void *
+chat_named_shmem(const char *name, size_t size, void (*initialize)(void *memory))
+{
+	bool found;
+
+#if PG_VERSION_NUM >= 190000
+	return GetNamedDSMSegment(name, size, chat_initialize_shmem, &found, initialize);
+#else
+	return GetNamedDSMSegment(name, size, initialize, &found);
+#endif
+}
+#endif
+
+static inline uint64
+chat_nanoseconds(instr_time time)
+{
+#if PG_VERSION_NUM >= 160000
+	return INSTR_TIME_GET_NANOSEC(time);
+#else
+	return (uint64) INSTR_TIME_GET_MICROSEC(time) * 1000;
+#endif
+}
 
 static inline IndexScanDesc
 chat_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys)

@@ -132,7 +132,7 @@ CREATE FUNCTION chat.grant_sidecar(role name) RETURNS void
     LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
     SELECT chat.grant_functions(role, '{consumer_acquire,consumer_renew,consumer_release,consumer_save,realtime_read,arm,
-        disarm,sidecar_stats,can_join,webhook_read,webhook_due,webhook_save,webhook_maintain,webhook_pending}')
+        disarm,sidecar_stats,api_stats,can_join,webhook_read,webhook_due,webhook_save,webhook_maintain,webhook_pending}')
 $$;
 REVOKE ALL ON FUNCTION chat.grant_sidecar(name) FROM PUBLIC;
 COMMENT ON FUNCTION chat.grant_sidecar(name) IS 'Gives a role exactly what the sidecar needs: no table, only functions. Errors: 42704.';
@@ -141,7 +141,7 @@ CREATE FUNCTION chat.grant_backend(role name) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
-    PERFORM chat.grant_functions(role, '{ingest_wuzapi,presence,create_webhook,events_since,can_join,current_user_id,status}');
+    PERFORM chat.grant_functions(role, '{ingest_wuzapi,presence,create_webhook,events_since,can_join,current_user_id,status,check_rate_limit,api_stats}');
     INSERT INTO chat.backend_role AS b (role) VALUES ($1) ON CONFLICT DO NOTHING;
 END
 $$;

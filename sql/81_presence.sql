@@ -30,13 +30,15 @@ DECLARE
         'isTyping', state = 'typing' AND COALESCE(is_typing, true),
         'lastSeen', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'));
 BEGIN
-    PERFORM chat.emit(CASE WHEN state = 'typing' THEN 'conversation:' ELSE 'presence:' END || id,
-                      'presence.' || state, conversation ->> 'owner', id, NULL, payload, interval '5 s');
+    IF state <> 'typing' OR chat.limit_typing(id, user_id, COALESCE(is_typing, true)) THEN
+        PERFORM chat.emit(CASE WHEN state = 'typing' THEN 'conversation:' ELSE 'presence:' END || id,
+                          'presence.' || state, conversation ->> 'owner', id, NULL, payload, interval '5 s');
+    END IF;
     RETURN payload;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.presence_emit(jsonb, text, text, text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION chat.presence_emit(jsonb, text, text, text, boolean) IS 'Writes a presence event that lives 5 seconds, and returns its payload.';
+COMMENT ON FUNCTION chat.presence_emit(jsonb, text, text, text, boolean) IS 'Writes a presence event that lives 5 seconds, and returns its payload. Typing beyond one event a second is not written.';
 
 CREATE FUNCTION chat.presence(conversation_id text, state text, user_id text DEFAULT NULL, username text DEFAULT NULL,
                               is_typing boolean DEFAULT NULL, owner text DEFAULT NULL) RETURNS jsonb
@@ -83,4 +85,4 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.presence(text, text, text, text, boolean, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.presence(text, text, text, text, boolean, text) IS 'Tells a conversation that a user joined, left or is typing (is_typing false: stopped); the event is dropped after 5 seconds. state: join, leave, typing. Returns the payload; NULL for a conversation that is missing or of which the user is neither owner nor agent. Errors: 22023 for another state, 22004, 22P02 for an id of the wrong form, 42501 for a user that is not the caller.';
+COMMENT ON FUNCTION chat.presence(text, text, text, text, boolean, text) IS 'Tells a conversation that a user joined, left or is typing (is_typing false: stopped; more often than once a second it is not sent); the event is dropped after 5 seconds. state: join, leave, typing. Returns the payload; NULL for a conversation that is missing or of which the user is neither owner nor agent. Errors: 22023 for another state, 22004, 22P02 for an id of the wrong form, 42501 for a user that is not the caller.';

@@ -38,6 +38,7 @@ export class Cluster {
     cluster.port = await freePort();
     await exec('cp', ['-a', shared.template, cluster.data]);
     cluster.configure({
+      shared_preload_libraries: 'chat_realtime', // rate limits: before PostgreSQL 17 only so
       port: cluster.port,
       listen_addresses: '127.0.0.1',
       unix_socket_directories: cluster.dir,

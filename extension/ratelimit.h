@@ -1,0 +1,74 @@
+/*
+ * Rate limits by GCRA (generic cell rate algorithm): a bucket is one number, its theoretical arrival time (TAT), the
+ * time at which it will be full again. A call that is let through moves it by the emission interval, period / calls.
+ *
+ * The buckets live in shared memory, not in tables: a request that rolls back still counts. They are forgotten when
+ * the server restarts.
+ *
+ * The table is a hash table of sets; a key may be in any slot of two sets that its hash names, so that 65,536 live
+ * buckets in 131,072 slots practically never meet two full sets. Rules:
+ *   - A slot's TAT only grows. A bucket whose TAT is not in the future is full, the same as none: only such slots are
+ *     given to another key.
+ *   - Whoever gives a slot to another key first changes its TAT, by compare-exchange, to SLOT_CHANGING, then writes
+ *     the key, then the new TAT. So a reader that read TAT, then the key, and whose compare-exchange of that TAT
+ *     succeeds, has changed the bucket it meant.
+ *   - A key is entered under the spinlock of its hash, after looking once more: it is never there twice. A call
+ *     on a bucket that exists takes no lock.
+ */
+#ifndef CHAT_RATELIMIT_H
+#define CHAT_RATELIMIT_H
+
+#include "postgres.h"
+
+#include "port/atomics.h"
+#include "storage/spin.h"
+
+#include "siphash.h"
+
+#define CHAT_LIMIT_SETS 16384 /* a power of two */
+#define CHAT_LIMIT_WAYS 8
+#define CHAT_LIMIT_LOCKS 256
+
+typedef struct ChatLimitSlot
+{
+	pg_atomic_uint64 tat; /* nanoseconds of the monotonic clock; 0: never used */
+	ChatHash key;
+} ChatLimitSlot;
+
+typedef struct ChatLimitTable
+{
+	ChatHash secret; /* key of the hash: nobody can aim at another's bucket */
+	slock_t locks[CHAT_LIMIT_LOCKS];
+	ChatLimitSlot slots[CHAT_LIMIT_SETS][CHAT_LIMIT_WAYS];
+} ChatLimitTable;
+
+/* What a bucket counts; names of different kinds never meet. */
+typedef enum ChatLimitKind
+{
+	CHAT_LIMIT_NAMED = 1, /* chat.check_rate_limit */
+	CHAT_LIMIT_KEY,       /* an API key */
+	CHAT_LIMIT_MESSAGES,  /* messages of an owner */
+	CHAT_LIMIT_TYPING     /* typing of a user in a conversation */
+} ChatLimitKind;
+
+typedef struct ChatLimitResult
+{
+	bool allowed;
+	int32 remaining;   /* calls that would be let through now */
+	int64 full_after;  /* ns until all calls are available again */
+	int64 retry_after; /* ns until a refused call would be let through; 0: it was */
+} ChatLimitResult;
+
+extern void chat_limits_init(ChatLimitTable *table);
+
+/*
+ * Takes one of max_calls (at least 1) per period (ns) from the bucket of this database that kind and name make up.
+ * Errors: 55000 without shared memory, 53400 when every slot it could have limits somebody.
+ */
+extern ChatLimitResult
+chat_limit_take(ChatLimitKind kind, const void *name, size_t length, int32 max_calls, int64 period);
+/* The result's times as SQL has them: timestamptz, and numeric seconds. */
+extern Datum chat_limit_reset_at(const ChatLimitResult *result);
+extern Datum chat_limit_retry_after(const ChatLimitResult *result);
+
+#endif
