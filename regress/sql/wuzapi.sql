@@ -5,6 +5,7 @@ CREATE DATABASE regress_wuzapi;
 \c regress_wuzapi
 SET client_min_messages = warning;
 SET TIME ZONE 'UTC';
+SET chat_realtime.rate_limits = off;
 CREATE EXTENSION chat_realtime;
 \getenv srcdir PG_ABS_SRCDIR
 \set bodies `cd :'srcdir'/fixtures/wuzapi && { echo '{'; for f in *.json; do echo "$comma"; comma=,; echo "\"${f%.json}\":"; cat "$f"; done; echo '}'; }`
