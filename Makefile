@@ -15,6 +15,12 @@ REGRESS_OPTS   = --inputdir=regress --outputdir=regress/out
 ISOLATION_OPTS = --inputdir=regress --outputdir=regress/out_iso
 EXTRA_CLEAN    = regress/out regress/out_iso stage
 
+# In CI a warning is an error.
+ifeq ($(CI),true)
+PG_CFLAGS      += -Werror
+SIDECAR_WERROR ?= -Werror
+endif
+
 # SIDECAR=no leaves the sidecar out: a database server needs only the extension.
 SIDECAR       ?= yes
 PG_CONFIG     ?= pg_config
