@@ -3,6 +3,8 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xlog.h"
 #include "catalog/pg_control.h"
 #include "catalog/pg_type.h"
@@ -12,6 +14,8 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/timestamp.h"
 
 #include "attachment.h"
@@ -26,6 +30,7 @@
 #define MAX_EVENT_BYTES 255
 
 PG_FUNCTION_INFO_V1(chat_emit);
+PG_FUNCTION_INFO_V1(chat_row_json);
 PG_FUNCTION_INFO_V1(chat_write_counters);
 PG_FUNCTION_INFO_V1(chat_random_bytes);
 PG_FUNCTION_INFO_V1(chat_outer_role);
@@ -89,6 +94,41 @@ chat_emit(PG_FUNCTION_ARGS)
 	id = chat_log_add(log, &event);
 	chat_log_end(log);
 	PG_RETURN_INT64(id);
+}
+
+/* Which of an attachment's tables a row is of. */
+static Oid
+table_of_row(const ChatAttachment *attachment, HeapTupleHeader row)
+{
+	Oid relid = get_typ_typrelid(HeapTupleHeaderGetTypeId(row));
+
+	if (relid != attachment->messages && relid != attachment->conversations)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATATYPE_MISMATCH),
+				 errmsg("the row is of none of the tables of attachment %d", attachment->id)));
+	return relid;
+}
+
+Datum
+chat_row_json(PG_FUNCTION_ARGS)
+{
+	ChatAttachment *attachment = chat_attachment_get(PG_GETARG_INT32(0));
+	HeapTupleHeader row = PG_GETARG_HEAPTUPLEHEADER(1);
+	Oid relid = table_of_row(attachment, row);
+	HeapTupleData tuple = {.t_len = HeapTupleHeaderGetDatumLength(row), .t_data = row};
+	Relation relation = table_open(relid, AccessShareLock);
+	ChatLayout *layout = chat_layout_get(attachment, relation, relid == attachment->messages);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(relation), &TTSOpsHeapTuple);
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	ItemPointerSetInvalid(&tuple.t_self);
+	tuple.t_tableOid = relid;
+	ExecStoreHeapTuple(&tuple, slot, false);
+	chat_payload_whole_row(&buf, layout, slot);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(relation, AccessShareLock);
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(buf.data)));
 }
 
 /* A conversation id given as text. */

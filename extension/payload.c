@@ -7,6 +7,7 @@
  */
 #include "postgres.h"
 
+#include <limits.h>
 #include <math.h>
 
 #include "access/xact.h"
@@ -121,12 +122,12 @@ append_truncated(StringInfo buf, const char *key)
 
 /* Appends a text column: the content cut to its limit, another too long one as null. */
 static void
-append_text(StringInfo buf, const ChatField *field, Datum value)
+append_text(StringInfo buf, const ChatField *field, Datum value, int content_limit)
 {
 	text *packed = DatumGetTextPP(value);
 	const char *data = VARDATA_ANY(packed);
 	int length = VARSIZE_ANY_EXHDR(packed);
-	int limit = field->content ? chat_max_content_bytes : MAX_TEXT_BYTES;
+	int limit = field->content ? content_limit : MAX_TEXT_BYTES;
 
 	if (length <= limit)
 		append_string(buf, data, length);
@@ -154,7 +155,7 @@ append_other(StringInfo buf, const ChatField *field, Datum value)
 
 /* Appends one value that is not NULL. */
 static void
-append_value(StringInfo buf, const ChatField *field, Datum value)
+append_value(StringInfo buf, const ChatField *field, Datum value, int content_limit)
 {
 	switch (field->type)
 	{
@@ -181,15 +182,15 @@ append_value(StringInfo buf, const ChatField *field, Datum value)
 			break;
 		case TEXTOID:
 		case VARCHAROID:
-			append_text(buf, field, value);
+			append_text(buf, field, value, content_limit);
 			break;
 		default:
 			append_other(buf, field, value);
 	}
 }
 
-void
-chat_payload_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot)
+static void
+append_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot, int content_limit)
 {
 	slot_getallattrs(slot);
 	for (int i = 0; i < layout->nfields; i++)
@@ -201,9 +202,21 @@ chat_payload_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot)
 		if (slot->tts_isnull[field->attnum - 1])
 			appendStringInfoString(buf, "null");
 		else
-			append_value(buf, field, slot->tts_values[field->attnum - 1]);
+			append_value(buf, field, slot->tts_values[field->attnum - 1], content_limit);
 	}
 	appendStringInfoChar(buf, '}');
+}
+
+void
+chat_payload_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot)
+{
+	append_row(buf, layout, slot, chat_max_content_bytes);
+}
+
+void
+chat_payload_whole_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot)
+{
+	append_row(buf, layout, slot, INT_MAX);
 }
 
 /* Appends the field of one attribute, with the given key in front. */
@@ -222,7 +235,7 @@ append_attribute(StringInfo buf, const char *key, const ChatLayout *layout, Tupl
 		return;
 	}
 	getTypeOutputInfo(field.type, &field.output, &varlena);
-	append_value(buf, &field, value);
+	append_value(buf, &field, value, chat_max_content_bytes);
 }
 
 void

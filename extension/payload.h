@@ -13,6 +13,8 @@
 
 /* Appends all columns of a row as one JSON object. */
 extern void chat_payload_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot);
+/* The same with a message's content whole, for answers to readers. */
+extern void chat_payload_whole_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot);
 /* Appends {id, conversationId, status, timestamp} of a message. */
 extern void chat_payload_status(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot);
 /* Appends what changed between two versions of a conversation: status, agent, bot. */

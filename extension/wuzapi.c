@@ -18,6 +18,7 @@
 #include "wuzapi.h"
 
 PG_FUNCTION_INFO_V1(chat_wuzapi_parse);
+PG_FUNCTION_INFO_V1(chat_wuzapi_jid);
 
 /* Who a message, receipt or typing notice is about. */
 typedef struct WuzapiSource
@@ -435,4 +436,19 @@ chat_wuzapi_parse(PG_FUNCTION_ARGS)
 	wuzapi_open(&out, NULL);
 	dispatch(&out, &envelope);
 	PG_RETURN_JSONB_P(JsonbValueToJsonb(wuzapi_close(&out)));
+}
+
+/* SQL: chat.wuzapi_jid(address) */
+Datum
+chat_wuzapi_jid(PG_FUNCTION_ARGS)
+{
+	text *address = PG_GETARG_TEXT_PP(0);
+	JsonbValue value = {.type = jbvString};
+	WuzapiJid jid;
+
+	value.val.string.val = VARDATA_ANY(address);
+	value.val.string.len = VARSIZE_ANY_EXHDR(address);
+	if (!wuzapi_jid(&value, &jid))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(jid.text));
 }

@@ -38,6 +38,11 @@ CREATE FUNCTION chat.emit(topic text, event text, owner text, conversation text,
 REVOKE ALL ON FUNCTION chat.emit(text, text, text, text, text, jsonb, interval) FROM PUBLIC;
 COMMENT ON FUNCTION chat.emit(text, text, text, text, text, jsonb, interval) IS 'Writes one event into the log and returns its id. ttl: not delivered later than this after now. Errors: 22004 when topic, event or payload is NULL, 22023 when payload is no object or topic is longer than 246 bytes or event than 255.';
 
+CREATE FUNCTION chat.row_json(attachment integer, "row" record) RETURNS jsonb
+    LANGUAGE c STABLE STRICT COST 100 AS 'MODULE_PATHNAME', 'chat_row_json';
+REVOKE ALL ON FUNCTION chat.row_json(integer, record) FROM PUBLIC;
+COMMENT ON FUNCTION chat.row_json(integer, record) IS 'A row of an attached table as events carry it, but with the content whole. Errors: 42804 for a row of another table.';
+
 CREATE FUNCTION chat.write_counters(attachment integer, conversation text) RETURNS boolean
     LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'chat_write_counters';
 REVOKE ALL ON FUNCTION chat.write_counters(integer, text) FROM PUBLIC;

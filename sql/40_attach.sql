@@ -11,7 +11,9 @@ $$
         ('bot', false, '{assigned_bot_id}', false),
         ('contact_jid', false, '{contact_jid}', false),
         ('contact_name', false, '{contact_name}', false),
+        ('contact_avatar', false, '{contact_avatar_url}', false),
         ('conversation_status', false, '{status}', false),
+        ('muted', false, '{is_muted}', false),
         ('unread_count', false, '{unread_count}', false),
         ('last_message_at', false, '{last_message_at}', false),
         ('last_message_preview', false, '{last_message_preview}', false),
@@ -31,7 +33,10 @@ $$
         ('status_updated_at', true, '{status_updated_at}', false),
         ('private', true, '{is_private_note}', false),
         ('deleted', true, '{is_deleted,deleted_at}', false),
+        ('edited', true, '{is_edited}', false),
         ('sender_type', true, '{sender_type}', false),
+        ('sender_agent', true, '{sender_agent_id}', false),
+        ('sender_bot', true, '{sender_bot_id}', false),
         ('reply_to', true, '{reply_to_message_id}', false),
         ('media_url', true, '{media_url}', false),
         ('media_mime_type', true, '{media_mime_type}', false),
@@ -262,34 +267,81 @@ $$;
 REVOKE ALL ON FUNCTION chat.make_triggers(chat.attachment) FROM PUBLIC;
 COMMENT ON FUNCTION chat.make_triggers(chat.attachment) IS 'Makes the triggers of an attachment that are missing, and says which.';
 
-CREATE FUNCTION chat.message_order(columns jsonb, alias text DEFAULT '') RETURNS text
+CREATE FUNCTION chat.message_position(columns jsonb, alias text DEFAULT '') RETURNS text[]
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
     SELECT CASE WHEN columns ? 'time'
-                THEN format('COALESCE(%1$s%2$I, %1$s%3$I) DESC, %1$s%3$I DESC, %1$s%4$I DESC', alias,
-                            columns ->> 'time', columns ->> 'created_at', columns ->> 'message_id')
-                ELSE format('%1$s%2$I DESC, %1$s%3$I DESC', alias, columns ->> 'created_at', columns ->> 'message_id') END
+                THEN ARRAY[format('COALESCE(%1$s%2$I, %1$s%3$I)', alias, columns ->> 'time', columns ->> 'created_at')] ELSE '{}' END
+           || ARRAY[alias || quote_ident(columns ->> 'created_at'), alias || quote_ident(columns ->> 'message_id')]
 $$;
+REVOKE ALL ON FUNCTION chat.message_position(jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.message_position(jsonb, text) IS 'Expressions that give a message its place: time (where it has one of its own), created_at, id.';
+
+CREATE FUNCTION chat.message_order(columns jsonb, alias text DEFAULT '') RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$ SELECT string_agg(p || ' DESC', ', ' ORDER BY n) FROM unnest(chat.message_position(columns, alias)) WITH ORDINALITY u (p, n) $$;
 REVOKE ALL ON FUNCTION chat.message_order(jsonb, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.message_order(jsonb, text) IS 'ORDER BY list of messages, newest first: time, created_at, id.';
 
-CREATE FUNCTION chat.make_newest_index(pair chat.attachment) RETURNS TABLE (object text, action text)
+CREATE FUNCTION chat.conversation_order(columns jsonb, alias text DEFAULT '') RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT concat_ws(', ', alias || quote_ident(columns ->> 'last_message_at') || ' DESC NULLS LAST',
+                     alias || quote_ident(columns ->> 'conversation_id') || ' DESC')
+$$;
+REVOKE ALL ON FUNCTION chat.conversation_order(jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.conversation_order(jsonb, text) IS 'ORDER BY list of conversations, the one with the newest message first, those without any last.';
+
+CREATE FUNCTION chat.make_index(relation regclass, suffix text, keys text, condition text DEFAULT NULL)
+    RETURNS TABLE (object text, action text)
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    keys text := format('(%I, %s)', pair.columns ->> 'conversation', chat.message_order(pair.columns));
-    name text := (SELECT left(c.relname, 45) || '_chat_newest_idx' FROM pg_class c WHERE c.oid = pair.messages);
+    name text := (SELECT left(c.relname, 45) || '_chat_' || suffix || '_idx' FROM pg_class c WHERE c.oid = relation);
+    definition text := format('(%s)', keys) || COALESCE(' WHERE (' || condition || ')', '');
 BEGIN
-    IF EXISTS (SELECT FROM pg_index i WHERE i.indrelid = pair.messages AND i.indisvalid
-               AND split_part(pg_get_indexdef(i.indexrelid), ' USING btree ', 2) = keys) THEN
+    IF EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisvalid
+               AND split_part(pg_get_indexdef(i.indexrelid), ' USING btree ', 2) = definition) THEN
         RETURN;
     END IF;
-    EXECUTE format('CREATE INDEX %I ON %s %s', name, pair.messages, keys);
-    RETURN QUERY SELECT pair.messages::text, format('index %s created', name);
+    EXECUTE format('CREATE INDEX %I ON %s %s', name, relation, definition);
+    RETURN QUERY SELECT relation::text, format('index %s created', name);
 END
 $$;
-REVOKE ALL ON FUNCTION chat.make_newest_index(chat.attachment) FROM PUBLIC;
-COMMENT ON FUNCTION chat.make_newest_index(chat.attachment) IS 'Makes the index by which the newest message of a conversation is found, unless an equal one is there.';
+REVOKE ALL ON FUNCTION chat.make_index(regclass, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.make_index(regclass, text, text, text) IS 'Makes an index of an attachment, unless an equal one is there. keys and condition must be spelled as pg_get_indexdef does.';
+
+-- An owner's list is in the order (last message, id), as it is, by status, by agent, and of what is unread.
+CREATE FUNCTION chat.make_indexes(pair chat.attachment) RETURNS TABLE (object text, action text)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := pair.columns;
+    owner text := quote_ident(c -> 'owner' ->> 'column');
+    list text := chat.conversation_order(c);
+    agent text := quote_ident(c -> 'agent' ->> 'column');
+BEGIN
+    RETURN QUERY SELECT * FROM chat.make_index(pair.messages, 'newest',
+        format('%I, %s', c ->> 'conversation', chat.message_order(c)));
+    IF c ? 'external_id' THEN
+        RETURN QUERY SELECT * FROM chat.make_index(pair.messages, 'external', format('%I, %I', c ->> 'conversation', c ->> 'external_id'));
+    END IF;
+    RETURN QUERY SELECT * FROM chat.make_index(pair.conversations, 'list', format('%s, %s', owner, list));
+    IF c ? 'conversation_status' THEN
+        RETURN QUERY SELECT * FROM chat.make_index(pair.conversations, 'status', format('%s, %I, %s', owner, c ->> 'conversation_status', list));
+    END IF;
+    IF agent IS NOT NULL THEN
+        RETURN QUERY SELECT * FROM chat.make_index(pair.conversations, 'agent', format('%s, %s, %s', owner, agent, list),
+            agent || ' IS NOT NULL');
+    END IF;
+    IF c ? 'unread_count' THEN
+        RETURN QUERY SELECT * FROM chat.make_index(pair.conversations, 'unread', format('%s, %s', owner, list),
+            quote_ident(c ->> 'unread_count') || ' > 0');
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.make_indexes(chat.attachment) FROM PUBLIC;
+COMMENT ON FUNCTION chat.make_indexes(chat.attachment) IS 'Makes the indexes by which messages and conversations are found and listed, where there are no equal ones.';
 
 CREATE FUNCTION chat.drifted(pair chat.attachment) RETURNS SETOF text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -357,7 +409,7 @@ BEGIN
         UPDATE chat.attachment a SET conversations = $1, columns = resolved WHERE a.id = pair.id RETURNING a.* INTO pair;
         RETURN QUERY SELECT messages::text, 'columns looked up again'::text;
     END IF;
-    RETURN QUERY SELECT * FROM chat.make_newest_index(pair);
+    RETURN QUERY SELECT * FROM chat.make_indexes(pair);
     RETURN QUERY SELECT * FROM chat.make_triggers(pair);
     SELECT count(*) INTO drifting FROM chat.drifted(pair);
     IF drifting > 0 THEN

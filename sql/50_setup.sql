@@ -111,9 +111,6 @@ DECLARE
     target regclass;
 BEGIN
     FOR i IN SELECT * FROM (VALUES
-        ('conversations', 'conversations_user_status_updated_idx', '{user_id,status,updated_at}', '(user_id, status, updated_at DESC)'),
-        ('conversations', 'conversations_user_unread_idx', '{user_id,unread_count}', '(user_id, unread_count) WHERE unread_count > 0'),
-        ('chat_messages', 'chat_messages_external_idx', '{conversation_id,message_id}', '(conversation_id, message_id)'),
         ('chat_messages', 'chat_messages_undelivered_idx', '{status}', '(status) WHERE status IN (''pending'', ''sent'')'),
         ('chat_api_keys', 'chat_api_keys_user_idx', '{user_id}', '(user_id)'),
         ('chat_external_webhooks', 'chat_external_webhooks_user_idx', '{user_id}', '(user_id)')) v (tbl, name, cols, keys)

@@ -141,7 +141,9 @@ CREATE FUNCTION chat.grant_backend(role name) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
-    PERFORM chat.grant_functions(role, '{ingest_wuzapi,presence,create_webhook,events_since,can_join,current_user_id,status,check_rate_limit,api_stats}');
+    PERFORM chat.grant_functions(role, '{ingest_wuzapi,presence,create_webhook,events_since,can_join,current_user_id,status,check_rate_limit,api_stats,
+        save_message,update_message_status,edit_message,delete_message,mark_read,list_messages,list_conversations,get_conversation,
+        create_conversation,update_conversation,archive_conversation}');
     INSERT INTO chat.backend_role AS b (role) VALUES ($1) ON CONFLICT DO NOTHING;
 END
 $$;

@@ -5,6 +5,11 @@ CREATE FUNCTION chat.wuzapi_parse(payload jsonb) RETURNS jsonb
 REVOKE ALL ON FUNCTION chat.wuzapi_parse(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_parse(jsonb) IS 'Turns the body of a WUZAPI webhook, of any generation, into one form: {kind: message | receipt | typing | ignored, …}. Errors: 22023 and 22004 name a field of a known event that is wrong or missing, 22P02 is for text in jsonData that is no JSON.';
 
+CREATE FUNCTION chat.wuzapi_jid(address text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_wuzapi_jid';
+REVOKE ALL ON FUNCTION chat.wuzapi_jid(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_jid(text) IS 'A WhatsApp address without agent and device, of the server that its kind has now; NULL for anything else.';
+
 -- Helpers. Values of roles travel as text and are cast to their column's type.
 
 CREATE FUNCTION chat.status_rank(status text) RETURNS integer
@@ -100,6 +105,18 @@ $$;
 REVOKE ALL ON FUNCTION chat.owner_keys(chat.attachment, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.owner_keys(chat.attachment, text) IS 'What the owner column holds for a user; several where one user owns several accounts, NULL when it owns none.';
 
+CREATE FUNCTION chat.owner_is_unknown(owner text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN bool_or(chat.key_fits(COALESCE((a.columns -> 'owner' ->> 'table')::regclass, a.conversations),
+                                 COALESCE(a.columns -> 'owner' ->> 'user', a.columns -> 'owner' ->> 'column'), owner))
+           AND bool_and(chat.owner_keys(a, owner) IS NULL) FROM chat.attachment a;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.owner_is_unknown(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.owner_is_unknown(text) IS 'True for what could be a user, but of whom no attached table has an account.';
+
 CREATE FUNCTION chat.owner_has_conversations(attachment chat.attachment, owner text) RETURNS boolean
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -146,7 +163,7 @@ COMMENT ON FUNCTION chat.attachment_for(text) IS 'The attached pair of tables th
 
 -- Statements on attached tables. Values come as text in one array parameter, $1, and are cast to their column's type.
 
-CREATE FUNCTION chat.role_list(relation regclass, columns jsonb, role_values jsonb)
+CREATE FUNCTION chat.role_list(relation regclass, columns jsonb, role_values jsonb, keep_null boolean DEFAULT false)
     RETURNS TABLE (n bigint, name text, expression text, value text)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -160,12 +177,12 @@ BEGIN
       FROM (SELECT v.key AS role, c.name, v.value, row_number() OVER (ORDER BY v.key) AS n
               FROM jsonb_each_text($3) v
              CROSS JOIN LATERAL (SELECT COALESCE($2 -> v.key ->> 'column', $2 ->> v.key)) AS c(name)
-             WHERE c.name IS NOT NULL AND v.value IS NOT NULL) r
+             WHERE c.name IS NOT NULL AND (keep_null OR v.value IS NOT NULL)) r
       JOIN pg_attribute a ON a.attrelid = $1 AND a.attname = r.name AND a.attnum > 0 AND NOT a.attisdropped;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.role_list(regclass, jsonb, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.role_list(regclass, jsonb, jsonb) IS 'Columns and expressions for values by role, to be put into a statement. What is null, or has no column, is left out.';
+REVOKE ALL ON FUNCTION chat.role_list(regclass, jsonb, jsonb, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.role_list(regclass, jsonb, jsonb, boolean) IS 'Columns and expressions for values by role, to be put into a statement. What has no column is left out, and what is null unless keep_null.';
 
 CREATE FUNCTION chat.run_on(relation regclass, statement text, params text[], key text DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -201,7 +218,8 @@ $$;
 REVOKE ALL ON FUNCTION chat.insert_roles(regclass, jsonb, jsonb, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.insert_roles(regclass, jsonb, jsonb, text, text) IS 'Inserts a row given by role and returns its key: a number or a string; NULL when the conflict clause kept it out.';
 
-CREATE FUNCTION chat.update_roles(relation regclass, columns jsonb, role_values jsonb, key_column text, keys text[])
+CREATE FUNCTION chat.update_roles(relation regclass, columns jsonb, role_values jsonb, key_column text, keys text[],
+                                  keep_null boolean DEFAULT false)
     RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -216,15 +234,15 @@ BEGIN
                   chat.cast_type(relation, key_column)),
            array_agg(r.value ORDER BY r.n)
       INTO statement, params
-      FROM chat.role_list(relation, columns, role_values) r;
+      FROM chat.role_list(relation, columns, role_values, keep_null) r;
     IF params IS NULL OR keys IS NULL THEN
         RETURN NULL;
     END IF;
     RETURN chat.run_on(relation, statement, params, keys::text);
 END
 $$;
-REVOKE ALL ON FUNCTION chat.update_roles(regclass, jsonb, jsonb, text, text[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.update_roles(regclass, jsonb, jsonb, text, text[]) IS 'Writes values by role to the rows with these keys; returns the keys of the rows as a JSON array, NULL for none.';
+REVOKE ALL ON FUNCTION chat.update_roles(regclass, jsonb, jsonb, text, text[], boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.update_roles(regclass, jsonb, jsonb, text, text[], boolean) IS 'Writes values by role to the rows with these keys (keep_null: NULLs, too); returns the keys of the rows as a JSON array, NULL for none.';
 
 -- Conversations of contacts.
 
@@ -257,8 +275,8 @@ BEGIN
           FROM %5$s AS c
          WHERE c.%6$I = ANY ($1::%7$s[]) AND c.%2$I = ANY ($2::%8$s[])
          ORDER BY array_position($2, c.%2$I::text), c.%1$I LIMIT 1 %9$s$f$,
-        c ->> 'conversation_id', c ->> 'contact_jid', COALESCE(format('c.%I', c ->> 'contact_name'), 'NULL::text'),
-        COALESCE(format('c.%I', c ->> 'conversation_status'), 'NULL::text'), rel, c -> 'owner' ->> 'column',
+        c ->> 'conversation_id', c ->> 'contact_jid', COALESCE('c.' || quote_ident(c ->> 'contact_name'), 'NULL::text'),
+        COALESCE('c.' || quote_ident(c ->> 'conversation_status'), 'NULL::text'), rel, c -> 'owner' ->> 'column',
         chat.cast_type(rel, c -> 'owner' ->> 'column'), chat.cast_type(rel, c ->> 'contact_jid'),
         CASE WHEN lock THEN 'FOR NO KEY UPDATE' ELSE '' END)
        INTO found_one USING owner_keys, jids;

@@ -1,0 +1,184 @@
+-- What the functions for backends share: who may, what an id names, and reading JSON of the caller's.
+
+CREATE TYPE chat.api_field AS (key text, role text, type text, most_bytes integer);
+COMMENT ON TYPE chat.api_field IS 'A key that callers may give: the role of the column it goes to; string, id, time, integer, boolean or object; how long a string may be.';
+
+CREATE FUNCTION chat.bad_input(message text, hint text DEFAULT NULL, code text DEFAULT '22023') RETURNS void
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message, HINT = COALESCE(hint, '');
+END
+$$;
+REVOKE ALL ON FUNCTION chat.bad_input(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.bad_input(text, text, text) IS 'Raises 22023, or the code given.';
+
+CREATE FUNCTION chat.caller_scope(owner text) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    caller text;
+BEGIN
+    IF chat.is_service_caller() THEN
+        RETURN owner;
+    END IF;
+    caller := chat.current_user_id();
+    IF caller IS NULL OR owner <> caller THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = 'only a user itself or a service caller may do this',
+            HINT = 'A backend''s role becomes a service caller with chat.grant_backend.';
+    END IF;
+    RETURN caller;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.caller_scope(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.caller_scope(text) IS 'The user whose rows the call is about; NULL for a service caller that names none: every row. Errors: 42501 for a caller that is nobody, or not the owner it names.';
+
+-- SQL text that tells whether the user $2 owns the conversation known as c, or is its agent; NULL: everybody may.
+CREATE FUNCTION chat.ownership(columns jsonb, agents boolean) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT format('($2 IS NULL OR %s = $2%s)', chat.user_expression(columns -> 'owner', 'c'),
+                  CASE WHEN agents AND columns ? 'agent' THEN format(' OR %s = $2', chat.user_expression(columns -> 'agent', 'c')) ELSE '' END)
+$$;
+REVOKE ALL ON FUNCTION chat.ownership(jsonb, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.ownership(jsonb, boolean) IS 'SQL text: whether the user $2 owns conversation c, or with agents is assigned to it; true where $2 is NULL.';
+
+CREATE FUNCTION chat.require_id(name text, id text, known boolean) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    IF id IS NULL THEN
+        PERFORM chat.bad_input(format('%s must not be NULL', name), code => '22004');
+    ELSIF NOT known AND EXISTS (SELECT FROM chat.attachment) THEN
+        PERFORM chat.bad_input(format('%s "%s" is not valid', name, left(id, 64)),
+                               'Ids are those of the attached tables, as text.', '22P02');
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.require_id(text, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.require_id(text, text, boolean) IS 'Refuses an id that is NULL (22004), or that no attached table could have (22P02).';
+
+CREATE FUNCTION chat.find_conversation(conversation_id text, owner text, agents boolean DEFAULT false,
+                                       OUT pair chat.attachment, OUT key text)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    scope text := chat.caller_scope(owner);
+    fits boolean := false;
+BEGIN
+    FOR pair IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
+        CONTINUE WHEN chat.key_fits(pair.conversations, pair.columns ->> 'conversation_id', conversation_id) IS NOT TRUE;
+        fits := true;
+        EXECUTE format('SELECT c.%1$I::text FROM %2$s AS c WHERE c.%1$I = $1::%3$s AND %4$s', pair.columns ->> 'conversation_id',
+                       pair.conversations, chat.cast_type(pair.conversations, pair.columns ->> 'conversation_id'),
+                       chat.ownership(pair.columns, agents))
+           INTO key USING conversation_id, scope;
+        EXIT WHEN key IS NOT NULL;
+    END LOOP;
+    PERFORM chat.require_id('conversation_id', conversation_id, fits);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.find_conversation(text, text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.find_conversation(text, text, boolean) IS 'The conversation with an id that the caller may have, and its pair of tables; key is NULL when there is none. agents: an assigned agent may, too.';
+
+CREATE FUNCTION chat.find_message(message_id text, owner text, OUT pair chat.attachment, OUT key text)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    scope text := chat.caller_scope(owner);
+    fits boolean := false;
+BEGIN
+    FOR pair IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
+        CONTINUE WHEN chat.key_fits(pair.messages, pair.columns ->> 'message_id', message_id) IS NOT TRUE;
+        fits := true;
+        EXECUTE format('SELECT m.%1$I::text FROM %2$s AS m JOIN %3$s AS c ON c.%4$I = m.%5$I WHERE m.%1$I = $1::%6$s AND %7$s',
+                       pair.columns ->> 'message_id', pair.messages, pair.conversations, pair.columns ->> 'conversation_id',
+                       pair.columns ->> 'conversation', chat.cast_type(pair.messages, pair.columns ->> 'message_id'),
+                       chat.ownership(pair.columns, false))
+           INTO key USING message_id, scope;
+        EXIT WHEN key IS NOT NULL;
+    END LOOP;
+    PERFORM chat.require_id('message_id', message_id, fits);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.find_message(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.find_message(text, text) IS 'The message with an id in a conversation that the caller owns, and its pair of tables; key is NULL when there is none.';
+
+CREATE FUNCTION chat.object_json(pair chat.attachment, messages boolean, key text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    relation regclass := CASE WHEN messages THEN pair.messages ELSE pair.conversations END;
+    id text := pair.columns ->> CASE WHEN messages THEN 'message_id' ELSE 'conversation_id' END;
+    result jsonb;
+BEGIN
+    EXECUTE format('SELECT chat.row_json($1, t) FROM %s AS t WHERE t.%I = $2::%s', relation, id, chat.cast_type(relation, id))
+       INTO result USING pair.id, key;
+    RETURN result;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.object_json(chat.attachment, boolean, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.object_json(chat.attachment, boolean, text) IS 'A message or conversation as the API shows it; NULL when it is gone.';
+
+-- JSON of the caller's
+
+CREATE FUNCTION chat.field_problem(field chat.api_field, value jsonb) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    kind text := jsonb_typeof(value);
+    as_text text := value #>> '{}';
+BEGIN
+    IF kind = 'null' THEN
+        RETURN NULL;
+    END IF;
+    RETURN CASE field.type
+        WHEN 'string' THEN CASE WHEN kind <> 'string' THEN 'must be a string'
+                                WHEN octet_length(as_text) > field.most_bytes THEN format('is longer than %s bytes', field.most_bytes) END
+        WHEN 'id' THEN CASE WHEN kind NOT IN ('string', 'number') OR length(as_text) NOT BETWEEN 1 AND 64 THEN 'must be an id' END
+        WHEN 'time' THEN CASE WHEN kind <> 'string' OR as_text !~ '^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d(:?\d\d)?)$'
+                              THEN 'must be a time with its offset, such as 2026-06-18T13:19:38+02:00' END
+        WHEN 'integer' THEN CASE WHEN kind <> 'number' OR as_text !~ '^\d{1,10}$' OR as_text::bigint > 2147483647
+                                 THEN 'must be an integer from 0 to 2147483647' END
+        ELSE CASE WHEN kind <> field.type THEN format('must be %s', CASE field.type WHEN 'object' THEN 'an object' ELSE 'true or false' END) END
+    END;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.field_problem(chat.api_field, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.field_problem(chat.api_field, jsonb) IS 'What is wrong with a value given for a key, or NULL.';
+
+CREATE FUNCTION chat.values_by_role(name text, given jsonb, fields chat.api_field[], columns jsonb) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    result jsonb := '{}';
+    item record;
+    field chat.api_field;
+    problem text;
+BEGIN
+    IF given IS NULL THEN
+        PERFORM chat.bad_input(format('%s must not be NULL', name), code => '22004');
+    ELSIF jsonb_typeof(given) <> 'object' THEN
+        PERFORM chat.bad_input(format('%s must be a JSON object', name));
+    END IF;
+    FOR item IN SELECT * FROM jsonb_each(given) LOOP
+        SELECT f.* INTO field FROM unnest(fields) f WHERE f.key = item.key;
+        IF field.key IS NULL THEN
+            PERFORM chat.bad_input(format('"%s" is no key of %s', left(item.key, 64), name),
+                format('Keys: %s.', (SELECT string_agg(f.key, ', ') FROM unnest(fields) f)));
+        END IF;
+        problem := chat.field_problem(field, item.value);
+        IF problem IS NULL AND NOT columns ? field.role AND jsonb_typeof(item.value) <> 'null' THEN
+            problem := 'has no column in this table';
+        END IF;
+        IF problem IS NOT NULL THEN
+            PERFORM chat.bad_input(format('"%s" of %s %s', item.key, name, problem));
+        END IF;
+        result := result || jsonb_build_object(field.role, item.value);
+    END LOOP;
+    RETURN result;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.values_by_role(text, jsonb, chat.api_field[], jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.values_by_role(text, jsonb, chat.api_field[], jsonb) IS 'Reads a JSON object of the caller''s: values by role. Errors: 22004 for NULL, 22023 naming a key that is unknown, has no column, or holds what it must not.';

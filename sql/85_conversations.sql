@@ -1,0 +1,97 @@
+-- Conversations: one, a new one, and changes.
+
+CREATE FUNCTION chat.conversation_fields() RETURNS chat.api_field[]
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT array_agg(v::chat.api_field) FROM (VALUES
+        ('status', 'conversation_status', 'string', 64), ('assignedAgentId', 'agent', 'id', NULL::integer), ('assignedBotId', 'bot', 'id', NULL),
+        ('isMuted', 'muted', 'boolean', NULL), ('contactName', 'contact_name', 'string', 1024),
+        ('contactAvatarUrl', 'contact_avatar', 'string', 2048)) v
+$$;
+REVOKE ALL ON FUNCTION chat.conversation_fields() FROM PUBLIC;
+COMMENT ON FUNCTION chat.conversation_fields() IS 'Keys of a conversation that callers may change.';
+
+CREATE FUNCTION chat.require_conversation_status(status text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    IF status IS NULL OR status NOT IN ('open', 'pending', 'resolved', 'snoozed') THEN
+        PERFORM chat.bad_input(COALESCE('status "' || left(status, 64) || '" is not known', 'status must not be null'),
+                               'Use open, pending, resolved or snoozed.');
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.require_conversation_status(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.require_conversation_status(text) IS 'Errors: 22023 for what is no status of a conversation.';
+
+CREATE FUNCTION chat.get_conversation(conversation_id text, owner text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    place record := chat.find_conversation(conversation_id, owner, true);
+BEGIN
+    RETURN CASE WHEN place.key IS NOT NULL THEN chat.object_json(place.pair, false, place.key) END;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.get_conversation(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.get_conversation(text, text) IS 'A conversation, for its owner or assigned agent. NULL: there is none. Errors: 22004, 22P02, 42501.';
+
+CREATE FUNCTION chat.create_conversation(owner text, contact_jid text, contact_name text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    jid text := COALESCE(chat.wuzapi_jid(contact_jid), contact_jid);
+    pair chat.attachment;
+    conversation jsonb;
+BEGIN
+    PERFORM chat.require_owner(owner);
+    IF contact_jid IS NULL THEN
+        PERFORM chat.bad_input('contact_jid must not be NULL', code => '22004');
+    ELSIF octet_length(jid) NOT BETWEEN 1 AND 255 OR jid ~ '[[:space:][:cntrl:]]' THEN
+        PERFORM chat.bad_input('contact_jid must be an address of 1 to 255 bytes without spaces', 'Such as 5511900000001@s.whatsapp.net.');
+    ELSIF octet_length(contact_name) > 1024 THEN
+        PERFORM chat.bad_input('contact_name is longer than 1024 bytes');
+    END IF;
+    pair := chat.attachment_for(owner);
+    IF NOT pair.columns ? 'contact_jid' THEN
+        PERFORM chat.bad_input(format('table %s has no column for contacts'' addresses', pair.conversations),
+                               'Map one as "contact_jid" with chat.attach.', '55000');
+    END IF;
+    conversation := chat.ensure_contact(pair, chat.owner_keys(pair, owner), ARRAY[jid], contact_name);
+    RETURN chat.object_json(pair, false, conversation ->> 'id');
+END
+$$;
+REVOKE ALL ON FUNCTION chat.create_conversation(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.create_conversation(text, text, text) IS 'The owner''s conversation with a contact: the one that is there, else a new one, open. A device in a WhatsApp address is left out. Errors: 22004, 22023, 42501, 55000.';
+
+CREATE FUNCTION chat.update_conversation(conversation_id text, changes jsonb, owner text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    place record := chat.find_conversation(conversation_id, owner);
+    pair chat.attachment := place.pair;
+    row_values jsonb;
+BEGIN
+    IF place.key IS NULL THEN
+        RETURN NULL;
+    END IF;
+    row_values := chat.values_by_role('changes', changes, chat.conversation_fields(), pair.columns);
+    IF row_values = '{}' THEN
+        PERFORM chat.bad_input('changes holds no change', 'Keys: status, assignedAgentId, assignedBotId, isMuted, contactName, contactAvatarUrl.');
+    ELSIF row_values ? 'conversation_status' THEN
+        PERFORM chat.require_conversation_status(row_values ->> 'conversation_status');
+    ELSIF row_values -> 'muted' = 'null' THEN
+        PERFORM chat.bad_input('"isMuted" of changes must be true or false');
+    END IF;
+    PERFORM chat.update_roles(pair.conversations, pair.columns, row_values, pair.columns ->> 'conversation_id', ARRAY[place.key], true);
+    RETURN chat.object_json(pair, false, place.key);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.update_conversation(text, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.update_conversation(text, jsonb, text) IS 'Changes a conversation and returns it. Keys: status, assignedAgentId, assignedBotId, isMuted, contactName, contactAvatarUrl; null takes agent, bot, name and avatar away. NULL: no such conversation of the owner''s. Errors: 22004, 22023, 22P02, 23503 for an agent or bot that does not exist, 42501.';
+
+CREATE FUNCTION chat.archive_conversation(conversation_id text, owner text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$ SELECT chat.update_conversation(conversation_id, '{"status": "resolved"}', owner) $$;
+REVOKE ALL ON FUNCTION chat.archive_conversation(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.archive_conversation(text, text) IS 'Sets a conversation''s status to resolved and returns it; a new message of the contact opens it again. NULL and errors as for chat.update_conversation.';

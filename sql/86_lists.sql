@@ -1,0 +1,245 @@
+-- Lists, by page and by cursor.
+
+CREATE FUNCTION chat.page_limit("limit" integer, otherwise integer) RETURNS integer
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    IF "limit" NOT BETWEEN 1 AND 100 THEN
+        PERFORM chat.bad_input(format('limit %s is not possible', "limit"), 'Use 1 to 100.');
+    END IF;
+    RETURN COALESCE("limit", otherwise);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.page_limit(integer, integer) FROM PUBLIC;
+COMMENT ON FUNCTION chat.page_limit(integer, integer) IS 'How many rows a page has. Errors: 22023 for less than 1 or more than 100.';
+
+CREATE FUNCTION chat.base64url(bytes bytea) RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$ SELECT translate(encode(bytes, 'base64'), E'+/=\n', '-_') $$;
+REVOKE ALL ON FUNCTION chat.base64url(bytea) FROM PUBLIC;
+COMMENT ON FUNCTION chat.base64url(bytea) IS 'Base64 that needs no escaping in URLs, without padding.';
+
+-- A cursor is the place of the last row of a page, {kind|place|…}, with a checksum in front, in base64url. It is no secret and
+-- gives no right: ownership is checked on every page.
+CREATE FUNCTION chat.encode_cursor(kind text, place text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT chat.base64url(substr(sha256(p), 1, 6) || p) FROM convert_to(kind || '1|' || array_to_string(place, '|', ''), 'UTF8') p
+$$;
+REVOKE ALL ON FUNCTION chat.encode_cursor(text, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.encode_cursor(text, text[]) IS 'A cursor of a kind of list (m: messages, c: conversations), version 1, behind a row''s place.';
+
+CREATE FUNCTION chat.decode_cursor(cursor text, kind text, length integer) RETURNS text[]
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    bytes bytea;
+    place text[];
+BEGIN
+    IF cursor IS NULL THEN
+        RETURN NULL;
+    END IF;
+    IF length(cursor) BETWEEN 12 AND 400 AND length(cursor) % 4 <> 1 AND cursor ~ '^[A-Za-z0-9_-]+$' THEN
+        bytes := decode(rpad(translate(cursor, '-_', '+/'), (length(cursor) + 3) / 4 * 4, '='), 'base64');
+        IF substr(bytes, 1, 6) = substr(sha256(substr(bytes, 7)), 1, 6) AND chat.base64url(bytes) = cursor THEN
+            place := string_to_array(encode(substr(bytes, 7), 'escape'), '|', '');
+        END IF;
+    END IF;
+    IF place[1] IS DISTINCT FROM kind || '1' OR cardinality(place) <> length + 1 THEN
+        PERFORM chat.bad_input('the cursor is not valid', 'Pass pagination.cursor of the page before, as it is.');
+    END IF;
+    RETURN place[2:];
+END
+$$;
+REVOKE ALL ON FUNCTION chat.decode_cursor(text, text, integer) FROM PUBLIC;
+COMMENT ON FUNCTION chat.decode_cursor(text, text, integer) IS 'The place in a cursor; NULL for none. Errors: 22023 for a cursor that chat.encode_cursor did not make for this kind of list.';
+
+CREATE FUNCTION chat.place_expression(exprs text[]) RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    -- As to_jsonb writes them: a time with all its digits and its offset.
+    SELECT format('ARRAY[%s]', string_agg(format('to_jsonb(%s) #>> ''{}''', e), ', ' ORDER BY n)) FROM unnest(exprs) WITH ORDINALITY u (e, n)
+$$;
+REVOKE ALL ON FUNCTION chat.place_expression(text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.place_expression(text[]) IS 'SQL text for a row''s place as an array of texts.';
+
+CREATE FUNCTION chat.page(rows jsonb, kind text, page integer, "limit" integer, total bigint, newest_last boolean) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    -- rows: [{data, place}], one more than the page has when there are more
+    WITH r AS (SELECT v, n FROM jsonb_array_elements(rows) WITH ORDINALITY u (v, n))
+    SELECT jsonb_build_object(
+        'success', true,
+        'data', COALESCE((SELECT jsonb_agg(v -> 'data' ORDER BY CASE WHEN newest_last THEN -n ELSE n END) FROM r WHERE n <= "limit"), '[]'),
+        'pagination', jsonb_build_object('page', page, 'limit', "limit", 'total', total,
+            'hasMore', EXISTS (SELECT FROM r WHERE n > "limit"),
+            'cursor', (SELECT chat.encode_cursor(kind, ARRAY(SELECT jsonb_array_elements_text(v -> 'place'))) FROM r
+                        WHERE n = "limit" AND EXISTS (SELECT FROM r WHERE n > "limit"))))
+$$;
+REVOKE ALL ON FUNCTION chat.page(jsonb, text, integer, integer, bigint, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.page(jsonb, text, integer, integer, bigint, boolean) IS 'The answer of a list function: {success, data, pagination: {page, limit, total, hasMore, cursor}}.';
+
+CREATE FUNCTION chat.message_before(pair chat.attachment, place integer) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    -- $place is the place of a row, as an array of texts
+    SELECT format('(%s) < (%s)', array_to_string(chat.message_position(pair.columns, 'm.'), ', '),
+                  string_agg(format('$%s[%s]::%s', place, r.n, chat.cast_type(pair.messages, pair.columns ->> r.role)), ', ' ORDER BY r.n))
+      FROM (SELECT u.role, row_number() OVER (ORDER BY u.n) AS n
+              FROM unnest('{time,created_at,message_id}'::text[]) WITH ORDINALITY u (role, n) WHERE pair.columns ? u.role) r
+$$;
+REVOKE ALL ON FUNCTION chat.message_before(chat.attachment, integer) FROM PUBLIC;
+COMMENT ON FUNCTION chat.message_before(chat.attachment, integer) IS 'SQL text: whether message m comes before the place in that parameter.';
+
+CREATE FUNCTION chat.list_messages(conversation_id text, "limit" integer DEFAULT 50, cursor text DEFAULT NULL, owner text DEFAULT NULL)
+    RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    place record := chat.find_conversation(conversation_id, owner, true);
+    pair chat.attachment := place.pair;
+    c jsonb := pair.columns;
+    size integer := chat.page_limit("limit", 50);
+    after text[];
+    rows jsonb;
+BEGIN
+    IF place.key IS NULL THEN
+        RETURN NULL;
+    END IF;
+    after := chat.decode_cursor(cursor, 'm', cardinality(chat.message_position(c)));
+    EXECUTE format($f$
+        SELECT jsonb_agg(jsonb_build_object('data', chat.row_json($1, p.m), 'place', p.place) ORDER BY p.n)
+          FROM (SELECT m, %1$s AS place, row_number() OVER (ORDER BY %2$s) AS n FROM %3$s AS m
+                 WHERE m.%4$I = $2::%5$s%6$s ORDER BY %2$s LIMIT $3 + 1) p$f$,
+        chat.place_expression(chat.message_position(c, 'm.')), chat.message_order(c, 'm.'), pair.messages,
+        c ->> 'conversation', chat.cast_type(pair.messages, c ->> 'conversation'),
+        CASE WHEN after IS NOT NULL THEN ' AND ' || chat.message_before(pair, 4) ELSE '' END)
+       INTO rows USING pair.id, place.key, size, after;
+    RETURN chat.page(COALESCE(rows, '[]'), 'm', NULL, size, NULL, true);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.list_messages(text, integer, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.list_messages(text, integer, text, text) IS 'Messages of a conversation, for its owner or assigned agent: the newest, or with a cursor those before it, oldest first within the page. NULL: no such conversation. Errors: 22004, 22023 for limit and cursor, 22P02, 42501.';
+
+-- SQL texts of a list of conversations; $3 status, $4 agent, $5 search pattern, $6 place of the last row seen.
+
+CREATE FUNCTION chat.conversation_filter(pair chat.attachment, status text, assigned_to text, unread boolean, search text) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := pair.columns;
+    missing text := CASE WHEN status IS NOT NULL AND NOT c ? 'conversation_status' THEN 'conversation_status'
+                         WHEN assigned_to IS NOT NULL AND NOT c ? 'agent' THEN 'agent'
+                         WHEN unread IS NOT NULL AND NOT c ? 'unread_count' THEN 'unread_count'
+                         WHEN search IS NOT NULL AND NOT c ?| '{contact_name,contact_jid}' THEN 'contact_name' END;
+    agent text := c -> 'agent' ->> 'column';
+BEGIN
+    IF missing IS NOT NULL THEN
+        PERFORM chat.bad_input(format('table %s has no column for "%s" to filter by', pair.conversations, missing), code => '55000');
+    ELSIF status IS NOT NULL THEN
+        PERFORM chat.require_conversation_status(status);
+    END IF;
+    IF assigned_to <> 'unassigned' AND NOT chat.key_fits(pair.conversations, agent, assigned_to) THEN
+        PERFORM chat.bad_input(format('assigned_to "%s" is not valid', left(assigned_to, 64)), 'Pass an assignedAgentId, or unassigned.');
+    ELSIF length(search) > 256 THEN
+        PERFORM chat.bad_input('search is longer than 256 characters');
+    END IF;
+    RETURN concat_ws(' AND ', 'true',
+        CASE WHEN status IS NOT NULL THEN format('c.%I = $3::%s', c ->> 'conversation_status', chat.cast_type(pair.conversations, c ->> 'conversation_status', true)) END,
+        CASE WHEN assigned_to = 'unassigned' THEN format('c.%I IS NULL', agent)
+             WHEN assigned_to IS NOT NULL THEN format('c.%I = $4::%s', agent, chat.cast_type(pair.conversations, agent)) END,
+        CASE WHEN unread THEN format('c.%I > 0', c ->> 'unread_count')
+             WHEN NOT unread THEN format('COALESCE(c.%I, 0) = 0', c ->> 'unread_count') END,
+        CASE WHEN search IS NOT NULL THEN (SELECT '(' || string_agg(format('c.%I ILIKE $5', c ->> r), ' OR ') || ')'
+            FROM unnest('{contact_name,contact_jid}'::text[]) r WHERE c ? r) END);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.conversation_filter(chat.attachment, text, text, boolean, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.conversation_filter(chat.attachment, text, text, boolean, text) IS 'SQL text: which of an owner''s conversations c are wanted. Errors: 22023, 55000 for a filter by a column the table lacks.';
+
+-- Row comparison knows no NULLs: what has no last message comes last, as a part of its own.
+CREATE FUNCTION chat.conversation_bounds(pair chat.attachment, after text[]) RETURNS text[]
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := pair.columns;
+    id text := quote_ident(c ->> 'conversation_id');
+    last text := quote_ident(c ->> 'last_message_at');
+    id_type text := chat.cast_type(pair.conversations, c ->> 'conversation_id');
+BEGIN
+    IF after IS NULL THEN
+        RETURN '{true}';
+    ELSIF last IS NULL THEN
+        RETURN ARRAY[format('c.%s < $6[1]::%s', id, id_type)];
+    ELSIF after[1] IS NULL THEN
+        RETURN ARRAY[format('c.%s IS NULL AND c.%s < $6[2]::%s', last, id, id_type)];
+    END IF;
+    RETURN ARRAY[format('(c.%s, c.%s) < ($6[1]::%s, $6[2]::%s)', last, id, chat.cast_type(pair.conversations, c ->> 'last_message_at'), id_type),
+                 format('c.%s IS NULL', last)];
+END
+$$;
+REVOKE ALL ON FUNCTION chat.conversation_bounds(chat.attachment, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.conversation_bounds(chat.attachment, text[]) IS 'SQL texts of the parts of a list that come after a place, each of which an index has in order.';
+
+-- Each account of the owner's, and each part, is read in the order of an index and no further than the page needs.
+CREATE FUNCTION chat.conversation_page(pair chat.attachment, filter text, bounds text[]) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := pair.columns;
+    place text[] := array_remove(ARRAY[c ->> 'last_message_at', c ->> 'conversation_id'], NULL);
+    part text := format('(SELECT c FROM %s AS c WHERE c.%I = k.key AND %s AND %%s ORDER BY %s LIMIT $7 + $8)', pair.conversations,
+        c -> 'owner' ->> 'column', replace(filter, '%', '%%'), replace(chat.conversation_order(c, 'c.'), '%', '%%'));
+BEGIN
+    RETURN format($f$
+        SELECT jsonb_agg(jsonb_build_object('data', chat.row_json($1, p.c), 'place', %1$s) ORDER BY p.n)
+          FROM (SELECT u.c, row_number() OVER (ORDER BY %2$s) AS n
+                  FROM unnest($2::%3$s[]) AS k (key) CROSS JOIN LATERAL (%4$s) u
+                 ORDER BY %2$s LIMIT $7 OFFSET $8) p$f$,
+        chat.place_expression(ARRAY(SELECT format('(p.c).%I', p) FROM unnest(place) WITH ORDINALITY u (p, n) ORDER BY n)),
+        chat.conversation_order(c, '(u.c).'), chat.cast_type(pair.conversations, c -> 'owner' ->> 'column'),
+        (SELECT string_agg(format(part, b), ' UNION ALL ') FROM unnest(bounds) b));
+END
+$$;
+REVOKE ALL ON FUNCTION chat.conversation_page(chat.attachment, text, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.conversation_page(chat.attachment, text, text[]) IS 'SQL text of the statement that reads $7 conversations after $8 others: [{data, place}].';
+
+CREATE FUNCTION chat.list_conversations(owner text, page integer DEFAULT 1, "limit" integer DEFAULT 20, status text DEFAULT NULL,
+                                        assigned_to text DEFAULT NULL, cursor text DEFAULT NULL, unread boolean DEFAULT NULL,
+                                        search text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    size integer := chat.page_limit("limit", 20);
+    number integer := CASE WHEN cursor IS NULL THEN COALESCE(page, 1) END;
+    pattern text := '%' || regexp_replace(nullif(search, ''), '([\\%_])', '\\\1', 'g') || '%';
+    pair chat.attachment;
+    keys text[];
+    filter text;
+    after text[];
+    rows jsonb;
+    total bigint;
+BEGIN
+    PERFORM chat.require_owner(owner);
+    IF number < 1 THEN
+        PERFORM chat.bad_input(format('page %s is not possible', number), 'Pages are counted from 1.');
+    END IF;
+    IF chat.owner_is_unknown(owner) THEN
+        RETURN chat.page('[]', 'c', number, size, CASE WHEN cursor IS NULL THEN 0 END, false);
+    END IF;
+    pair := chat.attachment_for(owner);
+    keys := chat.owner_keys(pair, owner);
+    filter := chat.conversation_filter(pair, status, assigned_to, unread, pattern);
+    after := chat.decode_cursor(cursor, 'c', CASE WHEN pair.columns ? 'last_message_at' THEN 2 ELSE 1 END);
+    EXECUTE chat.conversation_page(pair, filter, chat.conversation_bounds(pair, after)) INTO rows
+      USING pair.id, keys, status, assigned_to, pattern, after, size + 1, COALESCE((number - 1)::bigint * size, 0);
+    IF after IS NULL THEN
+        EXECUTE format('SELECT count(*) FROM %s AS c WHERE c.%I = ANY ($2::%s[]) AND %s', pair.conversations,
+                       pair.columns -> 'owner' ->> 'column', chat.cast_type(pair.conversations, pair.columns -> 'owner' ->> 'column'), filter)
+           INTO total USING pair.id, keys, status, assigned_to, pattern;
+    END IF;
+    RETURN chat.page(COALESCE(rows, '[]'), 'c', number, size, total, false);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.list_conversations(text, integer, integer, text, text, text, boolean, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.list_conversations(text, integer, integer, text, text, text, boolean, text) IS 'An owner''s conversations, the one with the newest message first: a page by number (with total), or with a cursor the one after it (page and total are null: nothing is counted). assigned_to: an assignedAgentId or unassigned; unread: true or false; search: text in the contact''s name or address. Errors: 22004, 22023, 42501, 55000.';
