@@ -4,13 +4,14 @@ import { readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Subscriber } from './client.mjs';
 import { Cluster } from './cluster.mjs';
-import { connect, rows, value } from './db.mjs';
+import { connect, pool, rows, value } from './db.mjs';
 import { Receiver } from './receiver.mjs';
 import { Sidecar } from './sidecar.mjs';
 import { root } from './workspace.mjs';
 
 export class Bed {
-  static async create({ settings = {}, owner = randomUUID() } = {}) {
+  /** roles: made before the extension's set-up, which gives rights to those it knows, such as authenticated. */
+  static async create({ settings = {}, owner = randomUUID(), roles = [] } = {}) {
     const bed = new Bed();
     bed.owner = owner;
     bed.closing = [];
@@ -18,6 +19,7 @@ export class Bed {
     bed.closing.push(() => bed.cluster.remove());
     await bed.cluster.psql('CREATE DATABASE chat');
     bed.db = await bed.connect();
+    for (const role of roles) await bed.db.query(`CREATE ROLE ${role}`);
     await bed.db.query('CREATE EXTENSION chat_realtime');
     bed.setup = await rows(bed.db, 'SELECT * FROM chat.setup()');
     await bed.role('chat_sidecar', 'grant_sidecar');
@@ -34,6 +36,13 @@ export class Bed {
     const client = await connect(this.cluster, options);
     this.closing.push(() => client.end().catch(() => {}));
     return client;
+  }
+
+  /** Several connections, for what is done at the same time. */
+  pool(options) {
+    const connections = pool(this.cluster, options);
+    this.closing.push(() => connections.end().catch(() => {}));
+    return connections;
   }
 
   /** Connects again after a restart of the server. */

@@ -4,11 +4,20 @@ import pg from 'pg';
 // bigint as number: ids in the tests are small.
 pg.types.setTypeParser(20, Number);
 
-export async function connect(cluster, { database = 'chat', user = 'postgres' } = {}) {
-  const client = new pg.Client({ connectionString: cluster.url({ user, database }), application_name: 'test' });
+const target = (cluster, { database = 'chat', user = 'postgres' } = {}) =>
+  ({ connectionString: cluster.url({ user, database }), application_name: 'test' });
+
+export async function connect(cluster, options) {
+  const client = new pg.Client(target(cluster, options));
   client.on('error', () => {}); // a lost connection shows at the next query
   await client.connect();
   return client;
+}
+
+export function pool(cluster, options) {
+  const connections = new pg.Pool({ ...target(cluster, options), max: 4 });
+  connections.on('error', () => {}); // as above
+  return connections;
 }
 
 /** First column of the first row. */

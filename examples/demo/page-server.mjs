@@ -1,0 +1,164 @@
+// The page's small HTTP server: its files, and as JSON what the page reads, writes and catches up with.
+// Loopback only; requests for another host's name or with a form's content type (from a foreign page) are refused.
+import { readFile } from 'node:fs/promises';
+import path from 'node:path';
+import { Listener } from '../../regress/lib/http.mjs';
+import { root } from '../../regress/lib/workspace.mjs';
+import { newContactJid, receipt, textMessage, typing } from './wuzapi.mjs';
+
+const page = (name) => path.join(root, 'examples/demo/page', name);
+const files = {
+  '/': [page('index.html'), 'text/html'],
+  '/page.css': [page('page.css'), 'text/css'],
+  '/page.js': [page('page.js'), 'text/javascript'],
+  '/live.js': [page('live.js'), 'text/javascript'],
+  '/view.js': [page('view.js'), 'text/javascript'],
+  '/favicon.svg': [page('favicon.svg'), 'image/svg+xml'],
+  '/supabase.js': [path.join(root, 'regress/node_modules/@supabase/supabase-js/dist/umd/supabase.js'), 'text/javascript'],
+};
+const bodyLimit = 1 << 20;
+const transit = 400; // ms that the pretended phone network takes
+
+class Refusal extends Error {
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+async function readJson(request) {
+  if (!/^application\/json\b/.test(request.headers['content-type'] ?? '')) throw new Refusal(415, 'send application/json');
+  const chunks = [];
+  let size = 0;
+  for await (const chunk of request) {
+    size += chunk.length;
+    if (size > bodyLimit) throw new Refusal(413, `at most ${bodyLimit} bytes`);
+    chunks.push(chunk);
+  }
+  try {
+    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+  } catch {
+    throw new Refusal(400, 'the body is no valid JSON');
+  }
+}
+
+function text(given, what, limit) {
+  if (typeof given !== 'string' || given.trim() === '') throw new Refusal(400, `${what} is missing`);
+  if (Buffer.byteLength(given) > limit) throw new Refusal(400, `${what} is too long: at most ${limit} bytes`);
+  return given.trim();
+}
+
+function key(given) {
+  if (!/^\d{1,18}$/.test(given ?? '')) throw new Refusal(400, 'conversation must be an id');
+  return String(given);
+}
+
+export class PageServer {
+  static async create(world, port = 0) {
+    const server = new PageServer();
+    server.backend = world.backend;
+    server.sidecar = world.sidecar;
+    server.listener = new Listener((request, response) => server.handle(request, response), port);
+    await server.listener.up();
+    world.bed.closing.push(() => server.listener.down());
+    return server;
+  }
+
+  get url() {
+    return this.listener.url;
+  }
+
+  async handle(request, response) {
+    response.setHeader('X-Content-Type-Options', 'nosniff');
+    response.setHeader('Cache-Control', 'no-store');
+    try {
+      this.checkHost(request.headers.host);
+      const url = new URL(request.url, this.url);
+      if (request.method === 'GET' && files[url.pathname]) await this.sendFile(response, ...files[url.pathname]);
+      else this.sendJson(response, 200, await this.answer(request, url));
+    } catch (error) {
+      const wrong = /^(22|23|42501)/.test(error.code ?? ''); // what the database says of bad input
+      const status = error.status ?? (wrong ? 400 : 500);
+      this.sendJson(response, status, { error: status === 500 && !error.code ? 'internal error' : error.message });
+    }
+  }
+
+  /** A foreign page that had its own name resolve to this machine would send that name. */
+  checkHost(host) {
+    const { port } = this.listener;
+    if (host !== `127.0.0.1:${port}` && host !== `localhost:${port}`) throw new Refusal(421, 'unknown host');
+  }
+
+  async sendFile(response, file, type) {
+    const realtime = this.sidecar.url.replace('http:', 'ws:');
+    response.setHeader('Content-Type', `${type}; charset=utf-8`);
+    response.setHeader('Content-Security-Policy', `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; `
+      + `connect-src 'self' ${realtime}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`);
+    response.end(await readFile(file));
+  }
+
+  sendJson(response, status, value) {
+    response.statusCode = status;
+    response.setHeader('Content-Type', 'application/json');
+    response.end(JSON.stringify(value ?? {}));
+  }
+
+  async answer(request, url) {
+    const route = this.routes[`${request.method} ${url.pathname}`];
+    if (!route) throw new Refusal(404, 'not found');
+    const input = request.method === 'POST' ? await readJson(request) : Object.fromEntries(url.searchParams);
+    if (input === null || typeof input !== 'object') throw new Refusal(400, 'the body must be a JSON object');
+    return route.call(this, input);
+  }
+
+  async contactOf(conversation) {
+    const found = await this.backend.conversation(key(conversation));
+    if (!found) throw new Refusal(404, 'conversation not found');
+    return { jid: found.contactJid, name: found.contactName ?? '' };
+  }
+
+  routes = {
+    'GET /api/session': () => ({ url: this.sidecar.url, anonKey: this.sidecar.anonKey, user: this.backend.owner,
+      token: this.sidecar.token(this.backend.owner) }),
+    'GET /api/conversations': () => this.backend.conversations(),
+    'GET /api/messages': ({ conversation }) => this.backend.messages(key(conversation)),
+    'GET /api/events': ({ topic, after }) => this.backend.eventsSince(text(topic, 'topic', 200), key(after)),
+
+    'POST /webhook/wuzapi': (body) => this.backend.ingest(body),
+
+    'POST /api/contact/message': async ({ conversation, name, text: content }) => {
+      const contact = conversation === undefined ? { jid: newContactJid(), name: text(name, 'name', 100) } : await this.contactOf(conversation);
+      return this.backend.ingest(textMessage({ ...contact, text: text(content, 'text', 4096) }));
+    },
+    'POST /api/contact/typing': async ({ conversation, isTyping }) =>
+      this.backend.ingest(typing({ ...await this.contactOf(conversation), isTyping: isTyping === true })),
+    'POST /api/contact/read': async ({ conversation }) => {
+      const ids = await this.backend.unreadByContact(key(conversation));
+      if (ids.length > 0) return this.receive(conversation, ids, 'Read');
+      return {};
+    },
+
+    'POST /api/agent/message': async ({ conversation, text: content }) => {
+      const { jid } = await this.contactOf(conversation);
+      const message = await this.backend.sendMessage(key(conversation), text(content, 'text', 4096));
+      this.transmit(message, jid).catch(() => {}); // its status then stays as it is
+      return message;
+    },
+    'POST /api/agent/typing': ({ conversation, isTyping }) => this.backend.typing(key(conversation), isTyping === true),
+    'POST /api/agent/read': ({ conversation }) => this.backend.markRead(key(conversation)).then(() => ({})),
+  };
+
+  async receive(conversation, ids, state) {
+    const { jid } = await this.contactOf(conversation);
+    return this.backend.ingest(receipt({ jid, ids, state }));
+  }
+
+  /** What WhatsApp would do with an agent's message: take it, and bring it to the phone. */
+  async transmit({ id, conversationId, messageId }) {
+    const pause = () => new Promise((resolve) => setTimeout(resolve, transit));
+    await pause();
+    await this.backend.markSent(id);
+    await pause();
+    await this.receive(conversationId, [messageId], 'Delivered');
+  }
+}
