@@ -54,14 +54,21 @@ function key(given) {
 }
 
 export class PageServer {
+  /** Listens at once, so that a busy port shows; what it answers from is put into world later. */
   static async create(world, port = 0) {
     const server = new PageServer();
-    server.backend = world.backend;
-    server.sidecar = world.sidecar;
+    server.world = world;
     server.listener = new Listener((request, response) => server.handle(request, response), port);
     await server.listener.up();
-    world.bed.closing.push(() => server.listener.down());
     return server;
+  }
+
+  get backend() {
+    return this.world.backend;
+  }
+
+  get sidecar() {
+    return this.world.sidecar;
   }
 
   get url() {

@@ -20,6 +20,7 @@ export class World {
   static async create({ port = 0 } = {}) {
     const world = new World();
     const start = (kind, work) => timed(kind, work).then((made) => Object.assign(world, made));
+    world.page = await PageServer.create(world, port);
     say(bold('chat_realtime: everything from WhatsApp to the browser, on this machine\n'));
     await start('build', async () => {
       await make('-j2', 'all');
@@ -30,6 +31,7 @@ export class World {
       // Commit timestamps are what the latencies are counted from; roles as Supabase has them.
       const bed = await Bed.create({ settings: { track_commit_timestamp: 'on' }, roles: ['authenticated'] });
       const version = await bed.cluster.psql('SHOW server_version');
+      bed.closing.push(() => world.page.listener.down());
       const backend = await Backend.create(bed);
       return { bed, backend, what: `PostgreSQL ${version.split(' ')[0]} on 127.0.0.1:${bed.cluster.port}, chat.setup()` };
     });
@@ -45,10 +47,7 @@ export class World {
       const watcher = await Watcher.create(world);
       return { watcher, what: 'supabase-js on the owner\'s inbox, private, JWT' };
     });
-    await start('page', async () => {
-      const page = await PageServer.create(world, port);
-      return { page, what: page.url };
-    });
+    line('page', world.page.url);
     return world;
   }
 

@@ -94,6 +94,10 @@ async function loadInbox() {
 /* What a person does */
 
 function choose(conversation) {
+  if (conversation !== selected) {
+    stopTyping();
+    $('text').value = '';
+  }
   selected = conversation;
   showProblem();
   drawList();

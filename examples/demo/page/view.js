@@ -47,7 +47,7 @@ function bubble(message, mine) {
   const element = make('article', mine ? 'bubble mine' : 'bubble');
   element.dataset.id = message.id;
   const label = media[message.messageType];
-  if (label) element.append(make('p', 'media', message.mediaFilename ? `${label}: ${message.mediaFilename}` : label));
+  if (label) element.append(make('p', 'media', message.messageType === 'document' && message.mediaFilename ? message.mediaFilename : label));
   if (message.content && message.messageType !== 'location' && message.messageType !== 'contact') {
     element.append(make('p', 'content', message.content));
   }

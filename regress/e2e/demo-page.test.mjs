@@ -1,0 +1,144 @@
+// The page of make demo in two tabs of a real browser, also while the sidecar is away.
+import assert from 'node:assert/strict';
+import { existsSync, mkdtempSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { World } from '../../examples/demo/world.mjs';
+import { textMessage } from '../../examples/demo/wuzapi.mjs';
+import { fixture } from '../lib/bed.mjs';
+import { addDirectory } from '../lib/janitor.mjs';
+
+const chromium = '/usr/bin/chromium';
+
+describe('the page', { skip: !existsSync(chromium) && `needs ${chromium}` }, () => {
+  let world, browser, agent, contact;
+  const failures = [];
+
+  before(async () => {
+    world = await World.create();
+    await world.backend.ingest(fixture('text.json'));
+    const { chromium: driver } = await import('playwright-core');
+    const profile = mkdtempSync(path.join(os.tmpdir(), 'chat_realtime-chromium-'));
+    addDirectory(profile);
+    browser = await driver.launchPersistentContext(profile, { executablePath: chromium, headless: true, viewport: { width: 1100, height: 700 },
+      args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+        '--disable-component-update', '--disable-sync'] });
+    browser.setDefaultTimeout(30_000);
+    [agent, contact] = await Promise.all(['/', '/?as=contact'].map(open));
+  });
+
+  after(async () => {
+    await browser?.close();
+    await world?.bed.close();
+  });
+
+  async function open(address) {
+    const page = await browser.newPage();
+    page.on('pageerror', (error) => failures.push(error.message));
+    page.on('request', (request) => {
+      if (!request.url().startsWith(world.page.url)) failures.push(`request to ${request.url()}`);
+    });
+    await page.goto(world.page.url + address);
+    await page.waitForSelector('#state[data-live]');
+    return page;
+  }
+
+  const entry = (page, name) => page.locator('#list button', { has: page.locator('.name', { hasText: name }) });
+  const bubble = (page, text) => page.locator('.bubble', { hasText: text });
+
+  async function write(page, text) {
+    await page.fill('#text', text);
+    await page.press('#text', 'Enter');
+  }
+
+  test('the inbox shows the conversation with preview and unread badge; reading it takes the badge away', async () => {
+    await entry(agent, 'Ana').locator('.preview', { hasText: 'oi, tudo bem?' }).waitFor();
+    assert.equal(await entry(agent, 'Ana').locator('.badge').textContent(), '1 unread');
+    await entry(agent, 'Ana').click();
+    await bubble(agent, 'oi, tudo bem?').waitFor();
+    await entry(agent, 'Ana').locator('.badge').waitFor({ state: 'detached' });
+  });
+
+  test('what the contact types and writes shows on the agent\'s side, and its ticks turn to read', async () => {
+    await entry(contact, 'Ana').click();
+    await contact.fill('#text', 'Bom');
+    await agent.locator('#thread-note', { hasText: 'typing' }).waitFor();
+    await write(contact, 'Bom dia!');
+    await bubble(agent, 'Bom dia!').waitFor();
+    await agent.locator('#thread-note', { hasText: '+55' }).waitFor();
+    await bubble(contact, 'Bom dia!').locator('.tick.read').waitFor();
+  });
+
+  test('what the agent writes shows on the contact\'s side and is delivered, then read', async () => {
+    await write(agent, 'Olá Ana, como posso ajudar?');
+    await bubble(contact, 'como posso ajudar').waitFor();
+    await bubble(agent, 'como posso ajudar').locator('.tick.read').waitFor();
+  });
+
+  test('a new contact appears in the open inbox', async () => {
+    await contact.click('#new');
+    await contact.fill('#new-name', 'Bruno');
+    await contact.fill('#new-text', 'Primeira mensagem');
+    await contact.press('#new-text', 'Enter');
+    assert.equal(await entry(agent, 'Bruno').locator('.badge').textContent(), '1 unread');
+    await entry(contact, 'Ana').click();
+  });
+
+  test('markup in names and messages stays text', async () => {
+    const nasty = '<img src=x onerror="document.title=1">';
+    await world.backend.ingest(textMessage({ jid: '5511900000099@s.whatsapp.net', name: nasty, text: `inert ${nasty}` }));
+    const row = agent.locator('#list button').filter({ hasText: 'inert' });
+    await row.click();
+    await agent.locator('.bubble', { hasText: 'inert' }).waitFor();
+    assert.equal(await agent.locator('#main img').count(), 0);
+    assert.match(await agent.title(), /^Agent/);
+    await entry(agent, 'Ana').click();
+  });
+
+  test('without the sidecar it says so; after it is back it catches up with what it missed', async () => {
+    const { sidecar } = world;
+    await sidecar.kill('SIGKILL');
+    await agent.locator('#state', { hasText: 'Reconnecting' }).waitFor();
+    for (let i = 1; i <= 3; i++) {
+      await world.backend.ingest(textMessage({ jid: '5511900000001@s.whatsapp.net', name: 'Ana', text: `offline ${i}` }));
+    }
+    sidecar.run();
+    await sidecar.ready();
+    for (const page of [agent, contact]) {
+      await page.locator('#state[data-live]').waitFor({ timeout: 60_000 });
+      for (let i = 1; i <= 3; i++) assert.equal(await bubble(page, `offline ${i}`).count(), 1);
+      await entry(page, 'Ana').locator('.preview', { hasText: 'offline 3' }).waitFor();
+    }
+  });
+
+  test('on a narrow screen list and thread take turns', async () => {
+    await agent.setViewportSize({ width: 390, height: 760 });
+    assert.ok(await agent.locator('#messages').isVisible());
+    assert.ok(!await agent.locator('#list').isVisible());
+    await agent.click('#back');
+    assert.ok(await agent.locator('#list').isVisible());
+    assert.ok(!await agent.locator('#messages').isVisible());
+    assert.ok(await agent.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'it scrolls sideways');
+  });
+
+  test('nothing failed in the page, and it asked no other address', () => {
+    assert.deepEqual(failures, []);
+  });
+
+  test('the server refuses foreign hosts, forms and bad input', async () => {
+    const { url } = world.page;
+    const refused = async (address, options = {}) => (await fetch(url + address, options)).status;
+    const json = (body) => ({ method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
+    assert.equal(await refused('/nothing'), 404);
+    assert.equal(await refused('/../demo.mjs'), 404);
+    assert.equal(await refused('/webhook/wuzapi', { method: 'POST', body: '{}', headers: { 'Content-Type': 'text/plain' } }), 415);
+    assert.equal(await refused('/webhook/wuzapi', json('{')), 400);
+    assert.equal(await refused('/webhook/wuzapi', json('{"type":"Message"}')), 400);
+    assert.equal(await refused('/api/agent/message', json('{"conversation":"1"}')), 400);
+    assert.equal(await refused('/api/agent/message', json('{"conversation":"999999","text":"x"}')), 404);
+    assert.equal(await refused('/api/agent/message', json('{"conversation":"1; DROP","text":"x"}')), 400);
+    assert.equal(await refused('/api/events?topic=conversation:999999&after=0'), 400);
+    assert.equal(await refused('/webhook/wuzapi', json(`"${'x'.repeat(1 << 20)}"`)), 413);
+  });
+});
