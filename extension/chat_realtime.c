@@ -11,6 +11,7 @@
 #include "chat_realtime.h"
 #include "doorbell.h"
 #include "pending.h"
+#include "retention.h"
 #include "shmem.h"
 
 PG_MODULE_MAGIC;
@@ -51,6 +52,7 @@ _PG_init(void)
 		"chat_realtime.rate_limits", "Whether rate limits are kept.",
 		"off: every call is let through, for tests and for servers without shared memory.",
 		&chat_rate_limits, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	chat_retention_init();
 	MarkGUCPrefixReserved("chat_realtime");
 
 	chat_attachment_init();

@@ -8,6 +8,7 @@
 
 #include "access/genam.h"
 #include "access/tableam.h"
+#include "access/transam.h"
 #include "executor/executor.h"
 #include "portability/instr_time.h"
 #include "utils/relcache.h"
@@ -74,6 +75,22 @@ chat_primary_key(Relation relation)
 	return RelationGetPrimaryKeyIndex(relation, false);
 #else
 	return RelationGetPrimaryKeyIndex(relation);
+#endif
+}
+
+/*
+ * The next transaction id, without the lock that guards it, where a read of 64 bits is whole. What another backend was
+ * given before a lock that we have taken since is seen.
+ */
+static inline FullTransactionId
+chat_next_xid(void)
+{
+#if SIZEOF_VOID_P < 8
+	return ReadNextFullTransactionId();
+#elif PG_VERSION_NUM >= 170000
+	return TransamVariables->nextXid;
+#else
+	return ShmemVariableCache->nextXid;
 #endif
 }
 

@@ -24,6 +24,7 @@
 #include "utils/xid8.h"
 
 #include "attachment.h"
+#include "compat.h"
 #include "doorbell.h"
 #include "event_log.h"
 
@@ -35,6 +36,7 @@ enum
 	COL_ID,
 	COL_XID,
 	COL_SNAPSHOT_XMIN,
+	COL_NEXT_XID,
 	COL_CREATED_AT,
 	COL_EXPIRES_AT,
 	COL_OWNER,
@@ -199,6 +201,7 @@ chat_log_add(ChatLog *log, const ChatEvent *event)
 	values[COL_ID] = Int64GetDatum(id);
 	values[COL_XID] = FullTransactionIdGetDatum(log->xid);
 	values[COL_SNAPSHOT_XMIN] = FullTransactionIdGetDatum(log->xmin);
+	values[COL_NEXT_XID] = FullTransactionIdGetDatum(chat_next_xid());
 	values[COL_CREATED_AT] = TimestampTzGetDatum(log->now);
 	values[COL_EXPIRES_AT] = TimestampTzGetDatum(event->expires_at);
 	nulls[COL_EXPIRES_AT] = event->expires_at == 0;

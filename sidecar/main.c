@@ -15,6 +15,7 @@
 #include "embedded/embedded.h"
 #include "http.h"
 #include "log.h"
+#include "maintain.h"
 #include "metrics.h"
 #include "pages.h"
 #include "realtime.h"
@@ -32,6 +33,7 @@ struct process
 	struct app app;
 	uv_loop_t loop;
 	struct stats *stats;
+	struct maintain *maintain;
 	uv_signal_t signals[3];
 	uv_timer_t drain;
 	uint64_t drain_started;
@@ -50,6 +52,7 @@ close_everything(struct process *process)
 		uv_close((uv_handle_t *) &process->signals[i], NULL);
 	uv_close((uv_handle_t *) &process->drain, NULL);
 	stats_destroy(process->stats);
+	maintain_destroy(process->maintain);
 	realtime_destroy(app);
 	webhook_destroy(app);
 	if (app->embedded != NULL)
@@ -180,6 +183,7 @@ create_parts(struct process *process)
 			return false;
 	}
 	process->stats = stats_create(app);
+	process->maintain = maintain_create(app);
 	watch_signals(process);
 	return true;
 }

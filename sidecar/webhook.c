@@ -27,7 +27,6 @@
 #define LONG_PATIENCE_MS 3000
 #define TICK_MS 250
 #define COUNT_MS 15000
-#define MAINTAIN_MS 3600000
 #define OWN_ADDRESSES_MS 60000
 #define READ_ROWS 256
 #define READ_AHEAD 32
@@ -165,8 +164,6 @@ on_tick(uv_timer_t *timer)
 		webhook_poll(webhook);
 	if (is_time(&webhook->next_count, now, COUNT_MS))
 		webhook_count(webhook);
-	if (is_time(&webhook->next_maintain, now, MAINTAIN_MS))
-		webhook_maintain(webhook);
 	webhook_dispatch(webhook);
 }
 
@@ -193,7 +190,7 @@ on_start(void *arg)
 	struct webhook *webhook = arg;
 
 	webhook->leading = true;
-	webhook->next_poll = webhook->next_count = webhook->next_maintain = 0;
+	webhook->next_poll = webhook->next_count = 0;
 	store_begin(webhook->store, consumer_db(webhook->consumer), consumer_epoch(webhook->consumer));
 }
 

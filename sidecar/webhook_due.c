@@ -28,8 +28,6 @@ static const struct db_statement due_statement = {"webhook_due",
 												  "SELECT * FROM chat.webhook_due($1, $2, $3)", 3};
 static const struct db_statement count_statement = {"webhook_pending",
 													"SELECT chat.webhook_pending()", 0};
-static const struct db_statement maintain_statement = {"webhook_maintain",
-													   "SELECT chat.webhook_maintain()", 0};
 
 static struct query *
 make_query(struct webhook *webhook)
@@ -161,21 +159,4 @@ void
 webhook_count(struct webhook *webhook)
 {
 	db_query(consumer_db(webhook->consumer), &count_statement, NULL, on_count, make_query(webhook));
-}
-
-static void
-on_maintained(void *arg, PGresult *result)
-{
-	struct webhook *webhook = end_query(arg);
-
-	if (webhook != NULL && result != NULL && PQresultStatus(result) != PGRES_TUPLES_OK)
-		log_event(LOG_WARN, "clearing up webhook attempts failed", "error", "%s",
-				  PQresultErrorMessage(result), NULL);
-}
-
-void
-webhook_maintain(struct webhook *webhook)
-{
-	db_query(consumer_db(webhook->consumer), &maintain_statement, NULL, on_maintained,
-			 make_query(webhook));
 }

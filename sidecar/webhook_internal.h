@@ -42,7 +42,7 @@ struct webhook
 	bool polling;
 	bool more_due; /* the last poll found something: there may be more */
 	unsigned generation;
-	uint64_t next_poll, next_count, next_maintain, next_addresses;
+	uint64_t next_poll, next_count, next_addresses;
 	uv_timer_t tick;
 	struct metric *attempts[3]; /* by enum webhook_result */
 	struct metric *inflight;
@@ -70,7 +70,5 @@ struct pair *webhook_row_pair(struct webhook *webhook, PGresult *rows, int row);
 void webhook_poll(struct webhook *webhook);
 /* Asks how many deliveries are stored. */
 void webhook_count(struct webhook *webhook);
-/* Makes and drops partitions. */
-void webhook_maintain(struct webhook *webhook);
 
 #endif

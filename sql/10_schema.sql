@@ -46,6 +46,7 @@ CREATE TABLE chat.event (
     id            bigint NOT NULL,
     xid           xid8 NOT NULL,
     snapshot_xmin xid8 NOT NULL,
+    next_xid      xid8 NOT NULL,
     created_at    timestamptz NOT NULL,
     expires_at    timestamptz,
     owner         text,
@@ -57,12 +58,10 @@ CREATE TABLE chat.event (
     payload       text NOT NULL
 ) PARTITION BY RANGE (id);
 REVOKE ALL ON chat.event FROM PUBLIC;
-CREATE UNIQUE INDEX event_id_idx ON chat.event (id);
-CREATE INDEX event_xid_idx ON chat.event (xid);
-CREATE INDEX event_topic_idx ON chat.event (topic, id);
 COMMENT ON TABLE chat.event IS 'The event log: one row per event, written in the transaction that caused it.';
 COMMENT ON COLUMN chat.event.xid IS 'Top-level transaction that wrote the row; tells late rows from those a reader has seen.';
 COMMENT ON COLUMN chat.event.snapshot_xmin IS 'xmin of the writer''s snapshot: rows with a lower id and an xid at or above it may have committed later.';
+COMMENT ON COLUMN chat.event.next_xid IS 'Read after the id was drawn: who drew a lower id has an xid below it.';
 COMMENT ON COLUMN chat.event.expires_at IS 'Presence only: not delivered after this time.';
 COMMENT ON COLUMN chat.event.owner IS 'User id that owns the conversation.';
 COMMENT ON COLUMN chat.event.conversation IS 'Conversation id: events of one conversation are delivered in order.';
@@ -70,17 +69,19 @@ COMMENT ON COLUMN chat.event.webhook IS 'Name under which webhooks get the event
 COMMENT ON COLUMN chat.event.changes IS 'What a conversation event changed of status (old and new), agent and bot.';
 COMMENT ON COLUMN chat.event.payload IS 'JSON object, sent as these bytes; always valid as jsonb.';
 
+-- Indexes are made on each partition, not on chat.event: pg_dump would make those of later partitions twice.
 CREATE TABLE chat.event_0 PARTITION OF chat.event FOR VALUES FROM (0) TO (4294967296);
 REVOKE ALL ON chat.event_0 FROM PUBLIC;
-COMMENT ON TABLE chat.event_0 IS 'First partition of the event log.';
+CREATE UNIQUE INDEX event_0_id_idx ON chat.event_0 (id);
+CREATE INDEX event_0_xid_idx ON chat.event_0 (xid);
+CREATE INDEX event_0_topic_idx ON chat.event_0 (topic, id);
+COMMENT ON TABLE chat.event_0 IS 'First partition of the event log, and the pattern of those that chat.maintain makes.';
 
 CREATE TABLE chat.consumer (
     name              text PRIMARY KEY CHECK (name IN ('realtime', 'webhooks', 'socketio')),
     enabled           boolean NOT NULL DEFAULT true,
     last_id           bigint NOT NULL DEFAULT 0,
     snapshot          pg_snapshot NOT NULL DEFAULT '1:1:',
-    system_identifier bigint,
-    timeline          integer,
     owner             text,
     pid               integer,
     backend_start     timestamptz,
@@ -91,9 +92,24 @@ CREATE TABLE chat.consumer (
 REVOKE ALL ON chat.consumer FROM PUBLIC;
 COMMENT ON TABLE chat.consumer IS 'Readers of the event log: position (everything with id <= last_id that is visible in snapshot is done) and lease.';
 
+-- Positions and log rows hold transaction ids, which mean something only in the cluster that gave them out. One
+-- row says which cluster that is. After a restore there are two: the one that CREATE EXTENSION wrote in the new
+-- cluster and the one from the dump; chat.adopt_log then makes them one again.
+CREATE TABLE chat.origin (
+    installation      uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+    system_identifier bigint NOT NULL,
+    database          oid NOT NULL,
+    timeline          integer NOT NULL,
+    committed_up_to   bigint NOT NULL DEFAULT 0
+);
+REVOKE ALL ON chat.origin FROM PUBLIC;
+COMMENT ON TABLE chat.origin IS 'The cluster and database whose transaction ids are in the log and in the consumers'' positions.';
+COMMENT ON COLUMN chat.origin.committed_up_to IS 'Events up to this id came with a restore: they count as committed, whatever their xid.';
+
 SELECT pg_catalog.pg_extension_config_dump('chat.attachment', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.attachment_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.event_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.event', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.event_0', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.consumer', '');
+SELECT pg_catalog.pg_extension_config_dump('chat.origin', '');

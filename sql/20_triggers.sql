@@ -68,6 +68,10 @@ CREATE FUNCTION chat.cluster_identity(OUT system_identifier bigint, OUT timeline
 REVOKE ALL ON FUNCTION chat.cluster_identity() FROM PUBLIC;
 COMMENT ON FUNCTION chat.cluster_identity() IS 'What tells this cluster from a restored or promoted copy of it.';
 
+INSERT INTO chat.origin (system_identifier, database, timeline)
+    SELECT i.system_identifier, d.oid, i.timeline
+      FROM chat.cluster_identity() i, pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database();
+
 -- Every backend keeps what it read of chat.attachment; a change tells all of them to read it again.
 CREATE FUNCTION chat.attachment_changed() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'chat_attachment_changed';

@@ -7,11 +7,11 @@ $$
 #variable_conflict use_column
 DECLARE
     held chat.consumer;
-    here record;
 BEGIN
+    PERFORM chat.adopt_log();
     INSERT INTO chat.consumer AS c (name) VALUES (consumer) ON CONFLICT (name) DO NOTHING;
     SELECT * INTO held FROM chat.consumer c WHERE c.name = $1 FOR NO KEY UPDATE;
-    IF held.expires_at > clock_timestamp() AND held.owner IS DISTINCT FROM $2 THEN
+    IF NOT held.enabled OR (held.expires_at > clock_timestamp() AND held.owner IS DISTINCT FROM $2) THEN
         RETURN;
     END IF;
     -- A frozen holder's connection is kept alive by its kernel, and its locks with it: end it.
@@ -19,20 +19,18 @@ BEGIN
        FROM pg_stat_activity a
       WHERE a.pid = held.pid AND a.backend_start = held.backend_start
         AND a.pid <> pg_backend_pid() AND a.usename = session_user;
-    SELECT * INTO here FROM chat.cluster_identity();
     RETURN QUERY
     UPDATE chat.consumer c
        SET owner = $2, pid = pg_backend_pid(), epoch = c.epoch + 1,
            backend_start = (SELECT a.backend_start FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()),
            expires_at = clock_timestamp() + lease_ms * interval '1 ms',
-           system_identifier = here.system_identifier, timeline = here.timeline,
            updated_at = clock_timestamp()
      WHERE c.name = $1
     RETURNING c.epoch, c.last_id, c.snapshot::text;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.consumer_acquire(text, text, integer) FROM PUBLIC;
-COMMENT ON FUNCTION chat.consumer_acquire(text, text, integer) IS 'Takes the lease of a consumer for lease_ms milliseconds and ends the session of the one that held it before. owner: unique text of the process. No row: another one leads. Each lease has a new epoch.';
+COMMENT ON FUNCTION chat.consumer_acquire(text, text, integer) IS 'Takes the lease of a consumer for lease_ms milliseconds and ends the session of the one that held it before. owner: unique text of the process. No row: another one leads, or the consumer is disabled. Each lease has a new epoch. After a restore or a fail-over it first mends the positions (chat.adopt_log).';
 
 CREATE FUNCTION chat.consumer_renew(consumer text, epoch bigint, lease_ms integer) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
@@ -72,6 +70,8 @@ COMMENT ON FUNCTION chat.consumer_save(text, bigint, bigint, text) IS 'Saves a p
 -- One statement, one snapshot: the late rows (id <= last_id, written by a transaction that the old snapshot
 -- did not see: in progress then, or at or above its xmax), and what comes after last_id. A snapshot's xmax is
 -- one past the newest completed transaction, so a running one that drew a lower id may lie above it.
+-- Late rows are found by xid: "id + 0" keeps the planner from the index on id, which would read all of the log
+-- where there are no statistics yet. Rows that came with a restore have foreign xids and are never late.
 CREATE FUNCTION chat.realtime_read(last_id bigint, snapshot text, max_rows integer)
     RETURNS TABLE (id bigint, topic text, event text, conversation text, created_at timestamptz,
                    expired boolean, payload text)
@@ -82,6 +82,7 @@ DECLARE
     seen pg_snapshot := $2::pg_snapshot;
     running xid8[] := ARRAY(SELECT pg_snapshot_xip(seen));
     upper xid8 := pg_snapshot_xmax(seen);
+    restored bigint := chat.committed_up_to();
 BEGIN
     RETURN QUERY
     WITH fresh AS MATERIALIZED (
@@ -91,11 +92,11 @@ BEGIN
     ), late AS (
         SELECT e.id, e.topic, e.event, e.conversation, e.created_at,
                e.expires_at < clock_timestamp() AS expired, e.payload
-          FROM chat.event e WHERE e.id <= $1 AND e.xid = ANY (running)
+          FROM chat.event e WHERE e.id + 0 <= $1 AND e.id > restored AND e.xid = ANY (running)
         UNION ALL
         SELECT e.id, e.topic, e.event, e.conversation, e.created_at,
                e.expires_at < clock_timestamp(), e.payload
-          FROM chat.event e WHERE e.id <= $1 AND e.xid >= upper
+          FROM chat.event e WHERE e.id + 0 <= $1 AND e.id > restored AND e.xid >= upper
         ORDER BY id
     )
     SELECT COALESCE((SELECT max(f.id) FROM fresh f), $1), NULL, NULL, NULL, NULL::timestamptz, NULL::boolean,
@@ -122,10 +123,10 @@ COMMENT ON FUNCTION chat.disarm() IS 'Disarms the doorbell of this session.';
 CREATE FUNCTION chat.sidecar_stats() RETURNS TABLE (consumer text, lag bigint, oldest_seconds double precision)
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT c.name, GREATEST(s.last_value - c.last_id, 0),
+    SELECT c.name, chat.ids_after(c.last_id),
            COALESCE(EXTRACT(epoch FROM clock_timestamp() -
                (SELECT e.created_at FROM chat.event e WHERE e.id > c.last_id ORDER BY e.id LIMIT 1)), 0)::float8
-      FROM chat.consumer c, chat.event_seq s
+      FROM chat.consumer c
      WHERE c.enabled
      ORDER BY c.name
 $$;
@@ -133,12 +134,16 @@ REVOKE ALL ON FUNCTION chat.sidecar_stats() FROM PUBLIC;
 COMMENT ON FUNCTION chat.sidecar_stats() IS 'Per consumer: how many ids it is behind, and the age in seconds of the oldest event it has not done.';
 
 -- Catch-up for clients. On inbox topics ids of different conversations can commit out of order: rows below
--- after_id whose writer may still have been running when row after_id was written are returned again.
+-- after_id whose writer may still have been running when row after_id was written are returned again. Their
+-- xids lie between the two kept in that row, so they are found by the index on xid, however long the topic is.
 CREATE FUNCTION chat.events_since(topic text, after_id bigint, max_rows integer DEFAULT 100)
     RETURNS TABLE (id bigint, event text, payload jsonb, created_at timestamptz)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 #variable_conflict use_column
+DECLARE
+    anchor record;
+    restored bigint := chat.committed_up_to();
 BEGIN
     IF topic IS NULL OR after_id IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
@@ -153,20 +158,23 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
             MESSAGE = format('topic "%s" may not be read by this user', $1);
     END IF;
+    SELECT e.snapshot_xmin, e.next_xid INTO anchor FROM chat.event e WHERE e.id = $2;
     RETURN QUERY
-    WITH late AS (
-        SELECT e.id, e.event, e.payload::jsonb, e.created_at
+    WITH late AS MATERIALIZED (
+        SELECT e.id, e.event, e.payload, e.created_at, e.topic, e.expires_at
           FROM chat.event e
-         WHERE e.topic = $1 AND e.id < $2 AND e.expires_at IS NULL
-           AND e.xid >= (SELECT a.snapshot_xmin FROM chat.event a WHERE a.id = $2)
-         ORDER BY e.id
+         WHERE e.xid >= anchor.snapshot_xmin AND e.xid < anchor.next_xid AND e.id + 0 < $2
+           AND ($2 <= restored OR e.id > restored)
     ), fresh AS (
-        SELECT e.id, e.event, e.payload::jsonb, e.created_at
+        SELECT e.id, e.event, e.payload, e.created_at
           FROM chat.event e
          WHERE e.topic = $1 AND e.id > $2 AND e.expires_at IS NULL
          ORDER BY e.id LIMIT $3
     )
-    SELECT * FROM late UNION ALL SELECT * FROM fresh;
+    SELECT r.id, r.event, r.payload::jsonb, r.created_at
+      FROM (SELECT l.id, l.event, l.payload, l.created_at FROM late l WHERE l.topic = $1 AND l.expires_at IS NULL
+            UNION ALL SELECT * FROM fresh) r
+     ORDER BY r.id;
 END
 $$;
 COMMENT ON FUNCTION chat.events_since(text, bigint, integer) IS 'Events of a topic after an id, for a client that was away: at most max_rows (1 to 1000), and beyond that, rows below after_id that may have committed after it; clients drop ids they know. Presence is left out. Errors: 42501 for a topic the caller may not join, 22004, 22023.';

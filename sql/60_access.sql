@@ -132,7 +132,8 @@ CREATE FUNCTION chat.grant_sidecar(role name) RETURNS void
     LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
     SELECT chat.grant_functions(role, '{consumer_acquire,consumer_renew,consumer_release,consumer_save,realtime_read,arm,
-        disarm,sidecar_stats,api_stats,can_join,webhook_read,webhook_due,webhook_save,webhook_maintain,webhook_pending}')
+        disarm,sidecar_stats,api_stats,can_join,webhook_read,webhook_due,webhook_save,webhook_maintain,webhook_pending,
+        maintain}')
 $$;
 REVOKE ALL ON FUNCTION chat.grant_sidecar(name) FROM PUBLIC;
 COMMENT ON FUNCTION chat.grant_sidecar(name) IS 'Gives a role exactly what the sidecar needs: no table, only functions. Errors: 42704.';

@@ -40,15 +40,16 @@ CREATE TABLE chat.webhook_attempt (
     at          timestamptz NOT NULL DEFAULT pg_catalog.now()
 ) PARTITION BY RANGE (at);
 REVOKE ALL ON chat.webhook_attempt FROM PUBLIC;
-CREATE INDEX webhook_attempt_webhook_idx ON chat.webhook_attempt (webhook, at);
-CREATE INDEX webhook_attempt_event_idx ON chat.webhook_attempt (event_id, webhook);
 COMMENT ON TABLE chat.webhook_attempt IS 'Every attempt to deliver to a webhook, kept 7 days (whole partitions of one UTC day are dropped).';
 COMMENT ON COLUMN chat.webhook_attempt.status IS 'HTTP status of the answer, 0 when there was none.';
 COMMENT ON COLUMN chat.webhook_attempt.error IS 'Why the attempt failed; NULL: it succeeded.';
 COMMENT ON COLUMN chat.webhook_attempt.response IS 'First KiB of the answer''s body.';
 
+-- Indexes are made on each partition, not on chat.webhook_attempt: pg_dump would make those of later partitions twice.
 CREATE TABLE chat.webhook_attempt_default PARTITION OF chat.webhook_attempt DEFAULT;
 REVOKE ALL ON chat.webhook_attempt_default FROM PUBLIC;
+CREATE INDEX webhook_attempt_default_webhook_idx ON chat.webhook_attempt_default (webhook, at);
+CREATE INDEX webhook_attempt_default_event_idx ON chat.webhook_attempt_default (event_id, webhook);
 COMMENT ON TABLE chat.webhook_attempt_default IS 'Attempts of days for which chat.webhook_maintain has made no partition.';
 
 CREATE TABLE chat.webhook_state (
@@ -130,10 +131,12 @@ $$
        FROM chat.event e WHERE e.id > $1 ORDER BY e.id LIMIT $4)
     UNION ALL
     SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload
-      FROM chat.event e WHERE e.id <= $1 AND e.xid OPERATOR(pg_catalog.=) ANY ($2)
+      FROM chat.event e
+     WHERE e.id + 0 <= $1 AND e.id > (SELECT chat.committed_up_to()) AND e.xid OPERATOR(pg_catalog.=) ANY ($2)
     UNION ALL
     SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload
-      FROM chat.event e WHERE e.id <= $1 AND e.xid OPERATOR(pg_catalog.>=) $3
+      FROM chat.event e
+     WHERE e.id + 0 <= $1 AND e.id > (SELECT chat.committed_up_to()) AND e.xid OPERATOR(pg_catalog.>=) $3
 $$;
 REVOKE ALL ON FUNCTION chat.external_webhook_events(bigint, xid8[], xid8, integer) FROM PUBLIC;
 COMMENT ON FUNCTION chat.external_webhook_events(bigint, xid8[], xid8, integer) IS 'Part of chat.webhook_read: the events since a position, whether a webhook gets them or not.';

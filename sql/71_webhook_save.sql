@@ -219,7 +219,9 @@ BEGIN
            AND NOT EXISTS (SELECT FROM chat.webhook_attempt_default d
                             WHERE d.at >= day::timestamp AT TIME ZONE 'UTC'
                               AND d.at < (day + 1)::timestamp AT TIME ZONE 'UTC') THEN
-            EXECUTE format('CREATE TABLE chat.%I PARTITION OF chat.webhook_attempt FOR VALUES FROM (%L) TO (%L)',
+            EXECUTE format('CREATE TABLE chat.%I (LIKE chat.webhook_attempt_default INCLUDING ALL EXCLUDING IDENTITY)', partition);
+            EXECUTE format('REVOKE ALL ON chat.%I FROM PUBLIC', partition);
+            EXECUTE format('ALTER TABLE chat.webhook_attempt ATTACH PARTITION chat.%I FOR VALUES FROM (%L) TO (%L)',
                            partition, day || ' 00:00:00+00', day + 1 || ' 00:00:00+00');
         END IF;
     END LOOP;

@@ -3,6 +3,7 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS chat_realtime;
 \set QUIET off
+SELECT pg_current_snapshot() AS seen \gset
 SELECT chat.emit('positions:' || g, 'e', NULL, NULL, NULL, jsonb_build_object('n', g)) > 0 AS emitted FROM generate_series(1, 5) g;
 SELECT min(id) - 1 AS start FROM chat.event WHERE topic LIKE 'positions:%' \gset
 
@@ -20,10 +21,10 @@ SELECT chat.consumer_acquire('unknown', 'a', 1000);
 \set VERBOSITY default
 
 -- The header row, the limit, and the end.
-SELECT id - :start AS id, topic, event, expired, payload ~ '^\d+:\d+:' AS is_snapshot FROM chat.realtime_read(:start, '1:1:', 3);
+SELECT id - :start AS id, topic, event, expired, payload ~ '^\d+:\d+:' AS is_snapshot FROM chat.realtime_read(:start, :'seen', 3);
 SELECT id - :start AS id, topic FROM chat.realtime_read(:start + 5, pg_current_snapshot()::text, 3);
 -- Rows at or below last_id that the old snapshot could not see come first, without a limit.
-SELECT id - :start AS id, topic FROM chat.realtime_read(:start + 5, '3:3:', 1) ;
+SELECT id - :start AS id, topic FROM chat.realtime_read(:start + 5, :'seen', 1);
 
 -- Presence expires.
 SELECT chat.emit('positions:x', 'presence.typing', NULL, NULL, NULL, '{}', '-1 s') > 0 AS emitted;

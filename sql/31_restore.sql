@@ -1,0 +1,84 @@
+-- What a restore, a copy or a fail-over means to the log and to the positions in it.
+
+CREATE FUNCTION chat.committed_up_to() RETURNS bigint
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$ SELECT COALESCE(max(o.committed_up_to), 0) FROM chat.origin o $$;
+REVOKE ALL ON FUNCTION chat.committed_up_to() FROM PUBLIC;
+COMMENT ON FUNCTION chat.committed_up_to() IS 'Events up to this id came with a restore; their xids are those of another cluster, and they all committed.';
+
+CREATE FUNCTION chat.skip_event_ids() RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    next bigint := (SELECT s.last_value + 1000000 FROM chat.event_seq s);
+BEGIN
+    PERFORM chat.make_event_partition(next >> 32);
+    PERFORM setval('chat.event_seq', next);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.skip_event_ids() FROM PUBLIC;
+COMMENT ON FUNCTION chat.skip_event_ids() IS 'Moves the event ids up by a million: some that are not in the log here were delivered by the cluster that this is a copy of.';
+
+-- A physical copy (a promoted standby, a backup restored to a point in time) goes on with the transaction ids of
+-- its original, and a position is in the WAL behind every commit that it saw: positions hold, also for prepared
+-- transactions. In a logical copy (dump and restore, pg_upgrade, a database made from a template) transaction ids
+-- mean nothing: the rows that came with it count as committed, and positions start again at the present, before
+-- the first row that they had not seen.
+CREATE FUNCTION chat.adopt_log() RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s' AS
+$$
+DECLARE
+    here record;
+    copied record;
+    last bigint;
+BEGIN
+    SELECT i.*, d.oid AS database INTO here
+      FROM chat.cluster_identity() i, pg_database d WHERE d.datname = current_database();
+    FOR i IN 1 .. 2 LOOP
+        SELECT count(*) <> 1 OR bool_or((o.system_identifier, o.database) <> (here.system_identifier, here.database)) AS logically,
+               bool_or(o.timeline <> here.timeline) AS physically
+          INTO copied FROM chat.origin o;
+        IF NOT (copied.logically OR copied.physically) THEN
+            RETURN false;
+        END IF;
+        -- Only one session mends; the others look again when it is done.
+        PERFORM chat.lock_event_ids(true);
+    END LOOP;
+    IF NOT copied.logically THEN
+        UPDATE chat.origin o SET timeline = here.timeline;
+        PERFORM chat.skip_event_ids();
+        RETURN true;
+    END IF;
+    -- Waits for those that have drawn an id and not committed: then all up to the sequence's value is committed.
+    LOCK TABLE chat.event IN SHARE MODE;
+    SELECT s.last_value INTO last FROM chat.event_seq s;
+    UPDATE chat.consumer c
+       SET last_id = LEAST(c.last_id, (SELECT min(e.id) - 1 FROM chat.event e
+                                        WHERE e.id + 0 <= c.last_id AND e.id > chat.committed_up_to()
+                                          AND (e.xid >= pg_snapshot_xmax(c.snapshot)
+                                               OR e.xid = ANY (ARRAY(SELECT pg_snapshot_xip(c.snapshot)))))),
+           snapshot = pg_current_snapshot(),
+           owner = NULL, pid = NULL, backend_start = NULL, expires_at = '-infinity', updated_at = clock_timestamp();
+    DELETE FROM chat.origin;
+    INSERT INTO chat.origin (system_identifier, database, timeline, committed_up_to)
+        VALUES (here.system_identifier, here.database, here.timeline, last);
+    PERFORM chat.skip_event_ids();
+    RETURN true;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.adopt_log() FROM PUBLIC;
+COMMENT ON FUNCTION chat.adopt_log() IS 'Finds out whether this database is a restored, copied or promoted one, and if so mends the consumers'' positions and moves the event ids on; true if it did. The sidecar does it when it takes a lease. Errors: 55P03 when writers, or prepared transactions, do not end within 10 s.';
+
+-- Partitions hold 2^32 ids each, of which most are never drawn.
+CREATE FUNCTION chat.ids_after(last_id bigint) RETURNS bigint
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT COALESCE(sum(newest.id - GREATEST($1, (p << 32) - 1)), 0)::bigint
+      FROM chat.event_seq s
+     CROSS JOIN generate_series($1 >> 32, s.last_value >> 32) p
+     CROSS JOIN LATERAL (SELECT e.id FROM chat.event e
+                          WHERE e.id >= p << 32 AND e.id < (p + 1) << 32 ORDER BY e.id DESC LIMIT 1) newest
+     WHERE newest.id > $1
+$$;
+REVOKE ALL ON FUNCTION chat.ids_after(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION chat.ids_after(bigint) IS 'How many ids the newest event is beyond this one, not counting what the partitions before its own left unused.';

@@ -1,0 +1,230 @@
+-- Retention and maintenance. Nothing here waits for a lock that others would then queue behind: what cannot be
+-- locked at once is done the next time.
+
+-- Writers open a partition by its name, once they have drawn an id of it. So a partition is made, and committed,
+-- before the sequence is moved into it.
+CREATE FUNCTION chat.make_event_partition(number bigint) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    name text := 'event_' || number;
+BEGIN
+    IF to_regclass('chat.' || name) IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    -- ATTACH lets others read and write chat.event meanwhile, CREATE TABLE … PARTITION OF does not.
+    EXECUTE format('CREATE TABLE chat.%I (LIKE chat.event_0 INCLUDING ALL)', name);
+    EXECUTE format('REVOKE ALL ON chat.%I FROM PUBLIC', name);
+    EXECUTE format('COMMENT ON TABLE chat.%I IS %L', name, 'Partition of the event log, made by chat.maintain.');
+    EXECUTE format('ALTER TABLE chat.event ATTACH PARTITION chat.%I FOR VALUES FROM (%s) TO (%s)',
+                   name, number << 32, (number + 1) << 32);
+    RETURN true;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.make_event_partition(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION chat.make_event_partition(bigint) IS 'Makes partition event_<number> of the log, for the ids from number·2³² on; false: it is there.';
+
+CREATE FUNCTION chat.event_partitions() RETURNS TABLE (number bigint, relation regclass, oldest timestamptz, newest timestamptz)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    FOR number, relation IN
+        SELECT substr(c.relname, 7)::bigint, c.oid FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+         WHERE i.inhparent = 'chat.event'::regclass AND c.relname ~ '^event_[0-9]+$' ORDER BY 1
+    LOOP
+        EXECUTE format('SELECT (SELECT e.created_at FROM %1$s e ORDER BY e.id LIMIT 1), '
+                       '(SELECT e.created_at FROM %1$s e ORDER BY e.id DESC LIMIT 1)', relation) INTO oldest, newest;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.event_partitions() FROM PUBLIC;
+COMMENT ON FUNCTION chat.event_partitions() IS 'The partitions of the log in order of ids, and the times of their first and last event; NULL for an empty one.';
+
+CREATE FUNCTION chat.advance_event_partition() RETURNS TABLE (object text, action text)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    retention interval := chat.retention('retention');
+    current bigint;
+    last bigint;
+    oldest timestamptz;
+    next regclass;
+BEGIN
+    SELECT s.last_value, s.last_value >> 32 INTO last, current FROM chat.event_seq s;
+    SELECT e.created_at INTO oldest FROM chat.event e WHERE e.id >= current << 32 ORDER BY e.id LIMIT 1;
+    next := to_regclass('chat.event_' || current + 1);
+    -- Not into one that this transaction made: nobody else could write there before it commits.
+    IF next IS NOT NULL
+       AND (oldest < clock_timestamp() - retention / 4 OR chat.committed_up_to() > current << 32)
+       AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation'
+                       AND l.relation = next AND l.mode = 'AccessExclusiveLock') THEN
+        PERFORM setval('chat.event_seq', (current + 1) << 32, false);
+        current := current + 1;
+        RETURN QUERY SELECT 'chat.event_' || current, 'now written to'::text;
+    END IF;
+    IF chat.make_event_partition(current + 1) THEN
+        RETURN QUERY SELECT 'chat.event_' || current + 1, 'partition created'::text;
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.advance_event_partition() FROM PUBLIC;
+COMMENT ON FUNCTION chat.advance_event_partition() IS 'Part of chat.maintain: moves the event ids into the next partition when the first event of the current one is older than a quarter of the retention, or came with a restore, and makes the one after it.';
+
+CREATE FUNCTION chat.event_partition_is_done(relation regclass) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    waits boolean;
+BEGIN
+    EXECUTE format(
+        'SELECT EXISTS (SELECT FROM chat.consumer c WHERE c.enabled AND ('
+        '   EXISTS (SELECT FROM %1$s e WHERE e.id > c.last_id)'
+        '   OR EXISTS (SELECT FROM %1$s e WHERE e.id > $1 AND e.xid >= pg_snapshot_xmax(c.snapshot))'
+        '   OR EXISTS (SELECT FROM %1$s e WHERE e.id > $1 AND e.xid = ANY (ARRAY(SELECT pg_snapshot_xip(c.snapshot))))))',
+        relation) INTO waits USING chat.committed_up_to();
+    RETURN NOT waits;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.event_partition_is_done(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION chat.event_partition_is_done(regclass) IS 'Whether every enabled consumer is past all committed events of a partition, late ones included.';
+
+-- The lock is only tried: readers of chat.event, and writers that have not committed, hold one that conflicts. Under
+-- it nobody can add an event any more, so what every consumer has done then stays done.
+CREATE FUNCTION chat.drop_event_partition(number bigint, relation regclass) RETURNS text
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    IF NOT chat.event_partition_is_done(relation) THEN
+        RETURN 'kept: a consumer is not past it';
+    END IF;
+    FOR attempt IN 1 .. 10 LOOP
+        BEGIN
+            IF number > 0 THEN
+                LOCK TABLE ONLY chat.event IN ACCESS EXCLUSIVE MODE NOWAIT;
+            END IF;
+            EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE NOWAIT', relation);
+            IF NOT chat.event_partition_is_done(relation) THEN
+                RETURN 'kept: a consumer is not past it';
+            ELSIF number > 0 THEN
+                EXECUTE format('DROP TABLE %s', relation);
+                RETURN 'dropped';
+            END IF;
+            TRUNCATE chat.event_0;
+            RETURN 'emptied';
+        EXCEPTION WHEN lock_not_available THEN
+            PERFORM pg_sleep(0.02);
+        END;
+    END LOOP;
+    RETURN 'kept: in use';
+END
+$$;
+REVOKE ALL ON FUNCTION chat.drop_event_partition(bigint, regclass) FROM PUBLIC;
+COMMENT ON FUNCTION chat.drop_event_partition(bigint, regclass) IS 'Part of chat.maintain: drops a partition whose retention is over, or empties event_0, which belongs to the extension; says what it did.';
+
+CREATE FUNCTION chat.expire_events() RETURNS TABLE (object text, action text)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    current bigint := (SELECT s.last_value >> 32 FROM chat.event_seq s);
+    over timestamptz := clock_timestamp() - chat.retention('retention');
+    p record;
+BEGIN
+    FOR p IN SELECT * FROM chat.event_partitions() v WHERE v.number < current LOOP
+        CONTINUE WHEN p.newest >= over OR (p.newest IS NULL AND p.number = 0);
+        object := p.relation::text;
+        action := chat.drop_event_partition(p.number, p.relation);
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.expire_events() FROM PUBLIC;
+COMMENT ON FUNCTION chat.expire_events() IS 'Part of chat.maintain: drops partitions whose events are all older than chat_realtime.retention and done by every enabled consumer.';
+
+CREATE FUNCTION chat.expire_audit_log() RETURNS TABLE (object text, action text)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    kept interval := chat.retention('audit_retention');
+    gone bigint;
+BEGIN
+    IF kept = interval '0' THEN
+        RETURN;
+    END IF;
+    DELETE FROM chat.audit_log a
+     WHERE a.id IN (SELECT o.id FROM chat.audit_log o ORDER BY o.id LIMIT 10000)
+       AND a.at < clock_timestamp() - kept;
+    GET DIAGNOSTICS gone = ROW_COUNT;
+    IF gone > 0 THEN
+        RETURN QUERY SELECT 'chat.audit_log'::text, format('%s rows deleted', gone);
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.expire_audit_log() FROM PUBLIC;
+COMMENT ON FUNCTION chat.expire_audit_log() IS 'Part of chat.maintain: deletes rows of the audit log that are older than chat_realtime.audit_retention, 10,000 at a time.';
+
+CREATE FUNCTION chat.retention(setting text) RETURNS interval
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    PERFORM chat.outer_role(); -- loads the library, which defines the settings
+    RETURN current_setting('chat_realtime.' || setting)::interval;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.retention(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.retention(text) IS 'A setting of type time as an interval.';
+
+CREATE FUNCTION chat.lock_event_ids(wait boolean) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    IF NOT wait THEN
+        RETURN pg_try_advisory_xact_lock(7163378422610750314);
+    END IF;
+    PERFORM pg_advisory_xact_lock(7163378422610750314);
+    RETURN true;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.lock_event_ids(boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.lock_event_ids(boolean) IS 'Until the end of the transaction nobody else moves the event ids on; false: somebody is doing it.';
+
+-- Dropping comes last: it holds its locks until the end of the transaction.
+CREATE FUNCTION chat.maintain() RETURNS TABLE (object text, action text)
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS
+$$
+BEGIN
+    IF NOT chat.lock_event_ids(false) THEN
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT * FROM chat.advance_event_partition();
+    PERFORM chat.webhook_maintain();
+    RETURN QUERY SELECT * FROM chat.expire_audit_log();
+    RETURN QUERY SELECT * FROM chat.expire_events();
+END
+$$;
+REVOKE ALL ON FUNCTION chat.maintain() FROM PUBLIC;
+COMMENT ON FUNCTION chat.maintain() IS 'To be called now and then (the sidecar does): makes partitions of the event log ahead and drops those whose retention is over, clears up webhook attempts and the audit log; says what it did. Call it in a transaction of its own. Never waits for a writer.';
+
+CREATE FUNCTION chat.set_consumer(name text, enabled boolean) RETURNS void
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    IF enabled IS NULL OR NOT EXISTS (SELECT FROM chat.consumer c WHERE c.name = $1) THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('there is no consumer "%s"', COALESCE(name, 'NULL')),
+            HINT = 'SELECT name, enabled FROM chat.consumer shows those that a sidecar has run as.';
+    END IF;
+    -- What came while it was off is not delivered afterwards.
+    UPDATE chat.consumer c
+       SET enabled = $2, updated_at = clock_timestamp(),
+           last_id = CASE WHEN $2 THEN GREATEST(c.last_id, (SELECT max(e.id) FROM chat.event e)) ELSE c.last_id END,
+           snapshot = CASE WHEN $2 THEN pg_current_snapshot() ELSE c.snapshot END,
+           epoch = c.epoch + 1, expires_at = '-infinity', owner = NULL, pid = NULL, backend_start = NULL
+     WHERE c.name = $1 AND c.enabled <> $2;
+    IF FOUND THEN
+        PERFORM chat.audit('consumer.changed', $1, jsonb_build_object('enabled', $2));
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.set_consumer(text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.set_consumer(text, boolean) IS 'Turns a consumer of the log (realtime, webhooks, socketio) off, so that retention does not wait for it, or on again, from the present on. Errors: 42704 for one that no sidecar has run as.';
