@@ -87,6 +87,8 @@ bench:
 	@regress/lib/deps.sh test
 	@exec regress/bench/run $(BENCH)
 
+include regress/proof.mk
+
 C_SOURCES = $(wildcard extension/*.[ch] sidecar/*.[ch] sidecar/*/*.[ch] regress/unit/*.[ch])
 CLANG_FORMAT ?= clang-format
 
@@ -104,6 +106,7 @@ help:
 	@echo '                   DEMO=once ends by itself'
 	@echo 'make test          run every test; ONLY=unit, regress, isolation, e2e or a file of regress/e2e'
 	@echo 'make bench         measure'
+	@echo 'make test-matrix   build and test against PostgreSQL 15, 17 and 18 (VERSIONS="17 18"), as root'
 	@echo 'make clean         remove what was built'
 	@echo 'make extension     build only the extension        make sidecar       build only the sidecar'
 	@echo 'make unit          run the unit tests in C         make format-check  check the C formatting'

@@ -148,14 +148,12 @@ async function main(only) {
   const workspace = await createWorkspace();
   workspaceDir = workspace.dir;
   process.env.CHAT_REALTIME_WORKSPACE = workspaceDir;
-  if (!only) for (const part of Object.values(parts)) await part();
-  else if (parts[only]) await parts[only]();
-  else await e2e(only);
+  for (const name of only.length ? only : Object.keys(parts)) await (parts[name] ?? (() => e2e(name)))();
 }
 
 const start = Date.now();
 try {
-  await main(process.argv[2]);
+  await main(process.argv.slice(2));
 } catch (error) {
   report('run', 'the test run itself', false, undefined, error.stack);
 }
