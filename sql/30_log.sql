@@ -11,7 +11,13 @@ BEGIN
     PERFORM chat.adopt_log();
     INSERT INTO chat.consumer AS c (name) VALUES (consumer) ON CONFLICT (name) DO NOTHING;
     SELECT * INTO held FROM chat.consumer c WHERE c.name = $1 FOR NO KEY UPDATE;
-    IF NOT held.enabled OR (held.expires_at > clock_timestamp() AND held.owner IS DISTINCT FROM $2) THEN
+    IF NOT held.enabled THEN
+        RETURN;
+    END IF;
+    -- A holder whose session has ended has stopped, or is dead: nobody need wait for the lease to run out.
+    IF held.expires_at > clock_timestamp() AND held.owner IS DISTINCT FROM $2
+       AND EXISTS (SELECT FROM pg_stat_activity a
+                    WHERE a.pid = held.pid AND a.backend_start = held.backend_start) THEN
         RETURN;
     END IF;
     -- A frozen holder's connection is kept alive by its kernel, and its locks with it: end it.
@@ -30,7 +36,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.consumer_acquire(text, text, integer) FROM PUBLIC;
-COMMENT ON FUNCTION chat.consumer_acquire(text, text, integer) IS 'Takes the lease of a consumer for lease_ms milliseconds and ends the session of the one that held it before. owner: unique text of the process. No row: another one leads, or the consumer is disabled. Each lease has a new epoch. After a restore or a fail-over it first mends the positions (chat.adopt_log).';
+COMMENT ON FUNCTION chat.consumer_acquire(text, text, integer) IS 'Takes the lease of a consumer for lease_ms milliseconds and ends the session of the one that held it before. owner: unique text of the process. No row: another one leads, which is so until its lease runs out or its session ends, or the consumer is disabled. Each lease has a new epoch. After a restore or a fail-over it first mends the positions (chat.adopt_log).';
 
 CREATE FUNCTION chat.consumer_renew(consumer text, epoch bigint, lease_ms integer) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS

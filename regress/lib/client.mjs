@@ -31,8 +31,10 @@ export class Subscriber {
     });
     await until(() => state === 'SUBSCRIBED' || state === 'CHANNEL_ERROR' || state === 'TIMED_OUT', `joining ${topic}`, limit);
     if (state !== 'SUBSCRIBED') {
+      // Said now: removing the channel reports CLOSED, without a reason.
+      const refusal = new Error(reason?.message ?? state);
       await this.client.removeChannel(channel);
-      throw new Error(reason?.message ?? state);
+      throw refusal;
     }
     return channel;
   }

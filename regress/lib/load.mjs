@@ -52,9 +52,9 @@ export class Load {
   }
 }
 
-/** The log, in id order. */
+/** The log, in id order: of the number, not of the text that is returned. */
 export function events(db) {
-  return rows(db, 'SELECT id::text, topic, event, conversation, webhook FROM chat.event WHERE expires_at IS NULL ORDER BY id');
+  return rows(db, 'SELECT e.id::text, e.topic, e.event, e.conversation, e.webhook FROM chat.event e WHERE e.expires_at IS NULL ORDER BY e.id');
 }
 
 /** Events that must arrive: of conversation.updated only each conversation's last one. */
