@@ -71,7 +71,7 @@ endif
 
 # demo, test and bench bring their own set-up: the programs they start call this file again, when
 # pg_config and the libraries are there.
-.PHONY: demo test bench format format-check help
+.PHONY: demo test bench torture format format-check help
 
 # DEMO=once runs through and ends.
 demo:
@@ -89,6 +89,11 @@ bench:
 
 include regress/proof.mk
 
+# KILLS: of the sidecar; CRASHES: of PostgreSQL, in between.
+torture:
+	@regress/lib/deps.sh test
+	@KILLS=$(or $(KILLS),50) CRASHES=$(or $(CRASHES),0) regress/torture/run
+
 C_SOURCES = $(wildcard extension/*.[ch] sidecar/*.[ch] sidecar/*/*.[ch] regress/unit/*.[ch])
 CLANG_FORMAT ?= clang-format
 
@@ -105,7 +110,8 @@ help:
 	@echo 'make demo          run all of it on a throw-away cluster and watch a message arrive;'
 	@echo '                   DEMO=once ends by itself'
 	@echo 'make test          run every test; ONLY=unit, regress, isolation, e2e or a file of regress/e2e'
-	@echo 'make bench         measure'
+	@echo 'make bench         measure; BENCH=writes, latency or drain'
+	@echo 'make torture       kill the sidecar (KILLS=50) and PostgreSQL (CRASHES=0) under load; nothing may get lost'
 	@echo 'make test-matrix   build and test against PostgreSQL 15, 17 and 18 (VERSIONS="17 18"), as root'
 	@echo 'make clean         remove what was built'
 	@echo 'make extension     build only the extension        make sidecar       build only the sidecar'

@@ -57,19 +57,20 @@ export function events(db) {
   return rows(db, 'SELECT e.id::text, e.topic, e.event, e.conversation, e.webhook FROM chat.event e WHERE e.expires_at IS NULL ORDER BY e.id');
 }
 
-/** Events that must arrive: of conversation.updated only each conversation's last one. */
-function required(log) {
+/** Events that must arrive: all of them, or of conversation.updated only each conversation's last one. */
+function required(log, every) {
+  if (every) return log;
   const last = new Map();
   for (const event of log) if (event.event === 'conversation.updated') last.set(event.conversation, event.id);
   return log.filter((event) => event.event !== 'conversation.updated' || last.get(event.conversation) === event.id);
 }
 
 /**
- * Compares deliveries [{id, topic, event}] in order of arrival with the log.
+ * Compares deliveries [{id, topic, event}] in order of arrival with the log. every: no state replaces another.
  * lost: ids that must have come and did not; unknown: ids not in the log; duplicates: their number;
  * disorder: pairs of first deliveries of one topic and conversation whose ids fall.
  */
-export function judge(log, deliveries) {
+export function judge(log, deliveries, { every = false } = {}) {
   const known = new Map(log.map((event) => [event.id, event]));
   const seen = new Set();
   const newest = new Map();
@@ -85,16 +86,16 @@ export function judge(log, deliveries) {
       newest.set(key, id);
     }
   }
-  result.lost = required(log).filter((event) => !seen.has(event.id)).map((event) => event.id);
+  result.lost = required(log, every).filter((event) => !seen.has(event.id)).map((event) => event.id);
   return result;
 }
 
 /** Waits until nothing of the log is missing; returns the judgement. */
-export async function allDelivered(db, deliveries, { limit = 30000, only = () => true } = {}) {
+export async function allDelivered(db, deliveries, { limit = 30000, only = () => true, every = false } = {}) {
   let result;
   const log = (await events(db)).filter(only);
   await until(() => {
-    result = judge(log, deliveries());
+    result = judge(log, deliveries(), { every });
     return result.lost.length === 0;
   }, () => `${result.lost.length} of ${log.length} events missing, first ${result.lost.slice(0, 5)}`, limit, 50);
   return result;
