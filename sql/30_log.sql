@@ -77,11 +77,14 @@ COMMENT ON FUNCTION chat.consumer_save(text, bigint, bigint, text) IS 'Saves a p
 -- did not see: in progress then, or at or above its xmax), and what comes after last_id. A snapshot's xmax is
 -- one past the newest completed transaction, so a running one that drew a lower id may lie above it.
 -- Late rows are found by xid: "id + 0" keeps the planner from the index on id, which would read all of the log
--- where there are no statistics yet. Rows that came with a restore have foreign xids and are never late.
+-- where there are no statistics yet. Rows that came with a restore have foreign xids and are never late. There are
+-- hardly ever any, which the planner cannot know: left to itself it starts parallel workers for each read.
 CREATE FUNCTION chat.realtime_read(last_id bigint, snapshot text, max_rows integer)
     RETURNS TABLE (id bigint, topic text, event text, conversation text, created_at timestamptz,
                    expired boolean, payload text)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0 SET jit = off
+    SET enable_seqscan = off SET enable_bitmapscan = off AS
 $$
 #variable_conflict use_column
 DECLARE

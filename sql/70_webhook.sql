@@ -142,13 +142,13 @@ REVOKE ALL ON FUNCTION chat.external_webhook_events(bigint, xid8[], xid8, intege
 COMMENT ON FUNCTION chat.external_webhook_events(bigint, xid8[], xid8, integer) IS 'Part of chat.webhook_read: the events since a position, whether a webhook gets them or not.';
 
 -- Same cursor as chat.realtime_read. A message that is stored already is not handed out again. Being STABLE,
--- all of its statements see the one snapshot that it returns. On a large log its estimates are high and its
--- run short: compiling it would take longer.
+-- all of its statements see the one snapshot that it returns. Its settings are those of chat.realtime_read.
 CREATE FUNCTION chat.webhook_read(last_id bigint, snapshot text, max_rows integer)
     RETURNS TABLE (id bigint, message_id text, type text, webhook uuid, url text, secret text, old_secret text,
                    conversation text, created_at text, blocked boolean, payload text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    SET jit = off AS
+    SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0 SET jit = off
+    SET enable_seqscan = off SET enable_bitmapscan = off AS
 $$
 #variable_conflict use_column
 DECLARE
