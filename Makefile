@@ -110,7 +110,7 @@ help:
 	@echo 'make demo          run all of it on a throw-away cluster and watch a message arrive;'
 	@echo '                   DEMO=once ends by itself'
 	@echo 'make test          run every test; ONLY=unit, regress, isolation, e2e or a file of regress/e2e'
-	@echo 'make bench         measure; BENCH=writes, latency or drain'
+	@echo 'make bench         measure; BENCH=writes, instructions, latency or drain'
 	@echo 'make torture       kill the sidecar (KILLS=50) and PostgreSQL (CRASHES=0) under load; nothing may get lost'
 	@echo 'make test-matrix   build and test against PostgreSQL 15, 17 and 18 (VERSIONS="17 18"), as root'
 	@echo 'make clean         remove what was built'

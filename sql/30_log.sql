@@ -101,11 +101,11 @@ BEGIN
     ), late AS (
         SELECT e.id, e.topic, e.event, e.conversation, e.created_at,
                e.expires_at < clock_timestamp() AS expired, e.payload
-          FROM chat.event e WHERE e.id + 0 <= $1 AND e.id > restored AND e.xid = ANY (running)
+          FROM chat.event e WHERE e.id + 0 <= $1 AND e.id + 0 > restored AND e.xid = ANY (running)
         UNION ALL
         SELECT e.id, e.topic, e.event, e.conversation, e.created_at,
                e.expires_at < clock_timestamp(), e.payload
-          FROM chat.event e WHERE e.id + 0 <= $1 AND e.id > restored AND e.xid >= upper
+          FROM chat.event e WHERE e.id + 0 <= $1 AND e.id + 0 > restored AND e.xid >= upper
         ORDER BY id
     )
     SELECT COALESCE((SELECT max(f.id) FROM fresh f), $1), NULL, NULL, NULL, NULL::timestamptz, NULL::boolean,
