@@ -16,6 +16,7 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/varlena.h"
 
 #include "attachment.h"
@@ -58,8 +59,9 @@ table_changed(Datum arg, Oid relid)
 	HASH_SEQ_STATUS scan;
 	AttachmentEntry *attached;
 	LayoutEntry *layout;
+	bool all = relid == InvalidOid || relid == attachment_table;
 
-	if (relid == InvalidOid || relid == attachment_table)
+	if (all)
 	{
 		mark_attachments();
 		attachment_table = InvalidOid;
@@ -74,12 +76,19 @@ table_changed(Datum arg, Oid relid)
 	hash_seq_init(&scan, layouts);
 	while ((layout = hash_seq_search(&scan)) != NULL)
 	{
-		if (relid == InvalidOid || layout->relid == relid || relid == attachment_table)
+		if (all || layout->relid == relid)
 			layout->valid = false;
 	}
 }
 
-/* Makes the caches and registers the invalidation callback, once per backend. */
+/* Statements of ours name schemas. */
+static void
+schema_changed(Datum arg, int cache, uint32 hash)
+{
+	mark_attachments();
+}
+
+/* Makes the caches and registers the invalidation callbacks, once per backend. */
 void
 chat_attachment_init(void)
 {
@@ -93,6 +102,7 @@ chat_attachment_init(void)
 	ctl.entrysize = sizeof(LayoutEntry);
 	layouts = hash_create("chat_realtime layouts", 16, &ctl, HASH_ELEM | HASH_BLOBS);
 	CacheRegisterRelcacheCallback(table_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, (Datum) 0);
 }
 
 Oid
@@ -125,8 +135,13 @@ static char *
 table_name(const char *text)
 {
 	RangeVar *range = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(text)));
-	Oid relid = RangeVarGetRelid(range, NoLock, false);
+	Oid relid = RangeVarGetRelid(range, NoLock, true);
 
+	if (!OidIsValid(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("table \"%s\", by which chat_realtime finds a user, does not exist", text),
+				 errhint("Call chat.attach again, with the mapping as it is now.")));
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 									  get_rel_name(relid));
 }
@@ -164,25 +179,52 @@ read_attachment(ChatAttachment *attachment, HeapTuple row, TupleDesc desc)
 	columns = DatumGetJsonbP(SPI_getbinval(row, desc, SPI_fnumber(desc, "columns"), &isnull));
 	for (int role = 0; role < CHAT_ROLES; role++)
 		attachment->column[role] = member_text(columns, chat_role_name(role));
+	chat_settings_read(
+		&attachment->settings,
+		DatumGetJsonbP(SPI_getbinval(row, desc, SPI_fnumber(desc, "settings"), &isnull)));
 	read_user_mapping(columns, "owner", &attachment->owner);
 	read_user_mapping(columns, "agent", &attachment->agent);
 	attachment->column[CHAT_C_OWNER] = attachment->owner.column;
 	attachment->column[CHAT_C_AGENT] = attachment->agent.column;
 }
 
-/* Type of a column that must exist, by name. */
-static Oid
-column_type(Oid relid, const char *column)
+/* Roles without which a pair of tables cannot be followed. */
+static bool
+is_essential(int role)
 {
-	AttrNumber attnum = column ? get_attnum(relid, column) : InvalidAttrNumber;
+	return role == CHAT_C_ID || role == CHAT_C_OWNER || role == CHAT_M_ID ||
+		   role == CHAT_M_CONVERSATION || role == CHAT_M_DIRECTION || role == CHAT_M_STATUS ||
+		   role == CHAT_M_CONTENT || role == CHAT_M_CREATED;
+}
 
-	if (attnum == InvalidAttrNumber)
-		ereport(ERROR,
+/*
+ * Columns can be dropped and renamed after chat.attach. What is not essential is then left alone, with a warning;
+ * without an essential column nothing can be kept right, and writing to the tables is an error.
+ */
+static void
+check_columns(ChatAttachment *attachment)
+{
+	static const char *const hint =
+		"Call chat.attach again, so that it follows the table's columns.";
+
+	for (int role = 0; role < CHAT_ROLES; role++)
+	{
+		Oid relid = role < CHAT_M_ID ? attachment->conversations : attachment->messages;
+		const char *column = attachment->column[role];
+
+		if (column == NULL && !is_essential(role))
+			continue;
+		if (column != NULL && get_attnum(relid, column) != InvalidAttrNumber)
+			continue;
+		ereport(is_essential(role) ? ERROR : WARNING,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("column \"%s\" of attached table \"%s\" does not exist",
-						column ? column : "id", get_rel_name(relid)),
-				 errhint("Call chat.attach again, so that it follows the table's columns.")));
-	return get_atttype(relid, attnum);
+				 errmsg("attached table \"%s\" has no column \"%s\" any more, which was its \"%s\"",
+						get_rel_name(relid), column ? column : "", chat_role_name(role)),
+				 errhint("%s", hint)));
+		attachment->column[role] = NULL;
+	}
+	if (attachment->agent.column != NULL && attachment->column[CHAT_C_AGENT] == NULL)
+		attachment->agent.column = NULL;
 }
 
 /* Reads chat.attachment by id, under the extension's own authority: a plain scan checks no privilege. */
@@ -214,7 +256,10 @@ load_attachment(int32 id, MemoryContext context)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("chat.attachment has no row %d, but a trigger names it", id),
 						errhint("Call chat.attach for this pair of tables again.")));
-	attachment->key_type = column_type(attachment->conversations, attachment->column[CHAT_C_ID]);
+	check_columns(attachment);
+	attachment->key_type = getBaseType(
+		get_atttype(attachment->conversations,
+					get_attnum(attachment->conversations, attachment->column[CHAT_C_ID])));
 	if (!chat_key_type_ok(attachment->key_type))
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("ids of \"%s\" are neither integers nor uuid",

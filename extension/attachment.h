@@ -14,6 +14,8 @@
 #include "executor/spi.h"
 #include "utils/rel.h"
 
+#include "settings.h"
+
 /* Roles of columns. A table that lacks a role's column has attribute number 0 for it. */
 typedef enum ChatRole
 {
@@ -45,6 +47,8 @@ typedef enum ChatRole
 	CHAT_M_PRIVATE,
 	CHAT_M_DELETED,
 	CHAT_M_FILENAME,
+	CHAT_M_MIME,
+	CHAT_M_SIZE,
 	CHAT_ROLES
 } ChatRole;
 
@@ -77,6 +81,7 @@ typedef struct ChatAttachment
 	char *column[CHAT_ROLES]; /* names, NULL where the table has none */
 	ChatUserMapping owner;
 	ChatUserMapping agent;
+	ChatSettings settings;        /* overrides */
 	char *search_path;            /* for statements on these tables: pg_catalog and their schema */
 	SPIPlanPtr plans[CHAT_PLANS]; /* kept; NULL until first used */
 	MemoryContext context;
@@ -88,7 +93,7 @@ typedef struct ChatField
 	AttrNumber attnum;
 	Oid type;
 	Oid output;   /* type's output function */
-	bool content; /* the message's content: cut at chat_realtime.max_content_bytes */
+	bool content; /* the message's content */
 	bool quiet;   /* a change of it alone is no event */
 } ChatField;
 
@@ -96,13 +101,16 @@ typedef struct ChatLayout
 {
 	Oid relid;
 	AttrNumber att[CHAT_ROLES];
-	Oid type[CHAT_ROLES];
+	Oid type[CHAT_ROLES];      /* of a domain, its base type */
+	bool own_rule[CHAT_ROLES]; /* direction, status, type: the table itself says what is allowed */
+	int max_content_bytes;     /* of the pair's own, or -1 */
 	int nfields;
 	ChatField *fields;
 	/* conversations only */
 	Oid key_index;      /* unique index on the id alone */
 	bool plain;         /* an UPDATE of the counters would reach nothing of the user's */
 	bool last_not_null; /* a last-message column is declared NOT NULL */
+	int preview_chars;  /* most characters of a preview, -1: no limit of the table's */
 	MemoryContext context;
 } ChatLayout;
 

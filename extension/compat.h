@@ -94,6 +94,17 @@ chat_next_xid(void)
 #endif
 }
 
+/* True for a column that is computed when it is read: a stored row has no value of it. */
+static inline bool
+chat_is_virtual(Form_pg_attribute attribute)
+{
+#if PG_VERSION_NUM >= 180000
+	return attribute->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL;
+#else
+	return false;
+#endif
+}
+
 /* Replaces a locked row's version, in the heap and in the indexes opened in result_relation. */
 static inline void
 chat_update_tuple(ResultRelInfo *result_relation, EState *estate, ItemPointer tid,

@@ -140,9 +140,8 @@ chat_conversation_counters(const ChatTable *table, ChatCounters *counters)
 																: DatumGetInt16(value);
 	value = get_column(table, CHAT_C_LAST_AT, &isnull);
 	counters->has_last = !isnull;
-	if (!isnull && layout->type[CHAT_C_LAST_AT] == TIMESTAMPOID)
-		value = DirectFunctionCall1(timestamp_timestamptz, value);
-	counters->last_at = isnull ? 0 : DatumGetTimestampTz(value);
+	counters->last_at =
+		isnull ? 0 : DatumGetTimestampTz(value); /* in UTC, with a zone or without */
 	value = get_column(table, CHAT_C_PREVIEW, &isnull);
 	counters->preview = chat_datum_text(value, isnull, TEXTOID);
 }
@@ -159,31 +158,6 @@ set_column(ChatTable *table, ChatRole role, Datum value, bool isnull)
 	table->new_slot->tts_isnull[attnum - 1] = isnull;
 }
 
-/* A time in the type of a role's column. */
-static Datum
-time_datum(const ChatTable *table, ChatRole role, TimestampTz time)
-{
-	Datum value = TimestampTzGetDatum(time);
-
-	return table->layout->type[role] == TIMESTAMPOID
-			   ? DirectFunctionCall1(timestamptz_timestamp, value)
-			   : value;
-}
-
-/* A preview cut to what the column declares, such as varchar(50). */
-static Datum
-preview_datum(const ChatTable *table, const char *preview)
-{
-	AttrNumber attnum = table->layout->att[CHAT_C_PREVIEW];
-	int length = strlen(preview);
-	int32 typmod =
-		attnum == 0 ? -1 : TupleDescAttr(RelationGetDescr(table->relation), attnum - 1)->atttypmod;
-
-	if (typmod > (int32) VARHDRSZ)
-		length = pg_mbcharcliplen(preview, length, typmod - VARHDRSZ);
-	return PointerGetDatum(cstring_to_text_with_len(preview, length));
-}
-
 /* Builds the new version in table->new_slot. */
 static void
 fill_new_slot(ChatTable *table, const ChatCounters *counters)
@@ -197,17 +171,17 @@ fill_new_slot(ChatTable *table, const ChatCounters *counters)
 	memcpy(slot->tts_values, table->slot->tts_values, natts * sizeof(Datum));
 	memcpy(slot->tts_isnull, table->slot->tts_isnull, natts * sizeof(bool));
 	set_column(table, CHAT_C_UNREAD,
-			   unread_type == INT8OID   ? Int64GetDatum(counters->unread)
-			   : unread_type == INT4OID ? Int32GetDatum((int32) counters->unread)
-										: Int16GetDatum((int16) counters->unread),
+			   unread_type == INT8OID ? Int64GetDatum(counters->unread)
+			   : unread_type == INT4OID
+				   ? Int32GetDatum((int32) Min(counters->unread, PG_INT32_MAX))
+				   : Int16GetDatum((int16) Min(counters->unread, PG_INT16_MAX)),
 			   false);
-	set_column(table, CHAT_C_LAST_AT, time_datum(table, CHAT_C_LAST_AT, counters->last_at),
-			   !counters->has_last);
+	set_column(table, CHAT_C_LAST_AT, TimestampTzGetDatum(counters->last_at), !counters->has_last);
 	set_column(table, CHAT_C_PREVIEW,
-			   counters->preview ? preview_datum(table, counters->preview) : (Datum) 0,
+			   counters->preview ? CStringGetTextDatum(counters->preview) : (Datum) 0,
 			   counters->preview == NULL);
-	set_column(table, CHAT_C_UPDATED,
-			   time_datum(table, CHAT_C_UPDATED, GetCurrentTransactionStartTimestamp()), false);
+	set_column(table, CHAT_C_UPDATED, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()),
+			   false);
 	ExecStoreVirtualTuple(slot);
 }
 
@@ -274,7 +248,7 @@ write_by_statement(ChatTable *table, ChatKey key, const ChatCounters *counters)
 void
 chat_conversation_write(ChatTable *table, ChatKey key, const ChatCounters *counters)
 {
-	if (table->layout->plain && (counters->has_last || !table->layout->last_not_null))
+	if (table->layout->plain)
 		write_directly(table, counters);
 	else
 		write_by_statement(table, key, counters);

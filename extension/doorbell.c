@@ -14,8 +14,8 @@
 #include "utils/json.h"
 #include "utils/memutils.h"
 
-#include "chat_realtime.h"
 #include "doorbell.h"
+#include "settings.h"
 
 #define CHANNEL "chat_realtime"
 #define MAX_NOTIFY_PAYLOAD 7999

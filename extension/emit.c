@@ -43,18 +43,6 @@ chat_reader_fetch(ChatReader *reader, ChatAttachment *attachment, Oid relid, Ite
 	return reader->slot;
 }
 
-char *
-chat_reader_text(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role)
-{
-	bool isnull;
-	Datum value;
-
-	if (layout->att[role] == 0)
-		return NULL;
-	value = slot_getattr(slot, layout->att[role], &isnull);
-	return chat_datum_text(value, isnull, layout->type[role]);
-}
-
 void
 chat_reader_close(ChatReader *reader)
 {

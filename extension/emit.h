@@ -55,8 +55,6 @@ typedef struct ChatFlush
 
 extern TupleTableSlot *chat_reader_fetch(ChatReader *reader, ChatAttachment *attachment, Oid relid,
 										 ItemPointerData tid, bool messages);
-/* A column of the fetched row as text; NULL for SQL NULL and for a column the table lacks. */
-extern char *chat_reader_text(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role);
 extern void chat_reader_close(ChatReader *reader);
 
 /* The user id of a conversation's owner, or NULL. The caller is connected to SPI. */

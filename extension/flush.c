@@ -10,6 +10,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "executor/spi.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
@@ -21,6 +22,7 @@
 #include "payload.h"
 #include "pending.h"
 #include "plans.h"
+#include "row.h"
 
 /* Reads the message that becomes the newest, for its preview. */
 static char *
@@ -34,8 +36,9 @@ preview_of_row(ChatFlush *flush, const ChatConversation *conversation)
 	char *texts[3];
 
 	for (int i = 0; i < 3; i++)
-		texts[i] = chat_reader_text(slot, layout, roles[i]);
-	return chat_preview(texts[0], texts[1], texts[2]);
+		texts[i] = chat_row_text(slot, layout, roles[i]);
+	return chat_preview(chat_preview_labels(&conversation->attachment->settings), texts[0],
+						texts[1], texts[2]);
 }
 
 /* Looks the newest message up. */
@@ -51,9 +54,9 @@ find_newest(ChatConversation *conversation, ChatCounters *counters)
 	if (counters->has_last)
 	{
 		counters->last_at = DatumGetTimestampTz(chat_plan_result(CHAT_COL_TIME, &isnull));
-		counters->preview =
-			chat_preview(chat_plan_text(CHAT_COL_TYPE), chat_plan_text(CHAT_COL_CONTENT),
-						 chat_plan_text(CHAT_COL_FILENAME));
+		counters->preview = chat_preview(
+			chat_preview_labels(&conversation->attachment->settings), chat_plan_text(CHAT_COL_TYPE),
+			chat_plan_text(CHAT_COL_CONTENT), chat_plan_text(CHAT_COL_FILENAME));
 	}
 	SPI_freetuptable(SPI_tuptable);
 }
@@ -79,8 +82,8 @@ newest_is_open(const ChatConversation *conversation, const ChatLayout *layout,
 {
 	TimestampTz last_at = current->last_at;
 
-	if (conversation->recount || layout->att[CHAT_C_LAST_AT] == 0)
-		return true;
+	if (conversation->recount || layout->att[CHAT_C_LAST_AT] == 0 || layout->last_not_null)
+		return true; /* what is stored may be of no message */
 	if (conversation->recheck && (!current->has_last || conversation->recheck_time >= last_at))
 		return true;
 	if (conversation->candidate < 0 ||
@@ -100,10 +103,19 @@ counters_equal(const ChatCounters *a, const ChatCounters *b)
 		   same_preview;
 }
 
-/* What the table can hold: columns that it lacks stay as they were read. */
+/*
+ * What the table can hold: columns that it lacks, or where it wants some value, stay as they were read; a preview is cut
+ * to the column's length.
+ */
 static void
-drop_missing_columns(const ChatLayout *layout, const ChatCounters *current, ChatCounters *wanted)
+keep_what_must_stay(const ChatLayout *layout, const ChatCounters *current, ChatCounters *wanted)
 {
+	if (layout->last_not_null && !wanted->has_last)
+	{
+		wanted->has_last = current->has_last;
+		wanted->last_at = current->last_at;
+		wanted->preview = current->preview;
+	}
 	if (layout->att[CHAT_C_UNREAD] == 0)
 		wanted->unread = current->unread;
 	if (layout->att[CHAT_C_LAST_AT] == 0)
@@ -113,6 +125,9 @@ drop_missing_columns(const ChatLayout *layout, const ChatCounters *current, Chat
 	}
 	if (layout->att[CHAT_C_PREVIEW] == 0)
 		wanted->preview = current->preview;
+	if (wanted->preview != NULL && layout->preview_chars >= 0)
+		wanted->preview[pg_mbcharcliplen(wanted->preview, strlen(wanted->preview),
+										 layout->preview_chars)] = '\0';
 }
 
 /* What counters and last message have to be, after the rows of this flush. */
@@ -132,7 +147,7 @@ work_out(ChatFlush *flush, ChatConversation *conversation, const ChatCounters *c
 		wanted->last_at = conversation->candidate_time;
 		wanted->preview = preview_of_row(flush, conversation);
 	}
-	drop_missing_columns(flush->table.layout, current, wanted);
+	keep_what_must_stay(flush->table.layout, current, wanted);
 }
 
 /* Locks a conversation, brings its counters up to date, and notes its owner. */

@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
@@ -24,6 +25,7 @@
 #include "key.h"
 #include "payload.h"
 #include "pending.h"
+#include "sanitize.h"
 
 /* Longest names that Realtime's binary frames can carry, without its "realtime:" prefix. */
 #define MAX_TOPIC_BYTES 246
@@ -33,6 +35,7 @@ PG_FUNCTION_INFO_V1(chat_emit);
 PG_FUNCTION_INFO_V1(chat_row_json);
 PG_FUNCTION_INFO_V1(chat_write_counters);
 PG_FUNCTION_INFO_V1(chat_random_bytes);
+PG_FUNCTION_INFO_V1(chat_sanitize_text);
 PG_FUNCTION_INFO_V1(chat_outer_role);
 PG_FUNCTION_INFO_V1(chat_cluster_identity);
 
@@ -168,6 +171,18 @@ chat_random_bytes(PG_FUNCTION_ARGS)
 	if (!pg_strong_random(VARDATA(result), length))
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("no random numbers can be had")));
 	PG_RETURN_BYTEA_P(result);
+}
+
+Datum
+chat_sanitize_text(PG_FUNCTION_ARGS)
+{
+	text *given = PG_GETARG_TEXT_PP(0);
+	size_t length = VARSIZE_ANY_EXHDR(given);
+	text *inert = palloc(VARHDRSZ + length);
+
+	SET_VARSIZE(inert, VARHDRSZ + chat_sanitize(VARDATA(inert), VARDATA_ANY(given), length,
+												GetDatabaseEncoding() == PG_UTF8));
+	PG_RETURN_TEXT_P(inert);
 }
 
 Datum

@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
+#include "utils/typcache.h"
 
 #include "attachment.h"
 #include "compat.h"
@@ -51,6 +52,8 @@ static const struct
 	[CHAT_M_PRIVATE] = {"private", NULL},
 	[CHAT_M_DELETED] = {"deleted", NULL},
 	[CHAT_M_FILENAME] = {"media_filename", NULL},
+	[CHAT_M_MIME] = {"media_mime_type", NULL},
+	[CHAT_M_SIZE] = {"media_size_bytes", NULL},
 };
 
 const char *
@@ -114,6 +117,8 @@ role_type_ok(ChatRole role, Oid type)
 		case CHAT_C_UPDATED:
 		case CHAT_M_TIME:
 		case CHAT_M_CREATED:
+		case CHAT_M_UPDATED:
+		case CHAT_M_STATUS_UPDATED:
 			return type == TIMESTAMPTZOID || type == TIMESTAMPOID;
 		case CHAT_C_PREVIEW:
 			return type == TEXTOID || type == VARCHAROID;
@@ -135,10 +140,10 @@ fill_field(ChatField *field, Form_pg_attribute attribute, int role)
 	appendStringInfoChar(&key, ':');
 	field->key = key.data;
 	field->attnum = attribute->attnum;
-	field->type = attribute->atttypid;
+	field->type = getBaseType(attribute->atttypid);
 	field->content = role == CHAT_M_CONTENT;
 	field->quiet = role == CHAT_C_UPDATED;
-	getTypeOutputInfo(attribute->atttypid, &field->output, &varlena);
+	getTypeOutputInfo(field->type, &field->output, &varlena);
 }
 
 /* True when an earlier field has the same JSON key: a mapped role and a column of that very name. */
@@ -163,6 +168,7 @@ build_fields(const ChatAttachment *attachment, Relation relation, bool messages,
 
 	layout->relid = RelationGetRelid(relation);
 	layout->context = context;
+	layout->max_content_bytes = attachment->settings.max_content_bytes;
 	layout->fields = palloc0(sizeof(ChatField) * Max(desc->natts, 1));
 	for (int pass = 0; pass < 2; pass++)
 	{
@@ -170,19 +176,20 @@ build_fields(const ChatAttachment *attachment, Relation relation, bool messages,
 		{
 			Form_pg_attribute attribute = TupleDescAttr(desc, i);
 			ChatField *field = &layout->fields[layout->nfields];
+			Oid type = attribute->attisdropped ? InvalidOid : getBaseType(attribute->atttypid);
 			int role;
 
-			if (attribute->attisdropped)
+			if (attribute->attisdropped || chat_is_virtual(attribute))
 				continue;
 			role = role_of_column(attachment, NameStr(attribute->attname), messages);
 			if ((role < CHAT_ROLES) != (pass == 0))
 				continue;
-			if (role < CHAT_ROLES && role_type_ok(role, attribute->atttypid))
+			if (role < CHAT_ROLES && role_type_ok(role, type))
 			{
 				layout->att[role] = attribute->attnum;
-				layout->type[role] = attribute->atttypid;
+				layout->type[role] = type;
 			}
-			if (!type_is_carried(attribute->atttypid))
+			if (!type_is_carried(type))
 				continue;
 			fill_field(field, attribute, role);
 			if (!key_is_taken(layout, field->key))
@@ -254,6 +261,21 @@ index_has_expressions(Relation relation)
 	return found;
 }
 
+/* Declared length of a varchar column in characters, or -1. */
+static int
+column_length(Relation relation, AttrNumber attnum)
+{
+	Form_pg_attribute attribute;
+	int32 typmod;
+
+	if (attnum == 0)
+		return -1;
+	attribute = TupleDescAttr(RelationGetDescr(relation), attnum - 1);
+	typmod = attribute->atttypmod;
+	(void) getBaseTypeAndTypmod(attribute->atttypid, &typmod);
+	return typmod > (int32) VARHDRSZ ? typmod - (int32) VARHDRSZ : -1;
+}
+
 /* What writing counters into a conversations table has to know of it. */
 static void
 examine_conversations(ChatLayout *layout, Relation relation)
@@ -270,11 +292,46 @@ examine_conversations(ChatLayout *layout, Relation relation)
 		if (trigger_is_foreign(&triggers->triggers[i]))
 			layout->plain = false;
 	}
+	layout->preview_chars = column_length(relation, layout->att[CHAT_C_PREVIEW]);
 	for (int role = CHAT_C_LAST_AT; role <= CHAT_C_PREVIEW; role++)
 	{
 		if (layout->att[role] != 0 &&
 			TupleDescAttr(RelationGetDescr(relation), layout->att[role] - 1)->attnotnull)
 			layout->last_not_null = true;
+	}
+}
+
+/* True when a CHECK constraint reads this column and no other. */
+static bool
+has_own_check(const TupleConstr *constraints, AttrNumber attnum)
+{
+	for (int i = 0; constraints != NULL && i < constraints->num_check; i++)
+	{
+		Bitmapset *columns = NULL;
+
+		pull_varattnos(stringToNode(constraints->check[i].ccbin), 1, &columns);
+		if (bms_equal(columns, bms_make_singleton(attnum - FirstLowInvalidHeapAttributeNumber)))
+			return true;
+	}
+	return false;
+}
+
+/* Finds out which words of a message the table itself rules. */
+static void
+examine_messages(ChatLayout *layout, Relation relation)
+{
+	static const ChatRole words[] = {CHAT_M_DIRECTION, CHAT_M_STATUS, CHAT_M_TYPE};
+	TupleDesc desc = RelationGetDescr(relation);
+
+	for (int i = 0; i < (int) lengthof(words); i++)
+	{
+		AttrNumber attnum = layout->att[words[i]];
+		Oid type = attnum == 0 ? InvalidOid : TupleDescAttr(desc, attnum - 1)->atttypid;
+
+		layout->own_rule[words[i]] =
+			attnum == 0 || type_is_enum(layout->type[words[i]]) ||
+			(type != layout->type[words[i]] && DomainHasConstraints(type)) ||
+			has_own_check(desc->constr, attnum);
 	}
 }
 
@@ -284,7 +341,9 @@ chat_layout_build(const ChatAttachment *attachment, Relation relation, bool mess
 {
 	ChatLayout *layout = build_fields(attachment, relation, messages, context);
 
-	if (!messages)
+	if (messages)
+		examine_messages(layout, relation);
+	else
 		examine_conversations(layout, relation);
 	return layout;
 }

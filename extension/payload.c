@@ -24,8 +24,8 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-#include "chat_realtime.h"
 #include "payload.h"
+#include "settings.h"
 
 /* Longest text of a column other than the content; a longer one is left out and marked. */
 #define MAX_TEXT_BYTES (64 * 1024)
@@ -210,7 +210,9 @@ append_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot, int c
 void
 chat_payload_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot)
 {
-	append_row(buf, layout, slot, chat_max_content_bytes);
+	append_row(buf, layout, slot,
+			   layout->max_content_bytes >= 0 ? layout->max_content_bytes
+											  : chat_settings.max_content_bytes);
 }
 
 void
@@ -235,7 +237,7 @@ append_attribute(StringInfo buf, const char *key, const ChatLayout *layout, Tupl
 		return;
 	}
 	getTypeOutputInfo(field.type, &field.output, &varlena);
-	append_value(buf, &field, value, chat_max_content_bytes);
+	append_value(buf, &field, value, INT_MAX);
 }
 
 void
@@ -295,16 +297,18 @@ chat_datum_text(Datum value, bool isnull, Oid type)
 		return NULL;
 	if (type == TEXTOID || type == VARCHAROID)
 		return TextDatumGetCString(value);
+	if (type == BPCHAROID) /* without the blanks at its end, which mean nothing */
+		return TextDatumGetCString(DirectFunctionCall1(rtrim1, value));
 	getTypeOutputInfo(type, &output, &varlena);
 	return OidOutputFunctionCall(output, value);
 }
 
-/* The label of a type in chat_realtime.preview_labels, with % replaced by the file's name; NULL: none. */
+/* The label of a type among chat_realtime.preview_labels, with % replaced by the file's name; NULL: none. */
 static char *
-label_of(const char *type, const char *filename)
+label_of(const char *labels, const char *type, const char *filename)
 {
 	size_t length = strlen(type);
-	const char *entry = chat_preview_labels;
+	const char *entry = labels;
 
 	while (*entry != '\0')
 	{
@@ -340,12 +344,12 @@ content_is_for_people(const char *type, const char *content)
 }
 
 char *
-chat_preview(const char *type, const char *content, const char *filename)
+chat_preview(const char *labels, const char *type, const char *content, const char *filename)
 {
 	const char *text = content;
 
 	if (!content_is_for_people(type, content))
-		text = type ? label_of(type, filename) : NULL;
+		text = type ? label_of(labels, type, filename) : NULL;
 	if (text == NULL)
 		text = type != NULL && strcmp(type, "text") == 0 ? "" : "[Media]";
 	return pnstrdup(text, pg_mbcharcliplen(text, strlen(text), PREVIEW_CHARACTERS));
@@ -353,13 +357,15 @@ chat_preview(const char *type, const char *content, const char *filename)
 
 PG_FUNCTION_INFO_V1(chat_message_preview);
 
-/* SQL: chat.message_preview(type, content, filename) */
+/* SQL: chat.message_preview(type, content, filename, labels) */
 Datum
 chat_message_preview(PG_FUNCTION_ARGS)
 {
-	char *arguments[3];
+	char *arguments[4];
 
-	for (int i = 0; i < 3; i++)
+	for (int i = 0; i < 4; i++)
 		arguments[i] = chat_datum_text(PG_GETARG_DATUM(i), PG_ARGISNULL(i), TEXTOID);
-	PG_RETURN_TEXT_P(cstring_to_text(chat_preview(arguments[0], arguments[1], arguments[2])));
+	PG_RETURN_TEXT_P(
+		cstring_to_text(chat_preview(arguments[3] ? arguments[3] : chat_settings.preview_labels,
+									 arguments[0], arguments[1], arguments[2])));
 }

@@ -23,6 +23,7 @@ extern void chat_payload_changes(StringInfo buf, const char *old_status, const c
 /* A datum as text, by its type's output function; NULL for SQL NULL. */
 extern char *chat_datum_text(Datum value, bool isnull, Oid type);
 /* What a conversation shows of a message; never NULL. */
-extern char *chat_preview(const char *type, const char *content, const char *filename);
+extern char *
+chat_preview(const char *labels, const char *type, const char *content, const char *filename);
 
 #endif

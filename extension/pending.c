@@ -4,24 +4,29 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "pending.h"
 
+typedef struct DeletedKey
+{
+	ChatKey conversation;
+	int64 attachment; /* 64 bits wide, so that the key has no padding */
+} DeletedKey;
+
 typedef struct DeletedConversation
 {
-	int32 attachment;
-	ChatKey key;
+	DeletedKey key; /* hash key */
 	char *owner;
-	struct DeletedConversation *next;
 } DeletedConversation;
 
 /* All in TopTransactionContext. */
 static ChatPending *rows = NULL;
 static Size nrows = 0;
 static Size capacity = 0;
-static DeletedConversation *deleted = NULL;
+static HTAB *deleted = NULL;
 
 ChatPending *
 chat_pending_add(void)
@@ -65,26 +70,32 @@ chat_pending_take(int *count)
 void
 chat_pending_deleted(int32 attachment, ChatKey conversation, const char *owner)
 {
-	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
-	DeletedConversation *entry = palloc(sizeof(DeletedConversation));
+	DeletedKey key = {conversation, attachment};
+	DeletedConversation *entry;
 
-	entry->attachment = attachment;
-	entry->key = conversation;
-	entry->owner = owner ? pstrdup(owner) : NULL;
-	entry->next = deleted;
-	deleted = entry;
-	MemoryContextSwitchTo(old);
+	if (deleted == NULL)
+	{
+		HASHCTL ctl = {
+			.keysize = sizeof(DeletedKey),
+			.entrysize = sizeof(DeletedConversation),
+			.hcxt = TopTransactionContext,
+		};
+
+		deleted = hash_create("chat_realtime deleted conversations", 16, &ctl,
+							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	}
+	entry = hash_search(deleted, &key, HASH_ENTER, NULL);
+	entry->owner = owner ? MemoryContextStrdup(TopTransactionContext, owner) : NULL;
 }
 
 const char *
 chat_pending_deleted_owner(int32 attachment, ChatKey conversation)
 {
-	for (DeletedConversation *entry = deleted; entry != NULL; entry = entry->next)
-	{
-		if (entry->attachment == attachment && chat_key_compare(&entry->key, &conversation) == 0)
-			return entry->owner;
-	}
-	return NULL;
+	DeletedKey key = {conversation, attachment};
+	DeletedConversation *entry =
+		deleted == NULL ? NULL : hash_search(deleted, &key, HASH_FIND, NULL);
+
+	return entry == NULL ? NULL : entry->owner;
 }
 
 /*

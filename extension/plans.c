@@ -60,13 +60,31 @@ user_expression(const ChatUserMapping *mapping, const char *value)
 		column_of("u", mapping->user), mapping->table, column_of("u", mapping->key), value);
 }
 
-/* ", updated_at = now()" where the table has such a column. */
-static void
-append_touch(StringInfo sql, const ChatAttachment *a)
+/* True for a column that holds timestamps without zone, which count as UTC. */
+static bool
+lacks_zone(const ChatAttachment *a, ChatRole role)
 {
-	if (a->column[CHAT_C_UPDATED])
-		appendStringInfo(sql, ", %s = pg_catalog.now()",
-						 quote_identifier(a->column[CHAT_C_UPDATED]));
+	Oid relid = role < CHAT_M_ID ? a->conversations : a->messages;
+
+	return getBaseType(get_atttype(relid, get_attnum(relid, a->column[role]))) == TIMESTAMPOID;
+}
+
+/* Turns a time with zone, in SQL, into the type of a role's column. */
+static const char *
+time_for(const ChatAttachment *a, ChatRole role, const char *value)
+{
+	if (a->column[role] == NULL || !lacks_zone(a, role))
+		return value;
+	return psprintf("pg_catalog.timezone('UTC', %s)", value);
+}
+
+/* A message's time column as a time with zone. */
+static char *
+time_of(const ChatAttachment *a, ChatRole role)
+{
+	char *column = column_of("m", a->column[role]);
+
+	return lacks_zone(a, role) ? psprintf("(%s AT TIME ZONE 'UTC')", column) : column;
 }
 
 /* Appends one assignment of a SET list, if the table has the column. */
@@ -87,9 +105,11 @@ build_set(StringInfo sql, const ChatAttachment *a)
 
 	appendStringInfo(sql, "UPDATE %s AS c SET ", relation_name(a->conversations));
 	append_assignment(sql, &separator, a->column[CHAT_C_UNREAD], "$2");
-	append_assignment(sql, &separator, a->column[CHAT_C_LAST_AT], "$3");
+	append_assignment(sql, &separator, a->column[CHAT_C_LAST_AT],
+					  time_for(a, CHAT_C_LAST_AT, "$3"));
 	append_assignment(sql, &separator, a->column[CHAT_C_PREVIEW], "$4");
-	append_touch(sql, a);
+	append_assignment(sql, &separator, a->column[CHAT_C_UPDATED],
+					  time_for(a, CHAT_C_UPDATED, "pg_catalog.now()"));
 	appendStringInfo(sql, " WHERE %s OPERATOR(pg_catalog.=) $1 RETURNING c.ctid",
 					 column_of("c", a->column[CHAT_C_ID]));
 }
@@ -105,33 +125,40 @@ append_visible(StringInfo sql, const ChatAttachment *a)
 		appendStringInfo(sql, " AND %s IS NOT TRUE", column_of("m", private));
 	if (deleted)
 	{
-		bool flag = get_atttype(a->messages, get_attnum(a->messages, deleted)) == BOOLOID;
+		bool flag =
+			getBaseType(get_atttype(a->messages, get_attnum(a->messages, deleted))) == BOOLOID;
 
 		appendStringInfo(sql, " AND %s IS %s", column_of("m", deleted), flag ? "NOT TRUE" : "NULL");
 	}
+}
+
+/* A message's own time, else when it was stored, as chat.message_time writes it. */
+static char *
+message_time(const ChatAttachment *a)
+{
+	char *created = time_of(a, CHAT_M_CREATED);
+
+	return a->column[CHAT_M_TIME] == NULL
+			   ? created
+			   : psprintf("COALESCE(%s, %s)", time_of(a, CHAT_M_TIME), created);
 }
 
 /* $1 conversation; in the order of rule R2, as the index made by chat.attach has it */
 static void
 build_newest(StringInfo sql, const ChatAttachment *a)
 {
-	const char *created = column_of("m", a->column[CHAT_M_CREATED]);
-	const char *time =
-		a->column[CHAT_M_TIME] == NULL
-			? created
-			: psprintf("COALESCE(%s, %s)", column_of("m", a->column[CHAT_M_TIME]), created);
 	ChatRole texts[] = {CHAT_M_TYPE, CHAT_M_CONTENT, CHAT_M_FILENAME};
 
-	appendStringInfo(sql, "SELECT CAST(%s AS pg_catalog.timestamptz)", time);
+	appendStringInfo(sql, "SELECT %s", message_time(a));
 	for (int i = 0; i < 3; i++)
 		appendStringInfo(sql, ", CAST(%s AS pg_catalog.text)",
 						 a->column[texts[i]] ? column_of("m", a->column[texts[i]]) : "NULL");
 	appendStringInfo(sql, " FROM %s AS m WHERE %s OPERATOR(pg_catalog.=) $1",
 					 relation_name(a->messages), column_of("m", a->column[CHAT_M_CONVERSATION]));
 	append_visible(sql, a);
-	appendStringInfo(sql, " ORDER BY %s DESC", time);
-	if (time != created)
-		appendStringInfo(sql, ", %s DESC", created);
+	appendStringInfo(sql, " ORDER BY %s DESC", message_time(a));
+	if (a->column[CHAT_M_TIME] != NULL)
+		appendStringInfo(sql, ", %s DESC", time_of(a, CHAT_M_CREATED));
 	appendStringInfo(sql, ", %s DESC LIMIT 1", column_of("m", a->column[CHAT_M_ID]));
 }
 

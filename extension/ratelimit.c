@@ -12,7 +12,7 @@
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
-#include "chat_realtime.h"
+#include "settings.h"
 #include "compat.h"
 #include "ratelimit.h"
 #include "shmem.h"

@@ -1,37 +1,31 @@
 /*
- * Trigger functions. BEFORE triggers keep single rows right; AFTER ROW triggers note what happened (pending.h);
- * the statement trigger settles it (flush.h).
+ * AFTER triggers: row triggers note what happened (pending.h), the statement trigger settles it (flush.h). The
+ * BEFORE triggers are in before.c.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "access/xact.h"
-#include "catalog/pg_type.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
-#include "utils/datum.h"
-#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
-#include "utils/timestamp.h"
 
 #include "attachment.h"
 #include "flush.h"
 #include "payload.h"
 #include "pending.h"
 #include "plans.h"
+#include "row.h"
+#include "trigger.h"
 
-PG_FUNCTION_INFO_V1(chat_message_before);
 PG_FUNCTION_INFO_V1(chat_message_after);
 PG_FUNCTION_INFO_V1(chat_message_truncate);
-PG_FUNCTION_INFO_V1(chat_conversation_before);
 PG_FUNCTION_INFO_V1(chat_conversation_after);
 PG_FUNCTION_INFO_V1(chat_flush);
 
 /* Checks the trigger protocol; returns the attachment that the trigger's argument names. */
-static ChatAttachment *
-attachment_of(FunctionCallInfo fcinfo, const char *name, TriggerEvent timing)
+ChatAttachment *
+chat_trigger_attachment(FunctionCallInfo fcinfo, const char *name, TriggerEvent timing)
 {
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 
@@ -46,90 +40,13 @@ attachment_of(FunctionCallInfo fcinfo, const char *name, TriggerEvent timing)
 	return chat_attachment_get(pg_strtoint32(trigdata->tg_trigger->tgargs[0]));
 }
 
-/* A column's value as text, without copying more than needed; NULL for SQL NULL or a missing column. */
-static char *
-role_text(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role)
+ChatKey
+chat_trigger_conversation(TupleTableSlot *slot, const ChatLayout *layout)
 {
 	bool isnull;
-	Datum value;
+	Datum id = slot_getattr(slot, layout->att[CHAT_C_ID], &isnull);
 
-	if (layout->att[role] == 0)
-		return NULL;
-	value = slot_getattr(slot, layout->att[role], &isnull);
-	return chat_datum_text(value, isnull, layout->type[role]);
-}
-
-/* True when a text (or enum …) column has the given value. */
-static bool
-role_is(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role, const char *wanted)
-{
-	bool isnull;
-	Datum value;
-
-	if (layout->att[role] == 0)
-		return false;
-	value = slot_getattr(slot, layout->att[role], &isnull);
-	if (isnull)
-		return false;
-	if (layout->type[role] == TEXTOID || layout->type[role] == VARCHAROID)
-	{
-		text *packed = DatumGetTextPP(value);
-		size_t length = VARSIZE_ANY_EXHDR(packed);
-
-		return length == strlen(wanted) && memcmp(VARDATA_ANY(packed), wanted, length) == 0;
-	}
-	return strcmp(chat_datum_text(value, false, layout->type[role]), wanted) == 0;
-}
-
-/* A flag column: boolean, or a time that is set. */
-static bool
-role_is_set(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role)
-{
-	bool isnull;
-	Datum value;
-
-	if (layout->att[role] == 0)
-		return false;
-	value = slot_getattr(slot, layout->att[role], &isnull);
-	if (isnull)
-		return false;
-	return layout->type[role] == BOOLOID ? DatumGetBool(value) : true;
-}
-
-/* A time column; false for SQL NULL or a missing column. */
-static bool
-role_time(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role, TimestampTz *time)
-{
-	bool isnull;
-	Datum value;
-
-	if (layout->att[role] == 0)
-		return false;
-	value = slot_getattr(slot, layout->att[role], &isnull);
-	if (isnull)
-		return false;
-	if (layout->type[role] == TIMESTAMPOID)
-		value = DirectFunctionCall1(timestamp_timestamptz, value);
-	*time = DatumGetTimestampTz(value);
-	return true;
-}
-
-/* True when two versions of a row have the same value in a column. */
-static bool
-column_same(TupleTableSlot *old_slot, TupleTableSlot *new_slot, AttrNumber attnum)
-{
-	Form_pg_attribute attribute;
-	bool old_null, new_null;
-	Datum old_value, new_value;
-
-	if (attnum == 0)
-		return true;
-	attribute = TupleDescAttr(new_slot->tts_tupleDescriptor, attnum - 1);
-	old_value = slot_getattr(old_slot, attnum, &old_null);
-	new_value = slot_getattr(new_slot, attnum, &new_null);
-	if (old_null || new_null)
-		return old_null == new_null;
-	return datum_image_eq(old_value, new_value, attribute->attbyval, attribute->attlen);
+	return chat_key_from_datum(id, layout->type[CHAT_C_ID]);
 }
 
 /* --- messages ------------------------------------------------------------------------------------ */
@@ -153,45 +70,14 @@ message_facts(TupleTableSlot *slot, const ChatLayout *layout)
 
 	if (!isnull)
 		facts.conversation = chat_key_from_datum(conversation, layout->type[CHAT_M_CONVERSATION]);
-	facts.incoming = role_is(slot, layout, CHAT_M_DIRECTION, "incoming");
-	facts.deleted = role_is_set(slot, layout, CHAT_M_DELETED);
-	facts.visible = !facts.deleted && !role_is_set(slot, layout, CHAT_M_PRIVATE);
-	facts.unread = facts.visible && facts.incoming && !role_is(slot, layout, CHAT_M_STATUS, "read");
-	if (!role_time(slot, layout, CHAT_M_TIME, &facts.time))
-		(void) role_time(slot, layout, CHAT_M_CREATED, &facts.time);
+	facts.incoming = chat_row_is(slot, layout, CHAT_M_DIRECTION, "incoming");
+	facts.deleted = chat_row_is_set(slot, layout, CHAT_M_DELETED);
+	facts.visible = !facts.deleted && !chat_row_is_set(slot, layout, CHAT_M_PRIVATE);
+	facts.unread =
+		facts.visible && facts.incoming && !chat_row_is(slot, layout, CHAT_M_STATUS, "read");
+	if (!chat_row_time(slot, layout, CHAT_M_TIME, &facts.time))
+		(void) chat_row_time(slot, layout, CHAT_M_CREATED, &facts.time);
 	return facts;
-}
-
-/* Place of a status in pending < sent < delivered < read; -1: none of these. */
-static int
-status_rank(const char *status)
-{
-	static const char *const order[] = {"pending", "sent", "delivered", "read"};
-
-	for (int i = 0; status != NULL && i < (int) lengthof(order); i++)
-	{
-		if (strcmp(status, order[i]) == 0)
-			return i;
-	}
-	return -1;
-}
-
-/* Rule R3: forward only; failed is reached from pending or sent and left for sent, delivered or read. */
-static bool
-status_step_allowed(const char *old_status, const char *new_status)
-{
-	int old_rank = status_rank(old_status);
-	int new_rank = status_rank(new_status);
-
-	if (old_status == NULL || new_status == NULL)
-		return true;
-	if (strcmp(new_status, "failed") == 0)
-		return old_rank < 0 || old_rank <= 1;
-	if (strcmp(old_status, "failed") == 0)
-		return new_rank != 0;
-	if (old_rank < 0 || new_rank < 0)
-		return true; /* a status of the table's own */
-	return new_rank > old_rank;
 }
 
 /* Notes one row for the flush. */
@@ -245,12 +131,12 @@ message_update_flags(const ChatLayout *layout, TupleTableSlot *old_slot, TupleTa
 		return before->deleted ? 0 : CHAT_MESSAGE_DELETED;
 	for (int i = 0; i < (int) lengthof(content); i++)
 	{
-		if (!column_same(old_slot, new_slot, layout->att[content[i]]))
+		if (!chat_row_same(old_slot, new_slot, layout->att[content[i]]))
 			flags |= CHAT_MESSAGE_UPDATED;
 	}
 	if (before->deleted)
 		flags |= CHAT_MESSAGE_UPDATED; /* it is back */
-	if (!column_same(old_slot, new_slot, layout->att[CHAT_M_STATUS]))
+	if (!chat_row_same(old_slot, new_slot, layout->att[CHAT_M_STATUS]))
 		flags |= CHAT_MESSAGE_STATUS;
 	return flags;
 }
@@ -263,9 +149,9 @@ newest_may_change(const ChatLayout *layout, TupleTableSlot *old_slot, TupleTable
 	if (!before->visible && !after->visible)
 		return false;
 	return before->visible != after->visible || before->time != after->time ||
-		   !column_same(old_slot, new_slot, layout->att[CHAT_M_CONTENT]) ||
-		   !column_same(old_slot, new_slot, layout->att[CHAT_M_TYPE]) ||
-		   !column_same(old_slot, new_slot, layout->att[CHAT_M_FILENAME]);
+		   !chat_row_same(old_slot, new_slot, layout->att[CHAT_M_CONTENT]) ||
+		   !chat_row_same(old_slot, new_slot, layout->att[CHAT_M_TYPE]) ||
+		   !chat_row_same(old_slot, new_slot, layout->att[CHAT_M_FILENAME]);
 }
 
 static void
@@ -298,7 +184,8 @@ note_message_update(const ChatAttachment *attachment, Relation relation, const C
 Datum
 chat_message_after(PG_FUNCTION_ARGS)
 {
-	ChatAttachment *attachment = attachment_of(fcinfo, "message_after", TRIGGER_EVENT_ROW);
+	ChatAttachment *attachment =
+		chat_trigger_attachment(fcinfo, "message_after", TRIGGER_EVENT_ROW);
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	ChatLayout *layout = chat_layout_get(attachment, trigdata->tg_relation, true);
 	MessageFacts facts;
@@ -317,181 +204,7 @@ chat_message_after(PG_FUNCTION_ARGS)
 	return PointerGetDatum(NULL);
 }
 
-/* --- changing a row before it is stored ----------------------------------------------------------- */
-
-#define MAX_REPLACED 6
-
-typedef struct Replacement
-{
-	int count;
-	int columns[MAX_REPLACED];
-	Datum values[MAX_REPLACED];
-	bool nulls[MAX_REPLACED];
-} Replacement;
-
-static void
-replace(Replacement *replacement, AttrNumber column, Datum value, bool isnull)
-{
-	Assert(replacement->count < MAX_REPLACED);
-	replacement->columns[replacement->count] = column;
-	replacement->values[replacement->count] = value;
-	replacement->nulls[replacement->count] = isnull;
-	replacement->count++;
-}
-
-/* Puts a column back to its old value. */
-static void
-put_back(Replacement *replacement, TupleTableSlot *old_slot, AttrNumber column)
-{
-	bool isnull;
-	Datum value = slot_getattr(old_slot, column, &isnull);
-
-	replace(replacement, column, value, isnull);
-}
-
-/* Sets a time column to now(), unless the statement itself changed it. */
-static void
-touch(Replacement *replacement, const ChatLayout *layout, ChatRole role, TupleTableSlot *old_slot,
-	  TupleTableSlot *new_slot)
-{
-	Datum now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
-
-	if (layout->att[role] == 0 || !column_same(old_slot, new_slot, layout->att[role]))
-		return;
-	if (layout->type[role] == TIMESTAMPOID)
-		now = DirectFunctionCall1(timestamptz_timestamp, now);
-	else if (layout->type[role] != TIMESTAMPTZOID)
-		return;
-	replace(replacement, layout->att[role], now, false);
-}
-
-/* The tuple that a BEFORE trigger returns. */
-static Datum
-finish(TriggerData *trigdata, const Replacement *replacement)
-{
-	HeapTuple tuple = TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event) ? trigdata->tg_newtuple
-																  : trigdata->tg_trigtuple;
-
-	if (replacement->count > 0)
-		tuple =
-			heap_modify_tuple_by_cols(tuple, RelationGetDescr(trigdata->tg_relation),
-									  replacement->count, (int *) replacement->columns,
-									  (Datum *) replacement->values, (bool *) replacement->nulls);
-	return PointerGetDatum(tuple);
-}
-
-Datum
-chat_message_before(PG_FUNCTION_ARGS)
-{
-	ChatAttachment *attachment =
-		attachment_of(fcinfo, "message_before", TRIGGER_EVENT_ROW | TRIGGER_EVENT_BEFORE);
-	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	TupleTableSlot *old_slot = trigdata->tg_trigslot;
-	TupleTableSlot *new_slot = trigdata->tg_newslot;
-	ChatLayout *layout;
-	Replacement replacement = {0};
-	bool status_same;
-
-	if (!TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
-		return PointerGetDatum(trigdata->tg_trigtuple);
-	layout = chat_layout_get(attachment, trigdata->tg_relation, true);
-	status_same = column_same(old_slot, new_slot, layout->att[CHAT_M_STATUS]);
-	if (!status_same && !status_step_allowed(role_text(old_slot, layout, CHAT_M_STATUS),
-											 role_text(new_slot, layout, CHAT_M_STATUS)))
-	{
-		put_back(&replacement, old_slot, layout->att[CHAT_M_STATUS]);
-		if (layout->att[CHAT_M_STATUS_UPDATED] != 0)
-			put_back(&replacement, old_slot, layout->att[CHAT_M_STATUS_UPDATED]);
-	}
-	else if (!status_same)
-		touch(&replacement, layout, CHAT_M_STATUS_UPDATED, old_slot, new_slot);
-	touch(&replacement, layout, CHAT_M_UPDATED, old_slot, new_slot);
-	return finish(trigdata, &replacement);
-}
-
 /* --- conversations -------------------------------------------------------------------------------- */
-
-static const ChatRole kept_columns[] = {CHAT_C_UNREAD, CHAT_C_LAST_AT, CHAT_C_PREVIEW};
-
-static ChatKey
-conversation_key(TupleTableSlot *slot, const ChatLayout *layout)
-{
-	bool isnull;
-	Datum id = slot_getattr(slot, layout->att[CHAT_C_ID], &isnull);
-
-	return chat_key_from_datum(id, layout->type[CHAT_C_ID]);
-}
-
-/* A new conversation has no messages, so nothing unread and no last message. */
-static void
-clear_kept_columns(Replacement *replacement, const ChatLayout *layout, TupleTableSlot *slot)
-{
-	for (int i = 0; i < (int) lengthof(kept_columns); i++)
-	{
-		AttrNumber attnum = layout->att[kept_columns[i]];
-		bool counter = kept_columns[i] == CHAT_C_UNREAD;
-		bool isnull;
-		Datum value;
-
-		if (attnum == 0)
-			continue;
-		value = slot_getattr(slot, attnum, &isnull);
-		if (counter && (isnull || value != (Datum) 0))
-			replace(replacement, attnum, (Datum) 0, false);
-		else if (!counter && !isnull)
-			replace(replacement, attnum, (Datum) 0, true);
-	}
-}
-
-/* Remembers whose conversation goes, for the events of the messages that go with it. */
-static void
-remember_owner(ChatAttachment *attachment, const ChatLayout *layout, TupleTableSlot *slot)
-{
-	bool isnull;
-	Datum value = slot_getattr(slot, layout->att[CHAT_C_OWNER], &isnull);
-	char *owner = chat_datum_text(value, isnull, layout->type[CHAT_C_OWNER]);
-
-	if (owner != NULL && attachment->owner.table != NULL)
-	{
-		SPI_connect();
-		(void) chat_plan_run(attachment, CHAT_PLAN_OWNER, &value, NULL);
-		owner = chat_plan_text(1);
-		chat_pending_deleted(attachment->id, conversation_key(slot, layout), owner);
-		SPI_finish();
-		return;
-	}
-	chat_pending_deleted(attachment->id, conversation_key(slot, layout), owner);
-}
-
-Datum
-chat_conversation_before(PG_FUNCTION_ARGS)
-{
-	ChatAttachment *attachment =
-		attachment_of(fcinfo, "conversation_before", TRIGGER_EVENT_ROW | TRIGGER_EVENT_BEFORE);
-	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	ChatLayout *layout = chat_layout_get(attachment, trigdata->tg_relation, false);
-	Replacement replacement = {0};
-
-	if (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
-	{
-		remember_owner(attachment, layout, trigdata->tg_trigslot);
-		return PointerGetDatum(trigdata->tg_trigtuple);
-	}
-	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
-		clear_kept_columns(&replacement, layout, trigdata->tg_trigslot);
-	else if (!chat_plan_is_own_update())
-	{
-		for (int i = 0; i < (int) lengthof(kept_columns); i++)
-		{
-			AttrNumber attnum = layout->att[kept_columns[i]];
-
-			if (!column_same(trigdata->tg_trigslot, trigdata->tg_newslot, attnum))
-				put_back(&replacement, trigdata->tg_trigslot, attnum);
-		}
-		touch(&replacement, layout, CHAT_C_UPDATED, trigdata->tg_trigslot, trigdata->tg_newslot);
-	}
-	return finish(trigdata, &replacement);
-}
 
 /* True when something that clients see changed, updated_at alone not counted. */
 static bool
@@ -499,7 +212,8 @@ visibly_changed(const ChatLayout *layout, TupleTableSlot *old_slot, TupleTableSl
 {
 	for (int i = 0; i < layout->nfields; i++)
 	{
-		if (!layout->fields[i].quiet && !column_same(old_slot, new_slot, layout->fields[i].attnum))
+		if (!layout->fields[i].quiet &&
+			!chat_row_same(old_slot, new_slot, layout->fields[i].attnum))
 			return true;
 	}
 	return false;
@@ -511,29 +225,31 @@ note_conversation_update(const ChatAttachment *attachment, Relation relation,
 						 const ChatLayout *layout, TupleTableSlot *old_slot,
 						 TupleTableSlot *new_slot)
 {
-	bool status = !column_same(old_slot, new_slot, layout->att[CHAT_C_STATUS]);
-	bool agent = !column_same(old_slot, new_slot, layout->att[CHAT_C_AGENT]);
-	bool bot = !column_same(old_slot, new_slot, layout->att[CHAT_C_BOT]);
+	bool status = !chat_row_same(old_slot, new_slot, layout->att[CHAT_C_STATUS]);
+	bool agent = !chat_row_same(old_slot, new_slot, layout->att[CHAT_C_AGENT]);
+	bool bot = !chat_row_same(old_slot, new_slot, layout->att[CHAT_C_BOT]);
 	ChatPending *row;
 	StringInfoData changes;
 
 	if (!visibly_changed(layout, old_slot, new_slot))
 		return;
-	row = note_row(attachment, relation, new_slot, conversation_key(new_slot, layout));
+	row = note_row(attachment, relation, new_slot, chat_trigger_conversation(new_slot, layout));
 	row->flags = CHAT_CONVERSATION_UPDATED | (agent || bot ? CHAT_CONVERSATION_ASSIGNED : 0) |
 				 (agent ? CHAT_CONVERSATION_AGENT : 0);
 	if (!status && !agent && !bot)
 		return;
 	initStringInfo(&changes);
-	chat_payload_changes(&changes, status ? role_text(old_slot, layout, CHAT_C_STATUS) : NULL,
-						 status ? role_text(new_slot, layout, CHAT_C_STATUS) : NULL, agent, bot);
+	chat_payload_changes(&changes, status ? chat_row_text(old_slot, layout, CHAT_C_STATUS) : NULL,
+						 status ? chat_row_text(new_slot, layout, CHAT_C_STATUS) : NULL, agent,
+						 bot);
 	row->changes = MemoryContextStrdup(TopTransactionContext, changes.data);
 }
 
 Datum
 chat_conversation_after(PG_FUNCTION_ARGS)
 {
-	ChatAttachment *attachment = attachment_of(fcinfo, "conversation_after", TRIGGER_EVENT_ROW);
+	ChatAttachment *attachment =
+		chat_trigger_attachment(fcinfo, "conversation_after", TRIGGER_EVENT_ROW);
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	ChatLayout *layout;
 	ChatPending *row;
@@ -548,7 +264,7 @@ chat_conversation_after(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	}
 	row = note_row(attachment, trigdata->tg_relation, trigdata->tg_trigslot,
-				   conversation_key(trigdata->tg_trigslot, layout));
+				   chat_trigger_conversation(trigdata->tg_trigslot, layout));
 	row->flags = CHAT_CONVERSATION_NEW;
 	return PointerGetDatum(NULL);
 }
@@ -558,7 +274,7 @@ chat_conversation_after(PG_FUNCTION_ARGS)
 Datum
 chat_flush(PG_FUNCTION_ARGS)
 {
-	(void) attachment_of(fcinfo, "flush", 0);
+	(void) chat_trigger_attachment(fcinfo, "flush", 0);
 	if (!chat_plan_is_own_update())
 		(void) chat_flush_pending();
 	return PointerGetDatum(NULL);
@@ -567,7 +283,7 @@ chat_flush(PG_FUNCTION_ARGS)
 Datum
 chat_message_truncate(PG_FUNCTION_ARGS)
 {
-	ChatAttachment *attachment = attachment_of(fcinfo, "message_truncate", 0);
+	ChatAttachment *attachment = chat_trigger_attachment(fcinfo, "message_truncate", 0);
 
 	SPI_connect();
 	(void) chat_plan_run(attachment, CHAT_PLAN_COUNTED, NULL, NULL);

@@ -3,7 +3,7 @@
 CREATE FUNCTION chat.message_before() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'chat_message_before';
 REVOKE ALL ON FUNCTION chat.message_before() FROM PUBLIC;
-COMMENT ON FUNCTION chat.message_before() IS 'BEFORE INSERT OR UPDATE, each message: a status goes forward only; keeps updated_at and status_updated_at.';
+COMMENT ON FUNCTION chat.message_before() IS 'BEFORE INSERT OR UPDATE, each message: refuses what is not allowed (errors of class 22 and 23 that name the column), makes the content inert, moves the status forward only, keeps updated_at and status_updated_at.';
 
 CREATE FUNCTION chat.message_after() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'chat_message_after';
@@ -48,10 +48,19 @@ CREATE FUNCTION chat.write_counters(attachment integer, conversation text) RETUR
 REVOKE ALL ON FUNCTION chat.write_counters(integer, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.write_counters(integer, text) IS 'Locks one conversation, recomputes its unread count and last message from its messages, and writes them with a conversation.updated event; true if something differed.';
 
-CREATE FUNCTION chat.message_preview(type text, content text, filename text) RETURNS text
-    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_message_preview';
-REVOKE ALL ON FUNCTION chat.message_preview(text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.message_preview(text, text, text) IS 'What a conversation shows of a message: the first 100 characters of its content, or a label such as [Imagem] for media without a caption.';
+CREATE FUNCTION chat.message_preview(type text, content text, filename text, labels text DEFAULT NULL) RETURNS text
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_message_preview';
+REVOKE ALL ON FUNCTION chat.message_preview(text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.message_preview(text, text, text, text) IS 'What a conversation shows of a message: the first 100 characters of its content, or a label such as [Imagem] for media without a caption. labels: those of chat_realtime.preview_labels unless given.';
+
+CREATE FUNCTION chat.sanitize(content text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_sanitize_text';
+COMMENT ON FUNCTION chat.sanitize(text) IS 'The text without what would start a tag, comment or processing instruction in HTML, and without invalid control characters, as the triggers store it (chat_realtime.sanitize). Idempotent.';
+
+CREATE FUNCTION chat.check_settings(settings jsonb) RETURNS boolean
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_check_settings';
+REVOKE ALL ON FUNCTION chat.check_settings(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.check_settings(jsonb) IS 'True when these are overrides that chat.attachment.settings can hold; else error 22023, as SET would raise it.';
 
 CREATE FUNCTION chat.random_bytes(length integer) RETURNS bytea
     LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'chat_random_bytes';

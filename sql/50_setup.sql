@@ -269,8 +269,7 @@ BEGIN
     RETURN QUERY SELECT * FROM chat.setup_secrets(schema, 'chat_api_keys', '{key_hash}');
     RETURN QUERY SELECT * FROM chat.setup_secrets(schema, 'chat_external_webhooks', '{secret,old_secret}');
     RETURN QUERY SELECT * FROM chat.setup_supabase(schema);
-    RETURN QUERY SELECT * FROM chat.attach(conversations, messages,
-        COALESCE((SELECT a.columns FROM chat.attachment a WHERE a.messages = to_regclass(format('%I.chat_messages', schema))), '{}'));
+    RETURN QUERY SELECT * FROM chat.attach(conversations, messages);
     UPDATE chat.attachment a
        SET webhooks = to_regclass(format('%I.chat_external_webhooks', schema)), api_keys = to_regclass(format('%I.chat_api_keys', schema))
      WHERE a.messages = to_regclass(format('%I.chat_messages', schema)) AND (a.webhooks IS NULL OR a.api_keys IS NULL);

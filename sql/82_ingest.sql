@@ -220,7 +220,8 @@ REVOKE ALL ON FUNCTION chat.wuzapi_typing(chat.attachment, text[], jsonb) FROM P
 COMMENT ON FUNCTION chat.wuzapi_typing(chat.attachment, text[], jsonb) IS 'Passes on that a contact is typing: {action: typing, conversationId, isTyping}.';
 
 CREATE FUNCTION chat.ingest_wuzapi(owner text, payload jsonb) RETURNS jsonb
-    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET chat_realtime.check_outgoing = off AS -- what the phone sent has been sent
 $$
 DECLARE
     event jsonb;

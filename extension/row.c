@@ -1,0 +1,91 @@
+/*
+ * Reading a row's columns by role; see row.h.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/timestamp.h"
+
+#include "payload.h"
+#include "row.h"
+
+char *
+chat_row_text(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role)
+{
+	bool isnull;
+	Datum value;
+
+	if (layout->att[role] == 0)
+		return NULL;
+	value = slot_getattr(slot, layout->att[role], &isnull);
+	return chat_datum_text(value, isnull, layout->type[role]);
+}
+
+bool
+chat_row_is(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role, const char *wanted)
+{
+	bool isnull;
+	Datum value;
+
+	if (layout->att[role] == 0)
+		return false;
+	value = slot_getattr(slot, layout->att[role], &isnull);
+	if (isnull)
+		return false;
+	if (layout->type[role] == TEXTOID || layout->type[role] == VARCHAROID)
+	{
+		text *packed = DatumGetTextPP(value);
+		size_t length = VARSIZE_ANY_EXHDR(packed);
+
+		return length == strlen(wanted) && memcmp(VARDATA_ANY(packed), wanted, length) == 0;
+	}
+	return strcmp(chat_datum_text(value, false, layout->type[role]), wanted) == 0;
+}
+
+bool
+chat_row_is_set(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role)
+{
+	bool isnull;
+	Datum value;
+
+	if (layout->att[role] == 0)
+		return false;
+	value = slot_getattr(slot, layout->att[role], &isnull);
+	if (isnull)
+		return false;
+	return layout->type[role] == BOOLOID ? DatumGetBool(value) : true;
+}
+
+bool
+chat_row_time(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role, TimestampTz *time)
+{
+	bool isnull;
+	Datum value;
+
+	if (layout->att[role] == 0)
+		return false;
+	value = slot_getattr(slot, layout->att[role], &isnull);
+	if (isnull)
+		return false;
+	*time = DatumGetTimestampTz(value); /* a timestamp in UTC has the same bits */
+	return true;
+}
+
+bool
+chat_row_same(TupleTableSlot *old_slot, TupleTableSlot *new_slot, AttrNumber attnum)
+{
+	Form_pg_attribute attribute;
+	bool old_null, new_null;
+	Datum old_value, new_value;
+
+	if (attnum == 0)
+		return true;
+	attribute = TupleDescAttr(new_slot->tts_tupleDescriptor, attnum - 1);
+	old_value = slot_getattr(old_slot, attnum, &old_null);
+	new_value = slot_getattr(new_slot, attnum, &new_null);
+	if (old_null || new_null)
+		return old_null == new_null;
+	return datum_image_eq(old_value, new_value, attribute->attbyval, attribute->attlen);
+}

@@ -1,0 +1,27 @@
+/*
+ * Reading a row's columns by role.
+ */
+#ifndef CHAT_ROW_H
+#define CHAT_ROW_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "executor/tuptable.h"
+
+#include "attachment.h"
+
+/* As text; NULL for SQL NULL and for a column that the table lacks. */
+extern char *chat_row_text(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role);
+/* True when a text (or enum …) column has the given value. */
+extern bool
+chat_row_is(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role, const char *wanted);
+/* A flag column: boolean, or a time that is set. */
+extern bool chat_row_is_set(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role);
+/* A time column, without zone in UTC; false for SQL NULL and for a column that the table lacks. */
+extern bool
+chat_row_time(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role, TimestampTz *time);
+/* True when two versions of a row have the same value in a column; attnum 0: true. */
+extern bool chat_row_same(TupleTableSlot *old_slot, TupleTableSlot *new_slot, AttrNumber attnum);
+
+#endif

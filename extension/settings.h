@@ -1,0 +1,79 @@
+/*
+ * The settings chat_realtime.*, and what one pair of tables overrides of them (chat.attachment.settings).
+ */
+#ifndef CHAT_SETTINGS_H
+#define CHAT_SETTINGS_H
+
+#include "postgres.h"
+
+#include "utils/jsonb.h"
+
+typedef enum ChatNotifyMode
+{
+	CHAT_NOTIFY_OFF,
+	CHAT_NOTIFY_ADAPTIVE,
+	CHAT_NOTIFY_ALWAYS
+} ChatNotifyMode;
+
+typedef enum ChatSanitizeMode
+{
+	CHAT_SANITIZE_OFF,
+	CHAT_SANITIZE_TEXT
+} ChatSanitizeMode;
+
+/* The settings that a pair of tables can override; in an override -1 or NULL means: as the setting. */
+typedef struct ChatSettings
+{
+	int max_content_bytes; /* of an outgoing message, and of what an event carries */
+	int max_media_bytes;   /* of an outgoing message */
+	int sanitize;          /* ChatSanitizeMode */
+	char *allowed_media_types;
+	char *preview_labels; /* "type=label;…" */
+} ChatSettings;
+
+extern int chat_notify; /* ChatNotifyMode */
+extern bool chat_check_outgoing;
+extern bool chat_rate_limits;
+extern ChatSettings chat_settings;
+
+extern void chat_settings_init(void);
+/* Reads overrides; strings are in the current memory context. */
+extern void chat_settings_read(ChatSettings *overrides, Jsonb *given);
+
+/* What counts for a pair of tables. */
+static inline int
+chat_max_content_bytes(const ChatSettings *overrides)
+{
+	return overrides->max_content_bytes >= 0 ? overrides->max_content_bytes
+											 : chat_settings.max_content_bytes;
+}
+
+static inline int
+chat_max_media_bytes(const ChatSettings *overrides)
+{
+	return overrides->max_media_bytes >= 0 ? overrides->max_media_bytes
+										   : chat_settings.max_media_bytes;
+}
+
+static inline bool
+chat_sanitizes(const ChatSettings *overrides)
+{
+	int mode = overrides->sanitize >= 0 ? overrides->sanitize : chat_settings.sanitize;
+
+	return mode == CHAT_SANITIZE_TEXT;
+}
+
+static inline const char *
+chat_allowed_media_types(const ChatSettings *overrides)
+{
+	return overrides->allowed_media_types ? overrides->allowed_media_types
+										  : chat_settings.allowed_media_types;
+}
+
+static inline const char *
+chat_preview_labels(const ChatSettings *overrides)
+{
+	return overrides->preview_labels ? overrides->preview_labels : chat_settings.preview_labels;
+}
+
+#endif

@@ -1,0 +1,167 @@
+/*
+ * Rule R6; see validate.h.
+ *
+ * Direction, status and type are words from a list. A table that has rules of its own for such a column (an
+ * enum, a domain, a CHECK constraint on that column alone) is left to them. The limits hold for outgoing
+ * messages only: an incoming one has happened, and losing it would be worse than storing it.
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/relcache.h"
+
+#include "media_type.h"
+#include "payload.h"
+#include "row.h"
+#include "settings.h"
+#include "validate.h"
+
+/* What of a refused value an error shows. */
+#define SHOWN_BYTES 64
+
+static const char *const directions[] = {"incoming", "outgoing", NULL};
+static const char *const statuses[] = {"pending", "sent", "delivered", "read", "failed", NULL};
+static const char *const types[] = {
+	"text",    "image", "video", "audio",         "document",        "location", "contact",
+	"sticker", "poll",  "order", "list_response", "button_response", NULL};
+
+/* A row under examination. */
+typedef struct Examined
+{
+	const ChatAttachment *attachment;
+	const ChatLayout *layout;
+	Relation relation;
+	TupleTableSlot *old_slot;
+	TupleTableSlot *new_slot;
+} Examined;
+
+/* True when the row brings a new value into the column. */
+static bool
+is_new(const Examined *row, ChatRole role)
+{
+	AttrNumber attnum = row->layout->att[role];
+
+	return attnum != 0 &&
+		   (row->old_slot == NULL || !chat_row_same(row->old_slot, row->new_slot, attnum));
+}
+
+/* A value cut to what an error can show. */
+static char *
+shown(const char *value)
+{
+	int length = strlen(value);
+
+	if (length <= SHOWN_BYTES)
+		return pstrdup(value);
+	return psprintf("%.*s…", pg_mbcliplen(value, length, SHOWN_BYTES), value);
+}
+
+/* Refuses a word that is not in the list. */
+static void
+check_word(const Examined *row, ChatRole role, const char *const *words)
+{
+	char *value;
+	StringInfoData list;
+
+	if (row->layout->own_rule[role] || !is_new(row, role))
+		return;
+	for (const char *const *word = words; *word != NULL; word++)
+	{
+		if (chat_row_is(row->new_slot, row->layout, role, *word))
+			return;
+	}
+	value = chat_row_text(row->new_slot, row->layout, role);
+	if (value == NULL)
+		return; /* NOT NULL is the table's business */
+	initStringInfo(&list);
+	for (const char *const *word = words; *word != NULL; word++)
+		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", *word);
+	ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
+					errmsg("\"%s\" is no %s of a message", shown(value), chat_role_name(role)),
+					errhint("Allowed: %s. A CHECK constraint on the column replaces this list.",
+							list.data),
+					errtablecol(row->relation, row->layout->att[role])));
+}
+
+/* Refuses an outgoing content that is too long. */
+static void
+check_content(const Examined *row)
+{
+	Oid type = row->layout->type[CHAT_M_CONTENT];
+	int limit = chat_max_content_bytes(&row->attachment->settings);
+	bool isnull;
+	Datum value;
+	Size size;
+
+	if (type != TEXTOID && type != VARCHAROID && type != BPCHAROID)
+		return;
+	value = slot_getattr(row->new_slot, row->layout->att[CHAT_M_CONTENT], &isnull);
+	size = isnull ? 0 : toast_raw_datum_size(value) - VARHDRSZ;
+	if (size <= (Size) limit)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+			 errmsg("content of an outgoing message is %zu bytes long, more than %d", size, limit),
+			 errhint("Shorten it, or raise chat_realtime.max_content_bytes, or the "
+					 "table's own limit with chat.configure."),
+			 errtablecol(row->relation, row->layout->att[CHAT_M_CONTENT])));
+}
+
+/* Refuses an outgoing media type that is not allowed. */
+static void
+check_media_type(const Examined *row)
+{
+	char *type = chat_row_text(row->new_slot, row->layout, CHAT_M_MIME);
+
+	if (type == NULL || *type == '\0' ||
+		chat_media_type_allowed(chat_allowed_media_types(&row->attachment->settings), type))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("media type \"%s\" is not allowed in outgoing messages", shown(type)),
+			 errhint("Allowed types are in chat_realtime.allowed_media_types, and a table's own "
+					 "in chat.attachment.settings."),
+			 errtablecol(row->relation, row->layout->att[CHAT_M_MIME])));
+}
+
+/* Refuses outgoing media that are too large. */
+static void
+check_media_size(const Examined *row)
+{
+	char *text = chat_row_text(row->new_slot, row->layout, CHAT_M_SIZE);
+	int limit = chat_max_media_bytes(&row->attachment->settings);
+	double size = text == NULL ? 0 : strtod(text, NULL);
+
+	if (size <= limit)
+		return;
+	ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
+					errmsg("media of an outgoing message are %s bytes large, more than %d",
+						   shown(text), limit),
+					errhint("Send a smaller file, or raise chat_realtime.max_media_bytes, or the "
+							"table's own limit with chat.configure."),
+					errtablecol(row->relation, row->layout->att[CHAT_M_SIZE])));
+}
+
+void
+chat_validate_message(const ChatAttachment *attachment, const ChatLayout *layout, Relation relation,
+					  TupleTableSlot *old_slot, TupleTableSlot *new_slot)
+{
+	Examined row = {attachment, layout, relation, old_slot, new_slot};
+	bool turned;
+
+	check_word(&row, CHAT_M_DIRECTION, directions);
+	check_word(&row, CHAT_M_STATUS, statuses);
+	check_word(&row, CHAT_M_TYPE, types);
+	if (!chat_check_outgoing || !chat_row_is(new_slot, layout, CHAT_M_DIRECTION, "outgoing"))
+		return;
+	turned = is_new(&row, CHAT_M_DIRECTION);
+	if (turned || is_new(&row, CHAT_M_CONTENT))
+		check_content(&row);
+	if (turned || is_new(&row, CHAT_M_MIME))
+		check_media_type(&row);
+	if (turned || is_new(&row, CHAT_M_SIZE))
+		check_media_size(&row);
+}

@@ -1,0 +1,22 @@
+/*
+ * Rule R6: what a message may be.
+ */
+#ifndef CHAT_VALIDATE_H
+#define CHAT_VALIDATE_H
+
+#include "postgres.h"
+
+#include "executor/tuptable.h"
+#include "utils/rel.h"
+
+#include "attachment.h"
+
+/*
+ * Refuses a row that breaks a rule: errors of class 22 or 23 with the column's name. Of an update (old_slot not
+ * NULL) only what it changes is looked at, so that rows from before can still be updated.
+ */
+extern void
+chat_validate_message(const ChatAttachment *attachment, const ChatLayout *layout, Relation relation,
+					  TupleTableSlot *old_slot, TupleTableSlot *new_slot);
+
+#endif
