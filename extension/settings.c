@@ -135,6 +135,10 @@ chat_settings_init(void)
 							   "type=label pairs separated by semicolons; % is the file's name.",
 							   &chat_settings.preview_labels, DEFAULT_PREVIEW_LABELS, PGC_SUSET, 0,
 							   check_preview_labels, NULL, NULL);
+	DefineCustomBoolVariable(
+		PREFIX ".rate_limits", "Whether rate limits are kept.",
+		"off: every call is let through, for tests and for servers without shared memory.",
+		&chat_rate_limits, true, PGC_SUSET, 0, NULL, NULL, NULL);
 }
 
 /* --- overrides of a pair of tables ------------------------------------------------------------------ */

@@ -225,7 +225,7 @@ BEGIN
         CASE WHEN pair.id IS NULL THEN columns ELSE chat.recorded_columns(pair) || columns END);
     IF pair.id IS NULL THEN
         INSERT INTO chat.attachment AS a (conversations, messages, columns) VALUES ($1, $2, resolved) RETURNING a.* INTO pair;
-        PERFORM chat.audit('attachment.created', messages::text, jsonb_build_object('conversations', conversations::text, 'columns', resolved));
+        PERFORM chat.audit('attachment.created', messages::text, jsonb_build_object('conversations', conversations::text));
         RETURN QUERY SELECT messages::text, format('attached to %s', conversations);
         RETURN QUERY SELECT * FROM chat.shared_topics(pair);
     ELSIF pair.columns <> resolved THEN
