@@ -19,6 +19,11 @@ export function plain(text, limit = columns.what) {
 
 export const milliseconds = (ms) => `${ms.toFixed(1)} ms`;
 
+/** Shows what is going on until its line comes; the first build takes a while. */
+export function announce(kind) {
+  if (process.stdout.isTTY) process.stdout.write(`  ${kind.padEnd(columns.kind)} …\r`);
+}
+
 /** kind, what, and a number at the right end. */
 export function line(kind, what, right = '', colour = (text) => text) {
   const text = colour(plain(what).padEnd(columns.what));

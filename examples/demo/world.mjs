@@ -3,13 +3,14 @@ import { Bed } from '../../regress/lib/bed.mjs';
 import { make, workspace } from '../../regress/lib/workspace.mjs';
 import { Backend } from './backend.mjs';
 import { PageServer } from './page-server.mjs';
-import { bold, dim, line, say } from './terminal.mjs';
+import { announce, bold, dim, line, say } from './terminal.mjs';
 import { Watcher } from './watcher.mjs';
 
 const webhookEvents = ['message.received', 'message.sent', 'message.status', 'conversation.created', 'conversation.updated'];
 
 async function timed(kind, work) {
   const start = performance.now();
+  announce(kind);
   const { what, ...made } = await work();
   line(kind, what, `${((performance.now() - start) / 1000).toFixed(1)} s`);
   return made;
@@ -41,7 +42,7 @@ export class World {
     });
     await start('webhooks', async () => {
       const receiver = await world.bed.receiver(webhookEvents);
-      return { receiver, what: `receiver at ${receiver.url}, standardwebhooks` };
+      return { receiver, what: `receiver at ${receiver.listener.url}, standardwebhooks` };
     });
     await start('client', async () => {
       const watcher = await Watcher.create(world);

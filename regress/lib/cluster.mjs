@@ -6,8 +6,9 @@ import { execFile, spawn } from 'node:child_process';
 import { appendFileSync, closeSync, openSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
-import { addServer, removeDirectory, removeServer } from './janitor.mjs';
+import { addPostmaster, addServer, removeDirectory, removePostmaster, removeServer } from './janitor.mjs';
 import { freePort } from './ports.mjs';
+import { runProgram } from './program.mjs';
 import { until, within } from './wait.mjs';
 import { serverUser, temporaryDirectory, workspace } from './workspace.mjs';
 
@@ -36,7 +37,7 @@ export class Cluster {
     cluster.major = shared.pg.major;
     cluster.password = shared.password;
     cluster.port = await freePort();
-    await exec('cp', ['-a', shared.template, cluster.data]);
+    await runProgram('cp', ['-a', shared.template, cluster.data]);
     cluster.configure({
       shared_preload_libraries: 'chat_realtime', // rate limits: before PostgreSQL 17 only so
       port: cluster.port,
@@ -65,7 +66,9 @@ export class Cluster {
     closeSync(log);
     this.server.unref();
     const { server } = this;
+    addPostmaster(server.pid);
     this.exited = new Promise((resolve) => server.once('exit', resolve));
+    server.once('exit', () => removePostmaster(server.pid));
     await until(() => this.state() === 'ready', () => `the server does not start: ${this.tail()}`, 30000);
   }
 

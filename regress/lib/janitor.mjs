@@ -29,6 +29,12 @@ function tell(sign, kind, value) {
 /** A program to kill, by process id. */
 export const addProcess = (pid) => tell('+', 'pid', pid);
 export const removeProcess = (pid) => tell('-', 'pid', pid);
+/** A process group to kill, by its leader's id. */
+export const addGroup = (pid) => tell('+', 'group', pid);
+export const removeGroup = (pid) => tell('-', 'group', pid);
+/** A server that may not have written its postmaster.pid yet. */
+export const addPostmaster = (pid) => tell('+', 'postmaster', pid);
+export const removePostmaster = (pid) => tell('-', 'postmaster', pid);
 /** A PostgreSQL data directory: its server is ended first. */
 export const addServer = (data) => tell('+', 'server', data);
 export const removeServer = (data) => tell('-', 'server', data);
@@ -70,8 +76,9 @@ function postmaster(data) {
 }
 
 async function cleanUp(things) {
-  const servers = [...things.server].map(postmaster).filter((pid) => pid > 0);
+  const servers = [...[...things.server].map(postmaster), ...[...things.postmaster].map(Number)].filter((pid) => pid > 0);
   for (const pid of things.pid) kill(Number(pid), 'SIGKILL');
+  for (const pid of things.group) kill(-Number(pid), 'SIGKILL');
   for (const pid of servers) kill(pid, 'SIGQUIT');
   const end = Date.now() + 10000;
   while (servers.some(alive) && Date.now() < end) await new Promise((resolve) => setTimeout(resolve, 20));
@@ -81,7 +88,7 @@ async function cleanUp(things) {
 
 async function main() {
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(signal, () => {});
-  const things = { pid: new Set(), server: new Set(), dir: new Set() };
+  const things = { pid: new Set(), group: new Set(), postmaster: new Set(), server: new Set(), dir: new Set() };
   let rest = '';
   for await (const chunk of process.stdin) {
     const lines = (rest + chunk).split('\n');

@@ -8,6 +8,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 import { addDirectory } from './janitor.mjs';
+import { runProgram } from './program.mjs';
 
 const exec = promisify(execFile);
 
@@ -44,8 +45,7 @@ export async function make(...args) {
   const env = { ...process.env };
   for (const name of ['MAKEFLAGS', 'MAKELEVEL', 'MFLAGS']) delete env[name];
   try {
-    const { stdout } = await exec('make', ['-s', '-C', root, ...args], { env, maxBuffer: 1 << 26 });
-    return stdout;
+    return await runProgram('make', ['-s', '-C', root, ...args], { env });
   } catch (error) {
     throw new Error(`make ${args.join(' ')} failed:\n${error.stdout}${error.stderr}`);
   }
@@ -58,7 +58,7 @@ async function initdb(pg, dir) {
   const user = serverUser();
   writeFileSync(pwfile, password, { mode: 0o600 });
   if (user.uid !== undefined) chownSync(pwfile, user.uid, user.gid);
-  await exec(path.join(pg.bindir, 'initdb'), ['-D', data, '-U', 'postgres', '--encoding=UTF8', '--locale=C.UTF-8',
+  await runProgram(path.join(pg.bindir, 'initdb'), ['-D', data, '-U', 'postgres', '--encoding=UTF8', '--locale=C.UTF-8',
     '--auth-local=trust', '--auth-host=scram-sha-256', `--pwfile=${pwfile}`, '--no-sync', '--no-instructions'],
   { ...user, cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8' } });
   return { data, password };
