@@ -26,6 +26,18 @@ class Refusal extends Error {
   }
 }
 
+/** The database's SQLSTATEs as PostgREST translates them, as far as the page can cause them. */
+function statusOf({ status, code = '' }) {
+  if (status) return status;
+  if (/^PT\d{3}$/.test(code)) return Number(code.slice(2));
+  return /^2[23]/.test(code) ? 400 : 500;
+}
+
+function found(given) {
+  if (given === null || given === undefined) throw new Refusal(404, 'not found');
+  return given;
+}
+
 async function readJson(request) {
   if (!/^application\/json\b/.test(request.headers['content-type'] ?? '')) throw new Refusal(415, 'send application/json');
   const chunks = [];
@@ -84,9 +96,8 @@ export class PageServer {
       if (request.method === 'GET' && files[url.pathname]) await this.sendFile(response, ...files[url.pathname]);
       else this.sendJson(response, 200, await this.answer(request, url));
     } catch (error) {
-      const wrong = /^(22|23|42501)/.test(error.code ?? ''); // what the database says of bad input
-      const status = error.status ?? (wrong ? 400 : 500);
-      this.sendJson(response, status, { error: status === 500 && !error.code ? 'internal error' : error.message });
+      const status = statusOf(error);
+      this.sendJson(response, status, { error: status === 500 ? 'internal error' : error.message });
     }
   }
 
@@ -119,17 +130,16 @@ export class PageServer {
   }
 
   async contactOf(conversation) {
-    const found = await this.backend.conversation(key(conversation));
-    if (!found) throw new Refusal(404, 'conversation not found');
-    return { jid: found.contactJid, name: found.contactName ?? '' };
+    const { contactJid, contactName } = found(await this.backend.conversation(key(conversation)));
+    return { jid: contactJid, name: contactName ?? '' };
   }
 
   routes = {
     'GET /api/session': () => ({ url: this.sidecar.url, anonKey: this.sidecar.anonKey, user: this.backend.owner,
       token: this.sidecar.token(this.backend.owner) }),
     'GET /api/conversations': () => this.backend.conversations(),
-    'GET /api/messages': ({ conversation }) => this.backend.messages(key(conversation)),
-    'GET /api/events': ({ topic, after }) => this.backend.eventsSince(text(topic, 'topic', 200), key(after)),
+    'GET /api/messages': async ({ conversation }) => found(await this.backend.messages(key(conversation))),
+    'GET /api/events': async ({ topic, after }) => found(await this.backend.eventsSince(text(topic, 'topic', 200), key(after))),
 
     'POST /webhook/wuzapi': (body) => this.backend.ingest(body),
 
@@ -140,32 +150,33 @@ export class PageServer {
     'POST /api/contact/typing': async ({ conversation, isTyping }) =>
       this.backend.ingest(typing({ ...await this.contactOf(conversation), isTyping: isTyping === true })),
     'POST /api/contact/read': async ({ conversation }) => {
-      const ids = await this.backend.unreadByContact(key(conversation));
-      if (ids.length > 0) return this.receive(conversation, ids, 'Read');
-      return {};
+      const { messages } = found(await this.backend.messages(key(conversation)));
+      const unread = messages.filter(({ direction, status }) => direction === 'outgoing' && ['sent', 'delivered'].includes(status));
+      if (unread.length > 0) await this.receipt(conversation, unread, 'Read');
     },
 
     'POST /api/agent/message': async ({ conversation, text: content }) => {
-      const { jid } = await this.contactOf(conversation);
-      const message = await this.backend.sendMessage(key(conversation), text(content, 'text', 4096));
-      this.transmit(message, jid).catch(() => {}); // its status then stays as it is
+      const message = found(await this.backend.sendMessage(key(conversation), text(content, 'text', 4096)));
+      this.transmit(message).catch(() => {}); // its status then stays as it is
       return message;
     },
-    'POST /api/agent/typing': ({ conversation, isTyping }) => this.backend.typing(key(conversation), isTyping === true),
-    'POST /api/agent/read': ({ conversation }) => this.backend.markRead(key(conversation)).then(() => ({})),
+    'POST /api/agent/typing': async ({ conversation, isTyping }) =>
+      found(await this.backend.typing(key(conversation), isTyping === true)),
+    'POST /api/agent/read': async ({ conversation }) => ({ read: found(await this.backend.markRead(key(conversation))) }),
   };
 
-  async receive(conversation, ids, state) {
+  /** The contact's phone tells how far messages got. */
+  async receipt(conversation, messages, state) {
     const { jid } = await this.contactOf(conversation);
-    return this.backend.ingest(receipt({ jid, ids, state }));
+    return this.backend.ingest(receipt({ jid, ids: messages.map(({ messageId }) => messageId), state }));
   }
 
   /** What WhatsApp would do with an agent's message: take it, and bring it to the phone. */
-  async transmit({ id, conversationId, messageId }) {
+  async transmit(message) {
     const pause = () => new Promise((resolve) => setTimeout(resolve, transit));
     await pause();
-    await this.backend.markSent(id);
+    await this.backend.markSent(String(message.id));
     await pause();
-    await this.receive(conversationId, [messageId], 'Delivered');
+    await this.receipt(String(message.conversationId), [message], 'Delivered');
   }
 }

@@ -29,8 +29,8 @@ export class World {
       return { what: 'extension and sidecar' };
     });
     await start('database', async () => {
-      // Commit timestamps are what the latencies are counted from; roles as Supabase has them.
-      const bed = await Bed.create({ settings: { track_commit_timestamp: 'on' }, roles: ['authenticated'] });
+      // Commit timestamps are what the latencies are counted from.
+      const bed = await Bed.create({ settings: { track_commit_timestamp: 'on' } });
       const version = await bed.cluster.psql('SHOW server_version');
       bed.closing.push(() => world.page.listener.down());
       const backend = await Backend.create(bed);

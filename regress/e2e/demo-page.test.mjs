@@ -110,6 +110,12 @@ describe('the page', { skip: !existsSync(chromium) && `needs ${chromium}` }, () 
       for (let i = 1; i <= 3; i++) assert.equal(await bubble(page, `offline ${i}`).count(), 1);
       await entry(page, 'Ana').locator('.preview', { hasText: 'offline 3' }).waitFor();
     }
+    // The new sidecar delivers what the page has from its catching up, then this.
+    await write(contact, 'de volta');
+    for (const page of [agent, contact]) {
+      await bubble(page, 'de volta').waitFor();
+      assert.equal(await bubble(page, 'offline').count(), 3);
+    }
   });
 
   test('on a narrow screen list and thread take turns', async () => {
@@ -138,7 +144,7 @@ describe('the page', { skip: !existsSync(chromium) && `needs ${chromium}` }, () 
     assert.equal(await refused('/api/agent/message', json('{"conversation":"1"}')), 400);
     assert.equal(await refused('/api/agent/message', json('{"conversation":"999999","text":"x"}')), 404);
     assert.equal(await refused('/api/agent/message', json('{"conversation":"1; DROP","text":"x"}')), 400);
-    assert.equal(await refused('/api/events?topic=conversation:999999&after=0'), 400);
+    assert.equal(await refused('/api/events?topic=conversation:999999&after=0'), 404);
     assert.equal(await refused('/webhook/wuzapi', json(`"${'x'.repeat(1 << 20)}"`)), 413);
   });
 });

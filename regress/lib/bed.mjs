@@ -10,8 +10,7 @@ import { Sidecar } from './sidecar.mjs';
 import { root } from './workspace.mjs';
 
 export class Bed {
-  /** roles: made before the extension's set-up, which gives rights to those it knows, such as authenticated. */
-  static async create({ settings = {}, owner = randomUUID(), roles = [] } = {}) {
+  static async create({ settings = {}, owner = randomUUID() } = {}) {
     const bed = new Bed();
     bed.owner = owner;
     bed.closing = [];
@@ -19,7 +18,6 @@ export class Bed {
     bed.closing.push(() => bed.cluster.remove());
     await bed.cluster.psql('CREATE DATABASE chat');
     bed.db = await bed.connect();
-    for (const role of roles) await bed.db.query(`CREATE ROLE ${role}`);
     await bed.db.query('CREATE EXTENSION chat_realtime');
     bed.setup = await rows(bed.db, 'SELECT * FROM chat.setup()');
     await bed.role('chat_sidecar', 'grant_sidecar');

@@ -57,34 +57,52 @@ function bubble(message, mine) {
   return element;
 }
 
-function entry(conversation, { chosen, typing, choose }) {
+/** Makes these the children of box, in order; those that are in place stay untouched. */
+function arrange(box, children) {
+  const wanted = new Set(children);
+  const focused = box.contains(document.activeElement) ? document.activeElement : null;
+  for (const child of [...box.children]) if (!wanted.has(child)) child.remove();
+  children.forEach((child, index) => {
+    if (box.children[index] !== child) box.insertBefore(child, box.children[index] ?? null);
+  });
+  focused?.focus(); // moving an element takes the focus from it
+}
+
+function entry(id, choose) {
   const button = make('button');
   button.type = 'button';
-  button.dataset.id = conversation.id;
-  if (chosen) button.setAttribute('aria-current', 'true');
+  button.addEventListener('click', () => choose(id));
+  const item = make('li', '', undefined, button);
+  item.dataset.key = id;
+  return item;
+}
+
+function fillEntry(button, conversation, { chosen, typing }) {
   const when = conversation.lastMessageAt && new Date(conversation.lastMessageAt);
-  button.append(
+  if (chosen) button.setAttribute('aria-current', 'true');
+  else button.removeAttribute('aria-current');
+  button.replaceChildren(
     avatar(conversation),
     make('span', 'name', nameOf(conversation)),
     make('time', 'time', when ? (isToday(when) ? clock : shortDay).format(when) : ''),
     typing ? make('span', 'preview typing', 'typing …') : make('span', 'preview', conversation.lastMessagePreview ?? ''),
   );
   if (conversation.unreadCount > 0) {
-    const badge = make('span', 'badge', String(conversation.unreadCount));
-    badge.append(make('span', 'hidden', ' unread'));
-    button.append(badge);
+    button.append(make('span', 'badge', String(conversation.unreadCount), make('span', 'hidden', ' unread')));
   }
-  button.addEventListener('click', () => choose(conversation.id));
-  return make('li', '', undefined, button);
 }
 
-/** The list; the focus stays where it was although the entries are new. */
+const byKey = (box) => new Map([...box.children].map((child) => [child.dataset.key, child]));
+
+/** The list; an entry stays the same element, so neither focus nor a click gets lost when something arrives. */
 export function showList(conversations, { selected, typing, choose }) {
-  const focused = $('list').contains(document.activeElement) ? document.activeElement.dataset.id : undefined;
-  const entries = conversations.map((conversation) =>
-    entry(conversation, { chosen: conversation.id === selected, typing: typing(conversation.id), choose }));
-  $('list').replaceChildren(...(entries.length ? entries : [make('li', 'empty', 'No conversation yet.')]));
-  if (focused) $('list').querySelector(`[data-id="${CSS.escape(focused)}"]`)?.focus();
+  const old = byKey($('list'));
+  const entries = conversations.map((conversation) => {
+    const item = old.get(String(conversation.id)) ?? entry(conversation.id, choose);
+    fillEntry(item.firstChild, conversation, { chosen: conversation.id === selected, typing: typing(conversation.id) });
+    return item;
+  });
+  arrange($('list'), entries.length ? entries : [make('li', 'empty', 'No conversation yet.')]);
 }
 
 export function showThread(conversation, note, isTyping) {
@@ -102,7 +120,7 @@ export function showThread(conversation, note, isTyping) {
 export function showMessages(messages, isMine, { jump = false } = {}) {
   const box = $('messages');
   const atEnd = jump || box.scrollHeight - box.scrollTop - box.clientHeight < 80;
-  const old = new Map([...box.children].map((child) => [child.dataset.key, child]));
+  const old = byKey(box);
   const wanted = [];
   let lastDay = '';
   const keep = (key, build) => {
@@ -120,11 +138,7 @@ export function showMessages(messages, isMine, { jump = false } = {}) {
       return element;
     });
   }
-  const keys = new Set(wanted.map((child) => child.dataset.key));
-  for (const child of [...box.children]) if (!keys.has(child.dataset.key)) child.remove();
-  wanted.forEach((child, index) => {
-    if (box.children[index] !== child) box.insertBefore(child, box.children[index] ?? null);
-  });
+  arrange(box, wanted);
   if (atEnd) box.scrollTop = box.scrollHeight;
 }
 
