@@ -74,9 +74,11 @@ export function judge(log, deliveries, { every = false } = {}) {
   const known = new Map(log.map((event) => [event.id, event]));
   const seen = new Set();
   const newest = new Map();
+  const states = new Map(); // newest conversation.updated by topic and conversation, also of those written since
   const result = { delivered: deliveries.length, unknown: [], duplicates: 0, disorder: [] };
-  for (const { id } of deliveries) {
+  for (const { id, topic, event: name, payload } of deliveries) {
     const event = known.get(id);
+    if (name === 'conversation.updated') states.set(`${topic} ${payload.id}`, id);
     if (!event) result.unknown.push(id);
     else if (seen.has(id)) result.duplicates++;
     else {
@@ -86,7 +88,9 @@ export function judge(log, deliveries, { every = false } = {}) {
       newest.set(key, id);
     }
   }
-  result.lost = required(log, every).filter((event) => !seen.has(event.id)).map((event) => event.id);
+  const replaced = (event) => !every && event.event === 'conversation.updated'
+    && BigInt(states.get(`${event.topic} ${event.conversation}`) ?? 0) > BigInt(event.id);
+  result.lost = required(log, every).filter((event) => !seen.has(event.id) && !replaced(event)).map((event) => event.id);
   return result;
 }
 
