@@ -76,9 +76,10 @@ COMMENT ON FUNCTION chat.consumer_save(text, bigint, bigint, text) IS 'Saves a p
 -- One statement, one snapshot: the late rows (id <= last_id, written by a transaction that the old snapshot
 -- did not see: in progress then, or at or above its xmax), and what comes after last_id. A snapshot's xmax is
 -- one past the newest completed transaction, so a running one that drew a lower id may lie above it.
--- Late rows are found by xid: "id + 0" keeps the planner from the index on id, which would read all of the log
--- where there are no statistics yet. Rows that came with a restore have foreign xids and are never late. There are
--- hardly ever any, which the planner cannot know: left to itself it starts parallel workers for each read.
+-- Late rows are found by the index on xid, never by the one on id, which would read all of the log: "id + 0" and
+-- the upper bound, which a planner without statistics thinks to be selective, see to that. Rows that came with a
+-- restore have foreign xids and are never late. There are hardly ever any, which the planner cannot know: left to
+-- itself it starts parallel workers for each read.
 CREATE FUNCTION chat.realtime_read(last_id bigint, snapshot text, max_rows integer)
     RETURNS TABLE (id bigint, topic text, event text, conversation text, created_at timestamptz,
                    expired boolean, payload text)
@@ -101,11 +102,12 @@ BEGIN
     ), late AS (
         SELECT e.id, e.topic, e.event, e.conversation, e.created_at,
                e.expires_at < clock_timestamp() AS expired, e.payload
-          FROM chat.event e WHERE e.id + 0 <= $1 AND e.id + 0 > restored AND e.xid = ANY (running)
+          FROM chat.event e WHERE e.id + 0 <= $1 AND e.id > restored AND e.xid = ANY (running)
         UNION ALL
         SELECT e.id, e.topic, e.event, e.conversation, e.created_at,
                e.expires_at < clock_timestamp(), e.payload
-          FROM chat.event e WHERE e.id + 0 <= $1 AND e.id + 0 > restored AND e.xid >= upper
+          FROM chat.event e WHERE e.id + 0 <= $1 AND e.id > restored
+             AND e.xid BETWEEN upper AND '18446744073709551615'
         ORDER BY id
     )
     SELECT COALESCE((SELECT max(f.id) FROM fresh f), $1), NULL, NULL, NULL, NULL::timestamptz, NULL::boolean,
@@ -145,6 +147,7 @@ COMMENT ON FUNCTION chat.sidecar_stats() IS 'Per consumer: how many ids it is be
 -- Catch-up for clients. On inbox topics ids of different conversations can commit out of order: rows below
 -- after_id whose writer may still have been running when row after_id was written are returned again. Their
 -- xids lie between the two kept in that row, so they are found by the index on xid, however long the topic is.
+-- Those of its own transaction committed with it, and came before it.
 CREATE FUNCTION chat.events_since(topic text, after_id bigint, max_rows integer DEFAULT 100)
     RETURNS TABLE (id bigint, event text, payload jsonb, created_at timestamptz)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
@@ -167,12 +170,17 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
             MESSAGE = format('topic "%s" may not be read by this user', $1);
     END IF;
-    SELECT e.snapshot_xmin, e.next_xid INTO anchor FROM chat.event e WHERE e.id = $2;
+    SELECT e.xid, e.snapshot_xmin, e.next_xid INTO anchor FROM chat.event e WHERE e.id = $2;
     RETURN QUERY
     WITH late AS MATERIALIZED (
         SELECT e.id, e.event, e.payload, e.created_at, e.topic, e.expires_at
           FROM chat.event e
-         WHERE e.xid >= anchor.snapshot_xmin AND e.xid < anchor.next_xid AND e.id + 0 < $2
+         WHERE e.xid >= anchor.snapshot_xmin AND e.xid < anchor.xid AND e.id + 0 < $2
+           AND ($2 <= restored OR e.id > restored)
+        UNION ALL
+        SELECT e.id, e.event, e.payload, e.created_at, e.topic, e.expires_at
+          FROM chat.event e
+         WHERE e.xid > anchor.xid AND e.xid < anchor.next_xid AND e.id + 0 < $2
            AND ($2 <= restored OR e.id > restored)
     ), fresh AS (
         SELECT e.id, e.event, e.payload, e.created_at

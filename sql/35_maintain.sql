@@ -80,8 +80,8 @@ BEGIN
     EXECUTE format(
         'SELECT EXISTS (SELECT FROM chat.consumer c WHERE c.enabled AND ('
         '   EXISTS (SELECT FROM %1$s e WHERE e.id > c.last_id)'
-        '   OR EXISTS (SELECT FROM %1$s e WHERE e.id > $1 AND e.xid >= pg_snapshot_xmax(c.snapshot))'
-        '   OR EXISTS (SELECT FROM %1$s e WHERE e.id > $1 AND e.xid = ANY (ARRAY(SELECT pg_snapshot_xip(c.snapshot))))))',
+        '   OR EXISTS (SELECT FROM %1$s e WHERE e.id + 0 > $1 AND e.xid BETWEEN pg_snapshot_xmax(c.snapshot) AND ''18446744073709551615'')'
+        '   OR EXISTS (SELECT FROM %1$s e WHERE e.id + 0 > $1 AND e.xid = ANY (ARRAY(SELECT pg_snapshot_xip(c.snapshot))))))',
         relation) INTO waits USING chat.committed_up_to();
     RETURN NOT waits;
 END
@@ -209,7 +209,10 @@ CREATE FUNCTION chat.set_consumer(name text, enabled boolean) RETURNS void
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
-    IF enabled IS NULL OR NOT EXISTS (SELECT FROM chat.consumer c WHERE c.name = $1) THEN
+    IF enabled IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'enabled must be true or false';
+    END IF;
+    IF NOT EXISTS (SELECT FROM chat.consumer c WHERE c.name = $1) THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
             MESSAGE = format('there is no consumer "%s"', COALESCE(name, 'NULL')),
             HINT = 'SELECT name, enabled FROM chat.consumer shows those that a sidecar has run as.';
@@ -227,4 +230,4 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.set_consumer(text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION chat.set_consumer(text, boolean) IS 'Turns a consumer of the log (realtime, webhooks, socketio) off, so that retention does not wait for it, or on again, from the present on. Errors: 42704 for one that no sidecar has run as.';
+COMMENT ON FUNCTION chat.set_consumer(text, boolean) IS 'Turns a consumer of the log (realtime, webhooks, socketio) off, so that retention does not wait for it, or on again, from the present on. Errors: 42704 for one that no sidecar has run as, 22004.';

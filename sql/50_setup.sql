@@ -237,6 +237,25 @@ $$;
 REVOKE ALL ON FUNCTION chat.setup_supabase(text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.setup_supabase(text) IS 'What only Supabase has: its publication, and policies for private channels.';
 
+CREATE FUNCTION chat.setup_functions() RETURNS TABLE (object text, action text)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    r record;
+BEGIN
+    FOR r IN SELECT * FROM (VALUES ('authenticated'::name, chat.user_functions()), ('service_role', chat.backend_functions())) v (role, names)
+    LOOP
+        CONTINUE WHEN chat.existing_roles(r.role) IS NULL OR NOT EXISTS (
+            SELECT FROM pg_proc p WHERE p.pronamespace = 'chat'::regnamespace AND p.proname = ANY (r.names)
+               AND NOT has_function_privilege(r.role, p.oid, 'EXECUTE'));
+        PERFORM chat.grant_functions(r.role, r.names);
+        RETURN QUERY SELECT 'schema chat'::text, format('API functions granted to %s', r.role);
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.setup_functions() FROM PUBLIC;
+COMMENT ON FUNCTION chat.setup_functions() IS 'Lets Supabase''s roles call the API functions.';
+
 CREATE FUNCTION chat.setup(schema text DEFAULT 'public') RETURNS TABLE (object text, action text)
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -268,6 +287,7 @@ BEGIN
     END LOOP;
     RETURN QUERY SELECT * FROM chat.setup_secrets(schema, 'chat_api_keys', '{key_hash}');
     RETURN QUERY SELECT * FROM chat.setup_secrets(schema, 'chat_external_webhooks', '{secret,old_secret}');
+    RETURN QUERY SELECT * FROM chat.setup_functions();
     RETURN QUERY SELECT * FROM chat.setup_supabase(schema);
     RETURN QUERY SELECT * FROM chat.attach(conversations, messages);
     UPDATE chat.attachment a

@@ -133,18 +133,37 @@ CREATE FUNCTION chat.grant_sidecar(role name) RETURNS void
 $$
     SELECT chat.grant_functions(role, '{consumer_acquire,consumer_renew,consumer_release,consumer_save,realtime_read,arm,
         disarm,sidecar_stats,api_stats,can_join,webhook_read,webhook_due,webhook_save,webhook_maintain,webhook_pending,
-        maintain}')
+        maintain,status,realtime_provider,set_realtime_health}')
 $$;
 REVOKE ALL ON FUNCTION chat.grant_sidecar(name) FROM PUBLIC;
 COMMENT ON FUNCTION chat.grant_sidecar(name) IS 'Gives a role exactly what the sidecar needs: no table, only functions. Errors: 42704.';
+
+CREATE FUNCTION chat.backend_functions() RETURNS text[]
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT '{ingest_wuzapi,presence,create_webhook,events_since,can_join,current_user_id,status,check_rate_limit,api_stats,
+        save_message,update_message_status,edit_message,delete_message,mark_read,list_messages,list_conversations,get_conversation,
+        create_conversation,update_conversation,archive_conversation,
+        realtime_provider}'::text[]
+$$;
+REVOKE ALL ON FUNCTION chat.backend_functions() FROM PUBLIC;
+COMMENT ON FUNCTION chat.backend_functions() IS 'Names of the functions for a backend server, and for Supabase''s service_role.';
+
+CREATE FUNCTION chat.user_functions() RETURNS text[]
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    -- The others count or ask for somebody else.
+    SELECT ARRAY(SELECT n FROM unnest(chat.backend_functions()) n
+                  WHERE n NOT IN ('status', 'check_rate_limit', 'api_stats', 'authenticate', 'can_join'))
+$$;
+REVOKE ALL ON FUNCTION chat.user_functions() FROM PUBLIC;
+COMMENT ON FUNCTION chat.user_functions() IS 'Names of the functions that a signed-in user may call for itself: each checks ownership.';
 
 CREATE FUNCTION chat.grant_backend(role name) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
-    PERFORM chat.grant_functions(role, '{ingest_wuzapi,presence,create_webhook,events_since,can_join,current_user_id,status,check_rate_limit,api_stats,
-        save_message,update_message_status,edit_message,delete_message,mark_read,list_messages,list_conversations,get_conversation,
-        create_conversation,update_conversation,archive_conversation}');
+    PERFORM chat.grant_functions(role, chat.backend_functions());
     INSERT INTO chat.backend_role AS b (role) VALUES ($1) ON CONFLICT DO NOTHING;
 END
 $$;

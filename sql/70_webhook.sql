@@ -132,11 +132,12 @@ $$
     UNION ALL
     SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload
       FROM chat.event e
-     WHERE e.id + 0 <= $1 AND e.id + 0 > (SELECT chat.committed_up_to()) AND e.xid OPERATOR(pg_catalog.=) ANY ($2)
+     WHERE e.id + 0 <= $1 AND e.id > (SELECT chat.committed_up_to()) AND e.xid OPERATOR(pg_catalog.=) ANY ($2)
     UNION ALL
     SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload
       FROM chat.event e
-     WHERE e.id + 0 <= $1 AND e.id + 0 > (SELECT chat.committed_up_to()) AND e.xid OPERATOR(pg_catalog.>=) $3
+     WHERE e.id + 0 <= $1 AND e.id > (SELECT chat.committed_up_to())
+       AND e.xid BETWEEN $3 AND '18446744073709551615'
 $$;
 REVOKE ALL ON FUNCTION chat.external_webhook_events(bigint, xid8[], xid8, integer) FROM PUBLIC;
 COMMENT ON FUNCTION chat.external_webhook_events(bigint, xid8[], xid8, integer) IS 'Part of chat.webhook_read: the events since a position, whether a webhook gets them or not.';
