@@ -150,7 +150,9 @@ COMMENT ON FUNCTION chat.sidecar_stats() IS 'Per consumer: how many ids it is be
 -- Those of its own transaction committed with it, and came before it.
 CREATE FUNCTION chat.events_since(topic text, after_id bigint, max_rows integer DEFAULT 100)
     RETURNS TABLE (id bigint, event text, payload jsonb, created_at timestamptz)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0 SET jit = off
+    SET enable_seqscan = off SET enable_bitmapscan = off AS
 $$
 #variable_conflict use_column
 DECLARE
