@@ -53,7 +53,7 @@ async function post(world, body) {
 async function run(world, step) {
   const { watcher } = world;
   const first = watcher.arrivals.length;
-  say(`\n${bold(step.says)} ${dim(`${step.fixture}.json`)}`);
+  say(`\n${bold(step.says)} ${dim(`(${step.fixture}.json)`)}`);
   const answer = await post(world, fixture(`${step.fixture}.json`));
   const missing = () => step.expects.filter((expected) => !watcher.arrivals.slice(first).some(expected.fits)).map(({ name }) => name);
   await until(() => missing().length === 0, 'everything expected', limit).catch(() => {});

@@ -1,4 +1,4 @@
-// The page of make demo in two tabs of a real browser, also while the sidecar is away.
+// The page of make demo in two tabs of a real browser, also while the sidecar or the network is away.
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync } from 'node:fs';
 import os from 'node:os';
@@ -115,6 +115,17 @@ describe('the page', { skip: !existsSync(chromium) && `needs ${chromium}` }, () 
     for (const page of [agent, contact]) {
       await bubble(page, 'de volta').waitFor();
       assert.equal(await bubble(page, 'offline').count(), 3);
+    }
+  });
+
+  test('a browser that was offline catches up too', async () => {
+    await browser.setOffline(true);
+    await agent.locator('#state', { hasText: 'Reconnecting' }).waitFor();
+    await world.backend.ingest(textMessage({ jid: '5511900000001@s.whatsapp.net', name: 'Ana', text: 'sem rede' }));
+    await browser.setOffline(false);
+    for (const page of [agent, contact]) {
+      await bubble(page, 'sem rede').waitFor({ timeout: 60_000 });
+      await page.locator('#state[data-live]').waitFor({ timeout: 60_000 });
     }
   });
 

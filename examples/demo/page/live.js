@@ -60,7 +60,15 @@ export class Live {
       auth: { persistSession: false, autoRefreshToken: false },
       accessToken: () => live.token(),
     });
+    addEventListener('offline', () => onState(false, 0));
+    addEventListener('online', () => live.reconnect());
     return live;
+  }
+
+  /** Without this a connection that died unnoticed would be missed at the next heartbeat only. */
+  async reconnect() {
+    await this.client.realtime.disconnect();
+    this.client.realtime.connect();
   }
 
   /** The token, renewed in time; without an answer the one there is may still do. */

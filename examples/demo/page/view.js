@@ -112,7 +112,8 @@ export function showThread(conversation, note, isTyping) {
   if (!conversation) return;
   avatar(conversation, $('thread-avatar'));
   $('thread-name').textContent = nameOf(conversation);
-  $('thread-note').textContent = isTyping ? 'typing …' : note;
+  const shown = isTyping ? 'typing …' : note;
+  if ($('thread-note').textContent !== shown) $('thread-note').textContent = shown; // or a screen reader says it again
   $('thread-note').classList.toggle('typing', isTyping);
 }
 
