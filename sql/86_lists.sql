@@ -204,14 +204,26 @@ $$;
 REVOKE ALL ON FUNCTION chat.conversation_page(chat.attachment, text, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.conversation_page(chat.attachment, text, text[]) IS 'SQL text of the statement that reads $7 conversations after $8 others: [{data, place}].';
 
+CREATE FUNCTION chat.conversation_count(pair chat.attachment, filter text) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT format('SELECT count(*) FROM (SELECT FROM unnest($2::%1$s[]) AS k (key) CROSS JOIN LATERAL '
+                  '(SELECT FROM %2$s AS c WHERE c.%3$I = k.key AND %4$s ORDER BY %5$s LIMIT $6) u LIMIT $6) n',
+                  chat.cast_type(pair.conversations, pair.columns -> 'owner' ->> 'column'), pair.conversations,
+                  pair.columns -> 'owner' ->> 'column', filter, chat.conversation_order(pair.columns, 'c.'))
+$$;
+REVOKE ALL ON FUNCTION chat.conversation_count(chat.attachment, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.conversation_count(chat.attachment, text) IS 'SQL text of the statement that counts an owner''s wanted conversations, up to $6, in the order of an index.';
+
 CREATE FUNCTION chat.list_conversations(owner text, page integer DEFAULT 1, "limit" integer DEFAULT 20, status text DEFAULT NULL,
                                         assigned_to text DEFAULT NULL, cursor text DEFAULT NULL, unread boolean DEFAULT NULL,
                                         search text DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
+    most constant integer := 10000; -- more than this are not counted: a total must not cost more than the page
     size integer := chat.page_limit("limit", 20);
-    number integer := CASE WHEN cursor IS NULL THEN COALESCE(page, 1) END;
+    number integer := CASE WHEN cursor IS NULL THEN page END;
     pattern text := '%' || regexp_replace(nullif(search, ''), '([\\%_])', '\\\1', 'g') || '%';
     pair chat.attachment;
     keys text[];
@@ -225,7 +237,7 @@ BEGIN
         PERFORM chat.bad_input(format('page %s is not possible', number), 'Pages are counted from 1.');
     END IF;
     IF chat.owner_is_unknown(owner) THEN
-        RETURN chat.page('[]', 'c', number, size, CASE WHEN cursor IS NULL THEN 0 END, false);
+        RETURN chat.page('[]', 'c', number, size, CASE WHEN number IS NOT NULL THEN 0 END, false);
     END IF;
     pair := chat.attachment_for(owner);
     keys := chat.owner_keys(pair, owner);
@@ -233,13 +245,11 @@ BEGIN
     after := chat.decode_cursor(cursor, 'c', CASE WHEN pair.columns ? 'last_message_at' THEN 2 ELSE 1 END);
     EXECUTE chat.conversation_page(pair, filter, chat.conversation_bounds(pair, after)) INTO rows
       USING pair.id, keys, status, assigned_to, pattern, after, size + 1, COALESCE((number - 1)::bigint * size, 0);
-    IF after IS NULL THEN
-        EXECUTE format('SELECT count(*) FROM %s AS c WHERE c.%I = ANY ($2::%s[]) AND %s', pair.conversations,
-                       pair.columns -> 'owner' ->> 'column', chat.cast_type(pair.conversations, pair.columns -> 'owner' ->> 'column'), filter)
-           INTO total USING pair.id, keys, status, assigned_to, pattern;
+    IF number IS NOT NULL THEN
+        EXECUTE chat.conversation_count(pair, filter) INTO total USING pair.id, keys, status, assigned_to, pattern, most + 1;
     END IF;
-    RETURN chat.page(COALESCE(rows, '[]'), 'c', number, size, total, false);
+    RETURN chat.page(COALESCE(rows, '[]'), 'c', number, size, CASE WHEN total <= most THEN total END, false);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.list_conversations(text, integer, integer, text, text, text, boolean, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.list_conversations(text, integer, integer, text, text, text, boolean, text) IS 'An owner''s conversations, the one with the newest message first: a page by number (with total), or with a cursor the one after it (page and total are null: nothing is counted). assigned_to: an assignedAgentId or unassigned; unread: true or false; search: text in the contact''s name or address. Errors: 22004, 22023, 42501, 55000.';
+COMMENT ON FUNCTION chat.list_conversations(text, integer, integer, text, text, text, boolean, text) IS 'An owner''s conversations, the one with the newest message first: a page by number, or the one after a cursor. total is exact up to 10,000, else null; with page NULL or a cursor nothing is counted. assigned_to: an assignedAgentId or unassigned; unread: true or false; search: text in the contact''s name or address. Errors: 22004, 22023, 42501, 55000.';

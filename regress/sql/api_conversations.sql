@@ -120,7 +120,7 @@ SELECT s, ids(chat.list_conversations(:ann, search => s)) FROM unnest(ARRAY['%',
 SELECT n, answer(format('ids(chat.list_conversations(%L, "limit" => %s))', :ann, n)), answer(format('ids(chat.list_messages(''1'', %s))', n))
   FROM unnest('{0,-1,101,1000000000}'::int[]) n;
 SELECT n, answer(format('ids(chat.list_conversations(%L, %s))', :ann, n)) FROM unnest('{0,-1,1000000000}'::int[]) n;
-SELECT ids(chat.list_conversations(:ann, NULL, NULL)), ids(chat.list_messages('1', NULL));
+SELECT ids(chat.list_conversations(:ann, NULL, NULL, cursor => NULL)), ids(chat.list_messages('1', NULL));
 SELECT chat.list_conversations(:ann, 1, 2) #>> '{pagination,cursor}' AS c, chat.list_messages('1', 2) #>> '{pagination,cursor}' AS m \gset
 SELECT n, answer(format('ids(chat.list_conversations(%L, cursor => %L))', :ann, t)), answer(format('ids(chat.list_messages(''1'', cursor => %L))', u))
   FROM (SELECT *, row_number() OVER () AS n FROM unnest(
