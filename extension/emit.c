@@ -17,6 +17,7 @@
 #include "event_log.h"
 #include "payload.h"
 #include "plans.h"
+#include "settings.h"
 
 TupleTableSlot *
 chat_reader_fetch(ChatReader *reader, ChatAttachment *attachment, Oid relid, ItemPointerData tid,
@@ -72,7 +73,7 @@ add_event(ChatLog *log, const char *topic, const char *name, const char *webhook
 		.event = name,
 		.owner = conversation->owner,
 		.conversation = key,
-		.webhook = webhook,
+		.webhook = chat_import ? NULL : webhook,
 		.changes = changes,
 		.payload = payload->data,
 		.payload_length = payload->len,
@@ -228,7 +229,7 @@ chat_emit_flush(ChatFlush *flush)
 		ChatConversation *conversation = &flush->conversations[flush->conversation_of[i]];
 
 		MemoryContextSwitchTo(per_row);
-		if (row->flags & CHAT_MESSAGE_EVENTS)
+		if ((row->flags & CHAT_MESSAGE_EVENTS) && !chat_import)
 			emit_message(log, flush, row, conversation);
 		if (row->flags & CHAT_CONVERSATION_EVENTS)
 			emit_conversation(log, flush, row, conversation);

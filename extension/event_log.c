@@ -27,6 +27,7 @@
 #include "compat.h"
 #include "doorbell.h"
 #include "event_log.h"
+#include "settings.h"
 
 #define PARTITION_BITS 32
 #define ROWS_AT_ONCE 200
@@ -218,7 +219,8 @@ chat_log_add(ChatLog *log, const ChatEvent *event)
 	ExecForceStoreHeapTuple(heap_form_tuple(RelationGetDescr(log->relation), values, nulls), slot,
 							false);
 	MemoryContextSwitchTo(old);
-	chat_doorbell_event(id, event);
+	if (!chat_import)
+		chat_doorbell_event(id, event);
 	return id;
 }
 

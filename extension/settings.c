@@ -31,6 +31,7 @@
 
 int chat_notify = CHAT_NOTIFY_ADAPTIVE;
 bool chat_check_outgoing = true;
+bool chat_import = false;
 bool chat_rate_limits = true;
 ChatSettings chat_settings = {
 	.max_content_bytes = 4096,
@@ -135,6 +136,10 @@ chat_settings_init(void)
 							   "type=label pairs separated by semicolons; % is the file's name.",
 							   &chat_settings.preview_labels, DEFAULT_PREVIEW_LABELS, PGC_SUSET, 0,
 							   check_preview_labels, NULL, NULL);
+	DefineCustomBoolVariable(
+		PREFIX ".import", "Whether rows that are written are old history.",
+		"on: events are recorded of conversations only, for nobody's webhooks, and wake no sidecar.",
+		&chat_import, false, PGC_SUSET, 0, NULL, NULL, NULL);
 	DefineCustomBoolVariable(
 		PREFIX ".rate_limits", "Whether rate limits are kept.",
 		"off: every call is let through, for tests and for servers without shared memory.",

@@ -33,6 +33,7 @@ typedef struct ChatSettings
 
 extern int chat_notify; /* ChatNotifyMode */
 extern bool chat_check_outgoing;
+extern bool chat_import; /* what is written is old history, no news */
 extern bool chat_rate_limits;
 extern ChatSettings chat_settings;
 

@@ -260,6 +260,24 @@ put_metadata(WuzapiOutput *out, JsonbContainer *info, const WuzapiSource *source
 	(void) wuzapi_close(out);
 }
 
+/* Writes what a message or a change of one holds. */
+static void
+put_content(WuzapiOutput *out, JsonbContainer *info, const WuzapiSource *source,
+			const WuzapiContent *content)
+{
+	static const char *const kinds[] = {
+		[WUZAPI_NEW] = "message",       [WUZAPI_EDIT] = "edit", [WUZAPI_REVOKE] = "revoke",
+		[WUZAPI_REACTION] = "reaction", [WUZAPI_VOTE] = "vote",
+	};
+
+	wuzapi_put_text(out, "kind", kinds[wuzapi_content_change(content)]);
+	put_source(out, source);
+	if (!source->group && !source->from_me)
+		put_name(out, info, "pushName");
+	wuzapi_content_write(out, content);
+	put_metadata(out, info, source, content);
+}
+
 /* {Info, Message, …}; the fields of Info may also stand beside Message. */
 static void
 handle_message(WuzapiOutput *out, const WuzapiEnvelope *envelope)
@@ -281,14 +299,9 @@ handle_message(WuzapiOutput *out, const WuzapiEnvelope *envelope)
 		ignore(out, reason);
 		return;
 	}
-	wuzapi_put_text(out, "kind", "message");
-	put_source(out, &source);
 	wuzapi_put(out, "id", &id);
 	put_timestamp(out, info, "event.Info.Timestamp", true);
-	if (!source.group && !source.from_me)
-		put_name(out, info, "pushName");
-	wuzapi_content_write(out, content);
-	put_metadata(out, info, &source, content);
+	put_content(out, info, &source, content);
 }
 
 /* The state a receipt tells, or NULL. What the owner's own devices tell is no news of the contact. */
@@ -390,6 +403,29 @@ handle_typing(WuzapiOutput *out, const WuzapiEnvelope *envelope)
 		wuzapi_put_text(out, "media", "audio");
 }
 
+/* {JID, Name: "…"} of JoinedGroup, {JID, Name: {Name, …}} of GroupInfo, where null means that it did not change. */
+static void
+handle_group(WuzapiOutput *out, const WuzapiEnvelope *envelope)
+{
+	static const char *const keys[] = {"JID", NULL};
+	JsonbContainer *event = require_event(envelope);
+	JsonbValue jid = wuzapi_require_string(event, keys, "event.JID");
+	JsonbValue name;
+	WuzapiJid chat;
+
+	if (!wuzapi_find_string(event, "Name", &name) &&
+		!wuzapi_find_string(wuzapi_find_object(event, "Name"), "Name", &name))
+		ignore(out, "no name of a group");
+	else if (name.val.string.len == 0 || !wuzapi_jid(&jid, &chat) || chat.server != WUZAPI_GROUP)
+		ignore(out, "no name of a group");
+	else
+	{
+		wuzapi_put_text(out, "kind", "group");
+		wuzapi_put_text(out, "chat", chat.text);
+		wuzapi_put_text(out, "name", wuzapi_cstring(&name, 255));
+	}
+}
+
 static const struct
 {
 	const char *type;
@@ -399,6 +435,9 @@ static const struct
 	{"readreceipt", handle_receipt},
 	{"receipt", handle_receipt},
 	{"chatpresence", handle_typing},
+	{"groupinfo", handle_group},
+	{"joinedgroup", handle_group},
+	{"historysync", wuzapi_handle_history},
 };
 
 static void

@@ -1,6 +1,6 @@
 /*
- * Normalising WUZAPI's webhook bodies. Three files: wuzapi_json.c reads and writes JSON and addresses, wuzapi.c knows
- * the envelopes and events, wuzapi_content.c what a message holds.
+ * Normalising WUZAPI's webhook bodies. wuzapi_json.c reads and writes JSON and addresses, wuzapi.c knows the envelopes
+ * and events, wuzapi_history.c the history, wuzapi_content.c and wuzapi_kinds.c what a message holds.
  *
  * All of it is pure: no catalog, no SPI, no settings, no recursion over the input. Values read point into
  * the payload, which must outlive them; memory is the caller's current context and is not freed piecemeal.
@@ -95,11 +95,26 @@ typedef struct WuzapiEnvelope
 
 typedef struct WuzapiContent WuzapiContent;
 
+/* What a message does: most are new, some change an earlier one. */
+typedef enum WuzapiChange
+{
+	WUZAPI_NEW,
+	WUZAPI_EDIT,
+	WUZAPI_REVOKE,
+	WUZAPI_REACTION,
+	WUZAPI_VOTE
+} WuzapiChange;
+
 /* Reads what a message holds; NULL and *reason when it is nothing that can be stored. */
 extern WuzapiContent *wuzapi_content_read(const WuzapiEnvelope *envelope, const char **reason);
-/* Adds type, content, media and replyTo. */
+extern WuzapiChange wuzapi_content_change(const WuzapiContent *content);
+/* Adds type, content, media and replyTo; for changes target, emoji or options. */
 extern void wuzapi_content_write(WuzapiOutput *out, const WuzapiContent *content);
 /* Adds what goes into the metadata of the message. */
 extern void wuzapi_content_write_metadata(WuzapiOutput *out, const WuzapiContent *content);
+
+/* --- history ----------------------------------------------------------------------------------- */
+
+extern void wuzapi_handle_history(WuzapiOutput *out, const WuzapiEnvelope *envelope);
 
 #endif

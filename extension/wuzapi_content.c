@@ -1,86 +1,25 @@
 /*
  * What a WhatsApp message holds, for the WUZAPI normaliser; see wuzapi.h.
  *
- * A message is an object with one key per kind of content, beside keys that are no content; the table of kinds
- * says in which order they are looked for and who reads each. A reader fills the content, or returns the reason
- * why it cannot be stored. Wrappers (view once, disappearing …) hold the message proper one level deeper.
+ * Wrappers (view once, disappearing, edited …) hold the message proper one level deeper; the kinds of content are
+ * read by wuzapi_kinds.c.
  */
 #include "postgres.h"
 
+#include <limits.h>
+
 #include "utils/jsonb.h"
-#include "utils/numeric.h"
 
 #include "wuzapi.h"
+#include "wuzapi_content.h"
 
-/* Longest text that goes into metadata: keys of media are short, and events carry the metadata. */
-#define MAX_METADATA_BYTES 4096
 #define MAX_MENTIONS 100
 #define MAX_WRAPPERS 8
 
-struct WuzapiContent
-{
-	JsonbContainer *outer; /* extras beside the event */
-	JsonbContainer *event;
-	JsonbContainer *body; /* the kind's object; NULL for plain text */
-	const char *type;     /* message type as it is stored */
-	JsonbValue text;      /* jbvNull: none */
-	bool media;
-	bool view_once;
-	bool ephemeral;
-};
+/* --- copying -------------------------------------------------------------------------------------- */
 
-typedef struct WuzapiKind
-{
-	const char *key;
-	/* Returns NULL, or why the content cannot be stored. */
-	const char *(*read)(WuzapiContent *content, const struct WuzapiKind *kind,
-						const JsonbValue *value);
-	const char *type; /* message type, or for ignored kinds the reason */
-	const char *text; /* field that becomes the content */
-} WuzapiKind;
-
-/* --- readers ------------------------------------------------------------------------------------- */
-
-/* A plain string. */
-static const char *
-read_text(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
-{
-	if (value->type != jbvString)
-		wuzapi_wrong_type("event.Message.conversation", "a string");
-	content->type = kind->type;
-	content->text = *value;
-	return NULL;
-}
-
-/* An object of which one field is the content. */
-static const char *
-read_object(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
-{
-	JsonbValue text;
-
-	content->body = wuzapi_as_object(value);
-	if (content->body == NULL)
-		wuzapi_wrong_type(psprintf("event.Message.%s", kind->key), "an object");
-	content->type = kind->type;
-	if (kind->text == NULL || !wuzapi_find(content->body, kind->text, &text))
-		return NULL;
-	if (text.type != jbvString)
-		wuzapi_wrong_type(psprintf("event.Message.%s.%s", kind->key, kind->text), "a string");
-	content->text = text;
-	return NULL;
-}
-
-/* A file that is stored elsewhere. */
-static const char *
-read_media(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
-{
-	content->media = true;
-	return read_object(content, kind, value);
-}
-
-/* Copies a number under another name. */
-static void
-put_number(WuzapiOutput *out, const char *key, JsonbContainer *object, const char *field)
+void
+wuzapi_copy_number(WuzapiOutput *out, const char *key, JsonbContainer *object, const char *field)
 {
 	JsonbValue number;
 
@@ -88,115 +27,38 @@ put_number(WuzapiOutput *out, const char *key, JsonbContainer *object, const cha
 		wuzapi_put(out, key, &number);
 }
 
-/* Copies a text that is neither empty nor overlong under another name. */
-static bool
-put_string(WuzapiOutput *out, const char *key, JsonbContainer *object, const char *field)
+bool
+wuzapi_copy_string(WuzapiOutput *out, const char *key, JsonbContainer *object, const char *field)
 {
 	JsonbValue text;
 
 	if (!wuzapi_find_string(object, field, &text) || text.val.string.len == 0 ||
-		text.val.string.len > MAX_METADATA_BYTES)
+		text.val.string.len > WUZAPI_MAX_METADATA_BYTES)
 		return false;
 	wuzapi_put(out, key, &text);
 	return true;
 }
 
-/* Writes where something is. */
-static void
-put_place(WuzapiOutput *out, JsonbContainer *body)
-{
-	put_number(out, "latitude", body, "degreesLatitude");
-	put_number(out, "longitude", body, "degreesLongitude");
-	(void) put_string(out, "name", body, "name");
-	(void) put_string(out, "address", body, "address");
-	(void) put_string(out, "url", body, "URL");
-}
-
-/* A place: the content is JSON, as clients of the existing system read it. */
-static const char *
-read_location(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
-{
-	WuzapiOutput place = {NULL};
-	Jsonb *json;
-
-	(void) read_object(content, kind, value);
-	wuzapi_open(&place, NULL);
-	put_place(&place, content->body);
-	json = JsonbValueToJsonb(wuzapi_close(&place));
-	content->text.type = jbvString;
-	content->text.val.string.val = JsonbToCString(NULL, &json->root, VARSIZE(json));
-	content->text.val.string.len = strlen(content->text.val.string.val);
-	return NULL;
-}
-
-/* A change of an earlier message. */
-static const char *
-read_protocol(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
-{
-	JsonbContainer *body = wuzapi_as_object(value);
-	JsonbValue type;
-	const char *number;
-
-	if (!wuzapi_find_number(body, "type", &type))
-		return "revoke"; /* 0, which may be left out */
-	number = numeric_normalize(type.val.numeric);
-	if (strcmp(number, "0") == 0)
-		return "revoke";
-	return strcmp(number, "14") == 0 ? "edit" : kind->type;
-}
-
-static const char *
-read_ignored(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
-{
-	return kind->type;
-}
-
-static const WuzapiKind kinds[] = {
-	{"protocolMessage", read_protocol, "protocol message", NULL},
-	{"editedMessage", read_ignored, "edit", NULL},
-	{"reactionMessage", read_ignored, "reaction", NULL},
-	{"encReactionMessage", read_ignored, "reaction", NULL},
-	{"pollCreationMessage", read_ignored, "poll", NULL},
-	{"pollCreationMessageV2", read_ignored, "poll", NULL},
-	{"pollCreationMessageV3", read_ignored, "poll", NULL},
-	{"pollUpdateMessage", read_ignored, "poll vote", NULL},
-	{"conversation", read_text, "text", NULL},
-	{"extendedTextMessage", read_object, "text", "text"},
-	{"imageMessage", read_media, "image", "caption"},
-	{"videoMessage", read_media, "video", "caption"},
-	{"ptvMessage", read_media, "video", "caption"},
-	{"audioMessage", read_media, "audio", NULL},
-	{"documentMessage", read_media, "document", "caption"},
-	{"stickerMessage", read_media, "sticker", NULL},
-	{"locationMessage", read_location, "location", NULL},
-	{"liveLocationMessage", read_location, "location", NULL},
-	{"contactMessage", read_object, "contact", "vcard"},
-	{"listResponseMessage", read_object, "list_response", "title"},
-	{"templateButtonReplyMessage", read_object, "button_response", "selectedDisplayText"},
-};
-
-/* Keys of a message that are no content. */
-static const char *const companions[] = {"messageContextInfo", "senderKeyDistributionMessage",
-										 "fastRatchetKeySenderKeyDistributionMessage"};
+/* --- finding the content -------------------------------------------------------------------------- */
 
 static const struct
 {
 	const char *key;
 	bool view_once;
 	bool ephemeral;
+	bool edited;
 } wrappers[] = {
-	{"ephemeralMessage", false, true},
-	{"viewOnceMessage", true, false},
-	{"viewOnceMessageV2", true, false},
-	{"viewOnceMessageV2Extension", true, false},
-	{"documentWithCaptionMessage", false, false},
-	{"deviceSentMessage", false, false},
-	{"lottieStickerMessage", false, false},
-	{"groupMentionedMessage", false, false},
-	{"botInvokeMessage", false, false},
+	{.key = "ephemeralMessage", .ephemeral = true},
+	{.key = "viewOnceMessage", .view_once = true},
+	{.key = "viewOnceMessageV2", .view_once = true},
+	{.key = "viewOnceMessageV2Extension", .view_once = true},
+	{.key = "documentWithCaptionMessage"},
+	{.key = "deviceSentMessage"},
+	{.key = "lottieStickerMessage"},
+	{.key = "groupMentionedMessage"},
+	{.key = "botInvokeMessage"},
+	{.key = "editedMessage", .edited = true},
 };
-
-/* --- finding the content -------------------------------------------------------------------------- */
 
 /* Takes one wrapper away; NULL when there is none. */
 static JsonbContainer *
@@ -211,14 +73,14 @@ unwrap_once(JsonbContainer *message, WuzapiContent *content)
 			continue;
 		content->view_once |= wrappers[i].view_once;
 		content->ephemeral |= wrappers[i].ephemeral;
+		content->edited |= wrappers[i].edited;
 		return inner;
 	}
 	return NULL;
 }
 
-/* Takes the wrappers away, which may be nested. */
-static JsonbContainer *
-unwrap(JsonbContainer *message, WuzapiContent *content)
+JsonbContainer *
+wuzapi_unwrap(JsonbContainer *message, WuzapiContent *content)
 {
 	for (int i = 0; i < MAX_WRAPPERS; i++)
 	{
@@ -231,51 +93,58 @@ unwrap(JsonbContainer *message, WuzapiContent *content)
 	return message;
 }
 
-static bool
-is_companion(const JsonbValue *key)
-{
-	for (int i = 0; i < (int) lengthof(companions); i++)
-	{
-		/* companions are matched as they are spelled now: a wrong guess only changes a reason */
-		if (key->val.string.len == (int) strlen(companions[i]) &&
-			memcmp(key->val.string.val, companions[i], key->val.string.len) == 0)
-			return true;
-	}
-	return false;
-}
-
-/* Says why a message without a known kind of content is ignored. */
-static const char *
-unknown_content(JsonbContainer *message)
-{
-	JsonbIterator *it = JsonbIteratorInit(message);
-	JsonbValue item;
-
-	(void) JsonbIteratorNext(&it, &item, true);
-	while (JsonbIteratorNext(&it, &item, true) == WJB_KEY)
-	{
-		if (!is_companion(&item))
-			return psprintf("unsupported content: %s", wuzapi_cstring(&item, 64));
-		(void) JsonbIteratorNext(&it, &item, true);
-	}
-	return "no content";
-}
-
-/* What Info says of the message as a whole: "1" is an edit, "7" and "8" take a message back. */
-static const char *
-edit_reason(JsonbContainer *event)
+/* The event's Info; its fields may also stand beside Message. */
+static JsonbContainer *
+info_of(JsonbContainer *event)
 {
 	JsonbContainer *info = wuzapi_find_object(event, "Info");
+
+	return info != NULL ? info : event;
+}
+
+/* True when the event says that it changes an earlier message: "1" and "3" are edits. */
+static bool
+is_edit(const WuzapiContent *content)
+{
 	JsonbValue edit;
 
-	if (wuzapi_is_true(event, "IsEdit"))
-		return "edit";
-	if (!wuzapi_find_string(info, "Edit", &edit) || edit.val.string.len == 0 ||
-		wuzapi_is(&edit, "0"))
+	return content->edited || wuzapi_is_true(content->event, "IsEdit") ||
+		   (wuzapi_find_string(info_of(content->event), "Edit", &edit) &&
+			(wuzapi_is(&edit, "1") || wuzapi_is(&edit, "3")));
+}
+
+/* Which message an edit that is no protocol message replaces: itself, unless Info names another. */
+static void
+read_edit_target(WuzapiContent *content)
+{
+	static const char *const places[][2] = {{"MsgBotInfo", "EditTargetID"},
+											{"MsgMetaInfo", "TargetID"}};
+	JsonbContainer *info = info_of(content->event);
+
+	content->change = WUZAPI_EDIT;
+	for (int i = 0; i < (int) lengthof(places); i++)
+	{
+		if (wuzapi_find_string(wuzapi_find_object(info, places[i][0]), places[i][1],
+							   &content->target) &&
+			content->target.val.string.len > 0)
+			return;
+	}
+	if (!wuzapi_find_string(info, "ID", &content->target))
+		content->change = WUZAPI_NEW;
+}
+
+/* What Info says that the content does not: pins and revokes without their message. */
+static const char *
+edit_reason(const WuzapiContent *content)
+{
+	JsonbValue edit;
+
+	if (content->change != WUZAPI_NEW ||
+		!wuzapi_find_string(info_of(content->event), "Edit", &edit))
 		return NULL;
-	if (wuzapi_is(&edit, "1") || wuzapi_is(&edit, "3"))
-		return "edit";
-	return wuzapi_is(&edit, "2") ? "pin" : "revoke";
+	if (wuzapi_is(&edit, "2"))
+		return "pin";
+	return wuzapi_is(&edit, "7") || wuzapi_is(&edit, "8") ? "revoke without a target" : NULL;
 }
 
 /* The message's object: unwrapped by WUZAPI, or as it came. */
@@ -289,20 +158,6 @@ message_of(JsonbContainer *event)
 	return wuzapi_find_object(event, "RawMessage");
 }
 
-/* Lets the first kind that is there read the message. */
-static const char *
-read_kind(WuzapiContent *content, JsonbContainer *message)
-{
-	JsonbValue value;
-
-	for (int i = 0; i < (int) lengthof(kinds); i++)
-	{
-		if (wuzapi_find(message, kinds[i].key, &value))
-			return kinds[i].read(content, &kinds[i], &value);
-	}
-	return unknown_content(message);
-}
-
 WuzapiContent *
 wuzapi_content_read(const WuzapiEnvelope *envelope, const char **reason)
 {
@@ -312,13 +167,22 @@ wuzapi_content_read(const WuzapiEnvelope *envelope, const char **reason)
 	content->outer = envelope->outer;
 	content->event = envelope->event;
 	content->text.type = jbvNull;
+	content->raw.type = jbvNull;
 	if (message == NULL)
 		*reason = "no content";
 	else
-		*reason = read_kind(content, unwrap(message, content));
+		*reason = wuzapi_read_kind(content, wuzapi_unwrap(message, content));
 	if (*reason == NULL)
-		*reason = edit_reason(envelope->event);
+		*reason = edit_reason(content);
+	if (*reason == NULL && content->change == WUZAPI_NEW && is_edit(content))
+		read_edit_target(content);
 	return *reason == NULL ? content : NULL;
+}
+
+WuzapiChange
+wuzapi_content_change(const WuzapiContent *content)
+{
+	return content->change;
 }
 
 /* --- writing -------------------------------------------------------------------------------------- */
@@ -332,23 +196,44 @@ put_media(WuzapiOutput *out, const WuzapiContent *content)
 	JsonbValue size;
 
 	wuzapi_open(out, "media");
-	if (!put_string(out, "url", store, "url"))
-		(void) put_string(out, "url", body, "URL");
-	if (!put_string(out, "mimeType", body, "mimetype") &&
-		!put_string(out, "mimeType", content->outer, "mimeType"))
-		(void) put_string(out, "mimeType", store, "mimeType");
-	if (!put_string(out, "fileName", body, "fileName") &&
-		!put_string(out, "fileName", body, "title") &&
-		!put_string(out, "fileName", content->outer, "fileName"))
-		(void) put_string(out, "fileName", store, "fileName");
+	if (!wuzapi_copy_string(out, "url", store, "url"))
+		(void) wuzapi_copy_string(out, "url", body, "URL");
+	if (!wuzapi_copy_string(out, "mimeType", body, "mimetype") &&
+		!wuzapi_copy_string(out, "mimeType", content->outer, "mimeType"))
+		(void) wuzapi_copy_string(out, "mimeType", store, "mimeType");
+	if (!wuzapi_copy_string(out, "fileName", body, "fileName") &&
+		!wuzapi_copy_string(out, "fileName", body, "title") &&
+		!wuzapi_copy_string(out, "fileName", content->outer, "fileName"))
+		(void) wuzapi_copy_string(out, "fileName", store, "fileName");
 	if (wuzapi_find_number(body, "fileLength", &size))
 		wuzapi_put(out, "sizeBytes", &size);
 	else
-		put_number(out, "sizeBytes", store, "size");
-	put_number(out, "seconds", body, "seconds");
+		wuzapi_copy_number(out, "sizeBytes", store, "size");
+	wuzapi_copy_number(out, "seconds", body, "seconds");
 	if (wuzapi_is_true(body, "PTT"))
 		wuzapi_put_bool(out, "ptt", true);
 	(void) wuzapi_close(out);
+}
+
+/* What a vote chose, by name; WUZAPI knows only hashes where it has not seen the poll. */
+static void
+put_vote(WuzapiOutput *out, JsonbContainer *vote)
+{
+	JsonbContainer *options = wuzapi_find_array(vote, "selectedOptions");
+	uint32 count;
+
+	if (options == NULL)
+		options = wuzapi_find_array(vote, "selectedHashesB64");
+	count = options == NULL ? 0 : Min(JsonContainerSize(options), MAX_MENTIONS);
+	wuzapi_open_array(out, "options");
+	for (uint32 i = 0; i < count; i++)
+	{
+		JsonbValue *option = getIthJsonbValueFromContainer(options, i);
+
+		if (option->type == jbvString)
+			wuzapi_add_element(out, wuzapi_cstring(option, WUZAPI_MAX_METADATA_BYTES));
+	}
+	wuzapi_close_array(out);
 }
 
 void
@@ -356,11 +241,24 @@ wuzapi_content_write(WuzapiOutput *out, const WuzapiContent *content)
 {
 	JsonbContainer *context = wuzapi_find_object(content->body, "contextInfo");
 
+	if (content->change != WUZAPI_NEW)
+	{
+		wuzapi_put(out, "target", &content->target);
+		wuzapi_open_array(out, "ids");
+		wuzapi_add_element(out, wuzapi_cstring(&content->target, INT_MAX));
+		wuzapi_close_array(out);
+	}
+	if (content->change == WUZAPI_REACTION)
+		wuzapi_put(out, "emoji", &content->text);
+	if (content->change == WUZAPI_VOTE)
+		put_vote(out, content->body);
+	if (content->change != WUZAPI_NEW && content->change != WUZAPI_EDIT)
+		return;
 	wuzapi_put_text(out, "type", content->type);
 	wuzapi_put(out, "content", &content->text);
 	if (content->media)
 		put_media(out, content);
-	(void) put_string(out, "replyTo", context, "stanzaID");
+	(void) wuzapi_copy_string(out, "replyTo", context, "stanzaID");
 }
 
 /* What is needed to fetch an encrypted file again. */
@@ -375,9 +273,9 @@ put_media_keys(WuzapiOutput *out, JsonbContainer *body)
 
 	wuzapi_open(out, "media");
 	for (int i = 0; i < (int) lengthof(texts); i++)
-		(void) put_string(out, texts[i][0], body, texts[i][1]);
+		(void) wuzapi_copy_string(out, texts[i][0], body, texts[i][1]);
 	for (int i = 0; i < (int) lengthof(numbers); i++)
-		put_number(out, numbers[i], body, numbers[i]);
+		wuzapi_copy_number(out, numbers[i], body, numbers[i]);
 	if (wuzapi_is_true(body, "PTT"))
 		wuzapi_put_bool(out, "ptt", true);
 	if (wuzapi_is_true(body, "isAnimated"))
@@ -424,17 +322,14 @@ put_context(WuzapiOutput *out, JsonbContainer *context)
 void
 wuzapi_content_write_metadata(WuzapiOutput *out, const WuzapiContent *content)
 {
+	if (content->change != WUZAPI_NEW && content->change != WUZAPI_EDIT)
+		return;
 	if (content->media)
 		put_media_keys(out, content->body);
 	put_context(out, wuzapi_find_object(content->body, "contextInfo"));
-	if (strcmp(content->type, "contact") == 0)
-		(void) put_string(out, "contactName", content->body, "displayName");
-	if (strcmp(content->type, "location") == 0)
-	{
-		wuzapi_open(out, "location");
-		put_place(out, content->body);
-		(void) wuzapi_close(out);
-	}
+	wuzapi_put_text(out, "whatsappType", content->whatsapp_type);
+	if (content->describe != NULL)
+		content->describe(out, content);
 	if (content->view_once || wuzapi_is_true(content->event, "IsViewOnce"))
 		wuzapi_put_bool(out, "viewOnce", true);
 	if (content->ephemeral || wuzapi_is_true(content->event, "IsEphemeral"))

@@ -87,7 +87,7 @@ BEGIN
     RETURN QUERY SELECT * FROM chat.make_index(pair.messages, 'newest',
         format('%I, %s', c ->> 'conversation', chat.message_order(c)));
     IF c ? 'external_id' THEN
-        RETURN QUERY SELECT * FROM chat.make_index(pair.messages, 'external', format('%I, %I', c ->> 'conversation', c ->> 'external_id'));
+        RETURN QUERY SELECT * FROM chat.make_index(pair.messages, 'external', format('%I, %I', c ->> 'external_id', c ->> 'conversation'));
     END IF;
     RETURN QUERY SELECT * FROM chat.make_index(pair.conversations, 'list', format('%s, %s', owner, list));
     IF c ? 'conversation_status' THEN

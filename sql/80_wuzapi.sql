@@ -3,7 +3,12 @@
 CREATE FUNCTION chat.wuzapi_parse(payload jsonb) RETURNS jsonb
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_wuzapi_parse';
 REVOKE ALL ON FUNCTION chat.wuzapi_parse(jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.wuzapi_parse(jsonb) IS 'Turns the body of a WUZAPI webhook, of any generation, into one form: {kind: message | receipt | typing | ignored, …}. Errors: 22023 and 22004 name a field of a known event that is wrong or missing, 22P02 is for text in jsonData that is no JSON.';
+COMMENT ON FUNCTION chat.wuzapi_parse(jsonb) IS 'Turns the body of a WUZAPI webhook, of any generation, into one form: {kind: message | edit | revoke | reaction | vote | receipt | typing | group | history | ignored, …}. Errors: 22023 and 22004 name a field of a known event that is wrong or missing, 22P02 is for text in jsonData that is no JSON.';
+
+CREATE FUNCTION chat.verify_wuzapi(body bytea, signature text, key text) RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_verify_wuzapi';
+REVOKE ALL ON FUNCTION chat.verify_wuzapi(bytea, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.verify_wuzapi(bytea, text, text) IS 'Whether signature (header x-hmac-signature: 64 hexadecimal digits, with or without sha256= in front) is that of the body''s bytes as they were received, with an instance''s HMAC key. False for anything else, NULLs included; never an error. The time it takes tells nothing about the right signature.';
 
 CREATE FUNCTION chat.wuzapi_jid(address text) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_wuzapi_jid';
@@ -164,16 +169,15 @@ COMMENT ON FUNCTION chat.attachment_for(text) IS 'The attached pair of tables th
 -- Statements on attached tables. Values come as text in one array parameter, $1, and are cast to their column's type.
 
 CREATE FUNCTION chat.role_list(relation regclass, columns jsonb, role_values jsonb, keep_null boolean DEFAULT false)
-    RETURNS TABLE (n bigint, name text, expression text, value text)
+    RETURNS TABLE (n bigint, role text, name text, type text, value text)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
     RETURN QUERY
-    SELECT r.n, quote_ident(r.name),
-           format('$1[%s]::%s', r.n,
-                  -- A time goes through timestamptz, or a column without zone would lose its offset.
-                  CASE WHEN r.role IN ('time', 'status_updated_at') THEN 'pg_catalog.timestamptz'
-                       ELSE format_type(a.atttypid, CASE WHEN r.role <> 'content' THEN a.atttypmod END) END), r.value
+    SELECT r.n, r.role, quote_ident(r.name),
+           -- A time goes through timestamptz, or a column without zone would lose its offset.
+           CASE WHEN r.role IN ('time', 'status_updated_at') THEN 'pg_catalog.timestamptz'
+                ELSE format_type(a.atttypid, CASE WHEN r.role <> 'content' THEN a.atttypmod END) END, r.value
       FROM (SELECT v.key AS role, c.name, v.value, row_number() OVER (ORDER BY v.key) AS n
               FROM jsonb_each_text($3) v
              CROSS JOIN LATERAL (SELECT COALESCE($2 -> v.key ->> 'column', $2 ->> v.key)) AS c(name)
@@ -182,7 +186,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.role_list(regclass, jsonb, jsonb, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION chat.role_list(regclass, jsonb, jsonb, boolean) IS 'Columns and expressions for values by role, to be put into a statement. What has no column is left out, and what is null unless keep_null.';
+COMMENT ON FUNCTION chat.role_list(regclass, jsonb, jsonb, boolean) IS 'Columns (quoted), and types to cast to, for values by role, to be put into a statement. What has no column is left out, and what is null unless keep_null.';
 
 CREATE FUNCTION chat.run_on(relation regclass, statement text, params text[], key text DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -207,7 +211,7 @@ DECLARE
     params text[];
 BEGIN
     SELECT format('INSERT INTO %s AS t (%s) VALUES (%s) %s RETURNING pg_catalog.to_jsonb(t.%I)', relation,
-                  string_agg(r.name, ', ' ORDER BY r.n), string_agg(r.expression, ', ' ORDER BY r.n),
+                  string_agg(r.name, ', ' ORDER BY r.n), string_agg(format('$1[%s]::%s', r.n, r.type), ', ' ORDER BY r.n),
                   conflict, key_column),
            array_agg(r.value ORDER BY r.n)
       INTO statement, params
@@ -230,7 +234,7 @@ BEGIN
     SELECT format('WITH changed AS (UPDATE %1$s AS t SET %2$s WHERE t.%3$I OPERATOR(pg_catalog.=) ANY ($2::%4$s[]) '
                   'RETURNING t.%3$I AS key) '
                   'SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(c.key)) FROM changed c', relation,
-                  string_agg(r.name || ' = ' || r.expression, ', ' ORDER BY r.n), key_column,
+                  string_agg(format('%s = $1[%s]::%s', r.name, r.n, r.type), ', ' ORDER BY r.n), key_column,
                   chat.cast_type(relation, key_column)),
            array_agg(r.value ORDER BY r.n)
       INTO statement, params

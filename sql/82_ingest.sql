@@ -54,6 +54,62 @@ CREATE FUNCTION chat.wuzapi_integer(value jsonb) RETURNS bigint
 REVOKE ALL ON FUNCTION chat.wuzapi_integer(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_integer(jsonb) IS 'A number that an integer column can hold, else NULL.';
 
+CREATE FUNCTION chat.type_is_allowed(attachment chat.attachment, type text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    rel regclass := attachment.messages;
+    name text := attachment.columns ->> 'type';
+    own_type text := chat.cast_type(rel, name, true);
+    rule text;
+    kept boolean;
+BEGIN
+    IF EXISTS (SELECT FROM pg_enum e JOIN pg_attribute a ON a.atttypid = e.enumtypid WHERE a.attrelid = rel AND a.attname = name) THEN
+        RETURN EXISTS (SELECT FROM pg_enum e JOIN pg_attribute a ON a.atttypid = e.enumtypid
+                        WHERE a.attrelid = rel AND a.attname = name AND e.enumlabel = $2);
+    END IF;
+    FOR rule IN
+        SELECT pg_get_expr(k.conbin, k.conrelid) FROM pg_constraint k
+         WHERE k.conrelid = rel AND k.contype = 'c'
+           AND k.conkey = ARRAY[(SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = rel AND a.attname = name)]
+    LOOP
+        EXECUTE format('SELECT %s FROM (SELECT $1::%s AS %I) t', rule, own_type, name) INTO kept USING type;
+        IF NOT kept THEN
+            RETURN false;
+        END IF;
+    END LOOP;
+    RETURN true;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.type_is_allowed(chat.attachment, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.type_is_allowed(chat.attachment, text) IS 'Whether a messages table takes a message type: as its enum or the CHECK constraints on that column say.';
+
+CREATE FUNCTION chat.wuzapi_storable(attachment chat.attachment, event jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    type text := event ->> 'type';
+    place jsonb := event #> '{metadata,location}';
+    content text := event ->> 'content';
+    metadata jsonb := jsonb_build_object('whatsappType', type) || (event -> 'metadata');
+BEGIN
+    IF type = 'text' OR NOT attachment.columns ? 'type' OR chat.type_is_allowed(attachment, type) THEN
+        RETURN event;
+    ELSIF type = 'sticker' AND chat.type_is_allowed(attachment, 'image') THEN
+        RETURN event || jsonb_build_object('type', 'image', 'metadata', metadata);
+    ELSIF type = 'location' THEN
+        content := '📍 ' || COALESCE(place ->> 'name', concat_ws(', ', place ->> 'latitude', place ->> 'longitude'));
+    ELSIF type = 'contact' THEN
+        metadata := metadata || jsonb_build_object('vcard', content);
+        content := '👤 ' || COALESCE(metadata ->> 'contactName', '');
+    END IF;
+    RETURN event || jsonb_build_object('type', 'text', 'metadata', metadata, 'content',
+        CASE WHEN COALESCE(content, '') = '' THEN '📩 ' || initcap(replace(type, '_', ' ')) ELSE content END);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_storable(chat.attachment, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_storable(chat.attachment, jsonb) IS 'A parsed message in a type that the table takes; its own is kept as whatsappType in the metadata.';
+
 CREATE FUNCTION chat.wuzapi_row(attachment chat.attachment, conversation_id text, event jsonb) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -61,9 +117,11 @@ DECLARE
     c jsonb := attachment.columns;
     outgoing boolean := (event ->> 'fromMe')::boolean;
     media jsonb := COALESCE(event -> 'media', '{}');
-    content text := event ->> 'content';
+    content text;
     reply_to text := event ->> 'replyTo';
 BEGIN
+    event := chat.wuzapi_storable(attachment, event);
+    content := event ->> 'content';
     IF content IS NULL THEN
         SELECT CASE WHEN a.attnotnull THEN '' END INTO content
           FROM pg_attribute a WHERE a.attrelid = attachment.messages AND a.attname = c ->> 'content';
@@ -76,7 +134,7 @@ BEGIN
     RETURN jsonb_build_object(
         'conversation', conversation_id, 'external_id', event ->> 'id',
         'direction', CASE WHEN outgoing THEN 'outgoing' ELSE 'incoming' END,
-        'status', CASE WHEN outgoing THEN 'sent' ELSE 'delivered' END,
+        'status', COALESCE(event ->> 'status', CASE WHEN outgoing THEN 'sent' ELSE 'delivered' END),
         'sender_type', CASE WHEN outgoing THEN 'user' ELSE 'contact' END,
         'type', event ->> 'type', 'content', content, 'metadata', event -> 'metadata',
         'time', event ->> 'timestamp', 'reply_to', reply_to,
@@ -244,6 +302,12 @@ BEGIN
     owner_keys := chat.owner_keys(attachment, owner);
     RETURN CASE event ->> 'kind'
                WHEN 'message' THEN chat.wuzapi_message(attachment, owner_keys, event)
+               WHEN 'edit' THEN chat.wuzapi_edit(attachment, owner_keys, event)
+               WHEN 'revoke' THEN chat.wuzapi_revoke(attachment, owner_keys, event)
+               WHEN 'reaction' THEN chat.wuzapi_entry(attachment, owner_keys, event, 'reactions', 'emoji')
+               WHEN 'vote' THEN chat.wuzapi_entry(attachment, owner_keys, event, 'votes', 'options')
+               WHEN 'group' THEN chat.wuzapi_group(attachment, owner_keys, event)
+               WHEN 'history' THEN chat.wuzapi_history(attachment, owner_keys, event)
                WHEN 'receipt' THEN chat.wuzapi_receipt(attachment, owner_keys, event)
                WHEN 'typing' THEN chat.wuzapi_typing(attachment, owner_keys, event)
                ELSE jsonb_build_object('action', 'ignored', 'reason', event ->> 'reason')
@@ -251,4 +315,4 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.ingest_wuzapi(text, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.ingest_wuzapi(text, jsonb) IS 'Takes the body of a WUZAPI webhook for a user: stores a message once, moves statuses forward, passes typing on. Returns {action: message | duplicate | status | typing | ignored, conversationId, messageId, …}. Errors: 22004 for a NULL, 42501 when the caller may not act for the owner, 55000 when nothing is attached, class 22 for a payload that is no usable event.';
+COMMENT ON FUNCTION chat.ingest_wuzapi(text, jsonb) IS 'Takes the body of a WUZAPI webhook for a user: stores a message once, applies edits, revokes, reactions and votes, moves statuses forward, passes typing on, takes over the history. Returns {action: message | duplicate | edit | revoke | reaction | vote | status | typing | group | history | ignored, conversationId, messageId, …}. Errors: 22004 for a NULL, 42501 when the caller may not act for the owner, 55000 when nothing is attached, class 22 for a payload that is no usable event.';

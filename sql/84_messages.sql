@@ -210,17 +210,17 @@ DECLARE
     c jsonb := pair.columns;
     found_one jsonb;
 BEGIN
-    EXECUTE format('SELECT jsonb_build_object(''key'', m.%1$I, ''conversation'', m.%2$I, ''content'', m.%3$I, ''metadata'', %4$s) '
+    EXECUTE format('SELECT jsonb_build_object(''key'', m.%1$I, ''conversation'', m.%2$I, ''content'', m.%3$I, ''metadata'', %4$s, ''direction'', m.%8$I) '
                    '  FROM %5$s AS m WHERE m.%1$I = $1::%6$s%7$s FOR NO KEY UPDATE',
                    c ->> 'message_id', c ->> 'conversation', c ->> 'content',
                    COALESCE('m.' || quote_ident(c ->> 'metadata'), 'NULL::text'), pair.messages,
-                   chat.cast_type(pair.messages, c ->> 'message_id'), chat.not_deleted(pair, 'm'))
+                   chat.cast_type(pair.messages, c ->> 'message_id'), chat.not_deleted(pair, 'm'), c ->> 'direction')
        INTO found_one USING key;
     RETURN found_one;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.lock_message(chat.attachment, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.lock_message(chat.attachment, text) IS 'Locks a message: {key, conversation, content, metadata}; NULL when it is gone or marked as deleted.';
+COMMENT ON FUNCTION chat.lock_message(chat.attachment, text) IS 'Locks a message: {key, conversation, content, metadata, direction}; NULL when it is gone or marked as deleted.';
 
 CREATE FUNCTION chat.not_deleted(pair chat.attachment, alias text) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS

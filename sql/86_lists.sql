@@ -84,7 +84,8 @@ CREATE FUNCTION chat.message_before(pair chat.attachment, place integer) RETURNS
 $$
     -- $place is the place of a row, as an array of texts
     SELECT format('(%s) < (%s)', array_to_string(chat.message_position(pair.columns, 'm.'), ', '),
-                  string_agg(format('$%s[%s]::%s', place, r.n, chat.cast_type(pair.messages, pair.columns ->> r.role)), ', ' ORDER BY r.n))
+                  string_agg(format('$%s[%s]::%s', place, r.n, CASE r.role WHEN 'message_id'
+                      THEN chat.cast_type(pair.messages, pair.columns ->> r.role) ELSE 'timestamptz' END), ', ' ORDER BY r.n))
       FROM (SELECT u.role, row_number() OVER (ORDER BY u.n) AS n
               FROM unnest('{time,created_at,message_id}'::text[]) WITH ORDINALITY u (role, n) WHERE pair.columns ? u.role) r
 $$;

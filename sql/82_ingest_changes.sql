@@ -1,0 +1,164 @@
+-- What WUZAPI tells of messages that are there: edits, revokes, reactions, votes; and names of groups.
+-- The message is locked first and its conversation by the triggers after it, as everywhere.
+
+CREATE FUNCTION chat.wuzapi_target(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := attachment.columns;
+    rel regclass := attachment.messages;
+    key text;
+BEGIN
+    EXECUTE format('SELECT m.%1$I::text FROM %2$s AS m WHERE m.%3$I = ANY ($1::%4$s[]) AND m.%5$I = $2::%6$s ORDER BY m.%1$I LIMIT 1',
+                   c ->> 'message_id', rel, c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'),
+                   c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id'))
+       INTO key USING ARRAY(SELECT jsonb_array_elements_text(chat.wuzapi_scope(attachment, owner_keys, event))), event ->> 'target';
+    RETURN CASE WHEN key IS NOT NULL THEN COALESCE(chat.lock_message(attachment, key), '{"gone": true}') END;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_target(chat.attachment, text[], jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_target(chat.attachment, text[], jsonb) IS 'Locks the message that a parsed change is about, as chat.lock_message returns it; NULL when it is unknown, {gone: true} when it is deleted.';
+
+-- Why a change of a message is not made, or NULL. People change their own messages; a group's admins revoke those of others.
+CREATE FUNCTION chat.wuzapi_objection(message jsonb, event jsonb, since text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    at text := message -> 'metadata' ->> since;
+BEGIN
+    IF message ? 'gone' OR message #> '{metadata,isDeleted}' = 'true' THEN
+        RETURN jsonb_build_object('action', 'ignored', 'reason', event ->> 'kind' || ' of a deleted message');
+    ELSIF (message ->> 'direction' = 'outgoing') <> (event ->> 'fromMe')::boolean
+          AND NOT (event ->> 'kind' = 'revoke' AND (event ->> 'isGroup')::boolean) THEN
+        RETURN jsonb_build_object('action', 'ignored', 'reason', event ->> 'kind' || ' of somebody else''s message');
+    ELSIF at ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00$' AND at >= chat.iso_time((event ->> 'timestamp')::timestamptz) THEN
+        RETURN jsonb_build_object('action', 'duplicate', 'conversationId', message -> 'conversation', 'messageId', message -> 'key',
+                                  'externalId', event -> 'target');
+    END IF;
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_objection(jsonb, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_objection(jsonb, jsonb, text) IS 'The answer to a parsed edit or revoke that is not carried out: the message is deleted, another''s, or was changed as late or later; NULL for none.';
+
+CREATE FUNCTION chat.wuzapi_changed(message jsonb, event jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT jsonb_build_object('action', event -> 'kind', 'conversationId', message -> 'conversation', 'messageId', message -> 'key',
+                              'externalId', event -> 'target')
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_changed(jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_changed(jsonb, jsonb) IS 'The answer to a parsed change that was carried out.';
+
+CREATE FUNCTION chat.wuzapi_edit(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    message jsonb := chat.wuzapi_target(attachment, owner_keys, event);
+    marks jsonb := jsonb_build_object('isEdited', true, 'editedAt', chat.iso_time((event ->> 'timestamp')::timestamptz));
+    answer jsonb;
+BEGIN
+    IF message IS NULL THEN
+        -- Stored under the original's id: when that comes late, it is a duplicate, and receipts find their message.
+        answer := chat.wuzapi_message(attachment, owner_keys,
+            event || jsonb_build_object('id', event -> 'target', 'metadata', (event -> 'metadata') || marks));
+        IF answer ->> 'action' <> 'duplicate' THEN
+            RETURN answer || '{"isEdited": true}';
+        END IF;
+        message := chat.wuzapi_target(attachment, owner_keys, event); -- it came in between
+    END IF;
+    answer := chat.wuzapi_objection(message, event, 'editedAt');
+    IF answer IS NULL THEN
+        PERFORM chat.mark_message(attachment, message,
+            jsonb_build_object('content', COALESCE(event ->> 'content', ''), 'edited', true), marks);
+    END IF;
+    RETURN COALESCE(answer, chat.wuzapi_changed(message, event));
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_edit(chat.attachment, text[], jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_edit(chat.attachment, text[], jsonb) IS 'Gives a message its new content and marks it as edited; one that is unknown is stored with the mark: {action: edit | message | duplicate | ignored, …}.';
+
+CREATE FUNCTION chat.wuzapi_revoke(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    message jsonb := chat.wuzapi_target(attachment, owner_keys, event);
+    answer jsonb;
+    changes jsonb := '{"content": "🚫 Esta mensagem foi apagada", "type": "text", "media_url": null, "media_mime_type": null,
+        "media_filename": null, "media_size_bytes": null, "media_duration_seconds": null}';
+BEGIN
+    IF message IS NULL THEN
+        RETURN '{"action": "ignored", "reason": "revoke of an unknown message"}';
+    END IF;
+    answer := chat.wuzapi_objection(message, event, 'deletedAt');
+    IF answer IS NOT NULL THEN
+        RETURN answer;
+    END IF;
+    IF attachment.columns ? 'deleted' THEN
+        changes := changes || jsonb_build_object('deleted', chat.deletion_mark(attachment));
+    END IF;
+    -- Of what was revoked nothing stays but who wrote it.
+    PERFORM chat.mark_message(attachment, message || jsonb_build_object('metadata', (
+            SELECT COALESCE(jsonb_object_agg(m.key, m.value), '{}') FROM jsonb_each(
+                CASE WHEN jsonb_typeof(message -> 'metadata') = 'object' THEN message -> 'metadata' ELSE '{}' END) m
+             WHERE m.key IN ('participant', 'participantName'))), changes,
+        jsonb_build_object('isDeleted', true, 'deletedAt', chat.iso_time((event ->> 'timestamp')::timestamptz)));
+    RETURN chat.wuzapi_changed(message, event);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_revoke(chat.attachment, text[], jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_revoke(chat.attachment, text[], jsonb) IS 'Takes a message''s content away and marks it as deleted: {action: revoke | ignored, …}.';
+
+-- Reactions and votes: one entry for each person, in a list in the message's metadata.
+CREATE FUNCTION chat.wuzapi_entry(attachment chat.attachment, owner_keys text[], event jsonb, list text, field text) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    message jsonb := chat.wuzapi_target(attachment, owner_keys, event);
+    person text := CASE WHEN (event ->> 'fromMe')::boolean THEN 'self' ELSE COALESCE(event ->> 'participant', event ->> 'chat') END;
+    at text := chat.iso_time((event ->> 'timestamp')::timestamptz);
+    entries jsonb := CASE WHEN jsonb_typeof(message -> 'metadata' -> list) = 'array' THEN message -> 'metadata' -> list ELSE '[]' END;
+    entry jsonb := (SELECT e FROM jsonb_array_elements(entries) e WHERE e ->> 'from' = person LIMIT 1);
+    value jsonb := CASE WHEN event -> field IN ('""', '[]') THEN 'null' ELSE event -> field END;
+    answer jsonb := chat.wuzapi_changed(message, event) || jsonb_build_object('from', person, field, value);
+    objection text := CASE WHEN message IS NULL THEN ' to an unknown message'
+                           WHEN message ? 'gone' OR message #> '{metadata,isDeleted}' = 'true' THEN ' to a deleted message'
+                           WHEN NOT attachment.columns ? 'metadata' THEN ', and the table has no metadata' END;
+BEGIN
+    IF objection IS NOT NULL THEN
+        RETURN jsonb_build_object('action', 'ignored', 'reason', (event ->> 'kind') || objection);
+    ELSIF entry ->> 'at' > at OR COALESCE(entry -> field, 'null') = value THEN
+        RETURN answer || '{"action": "duplicate"}';
+    END IF;
+    entries := (SELECT COALESCE(jsonb_agg(e ORDER BY n), '[]') FROM jsonb_array_elements(entries) WITH ORDINALITY u (e, n)
+                 WHERE e ->> 'from' IS DISTINCT FROM person)
+        || CASE WHEN value = 'null' THEN '[]' ELSE jsonb_build_array(jsonb_build_object('from', person, field, value, 'at', at)) END;
+    PERFORM chat.mark_message(attachment, message, '{}', jsonb_build_object(list, entries));
+    RETURN answer;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_entry(chat.attachment, text[], jsonb, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_entry(chat.attachment, text[], jsonb, text, text) IS 'Notes a person''s reaction or vote in a list of the message''s metadata, [{from, emoji or options, at}]; an empty one takes it away: {action: reaction | vote | duplicate | ignored, …}.';
+
+CREATE FUNCTION chat.wuzapi_group(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    name text := event ->> 'name';
+    conversation jsonb;
+BEGIN
+    IF name ~ '^\s*[0-9]*\s*$' OR name ~ '@g\.us' OR name ~* '^grupo \d+' THEN
+        RETURN '{"action": "ignored", "reason": "no name of a group"}';
+    END IF;
+    conversation := chat.find_contact(attachment, owner_keys, ARRAY[event ->> 'chat'], false);
+    IF conversation IS NULL THEN
+        RETURN '{"action": "ignored", "reason": "no conversation with this group"}';
+    ELSIF conversation ->> 'name' IS DISTINCT FROM name THEN
+        PERFORM chat.update_roles(attachment.conversations, attachment.columns, jsonb_build_object('contact_name', name),
+                                  attachment.columns ->> 'conversation_id', ARRAY[conversation ->> 'id']);
+    END IF;
+    RETURN jsonb_build_object('action', 'group', 'conversationId', conversation -> 'id', 'name', name);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_group(chat.attachment, text[], jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_group(chat.attachment, text[], jsonb) IS 'Gives the conversation of a group the group''s name: {action: group | ignored, …}.';
