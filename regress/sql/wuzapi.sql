@@ -163,7 +163,7 @@ SELECT topic, event, owner, conversation, webhook, payload::jsonb - 'lastSeen', 
 -- Nothing of this changed: no event
 UPDATE mark SET id = (SELECT max(id) FROM chat.event);
 SELECT chat.ingest_wuzapi(:ann, body('text')) ->> 'action', chat.ingest_wuzapi(:ann, body('receipt_delivered')) ->> 'updated',
-       chat.ingest_wuzapi(:ann, body('poll')) ->> 'action', chat.ingest_wuzapi(:ann, '{"type":"Unheard","event":{}}') ->> 'action';
+       chat.ingest_wuzapi(:ann, body('album')) ->> 'action', chat.ingest_wuzapi(:ann, '{"type":"Unheard","event":{}}') ->> 'action';
 SELECT count(*) FROM chat.event WHERE id > (SELECT id FROM mark);
 
 -- Users: only for themselves, and only about themselves
