@@ -196,4 +196,5 @@ BEGIN
      ORDER BY r.id;
 END
 $$;
+REVOKE ALL ON FUNCTION chat.events_since(text, bigint, integer) FROM PUBLIC;
 COMMENT ON FUNCTION chat.events_since(text, bigint, integer) IS 'Events of a topic after an id, for a client that was away: at most max_rows (1 to 1000), and beyond that, rows below after_id that may have committed after it; clients drop ids they know. Presence is left out. Errors: 42501 for a topic the caller may not join, 22004, 22023.';

@@ -126,32 +126,52 @@ $$;
 REVOKE ALL ON FUNCTION chat.setup_indexes(text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.setup_indexes(text) IS 'Makes the indexes of the four tables that are missing and whose columns exist.';
 
-CREATE FUNCTION chat.setup_policies(schema text, name text) RETURNS void
+-- The table that maps an account to its user is read with the rights of the user, under its own row-level security.
+CREATE FUNCTION chat.policy_condition(map jsonb, alias text, relation regclass) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT CASE WHEN map ? 'table'
+                THEN format('%1$s.%2$I IN (SELECT m.%3$I FROM %4$s m WHERE m.%5$I = %6$s::%7$s)', alias, map ->> 'column',
+                            map ->> 'key', map ->> 'table', map ->> 'user', chat.auth_expression(),
+                            chat.attribute_type((map ->> 'table')::regclass, map ->> 'user'))
+                ELSE format('%s.%I = %s::%s', alias, map ->> 'column', chat.auth_expression(),
+                            chat.attribute_type(relation, map ->> 'column')) END
+$$;
+REVOKE ALL ON FUNCTION chat.policy_condition(jsonb, text, regclass) FROM PUBLIC;
+COMMENT ON FUNCTION chat.policy_condition(jsonb, text, regclass) IS 'SQL that is true where the current user is the one behind an owner or agent column of a table known as alias; NULL for no mapping.';
+
+CREATE FUNCTION chat.setup_policies(schema text, name text, conversations regclass, columns jsonb) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
     target text := format('%I.%I', schema, name);
-    uid text := chat.auth_expression();
     roles text := COALESCE(chat.existing_roles('authenticated'), 'PUBLIC');
-    -- Unqualified names of the conversation's columns: the policies of conversations themselves.
-    part text := CASE name WHEN 'chat_messages'
-        THEN format('EXISTS (SELECT FROM %I.conversations c WHERE c.id = conversation_id AND c.%%I = %s)', schema, replace(uid, '%', '%%'))
-        ELSE format('%%I = %s', replace(uid, '%', '%%')) END;
+    owner text;
+    agent text;
 BEGIN
     EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', target);
-    IF name IN ('conversations', 'chat_messages') THEN
-        EXECUTE format('CREATE POLICY chat_owner ON %s FOR ALL TO %s USING (%s) WITH CHECK (%s)', target, roles,
-                       format(part, 'user_id'), format(part, 'user_id'));
-        EXECUTE format('CREATE POLICY chat_agent ON %s FOR SELECT TO %s USING (%s)', target, roles,
-                       format(part, 'assigned_agent_id'));
-    ELSE
-        EXECUTE format('CREATE POLICY chat_owner_reads ON %s FOR SELECT TO %s USING (%s)', target, roles, format(part, 'user_id'));
-        EXECUTE format('CREATE POLICY chat_owner_deletes ON %s FOR DELETE TO %s USING (%s)', target, roles, format(part, 'user_id'));
+    IF name NOT IN ('conversations', 'chat_messages') THEN
+        owner := chat.policy_condition('{"column": "user_id"}', name, target::regclass);
+        EXECUTE format('CREATE POLICY chat_owner_reads ON %s FOR SELECT TO %s USING (%s)', target, roles, owner);
+        EXECUTE format('CREATE POLICY chat_owner_deletes ON %s FOR DELETE TO %s USING (%s)', target, roles, owner);
+        RETURN;
+    END IF;
+    owner := chat.policy_condition(columns -> 'owner', CASE name WHEN 'chat_messages' THEN 'c' ELSE name END, conversations);
+    agent := chat.policy_condition(columns -> 'agent', CASE name WHEN 'chat_messages' THEN 'c' ELSE name END, conversations);
+    IF name = 'chat_messages' THEN
+        owner := format('EXISTS (SELECT FROM %s c WHERE c.%I = chat_messages.conversation_id AND %s)',
+                        conversations, columns ->> 'conversation_id', owner);
+        agent := format('EXISTS (SELECT FROM %s c WHERE c.%I = chat_messages.conversation_id AND %s)',
+                        conversations, columns ->> 'conversation_id', agent);
+    END IF;
+    EXECUTE format('CREATE POLICY chat_owner ON %s FOR ALL TO %s USING (%s) WITH CHECK (%s)', target, roles, owner, owner);
+    IF columns ? 'agent' THEN
+        EXECUTE format('CREATE POLICY chat_agent ON %s FOR SELECT TO %s USING (%s)', target, roles, agent);
     END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.setup_policies(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.setup_policies(text, text) IS 'Row-level security of a table that setup made: its owner, and for chats the assigned agent.';
+REVOKE ALL ON FUNCTION chat.setup_policies(text, text, regclass, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.setup_policies(text, text, regclass, jsonb) IS 'Row-level security of a table that setup made: its owner, and for chats the assigned agent, who reads.';
 
 CREATE FUNCTION chat.setup_grants(schema text, name text) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -177,7 +197,9 @@ CREATE FUNCTION chat.setup_secrets(schema text, name text, secrets text[]) RETUR
 $$
 DECLARE
     target regclass := to_regclass(format('%I.%I', schema, name));
-    users text := chat.existing_roles('authenticated', 'service_role');
+    -- Without row-level security every user would see the rows of all.
+    protected boolean := (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = target);
+    users text := chat.existing_roles('service_role', CASE WHEN protected THEN 'authenticated' END);
     everybody text := concat_ws(', ', 'PUBLIC', chat.existing_roles('anon', 'authenticated', 'service_role'));
     readable text;
 BEGIN
@@ -197,7 +219,7 @@ BEGIN
          WHERE a.attrelid = target AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> ALL (secrets);
         EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', schema, users);
         EXECUTE format('GRANT SELECT (%s), DELETE ON %s TO %s', readable, target, users);
-        RETURN QUERY SELECT target::text, 'SELECT on the other columns and DELETE granted'::text;
+        RETURN QUERY SELECT target::text, format('SELECT on the other columns and DELETE granted to %s', users);
     END IF;
 END
 $$;
@@ -264,6 +286,7 @@ DECLARE
     made text[] := '{}';
     conversations regclass;
     messages regclass;
+    columns jsonb;
 BEGIN
     IF schema IS NULL OR to_regnamespace(quote_ident(schema)) IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
@@ -277,9 +300,11 @@ BEGIN
     END LOOP;
     conversations := to_regclass(format('%I.conversations', schema));
     messages := to_regclass(format('%I.chat_messages', schema));
+    columns := chat.resolve_columns(conversations, messages,
+        COALESCE((SELECT a.columns FROM chat.attachment a WHERE a.messages = to_regclass(format('%I.chat_messages', schema))), '{}'));
     RETURN QUERY SELECT * FROM chat.setup_indexes(schema);
     FOR t IN SELECT m AS name FROM unnest(made) m LOOP
-        PERFORM chat.setup_policies(schema, t.name);
+        PERFORM chat.setup_policies(schema, t.name, conversations, columns);
         IF t.name IN ('conversations', 'chat_messages') THEN
             PERFORM chat.setup_grants(schema, t.name);
         END IF;

@@ -38,30 +38,34 @@ $$;
 REVOKE ALL ON FUNCTION chat.id_is_valid(text, regtype) FROM PUBLIC;
 COMMENT ON FUNCTION chat.id_is_valid(text, regtype) IS 'Whether a text can be an id of this type; a cast would raise.';
 
+-- Topics do not say which pair of tables they belong to. Where several pairs have a conversation of the same id, its
+-- topics carry the events of all of them: only who takes part in each may join.
 CREATE FUNCTION chat.takes_part(conversation_id text, user_id text) RETURNS boolean
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
     pair chat.attachment;
     type regtype;
-    found boolean;
+    here boolean;
+    found boolean := false;
 BEGIN
     FOR pair IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
         type := chat.attribute_type(pair.conversations, pair.columns ->> 'conversation_id');
         CONTINUE WHEN chat.id_is_valid(conversation_id, type) IS NOT TRUE;
-        EXECUTE format('SELECT EXISTS (SELECT FROM %s c WHERE c.%I = $1::%s AND $2 IN (%s, %s))',
-                       pair.conversations, pair.columns ->> 'conversation_id', type,
-                       chat.user_expression(pair.columns -> 'owner', 'c'), chat.user_expression(pair.columns -> 'agent', 'c'))
-           INTO found USING conversation_id, user_id;
-        IF found THEN
-            RETURN true;
+        EXECUTE format('SELECT COALESCE($2 IN (%s, %s), false) FROM %s c WHERE c.%I = $1::%s',
+                       chat.user_expression(pair.columns -> 'owner', 'c'), chat.user_expression(pair.columns -> 'agent', 'c'),
+                       pair.conversations, pair.columns ->> 'conversation_id', type)
+           INTO here USING conversation_id, user_id;
+        IF NOT here THEN
+            RETURN false;
         END IF;
+        found := found OR here IS TRUE;
     END LOOP;
-    RETURN false;
+    RETURN found;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.takes_part(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.takes_part(text, text) IS 'Whether a user owns a conversation or is its agent, in any attached pair of tables; false for what is no id.';
+COMMENT ON FUNCTION chat.takes_part(text, text) IS 'Whether a user owns a conversation or is its agent, in every attached pair of tables that has one of this id; false for what is no id.';
 
 CREATE FUNCTION chat.may_join(topic text, user_id text, write boolean) RETURNS boolean
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
