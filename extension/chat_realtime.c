@@ -9,6 +9,7 @@
 #include "api_stats.h"
 #include "attachment.h"
 #include "doorbell.h"
+#include "indexes.h"
 #include "pending.h"
 #include "retention.h"
 #include "settings.h"
@@ -26,6 +27,7 @@ _PG_init(void)
 	MarkGUCPrefixReserved("chat_realtime");
 
 	chat_attachment_init();
+	chat_indexes_init();
 	chat_pending_init();
 	chat_doorbell_init();
 	chat_shmem_init();

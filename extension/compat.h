@@ -105,26 +105,20 @@ chat_is_virtual(Form_pg_attribute attribute)
 #endif
 }
 
-/* Replaces a locked row's version, in the heap and in the indexes opened in result_relation. */
-static inline void
-chat_update_tuple(ResultRelInfo *result_relation, EState *estate, ItemPointer tid,
-				  TupleTableSlot *slot, Snapshot snapshot)
+/* Replaces a locked row's version in the heap; true: it needs index entries (of b-trees) of its own. */
+static inline bool
+chat_update_tuple(Relation relation, ItemPointer tid, TupleTableSlot *slot, Snapshot snapshot)
 {
 #if PG_VERSION_NUM >= 160000
 	TU_UpdateIndexes update_indexes;
 
-	simple_table_tuple_update(result_relation->ri_RelationDesc, tid, slot, snapshot,
-							  &update_indexes);
-	if (result_relation->ri_NumIndices > 0 && update_indexes != TU_None)
-		list_free(ExecInsertIndexTuples(result_relation, slot, estate, true, false, NULL, NIL,
-										update_indexes == TU_Summarizing));
+	simple_table_tuple_update(relation, tid, slot, snapshot, &update_indexes);
+	return update_indexes == TU_All;
 #else
 	bool update_indexes;
 
-	simple_table_tuple_update(result_relation->ri_RelationDesc, tid, slot, snapshot,
-							  &update_indexes);
-	if (result_relation->ri_NumIndices > 0 && update_indexes)
-		list_free(ExecInsertIndexTuples(result_relation, slot, estate, true, false, NULL, NIL));
+	simple_table_tuple_update(relation, tid, slot, snapshot, &update_indexes);
+	return update_indexes;
 #endif
 }
 

@@ -46,12 +46,9 @@ chat_conversation_close(ChatTable *table)
 {
 	if (table->attachment == NULL)
 		return;
-	if (table->estate != NULL)
-	{
-		ExecCloseIndices(table->result_relation);
-		FreeExecutorState(table->estate);
-		table->estate = NULL;
-	}
+	if (table->indexes != NULL)
+		chat_indexes_close(table->indexes);
+	table->indexes = NULL;
 	ExecDropSingleTupleTableSlot(table->slot);
 	ExecDropSingleTupleTableSlot(table->new_slot);
 	table_close(table->relation, NoLock);
@@ -185,20 +182,28 @@ fill_new_slot(ChatTable *table, const ChatCounters *counters)
 	ExecStoreVirtualTuple(slot);
 }
 
-/* Opens the indexes for insertion. */
+/* Makes the index entries of the new version. */
 static void
-open_indexes(ChatTable *table)
+index_new_version(ChatTable *table)
 {
-	MemoryContext old;
+	static const ChatRole written[] = {CHAT_C_UNREAD, CHAT_C_LAST_AT, CHAT_C_PREVIEW,
+									   CHAT_C_UPDATED};
+	AttrNumber changed[lengthof(written) + 1] = {0};
+	int n = 0;
 
-	if (table->estate != NULL)
-		return;
-	old = MemoryContextSwitchTo(table->context);
-	table->estate = CreateExecutorState();
-	table->result_relation = makeNode(ResultRelInfo);
-	InitResultRelInfo(table->result_relation, table->relation, 0, NULL, 0);
-	ExecOpenIndices(table->result_relation, false);
-	MemoryContextSwitchTo(old);
+	for (int i = 0; i < (int) lengthof(written); i++)
+	{
+		if (table->layout->att[written[i]] != 0)
+			changed[n++] = table->layout->att[written[i]];
+	}
+	if (table->indexes == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(table->context);
+
+		table->indexes = chat_indexes_open(table->relation);
+		MemoryContextSwitchTo(old);
+	}
+	chat_indexes_insert(table->indexes, table->new_slot, changed);
 }
 
 /* Writes the new version into heap and indexes. */
@@ -207,14 +212,12 @@ write_directly(ChatTable *table, const ChatCounters *counters)
 {
 	ItemPointerData tid = table->slot->tts_tid;
 
-	open_indexes(table);
 	fill_new_slot(table, counters);
 	table->new_slot->tts_tableOid = RelationGetRelid(table->relation);
 	PushActiveSnapshot(GetLatestSnapshot());
-	chat_update_tuple(table->result_relation, table->estate, &tid, table->new_slot,
-					  GetActiveSnapshot());
+	if (chat_update_tuple(table->relation, &tid, table->new_slot, GetActiveSnapshot()))
+		index_new_version(table);
 	PopActiveSnapshot();
-	ResetPerTupleExprContext(table->estate);
 	tid = table->new_slot->tts_tid;
 	ExecCopySlot(table->slot, table->new_slot);
 	table->slot->tts_tid = tid;

@@ -11,9 +11,8 @@
 
 #include "postgres.h"
 
-#include "nodes/execnodes.h"
-
 #include "attachment.h"
+#include "indexes.h"
 #include "key.h"
 
 typedef struct ChatCounters
@@ -33,8 +32,7 @@ typedef struct ChatTable
 	ChatLayout *layout;
 	TupleTableSlot *slot; /* the locked row; after a write, its new version */
 	TupleTableSlot *new_slot;
-	EState *estate; /* for index insertion; made at the first write */
-	ResultRelInfo *result_relation;
+	ChatIndexes *indexes; /* opened at the first write */
 } ChatTable;
 
 /* Locks a conversation's row into table->slot; false: there is no such row (any more). */

@@ -6,12 +6,9 @@
  */
 #include "postgres.h"
 
-#include "access/genam.h"
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/xact.h"
-#include "catalog/index.h"
-#include "catalog/indexing.h"
 #include "commands/sequence.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
@@ -27,6 +24,7 @@
 #include "compat.h"
 #include "doorbell.h"
 #include "event_log.h"
+#include "indexes.h"
 #include "settings.h"
 
 #define PARTITION_BITS 32
@@ -55,7 +53,7 @@ struct ChatLog
 	Oid sequence;
 	int64 partition; /* number of the open one, -1: none */
 	Relation relation;
-	CatalogIndexState indexes;
+	ChatIndexes *indexes;
 	FullTransactionId xid;
 	FullTransactionId xmin;
 	TimestampTz now;
@@ -96,28 +94,6 @@ chat_log_begin(void)
 	return log;
 }
 
-/*
- * Makes the index entries of one written row. CatalogTuplesMultiInsertWithInfo would do it by the tuple's own t_self,
- * which is not set where the stored tuple is another one: a payload that was compressed or moved out of line.
- */
-static void
-index_row(ChatLog *log, TupleTableSlot *slot)
-{
-	ResultRelInfo *info = log->indexes;
-	Datum values[INDEX_MAX_KEYS];
-	bool nulls[INDEX_MAX_KEYS];
-
-	for (int i = 0; i < info->ri_NumIndices; i++)
-	{
-		IndexInfo *index = info->ri_IndexRelationInfo[i];
-
-		FormIndexDatum(index, slot, NULL, values, nulls);
-		(void) index_insert(info->ri_IndexRelationDescs[i], values, nulls, &slot->tts_tid,
-							log->relation, index->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
-							false, index);
-	}
-}
-
 /* Writes the filled slots. */
 static void
 write_rows(ChatLog *log)
@@ -127,7 +103,7 @@ write_rows(ChatLog *log)
 	heap_multi_insert(log->relation, log->slots, log->nrows, GetCurrentCommandId(true), 0, NULL);
 	for (int i = 0; i < log->nrows; i++)
 	{
-		index_row(log, log->slots[i]);
+		chat_indexes_insert(log->indexes, log->slots[i], NULL);
 		ExecClearTuple(log->slots[i]);
 	}
 	MemoryContextReset(log->context);
@@ -144,7 +120,7 @@ close_partition(ChatLog *log)
 	log->nslots = 0;
 	if (log->partition >= 0)
 	{
-		CatalogCloseIndexes(log->indexes);
+		chat_indexes_close(log->indexes);
 		table_close(log->relation, NoLock);
 	}
 	log->partition = -1;
@@ -162,7 +138,7 @@ open_partition(ChatLog *log, int64 id)
 	close_partition(log);
 	snprintf(name, sizeof(name), "event_" INT64_FORMAT, partition);
 	log->relation = table_open(chat_own_table(name), RowExclusiveLock);
-	log->indexes = CatalogOpenIndexes(log->relation);
+	log->indexes = chat_indexes_open(log->relation);
 	log->partition = partition;
 }
 

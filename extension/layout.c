@@ -19,6 +19,7 @@
 
 #include "attachment.h"
 #include "compat.h"
+#include "indexes.h"
 
 /* Role names of chat.attachment.columns, and the JSON key of those that clients know by a fixed name. */
 static const struct
@@ -227,40 +228,6 @@ check_reads_kept(const ChatLayout *layout, const TupleConstr *constraints)
 	return false;
 }
 
-static bool
-is_user_function(Oid function, void *context)
-{
-	return function >= FirstNormalObjectId;
-}
-
-/* True when an expression calls a function that is not the server's own. */
-static bool
-calls_user_function(Node *node, void *context)
-{
-	if (node == NULL)
-		return false;
-	return check_functions_in_node(node, is_user_function, context) ||
-		   expression_tree_walker(node, calls_user_function, context);
-}
-
-/* True when an index has expressions, or a predicate that calls functions of the user's. */
-static bool
-index_has_expressions(Relation relation)
-{
-	ListCell *cell;
-	bool found = false;
-
-	foreach (cell, RelationGetIndexList(relation))
-	{
-		Relation index = index_open(lfirst_oid(cell), AccessShareLock);
-
-		found = found || RelationGetIndexExpressions(index) != NIL ||
-				calls_user_function((Node *) RelationGetIndexPredicate(index), NULL);
-		index_close(index, NoLock);
-	}
-	return found;
-}
-
 /* Declared length of a varchar column in characters, or -1. */
 static int
 column_length(Relation relation, AttrNumber attnum)
@@ -286,7 +253,7 @@ examine_conversations(ChatLayout *layout, Relation relation)
 	layout->key_index = chat_primary_key(relation);
 	layout->plain = relation->rd_rel->relkind == RELKIND_RELATION &&
 					!(constraints != NULL && constraints->has_generated_stored) &&
-					!check_reads_kept(layout, constraints) && !index_has_expressions(relation);
+					!check_reads_kept(layout, constraints) && chat_indexes_plain(relation);
 	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
 	{
 		if (trigger_is_foreign(&triggers->triggers[i]))

@@ -1,0 +1,263 @@
+/*
+ * Making index entries; see indexes.h.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/transam.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "catalog/pg_am.h"
+#include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "indexes.h"
+
+/* What is known of a table's indexes. */
+typedef struct IndexSet
+{
+	int count;
+	Oid *oids;
+	IndexInfo **infos; /* predicates are prepared */
+	EState *estate;    /* what predicates are evaluated in; NULL: there are none */
+	MemoryContext context;
+} IndexSet;
+
+typedef struct SetEntry
+{
+	Oid relid; /* hash key */
+	bool valid;
+	IndexSet *set;
+} SetEntry;
+
+struct ChatIndexes
+{
+	IndexSet *set;
+	Relation heap;
+	Relation relations[FLEXIBLE_ARRAY_MEMBER];
+};
+
+static HTAB *sets;
+
+/* Marks what a change of a table makes stale; InvalidOid means all tables. */
+static void
+table_changed(Datum arg, Oid relid)
+{
+	HASH_SEQ_STATUS scan;
+	SetEntry *entry;
+
+	hash_seq_init(&scan, sets);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		if (relid == InvalidOid || entry->relid == relid)
+			entry->valid = false;
+	}
+}
+
+void
+chat_indexes_init(void)
+{
+	HASHCTL ctl = {.keysize = sizeof(Oid), .entrysize = sizeof(SetEntry)};
+
+	sets = hash_create("chat_realtime indexes", 16, &ctl, HASH_ELEM | HASH_BLOBS);
+	CacheRegisterRelcacheCallback(table_changed, (Datum) 0);
+}
+
+static bool
+is_user_function(Oid function, void *context)
+{
+	return function >= FirstNormalObjectId;
+}
+
+/* True when an expression calls a function that is not the server's own. */
+static bool
+calls_user_function(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return check_functions_in_node(node, is_user_function, context) ||
+		   expression_tree_walker(node, calls_user_function, context);
+}
+
+static bool
+index_is_plain(Relation index)
+{
+	return index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indimmediate &&
+		   !index->rd_index->indisexclusion && RelationGetIndexExpressions(index) == NIL &&
+		   !calls_user_function((Node *) RelationGetIndexPredicate(index), NULL);
+}
+
+bool
+chat_indexes_plain(Relation heap)
+{
+	ListCell *cell;
+	bool plain = true;
+
+	foreach (cell, RelationGetIndexList(heap))
+	{
+		Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+
+		plain = plain && index_is_plain(index);
+		index_close(index, NoLock);
+	}
+	return plain;
+}
+
+/* Prepares a partial index's predicate, to be evaluated in the set's own state. */
+static void
+prepare_predicate(IndexSet *set, IndexInfo *info)
+{
+	if (info->ii_Predicate == NIL)
+		return;
+	if (set->estate == NULL)
+		set->estate = CreateExecutorState();
+	info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate, set->estate);
+}
+
+/* Builds a set in the current memory context. */
+static IndexSet *
+build_set(Relation heap)
+{
+	List *list = RelationGetIndexList(heap);
+	IndexSet *set = palloc0(sizeof(IndexSet));
+	ListCell *cell;
+
+	set->context = CurrentMemoryContext;
+	set->oids = palloc(sizeof(Oid) * (list_length(list) + 1));
+	set->infos = palloc(sizeof(IndexInfo *) * (list_length(list) + 1));
+	foreach (cell, list)
+	{
+		Relation index = index_open(lfirst_oid(cell), RowExclusiveLock);
+		IndexInfo *info = BuildIndexInfo(index);
+
+		index_close(index, NoLock);
+		if (!info->ii_ReadyForInserts)
+			continue;
+		prepare_predicate(set, info);
+		set->oids[set->count] = lfirst_oid(cell);
+		set->infos[set->count++] = info;
+	}
+	return set;
+}
+
+/* The set of a table, built if it is not known or stale. */
+static IndexSet *
+get_set(Relation heap)
+{
+	Oid relid = RelationGetRelid(heap);
+	bool found;
+	SetEntry *entry = hash_search(sets, &relid, HASH_ENTER, &found);
+	MemoryContext context;
+	MemoryContext old;
+	IndexSet *set;
+
+	if (!found)
+	{
+		entry->valid = false;
+		entry->set = NULL;
+	}
+	if (entry->valid)
+		return entry->set;
+
+	/* Below the transaction's memory first: an error on the way leaves nothing behind. */
+	context = AllocSetContextCreate(TopTransactionContext, "chat_realtime index set",
+									ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	entry->valid = true; /* an invalidation that arrives meanwhile clears it again */
+	PG_TRY();
+	{
+		set = build_set(heap);
+	}
+	PG_CATCH();
+	{
+		entry->valid = false;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	/* A flush further out may be using the old one. */
+	if (entry->set != NULL)
+		MemoryContextSetParent(entry->set->context, TopTransactionContext);
+	MemoryContextSetParent(context, CacheMemoryContext);
+	entry->set = set;
+	return set;
+}
+
+ChatIndexes *
+chat_indexes_open(Relation heap)
+{
+	IndexSet *set = get_set(heap);
+	ChatIndexes *indexes =
+		palloc(offsetof(ChatIndexes, relations) + sizeof(Relation) * (set->count + 1));
+
+	indexes->set = set;
+	indexes->heap = heap;
+	for (int i = 0; i < set->count; i++)
+		indexes->relations[i] = index_open(set->oids[i], RowExclusiveLock);
+	return indexes;
+}
+
+/* Whether a row belongs into a partial index. */
+static bool
+predicate_holds(IndexSet *set, const IndexInfo *info, TupleTableSlot *slot)
+{
+	ExprContext *context;
+
+	if (info->ii_Predicate == NIL)
+		return true;
+	context = GetPerTupleExprContext(set->estate);
+	context->ecxt_scantuple = slot;
+	return ExecQual(info->ii_PredicateState, context);
+}
+
+/* True when no column of an index is among those that changed. */
+static bool
+entry_is_alike(const IndexInfo *info, const AttrNumber *changed)
+{
+	if (changed == NULL)
+		return false;
+	for (; *changed != 0; changed++)
+	{
+		for (int i = 0; i < info->ii_NumIndexAttrs; i++)
+		{
+			if (info->ii_IndexAttrNumbers[i] == *changed)
+				return false;
+		}
+	}
+	return true;
+}
+
+void
+chat_indexes_insert(ChatIndexes *indexes, TupleTableSlot *slot, const AttrNumber *changed)
+{
+	IndexSet *set = indexes->set;
+	Datum values[INDEX_MAX_KEYS];
+	bool nulls[INDEX_MAX_KEYS];
+
+	for (int i = 0; i < set->count; i++)
+	{
+		IndexInfo *info = set->infos[i];
+
+		if (!predicate_holds(set, info, slot))
+			continue;
+		FormIndexDatum(info, slot, set->estate, values, nulls);
+		(void) index_insert(indexes->relations[i], values, nulls, &slot->tts_tid, indexes->heap,
+							info->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+							entry_is_alike(info, changed), info);
+	}
+	if (set->estate != NULL)
+		ResetPerTupleExprContext(set->estate);
+}
+
+/* The locks stay until the end of the transaction. */
+void
+chat_indexes_close(ChatIndexes *indexes)
+{
+	for (int i = 0; i < indexes->set->count; i++)
+		index_close(indexes->relations[i], NoLock);
+	pfree(indexes);
+}
