@@ -71,7 +71,7 @@ endif
 
 # demo, test and bench bring their own set-up: the programs they start call this file again, when
 # pg_config and the libraries are there.
-.PHONY: demo test bench torture format format-check help
+.PHONY: demo test test-plans bench torture format format-check help
 
 # DEMO=once runs through and ends.
 demo:
@@ -82,6 +82,11 @@ demo:
 test:
 	@regress/lib/deps.sh test
 	@exec regress/run $(ONLY)
+
+# The plans of the API's statements at full size; make test has them smaller.
+test-plans:
+	@regress/lib/deps.sh test
+	@CONVERSATIONS=100000 MESSAGES=1000000 FILE_LIMIT=1800 regress/run plans
 
 bench:
 	@regress/lib/deps.sh test
@@ -113,6 +118,7 @@ help:
 	@echo 'make bench         measure; BENCH=writes, instructions, latency or drain'
 	@echo 'make torture       kill the sidecar (KILLS=50) and PostgreSQL (CRASHES=0) under load; nothing may get lost'
 	@echo 'make test-matrix   build and test against PostgreSQL 15, 17 and 18 (VERSIONS="17 18"), as root'
+	@echo 'make test-plans    plans of the API with 1,000,000 messages and 100,000 conversations'
 	@echo 'make clean         remove what was built'
 	@echo 'make extension     build only the extension        make sidecar       build only the sidecar'
 	@echo 'make unit          run the unit tests in C         make format-check  check the C formatting'

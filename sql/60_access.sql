@@ -145,7 +145,7 @@ COMMENT ON FUNCTION chat.grant_sidecar(name) IS 'Gives a role exactly what the s
 CREATE FUNCTION chat.backend_functions() RETURNS text[]
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT '{ingest_wuzapi,presence,create_webhook,events_since,can_join,current_user_id,status,check_rate_limit,api_stats,
+    SELECT '{ingest_wuzapi,verify_wuzapi,presence,create_webhook,events_since,can_join,current_user_id,status,check_rate_limit,api_stats,
         save_message,update_message_status,edit_message,delete_message,mark_read,list_messages,list_conversations,get_conversation,
         create_conversation,update_conversation,archive_conversation,
         realtime_provider}'::text[]

@@ -202,41 +202,53 @@ $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_scope(chat.attachment, text[], jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_scope(chat.attachment, text[], jsonb) IS 'Keys of the owner''s conversations that a receipt is about, as a JSON array.';
 
--- $1 conversations, $2 WhatsApp ids, $3 new status, $4 time of the receipt. The rows are locked in key order.
+-- $1 conversations, $2 WhatsApp ids, $3 new status. The rows are locked in key order.
 CREATE FUNCTION chat.wuzapi_due(attachment chat.attachment, event jsonb, conversation_ids text[]) RETURNS text[]
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
     c jsonb := attachment.columns;
     rel regclass := attachment.messages;
-    self boolean := event ->> 'state' = 'read-self';
-    time_of text := format(CASE WHEN c ? 'time' THEN 'COALESCE(m.%1$I::timestamptz, m.%2$I::timestamptz)'
-                                ELSE 'm.%2$I::timestamptz' END, c ->> 'time', c ->> 'created_at');
-    external text := format('m.%I = ANY ($2::%s[])', c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id'));
-    of_chat text := format('m.%I = ANY ($1::%s[])', c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'));
     due text[];
 BEGIN
-    IF self THEN
-        -- Who has read these has read what came before them.
-        external := format('(%1$s OR %2$s <= COALESCE((SELECT max(%2$s) FROM %3$s AS m WHERE %4$s AND %1$s), $4))',
-                           external, time_of, rel, of_chat);
-    END IF;
     EXECUTE format($f$
         SELECT array_agg(d.key)
           FROM (SELECT m.%1$I::text AS key FROM %2$s AS m
-                 WHERE %3$s AND %4$s AND m.%5$I::text = %6$L
-                   AND COALESCE(chat.status_rank(m.%7$I::text), -1) < chat.status_rank($3)
+                 WHERE m.%3$I = ANY ($2::%4$s[]) AND m.%5$I = ANY ($1::%6$s[]) AND m.%7$I::text = 'outgoing'
+                   AND COALESCE(chat.status_rank(m.%8$I::text), -1) < chat.status_rank($3)
                  ORDER BY m.%1$I FOR NO KEY UPDATE OF m) d$f$,
-        c ->> 'message_id', rel, of_chat, external, c ->> 'direction',
-        CASE WHEN self THEN 'incoming' ELSE 'outgoing' END, c ->> 'status')
+        c ->> 'message_id', rel, c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id'),
+        c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'), c ->> 'direction', c ->> 'status')
        INTO due
-      USING conversation_ids, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids')),
-            CASE WHEN self THEN 'read' ELSE event ->> 'state' END, (event ->> 'timestamp')::timestamptz;
+      USING conversation_ids, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids')), event ->> 'state';
     RETURN due;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_due(chat.attachment, jsonb, text[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.wuzapi_due(chat.attachment, jsonb, text[]) IS 'Locks the messages whose status a receipt moves forward, and returns their keys: outgoing ones with its ids, or, when the owner read on another device, incoming ones up to those.';
+COMMENT ON FUNCTION chat.wuzapi_due(chat.attachment, jsonb, text[]) IS 'Locks the outgoing messages whose status a receipt moves forward, and returns their keys.';
+
+-- Who has read these messages on another device has read what came before them.
+CREATE FUNCTION chat.wuzapi_due_self(attachment chat.attachment, event jsonb, conversation_ids text[]) RETURNS text[]
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := attachment.columns;
+    rel regclass := attachment.messages;
+    conversation text;
+    read_up_to timestamptz;
+    due text[] := '{}';
+BEGIN
+    FOREACH conversation IN ARRAY conversation_ids LOOP
+        EXECUTE format('SELECT max(%s) FROM %s AS m WHERE m.%I = ANY ($2::%s[]) AND m.%I = $1::%s', chat.message_time(c, 'm.'), rel,
+                       c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id'), c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'))
+           INTO read_up_to USING conversation, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids'));
+        due := due || chat.unread_keys(attachment, conversation, COALESCE(read_up_to, (event ->> 'timestamp')::timestamptz, now()));
+    END LOOP;
+    RETURN due;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_due_self(chat.attachment, jsonb, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_due_self(chat.attachment, jsonb, text[]) IS 'Locks the incoming messages that the owner has read on another device, and returns their keys.';
 
 CREATE FUNCTION chat.wuzapi_receipt(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -244,12 +256,14 @@ $$
 DECLARE
     c jsonb := attachment.columns;
     scope jsonb := chat.wuzapi_scope(attachment, owner_keys, event);
+    conversations text[] := ARRAY(SELECT jsonb_array_elements_text(scope));
     status text := CASE event ->> 'state' WHEN 'read-self' THEN 'read' ELSE event ->> 'state' END;
     changed jsonb;
 BEGIN
     changed := COALESCE(chat.update_roles(attachment.messages, c,
         jsonb_build_object('status', status, 'status_updated_at', event ->> 'timestamp'), c ->> 'message_id',
-        chat.wuzapi_due(attachment, event, ARRAY(SELECT jsonb_array_elements_text(scope)))), '[]');
+        CASE event ->> 'state' WHEN 'read-self' THEN chat.wuzapi_due_self(attachment, event, conversations)
+                               ELSE chat.wuzapi_due(attachment, event, conversations) END), '[]');
     RETURN jsonb_build_object('action', 'status', 'status', status, 'conversationId', scope -> 0,
                               'updated', jsonb_array_length(changed), 'messageIds', changed);
 END

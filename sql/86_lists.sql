@@ -182,39 +182,38 @@ $$;
 REVOKE ALL ON FUNCTION chat.conversation_bounds(chat.attachment, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.conversation_bounds(chat.attachment, text[]) IS 'SQL texts of the parts of a list that come after a place, each of which an index has in order.';
 
--- Each account of the owner's, and each part, is read in the order of an index and no further than the page needs.
-CREATE FUNCTION chat.conversation_page(pair chat.attachment, filter text, bounds text[]) RETURNS text
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    c jsonb := pair.columns;
-    place text[] := array_remove(ARRAY[c ->> 'last_message_at', c ->> 'conversation_id'], NULL);
-    part text := format('(SELECT c FROM %s AS c WHERE c.%I = k.key AND %s AND %%s ORDER BY %s LIMIT $7 + $8)', pair.conversations,
-        c -> 'owner' ->> 'column', replace(filter, '%', '%%'), replace(chat.conversation_order(c, 'c.'), '%', '%%'));
-BEGIN
-    RETURN format($f$
-        SELECT jsonb_agg(jsonb_build_object('data', chat.row_json($1, p.c), 'place', %1$s) ORDER BY p.n)
-          FROM (SELECT u.c, row_number() OVER (ORDER BY %2$s) AS n
-                  FROM unnest($2::%3$s[]) AS k (key) CROSS JOIN LATERAL (%4$s) u
-                 ORDER BY %2$s LIMIT $7 OFFSET $8) p$f$,
-        chat.place_expression(ARRAY(SELECT format('(p.c).%I', p) FROM unnest(place) WITH ORDINALITY u (p, n) ORDER BY n)),
-        chat.conversation_order(c, '(u.c).'), chat.cast_type(pair.conversations, c -> 'owner' ->> 'column'),
-        (SELECT string_agg(format(part, b), ' UNION ALL ') FROM unnest(bounds) b));
-END
-$$;
-REVOKE ALL ON FUNCTION chat.conversation_page(chat.attachment, text, text[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.conversation_page(chat.attachment, text, text[]) IS 'SQL text of the statement that reads $7 conversations after $8 others: [{data, place}].';
-
-CREATE FUNCTION chat.conversation_count(pair chat.attachment, filter text) RETURNS text
+-- Each account of the owner's, and each part, is a query of its own, which reads in the order of an index and no further than
+-- the page needs. Accounts are constants in it: the planner must see how many conversations they have.
+CREATE FUNCTION chat.conversation_parts(pair chat.attachment, accounts integer, what text, filter text, bounds text[], most text) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT format('SELECT count(*) FROM (SELECT FROM unnest($2::%1$s[]) AS k (key) CROSS JOIN LATERAL '
-                  '(SELECT FROM %2$s AS c WHERE c.%3$I = k.key AND %4$s ORDER BY %5$s LIMIT $6) u LIMIT $6) n',
-                  chat.cast_type(pair.conversations, pair.columns -> 'owner' ->> 'column'), pair.conversations,
-                  pair.columns -> 'owner' ->> 'column', filter, chat.conversation_order(pair.columns, 'c.'))
+    SELECT string_agg(format('(SELECT %s FROM %s AS c WHERE c.%I = $2[%s]::%s AND %s AND %s ORDER BY %s LIMIT %s)', what, pair.conversations,
+               pair.columns -> 'owner' ->> 'column', n, chat.cast_type(pair.conversations, pair.columns -> 'owner' ->> 'column'),
+               filter, bound, chat.conversation_order(pair.columns, 'c.'), most), ' UNION ALL ')
+      FROM generate_series(1, accounts) n, unnest(bounds) bound
 $$;
-REVOKE ALL ON FUNCTION chat.conversation_count(chat.attachment, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.conversation_count(chat.attachment, text) IS 'SQL text of the statement that counts an owner''s wanted conversations, up to $6, in the order of an index.';
+REVOKE ALL ON FUNCTION chat.conversation_parts(chat.attachment, integer, text, text, text[], text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.conversation_parts(chat.attachment, integer, text, text, text[], text) IS 'SQL text: the wanted conversations of each of the accounts in $2 and each part of a list, up to so many of each.';
+
+CREATE FUNCTION chat.conversation_page(pair chat.attachment, accounts integer, filter text, bounds text[]) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT format($f$
+        SELECT jsonb_agg(jsonb_build_object('data', chat.row_json($1, p.c), 'place', %1$s) ORDER BY p.n)
+          FROM (SELECT u.c, row_number() OVER (ORDER BY %2$s) AS n FROM (%3$s) u ORDER BY %2$s LIMIT $7 OFFSET $8) p$f$,
+        chat.place_expression(ARRAY(SELECT format('(p.c).%I', pair.columns ->> r)
+            FROM unnest('{last_message_at,conversation_id}'::text[]) WITH ORDINALITY u (r, n) WHERE pair.columns ? r ORDER BY n)),
+        chat.conversation_order(pair.columns, '(u.c).'),
+        chat.conversation_parts(pair, accounts, 'c', filter, bounds, '$7 + $8'))
+$$;
+REVOKE ALL ON FUNCTION chat.conversation_page(chat.attachment, integer, text, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.conversation_page(chat.attachment, integer, text, text[]) IS 'SQL text of the statement that reads $7 conversations after $8 others: [{data, place}].';
+
+CREATE FUNCTION chat.conversation_count(pair chat.attachment, accounts integer, filter text) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$ SELECT format('SELECT count(*) FROM (SELECT FROM (%s) u LIMIT $6) n', chat.conversation_parts(pair, accounts, '1', filter, '{true}', '$6')) $$;
+REVOKE ALL ON FUNCTION chat.conversation_count(chat.attachment, integer, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.conversation_count(chat.attachment, integer, text) IS 'SQL text of the statement that counts an owner''s wanted conversations, up to $6, in the order of an index.';
 
 CREATE FUNCTION chat.list_conversations(owner text, page integer DEFAULT 1, "limit" integer DEFAULT 20, status text DEFAULT NULL,
                                         assigned_to text DEFAULT NULL, cursor text DEFAULT NULL, unread boolean DEFAULT NULL,
@@ -244,10 +243,10 @@ BEGIN
     keys := chat.owner_keys(pair, owner);
     filter := chat.conversation_filter(pair, status, assigned_to, unread, pattern);
     after := chat.decode_cursor(cursor, 'c', CASE WHEN pair.columns ? 'last_message_at' THEN 2 ELSE 1 END);
-    EXECUTE chat.conversation_page(pair, filter, chat.conversation_bounds(pair, after)) INTO rows
+    EXECUTE chat.conversation_page(pair, cardinality(keys), filter, chat.conversation_bounds(pair, after)) INTO rows
       USING pair.id, keys, status, assigned_to, pattern, after, size + 1, COALESCE((number - 1)::bigint * size, 0);
     IF number IS NOT NULL THEN
-        EXECUTE chat.conversation_count(pair, filter) INTO total USING pair.id, keys, status, assigned_to, pattern, most + 1;
+        EXECUTE chat.conversation_count(pair, cardinality(keys), filter) INTO total USING pair.id, keys, status, assigned_to, pattern, most + 1;
     END IF;
     RETURN chat.page(COALESCE(rows, '[]'), 'c', number, size, CASE WHEN total <= most THEN total END, false);
 END

@@ -7,7 +7,7 @@ import { finish } from './janitor.mjs';
 import { mark } from './reporter.mjs';
 import { createWorkspace, make, root } from './workspace.mjs';
 
-const fileLimit = 180_000; // ms for one file of regress/e2e
+const fileLimit = Number(process.env.FILE_LIMIT ?? 180) * 1000; // ms for one file of regress/e2e
 const parts = { unit, format, regress, isolation, e2e };
 let passed = 0;
 let failed = 0;

@@ -1,0 +1,165 @@
+// How the API's statements reach their rows: by indexes, in their order, and no further than a page needs. The plans are those
+// that the functions really run, as auto_explain sees them. CONVERSATIONS=100000 MESSAGES=1000000 is the full size (make test-plans).
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Bed } from '../lib/bed.mjs';
+import { connect, value } from '../lib/db.mjs';
+
+const conversations = Number(process.env.CONVERSATIONS ?? 2000);
+const messages = Number(process.env.MESSAGES ?? 20000);
+const agent = 'eeeeeeee-0000-4000-8000-000000000003';
+const pageSize = 20;
+const counted = 10001; // rows that a total looks at, at most
+let bed, db, first;
+let plans = [];
+
+const generate = (owner) => `
+  SET session_replication_role = replica;
+  INSERT INTO public.conversations (user_id, contact_jid, contact_name, status, assigned_agent_id)
+    SELECT '${owner}', n || '@s.whatsapp.net', 'Contact ' || n, (ARRAY['open', 'pending', 'resolved', 'snoozed'])[1 + n % 4],
+           CASE WHEN n % 50 = 0 THEN '${agent}'::uuid END FROM generate_series(1, ${conversations}) n;
+  INSERT INTO public.conversations (user_id, contact_jid) SELECT gen_random_uuid(), n FROM generate_series(1, ${conversations / 10}) n;
+  INSERT INTO public.chat_messages (conversation_id, message_id, direction, content, status, "timestamp")
+    SELECT ${first} + CASE WHEN n % 10 = 0 THEN 0 ELSE n::bigint * 7919 % (${conversations} * 9 / 10) END, 'M' || n,
+           CASE n % 3 WHEN 0 THEN 'incoming' ELSE 'outgoing' END, 'message ' || n, CASE WHEN n > ${messages} - 1000 THEN 'delivered' ELSE 'read' END,
+           '2026-01-01'::timestamptz + n / 3 * interval '1 s' FROM generate_series(1, ${messages}) n;
+  UPDATE public.conversations c SET last_message_at = m.at, unread_count = m.unread
+    FROM (SELECT conversation_id, max("timestamp") AS at, count(*) FILTER (WHERE direction = 'incoming' AND status <> 'read') AS unread
+            FROM public.chat_messages GROUP BY 1) m WHERE m.conversation_id = c.id;
+  RESET session_replication_role;`;
+
+before(async () => {
+  bed = await Bed.create();
+  db = await connect(bed.cluster);
+  first = 1 + await value(db, 'SELECT COALESCE(max(id), 0) FROM public.conversations');
+  await db.query(generate(bed.owner));
+  await db.query('VACUUM ANALYZE public.conversations, public.chat_messages');
+  db.on('notice', ({ message }) => {
+    const json = /plan:\s*(\{.*)/s.exec(message);
+    if (json) plans.push(JSON.parse(json[1]));
+  });
+  await db.query(`LOAD 'auto_explain'; SET auto_explain.log_min_duration = 0; SET auto_explain.log_nested_statements = on;
+    SET auto_explain.log_analyze = on; SET auto_explain.log_buffers = on; SET auto_explain.log_timing = off;
+    SET auto_explain.log_format = json; SET client_min_messages = log; SET chat_realtime.rate_limits = off`);
+});
+
+after(async () => {
+  await db?.end();
+  await bed?.close();
+});
+
+/** All nodes of a plan. */
+function* nodes(plan) {
+  yield plan;
+  for (const child of plan.Plans ?? []) yield* nodes(child);
+}
+
+/** Runs a call and gives back its answer and the plans of the statements on the two tables. */
+async function run(sql, params) {
+  plans = [];
+  const answer = await value(db, sql, params);
+  const statements = plans.map((entry) => ({ text: entry['Query Text'], plan: entry.Plan, nodes: [...nodes(entry.Plan)] }))
+    .filter((statement) => statement.nodes.some((node) => ['conversations', 'chat_messages'].includes(node['Relation Name'])));
+  return { answer, statements, page: statements.find(({ text }) => text.includes('row_json')) };
+}
+
+/** Complains about statements that read a whole table, or sort more than a page. */
+function judge({ statements }, { sorted = 4 * pageSize, scanned = 400 } = {}) {
+  assert.ok(statements.length > 0, 'no statement was seen');
+  for (const { text, nodes: all } of statements) {
+    const counts = text.includes('count(*)');
+    // What fits into a total is a small table's whole.
+    if (counts && conversations < counted) continue;
+    for (const node of all) {
+      const what = `${node['Node Type']} on ${node['Relation Name'] ?? ''}, ${node['Actual Rows']} rows, in ${text}`;
+      assert.notEqual(node['Node Type'], 'Seq Scan', what);
+      if (counts) assert.ok(node['Actual Rows'] <= counted, what);
+      if (node['Node Type'] === 'Sort') assert.ok(node['Actual Rows'] <= sorted, what);
+      if (node['Relation Name'] && !counts) {
+        assert.ok(node['Actual Rows'] + (node['Rows Removed by Filter'] ?? 0) <= scanned, what);
+      }
+    }
+  }
+}
+
+const buffers = ({ page }) => page.plan['Shared Hit Blocks'] + page.plan['Shared Read Blocks'];
+const list = 'SELECT chat.list_conversations($1, page => NULL, "limit" => $2, cursor => $3)';
+
+test('conversations: every page by cursor costs what the first does, and none is lost or comes twice', async () => {
+  await run(list, [bed.owner, 1, null]); // a session's first call reads the catalogs, too
+  const seen = new Set();
+  const costs = [];
+  let cursor = null;
+  do {
+    const result = await run(list, [bed.owner, pageSize, cursor]);
+    judge(result);
+    costs.push(buffers(result));
+    for (const row of result.answer.data) {
+      assert.ok(!seen.has(row.id), `conversation ${row.id} came twice`);
+      seen.add(row.id);
+    }
+    ({ cursor } = result.answer.pagination);
+  } while (cursor);
+  assert.equal(seen.size, conversations);
+  assert.equal(costs.length, conversations / pageSize);
+  const [second] = costs.slice(1);
+  const last = costs.at(-1);
+  console.log(`pages ${costs.length}, buffers of the first ${costs[0]}, the second ${second}, the last ${last}, the most ${Math.max(...costs)}`);
+  // A page is a descent into the index, twice with a cursor, and the rows.
+  assert.ok(Math.max(...costs) <= 3 * pageSize + 20, `a page took ${Math.max(...costs)} buffers`);
+  assert.ok(last <= second * 1.5 + 10, `the last page took ${last} buffers, the second ${second}`);
+});
+
+test('conversations: the first page with a total, by number', async () => {
+  const result = await run('SELECT chat.list_conversations($1)', [bed.owner]);
+  judge(result);
+  assert.equal(result.answer.pagination.total, conversations < counted ? conversations : null);
+});
+
+for (const [name, filter] of Object.entries({
+  status: "status => 'open'", agent: `assigned_to => '${agent}'`, unassigned: "assigned_to => 'unassigned'", unread: 'unread => true',
+  'status and agent': `status => 'resolved', assigned_to => '${agent}'`,
+})) {
+  test(`conversations filtered by ${name}`, async () => {
+    const start = await run(`SELECT chat.list_conversations($1, page => NULL, ${filter})`, [bed.owner]);
+    judge(start);
+    assert.ok(start.answer.data.length > 0);
+    const next = await run(`SELECT chat.list_conversations($1, ${filter}, cursor => $2)`,
+      [bed.owner, start.answer.pagination.cursor ?? (await run(list, [bed.owner, 1, null])).answer.pagination.cursor]);
+    judge(next);
+  });
+}
+
+test('messages: a page far back costs what the first does', async () => {
+  const one = 'SELECT chat.list_messages($1, 50, $2)';
+  let result = await run(one, [String(first), null]);
+  judge(result, { sorted: 60 });
+  const start = buffers(result);
+  for (let page = 0; page < 30; page++) {
+    result = await run(one, [String(first), result.answer.pagination.cursor]);
+    judge(result, { sorted: 60 });
+  }
+  assert.equal(result.answer.data.length, 50);
+  assert.ok(buffers(result) <= start * 1.5 + 10, `${buffers(result)} buffers, the first page ${start}`);
+});
+
+test('saving, status, reading, and what WUZAPI sends', async () => {
+  const id = String(first);
+  const saved = await run(`SELECT chat.save_message($1, '{"content": "x", "direction": "incoming", "messageId": "NEW"}')`, [id]);
+  judge(saved);
+  judge(await run(`SELECT chat.save_message($1, '{"content": "x", "messageId": "NEW"}')`, [id]));
+  judge(await run(`SELECT chat.update_message_status($1, 'read')`, [String(saved.answer.id)]));
+  judge(await run('SELECT chat.get_conversation($1)', [id]));
+  const unread = await value(db, 'SELECT unread_count FROM public.conversations WHERE id = $1', [first]);
+  assert.ok(unread > 0);
+  const read = await run('SELECT chat.mark_read($1)', [id]);
+  judge(read, { sorted: 400, scanned: 1500 });
+  assert.equal(read.answer, unread);
+  const wuzapi = (body) => run('SELECT chat.ingest_wuzapi($1, $2)', [bed.owner, JSON.stringify(body)]);
+  const info = { Chat: '1@s.whatsapp.net', Sender: '1@s.whatsapp.net', ID: 'W1', Timestamp: '2026-06-18T13:19:38Z' };
+  judge(await wuzapi({ type: 'Message', event: { Info: info, Message: { conversation: 'x' } } }));
+  judge(await wuzapi({ type: 'Message', event: { Info: { ...info, ID: 'W2' }, Message: { reactionMessage: { key: { ID: 'W1' }, text: 'x' } } } }));
+  judge(await wuzapi({ type: 'ReadReceipt', state: 'Read', event: { Chat: '1@s.whatsapp.net', MessageIDs: ['M10'], Timestamp: info.Timestamp } }));
+  judge(await wuzapi({ type: 'ReadReceipt', state: 'Read', event: { Chat: '77@lid', MessageIDs: ['M10'], Timestamp: info.Timestamp } }));
+  judge(await wuzapi({ type: 'ReadReceipt', state: 'ReadSelf', event: { Chat: '1@s.whatsapp.net', MessageIDs: ['W1'], Timestamp: info.Timestamp } }));
+});
