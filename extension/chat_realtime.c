@@ -11,7 +11,6 @@
 #include "doorbell.h"
 #include "indexes.h"
 #include "pending.h"
-#include "retention.h"
 #include "settings.h"
 #include "shmem.h"
 
@@ -23,7 +22,6 @@ void
 _PG_init(void)
 {
 	chat_settings_init();
-	chat_retention_init();
 	MarkGUCPrefixReserved("chat_realtime");
 
 	chat_attachment_init();

@@ -13,6 +13,7 @@
 #include "settings.h"
 
 #define PREFIX "chat_realtime"
+#define DAY 86400
 
 #define DEFAULT_PREVIEW_LABELS                                                                       \
 	"image=[Imagem];video=[Vídeo];audio=[Áudio];document=[Documento: %];location=[Localização];" \
@@ -40,6 +41,10 @@ ChatSettings chat_settings = {
 	.allowed_media_types = DEFAULT_MEDIA_TYPES,
 	.preview_labels = DEFAULT_PREVIEW_LABELS,
 };
+
+/* Only the SQL of chat.maintain reads these. */
+static int retention = DAY;
+static int audit_retention = 365 * DAY;
 
 static const struct config_enum_entry notify_modes[] = {{"adaptive", CHAT_NOTIFY_ADAPTIVE, false},
 														{"always", CHAT_NOTIFY_ALWAYS, false},
@@ -144,6 +149,14 @@ chat_settings_init(void)
 		PREFIX ".rate_limits", "Whether rate limits are kept.",
 		"off: every call is let through, for tests and for servers without shared memory.",
 		&chat_rate_limits, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable(
+		PREFIX ".retention", "How long events are kept in the log.",
+		"Whole partitions are dropped, so some are kept up to a quarter longer; "
+		"none before every enabled consumer is past it.",
+		&retention, DAY, 1, PG_INT32_MAX, PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
+	DefineCustomIntVariable(PREFIX ".audit_retention", "How long rows of the audit log are kept.",
+							"0: for ever.", &audit_retention, 365 * DAY, 0, PG_INT32_MAX, PGC_SUSET,
+							GUC_UNIT_S, NULL, NULL, NULL);
 }
 
 /* --- overrides of a pair of tables ------------------------------------------------------------------ */

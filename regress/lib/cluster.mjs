@@ -26,8 +26,8 @@ function stageSettings({ stage, pg }) {
 const quote = (value) => `'${String(value).replaceAll("'", "''")}'`;
 
 export class Cluster {
-  /** Makes a cluster and starts it. settings: postgresql.conf's. */
-  static async create(settings = {}) {
+  /** Makes a cluster and starts it. settings: postgresql.conf's; fill(cluster) makes the data directory, if given. */
+  static async create(settings = {}, fill) {
     const shared = await workspace();
     const cluster = new Cluster();
     cluster.dir = temporaryDirectory();
@@ -37,7 +37,8 @@ export class Cluster {
     cluster.major = shared.pg.major;
     cluster.password = shared.password;
     cluster.port = await freePort();
-    await runProgram('cp', ['-a', shared.template, cluster.data]);
+    if (fill) await fill(cluster);
+    else await runProgram('cp', ['-a', shared.template, cluster.data]);
     cluster.configure({
       shared_preload_libraries: 'chat_realtime', // rate limits: before PostgreSQL 17 only so
       port: cluster.port,
@@ -69,7 +70,7 @@ export class Cluster {
     addPostmaster(server.pid);
     this.exited = new Promise((resolve) => server.once('exit', resolve));
     server.once('exit', () => removePostmaster(server.pid));
-    await until(() => this.state() === 'ready', () => `the server does not start: ${this.tail()}`, 30000);
+    await until(() => ['ready', 'standby'].includes(this.state()), () => `the server does not start: ${this.tail()}`, 30000);
   }
 
   /** The postmaster's own word on how far it is. */

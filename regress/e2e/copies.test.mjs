@@ -1,0 +1,158 @@
+// Copies of a database: restored from a dump, a promoted standby, an upgraded cluster. What was committed and not
+// delivered is delivered, what was delivered is not sent again.
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { Bed } from '../lib/bed.mjs';
+import { restored, standby, upgraded } from '../lib/copies.mjs';
+import { rows, value } from '../lib/db.mjs';
+import { FaultyRealtime } from '../lib/faulty-realtime.mjs';
+import { allDelivered, events } from '../lib/load.mjs';
+import { until } from '../lib/wait.mjs';
+
+const beds = [];
+after(async () => {
+  for (const bed of beds) await bed.close();
+});
+
+/** A bed with a sidecar and a stand-in for Realtime; two conversations, 40 messages delivered. */
+async function start() {
+  const bed = await Bed.create();
+  beds.push(bed);
+  bed.realtime = await FaultyRealtime.start();
+  bed.closing.unshift(() => bed.realtime.down());
+  bed.env = { REALTIME_URL: bed.realtime.url, REALTIME_KEY: 'secret', REALTIME_MAX_EVENTS_PER_SECOND: '100000', WEBHOOKS: 'off' };
+  bed.running = await bed.sidecar(bed.env);
+  bed.first = await bed.conversation('Ana');
+  bed.second = await bed.conversation('Bia');
+  await messages(bed, bed.first, 40);
+  await delivered(bed, bed);
+  return bed;
+}
+
+async function messages(bed, conversation, count, db = bed.db) {
+  await db.query(`INSERT INTO public.chat_messages (conversation_id, content, direction)
+    SELECT $1, 'message ' || g, 'incoming' FROM generate_series(1, $2) g`, [conversation, count]);
+}
+
+const delivered = (bed, original) => allDelivered(bed.db, () => original.realtime.accepted, { limit: 60000 });
+const lastId = (bed) => value(bed.db, 'SELECT max(id) FROM chat.event');
+const position = (bed) => value(bed.db, `SELECT last_id FROM chat.consumer WHERE name = 'realtime'`);
+
+/**
+ * Leaves a bed as a crash would: delivered events, a transaction that drew low ids and commits after the position was
+ * saved, and events that nobody has read. Returns the late transaction's lowest id.
+ */
+async function leaveBehind(bed) {
+  const late = await bed.connect();
+  await late.query('BEGIN');
+  await messages(bed, bed.second, 3, late);
+  const from = await value(late, `SELECT min(id) FROM chat.event WHERE xid = pg_current_xact_id()`);
+  await messages(bed, bed.first, 20);
+  await delivered(bed, bed);
+  await until(async () => (await position(bed)) >= (await lastId(bed)), 'the position to be saved', 30000);
+  await bed.running.kill('SIGKILL');
+  await late.query('COMMIT');
+  await messages(bed, bed.first, 10);
+  return from;
+}
+
+/** Starts a sidecar on a copy, and checks what it sends. from: below it nothing may be sent again. */
+async function goOn(copy, original, from) {
+  const before = original.realtime.accepted.length;
+  const known = new Set(original.realtime.accepted.map((event) => event.id));
+  const last = await lastId(copy);
+  const sidecar = await copy.sidecar(original.env);
+  await delivered(copy, original);
+  await messages(copy, original.first, 5);
+  await delivered(copy, original);
+  const newest = await rows(copy.db, 'SELECT id FROM chat.event WHERE id > $1 ORDER BY id', [last]);
+  assert.ok(newest.length > 0 && newest[0].id >= last + 1_000_000, `ids go on at ${newest[0]?.id} after ${last}`);
+  const again = original.realtime.accepted.slice(before).filter((event) => known.has(event.id)).map((event) => Number(event.id));
+  assert.deepEqual(again.filter((id) => id < from), []);
+  // Once more: a restart has nothing to send again.
+  await until(async () => (await position(copy)) >= (await lastId(copy)), 'the position to be saved', 30000);
+  await sidecar.kill('SIGTERM');
+  const settled = original.realtime.accepted.length;
+  await copy.sidecar(original.env);
+  await messages(copy, original.second, 1);
+  await delivered(copy, original);
+  const sent = original.realtime.accepted.slice(settled);
+  assert.ok(sent.every((event) => Number(event.id) > newest.at(-1).id), 'sent again after a restart');
+  return again.length;
+}
+
+test('a dump restored into a new cluster: undelivered events come, late ones too, the rest not again', async () => {
+  const bed = await start();
+  await bed.db.query('SELECT * FROM chat.maintain()');
+  await bed.db.query('SELECT chat.set_rollout(30)');
+  const from = await leaveBehind(bed);
+  const copy = await restored(bed);
+  assert.deepEqual(await events(copy.db), await events(bed.db));
+  assert.equal(await value(copy.db, 'SELECT percent FROM chat.rollout'), 30);
+  assert.equal(await value(copy.db, 'SELECT count(*)::int FROM chat.attachment'), 1);
+  await goOn(copy, bed, from);
+  assert.equal(await value(copy.db, 'SELECT unread_count FROM public.conversations WHERE id = $1', [bed.first]), 75);
+  // A dump of the restored one, with rows of two clusters in its log.
+  copy.realtime = bed.realtime;
+  const second = await restored(copy);
+  const sent = bed.realtime.accepted.length;
+  await second.sidecar(bed.env);
+  await messages(second, bed.first, 1);
+  await delivered(second, bed);
+  assert.ok(bed.realtime.accepted.length - sent < 10, 'nearly nothing is sent again');
+});
+
+test('a standby promoted: positions hold, ids go on beyond what was delivered, prepared transactions too', async () => {
+  const bed = await start();
+  const copy = await standby(bed);
+  const third = await bed.conversation('Cai');
+  const prepared = await bed.connect();
+  await prepared.query('BEGIN');
+  await messages(bed, third, 1, prepared);
+  await prepared.query(`PREPARE TRANSACTION 'before'`);
+  const from = (await lastId(bed)) - 1; // what is not replicated may be sent again
+  await messages(bed, bed.first, 20);
+  await delivered(bed, bed);
+  await until(async () => (await position(bed)) >= (await lastId(bed)), 'the position to be saved', 30000);
+  await bed.running.kill('SIGKILL');
+  await messages(bed, bed.first, 10);
+  const lsn = await value(bed.db, 'SELECT pg_current_wal_flush_lsn()');
+  await until(() => value(copy.db, 'SELECT pg_last_wal_replay_lsn() >= $1', [lsn]), 'the standby to catch up', 60000);
+  await bed.cluster.stop('immediate');
+  await copy.db.query('SELECT pg_promote()');
+  await until(() => value(copy.db, 'SELECT NOT pg_is_in_recovery()'), 'the promotion', 60000);
+  await goOn(copy, bed, from);
+  assert.ok((await value(copy.db, 'SELECT timeline FROM chat.origin')) > 1);
+  await copy.db.query(`COMMIT PREPARED 'before'`);
+  await delivered(copy, bed);
+});
+
+test('pg_upgrade: undelivered events come, the rest not again', async () => {
+  const bed = await start();
+  const from = await leaveBehind(bed);
+  const copy = await upgraded(bed, process.env.UPGRADE_BINDIR);
+  await goOn(copy, bed, from);
+});
+
+test('every version that has an upgrade script is upgraded with its data', async (t) => {
+  const bed = await Bed.create();
+  beds.push(bed);
+  const versions = await rows(bed.db, `SELECT version FROM pg_available_extension_versions WHERE name = 'chat_realtime' ORDER BY 1`);
+  if (versions.length < 2) {
+    t.skip('there is only one version');
+    return;
+  }
+  await bed.cluster.psql('CREATE DATABASE upgrade');
+  const db = await bed.connect({ database: 'upgrade' });
+  await db.query(`CREATE EXTENSION chat_realtime VERSION '${versions[0].version}'`);
+  await db.query('SELECT * FROM chat.setup()');
+  const conversation = await value(db, 'INSERT INTO conversations (user_id, contact_jid) VALUES ($1, $2) RETURNING id', [bed.owner, '1']);
+  await messages(bed, conversation, 10, db);
+  const log = await events(db);
+  await db.query('ALTER EXTENSION chat_realtime UPDATE');
+  assert.deepEqual(await events(db), log);
+  await messages(bed, conversation, 1, db);
+  const objects = `SELECT pg_describe_object(classid, objid, 0) AS object FROM pg_depend
+    WHERE refclassid = 'pg_extension'::regclass AND deptype = 'e' ORDER BY 1`;
+  assert.deepEqual(await rows(db, objects), await rows(bed.db, objects));
+});
