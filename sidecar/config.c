@@ -5,8 +5,6 @@
 #define _GNU_SOURCE
 #include "config.h"
 
-#include "address.h"
-
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
@@ -47,12 +45,16 @@ struct setting
 static const struct setting settings[] = {
 	{"DATABASE_URL", TEXT, "postgresql:///", 0, 0, NULL, FIELD(database_url),
 	 "PostgreSQL, a direct connection (no transaction pooler)"},
+	{"DATABASE_URL_FILE", TEXT, NULL, 0, 0, NULL, FIELD(database_url_file),
+	 "file that holds DATABASE_URL"},
 	{"REALTIME_URL", TEXT, NULL, 0, 0, NULL, FIELD(realtime_url),
 	 "Supabase Realtime; unset: the embedded endpoint"},
 	{"REALTIME_HOST", TEXT, NULL, 0, 0, NULL, FIELD(realtime_host),
 	 "Host header, which names the Realtime tenant; unset: from the URL"},
 	{"REALTIME_KEY", TEXT, NULL, 0, 0, NULL, FIELD(realtime_key),
 	 "service_role token for Realtime"},
+	{"REALTIME_KEY_FILE", TEXT, NULL, 0, 0, NULL, FIELD(realtime_key_file),
+	 "file that holds REALTIME_KEY; read again on SIGHUP"},
 	{"REALTIME_MAX_EVENTS_PER_SECOND", NUMBER, NULL, 0, 1000000, NULL,
 	 FIELD(realtime_max_events_per_second),
 	 "the tenant's limit, 0: none; unset: 100 with REALTIME_URL, else none"},
@@ -70,13 +72,15 @@ static const struct setting settings[] = {
 	{"WEBHOOK_MAX_INFLIGHT", NUMBER, "256", 1, 10000, NULL, FIELD(webhook_max_inflight),
 	 "webhook requests at a time"},
 	{"SOCKETIO_CHANNEL", TEXT, NULL, 0, 0, NULL, FIELD(socketio_channel),
-	 "NOTIFY channel of the Socket.IO adapter, e.g. socket.io#/chat"},
+	 "NOTIFY channel of the Socket.IO adapter; not in this version"},
 	{"HTTP_LISTEN", TEXT, "127.0.0.1:9464", 0, 0, NULL, FIELD(http_listen),
 	 "address of /healthz, /readyz and /metrics"},
 	{"EMBEDDED_LISTEN", TEXT, "127.0.0.1:4000", 0, 0, NULL, FIELD(embedded_listen),
 	 "address of the embedded Realtime endpoint"},
 	{"EMBEDDED_JWT_SECRET", TEXT, NULL, 0, 0, NULL, FIELD(embedded_jwt_secret),
 	 "secret of the embedded endpoint's tokens, at least 32 bytes; unset: random for this run"},
+	{"EMBEDDED_JWT_SECRET_FILE", TEXT, NULL, 0, 0, NULL, FIELD(embedded_jwt_secret_file),
+	 "file that holds EMBEDDED_JWT_SECRET; read again on SIGHUP"},
 	{"LOG_FORMAT", TEXT, "json", 0, 0, "json|text", FIELD(log_format), "json or text"},
 	{"LOG_LEVEL", TEXT, "info", 0, 0, "debug|info|warn|error", FIELD(log_level),
 	 "debug, info, warn or error"},
@@ -221,7 +225,7 @@ print_help(void)
 		"\n  --check-config  say whether the settings are good, and end\n"
 		"  --version       print the version\n"
 		"  --help          print this\n\n"
-		"SIGTERM: finish what is under way and end. Exit status: 0 clean end, 1 failure, 2 bad setting.\n");
+		"SIGTERM: finish what is under way and end. SIGHUP: read the files of secrets again. Exit status: 0 clean end, 1 failure, 2 bad setting.\n");
 }
 
 static void
@@ -287,6 +291,38 @@ read_arguments(struct config *config, int argc, char **argv)
 		fail("arguments", "\"%s\" is no option, see --help", argv[optind]);
 }
 
+/* The first line of a file, malloc'ed; NULL: it cannot be read or is empty. */
+static char *
+read_secret(const char *path)
+{
+	FILE *file = fopen(path, "r");
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t len = file != NULL ? getline(&line, &size, file) : -1;
+
+	if (file != NULL)
+		fclose(file);
+	while (len > 0 && (line[len - 1] == '\n' || line[len - 1] == '\r'))
+		line[--len] = '\0';
+	if (len > 0)
+		return line;
+	free(line);
+	return NULL;
+}
+
+static void
+take_secret(const char *name, const char *path, char **value)
+{
+	if (path == NULL)
+		return;
+	if (getenv(name) != NULL && *getenv(name) != '\0')
+		fail(name, "is set, and %s_FILE, too: one of them is enough", name);
+	free(*value);
+	*value = read_secret(path);
+	if (*value == NULL)
+		fail(name, "%s_FILE cannot be read, or is empty: %s", name, path);
+}
+
 static void
 check_database(const struct config *config)
 {
@@ -346,6 +382,8 @@ check_webhooks(const struct config *config)
 	if (rules == NULL)
 		fail("WEBHOOK_ALLOW_CIDRS", "%s", error);
 	address_rules_destroy(rules);
+	if (config->socketio_channel != NULL)
+		fail("SOCKETIO_CHANNEL", "is not in this version: leave it unset");
 }
 
 static void
@@ -377,18 +415,6 @@ random_secret(void)
 }
 
 static void
-check_cidrs(const struct config *config)
-{
-	char error[128];
-	struct address_rules *rules =
-		address_rules_create(config->webhook_allow_cidrs, error, sizeof(error));
-
-	if (rules == NULL)
-		fail("WEBHOOK_ALLOW_CIDRS", "%s", error);
-	address_rules_destroy(rules);
-}
-
-static void
 check_secret(struct config *config)
 {
 	if (config->embedded_jwt_secret == NULL)
@@ -411,6 +437,10 @@ config_load(int argc, char **argv)
 	config->realtime_max_events_per_second = UNSET;
 	read_environment(config);
 	read_arguments(config, argc, argv);
+	take_secret("DATABASE_URL", config->database_url_file, &config->database_url);
+	take_secret("REALTIME_KEY", config->realtime_key_file, &config->realtime_key);
+	take_secret("EMBEDDED_JWT_SECRET", config->embedded_jwt_secret_file,
+				&config->embedded_jwt_secret);
 	if (config->realtime_max_events_per_second == UNSET)
 		config->realtime_max_events_per_second = config->realtime_url != NULL ? 100 : 0;
 	check_database(config);
@@ -418,9 +448,43 @@ config_load(int argc, char **argv)
 	check_webhooks(config);
 	check_listen("HTTP_LISTEN", config->http_listen);
 	check_listen("EMBEDDED_LISTEN", config->embedded_listen);
-	check_cidrs(config);
 	check_secret(config);
 	return config;
+}
+
+static bool
+is_secret(const char *text)
+{
+	return strlen(text) >= SECRET_MIN;
+}
+
+/* Replaces a value by that of a file, if it is good. */
+static bool
+renew_secret(const char *path, bool (*good)(const char *text), char **value)
+{
+	char *now;
+
+	if (path == NULL)
+		return true;
+	now = read_secret(path);
+	if (now == NULL || !good(now))
+	{
+		free(now);
+		return false;
+	}
+	free(*value);
+	*value = now;
+	return true;
+}
+
+const char *
+config_reload(struct config *config)
+{
+	if (!renew_secret(config->realtime_key_file, is_token, &config->realtime_key))
+		return "REALTIME_KEY_FILE holds no token: the old one stays in use";
+	if (!renew_secret(config->embedded_jwt_secret_file, is_secret, &config->embedded_jwt_secret))
+		return "EMBEDDED_JWT_SECRET_FILE holds no secret of at least 32 bytes: the old one stays in use";
+	return NULL;
 }
 
 void

@@ -10,9 +10,11 @@
 struct config
 {
 	char *database_url;
-	char *realtime_url; /* NULL: the embedded endpoint */
+	char *database_url_file; /* the files' contents are in the fields without _file */
+	char *realtime_url;      /* NULL: the embedded endpoint */
 	char *realtime_host;
 	char *realtime_key;
+	char *realtime_key_file;
 	int realtime_max_events_per_second; /* 0: unlimited */
 	bool realtime_private;
 	char *realtime_transport; /* "http" ("database" is refused until it exists) */
@@ -22,8 +24,9 @@ struct config
 	bool webhook_allow_http;
 	int webhook_max_inflight;
 	char *socketio_channel;
-	char *http_listen;         /* host:port */
-	char *embedded_listen;     /* host:port */
+	char *http_listen;     /* host:port */
+	char *embedded_listen; /* host:port */
+	char *embedded_jwt_secret_file;
 	char *embedded_jwt_secret; /* never NULL after config_load: random when unset */
 	bool embedded_secret_random;
 	char *log_format; /* "json" or "text" */
@@ -36,6 +39,8 @@ struct config
  * one line that names it and what is allowed, and exits 2.
  */
 struct config *config_load(int argc, char **argv);
+/* Reads REALTIME_KEY_FILE and EMBEDDED_JWT_SECRET_FILE again. What is wrong with one of them, or NULL; static. */
+const char *config_reload(struct config *config);
 void config_free(struct config *config);
 
 #endif

@@ -17,7 +17,7 @@
 #include "log.h"
 #include "metrics.h"
 
-#define SLOW_POLL_MS 30000
+#define SLOW_POLL_MS 5000 /* COMMIT PREPARED rings no doorbell */
 #define QUIET_POLL_MS 1000
 #define RETRY_MAX_MS 50
 #define SAVE_BUSY_MS 200

@@ -31,6 +31,7 @@
 struct process
 {
 	struct app app;
+	struct config *config;
 	uv_loop_t loop;
 	struct stats *stats;
 	struct maintain *maintain;
@@ -89,6 +90,19 @@ on_drain_timer(uv_timer_t *timer)
 		close_everything(process);
 }
 
+/* Settings come from the environment, which stays as it is; files of secrets may change. */
+static void
+reload(struct process *process)
+{
+	const char *error = config_reload(process->config);
+
+	if (error != NULL)
+		log_event(LOG_ERROR, "reloading failed", "error", "%s", error, NULL);
+	else
+		log_event(LOG_INFO, "reloaded", NULL);
+	realtime_reload(&process->app);
+}
+
 static void
 on_signal(uv_signal_t *handle, int number)
 {
@@ -96,7 +110,7 @@ on_signal(uv_signal_t *handle, int number)
 
 	if (number == SIGHUP)
 	{
-		log_event(LOG_INFO, "settings come from the environment: there is nothing to reload", NULL);
+		reload(process);
 		return;
 	}
 	if (process->app.draining)
@@ -220,6 +234,7 @@ main(int argc, char **argv)
 		return 0;
 	}
 	set_up_log(config);
+	process.config = config;
 	process.app.config = config;
 	if (uv_loop_init(&process.loop) != 0)
 		abort();

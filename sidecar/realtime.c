@@ -422,6 +422,18 @@ on_stop(void *arg)
 	realtime->probe = realtime->probed = false;
 }
 
+void
+realtime_reload(struct app *app)
+{
+	struct realtime *realtime = app->realtime_sink;
+
+	if (realtime == NULL)
+		return;
+	(void) realtime_target_renew(realtime->target);
+	uv_timer_stop(&realtime->timer);
+	pump(realtime);
+}
+
 const char *
 realtime_trouble(const struct app *app)
 {

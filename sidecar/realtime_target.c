@@ -16,6 +16,7 @@
 
 #define TOKEN_MS 60000
 #define MAX_HEADERS 6
+#define APIKEY "apikey: "
 
 struct realtime_target
 {
@@ -71,7 +72,7 @@ set_key(struct realtime_target *target, const char *key)
 {
 	free(target->authorization);
 	free(target->apikey);
-	target->apikey = format_text("apikey: %s", key);
+	target->apikey = format_text(APIKEY "%s", key);
 	/* A gateway refuses a secret key that is no token in the place of one. */
 	target->authorization =
 		strncmp(key, "sb_", 3) != 0 ? format_text("Authorization: Bearer %s", key) : NULL;
@@ -90,9 +91,16 @@ renew_token(struct realtime_target *target)
 bool
 realtime_target_renew(struct realtime_target *target)
 {
-	if (target->app->embedded == NULL)
+	const char *key = target->app->config->realtime_key;
+
+	if (target->app->embedded != NULL)
+	{
+		target->token_at = 0;
+		return true;
+	}
+	if (strcmp(target->apikey + strlen(APIKEY), key) == 0)
 		return false;
-	target->token_at = 0;
+	set_key(target, key);
 	return true;
 }
 

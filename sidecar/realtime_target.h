@@ -18,7 +18,7 @@ const char *realtime_target_url(const struct realtime_target *target);
 /* "Name: value", NULL terminated; good until the next call. Makes a new token where the old one is aging. */
 const char *const *realtime_target_headers(struct realtime_target *target);
 
-/* The token was refused: true: there will be a new one. */
+/* The key was refused, or the settings were read again; true: there is another one. */
 bool realtime_target_renew(struct realtime_target *target);
 
 #endif

@@ -129,7 +129,7 @@ read_claims(struct jwt *jwt, int64_t now)
 		expires.start == NULL)
 		return "Fields `role` and `exp` are required in JWT";
 	jwt->expires = strtoll(expires.start, NULL, 10);
-	return jwt->expires <= now ? "Token has expired" : NULL;
+	return jwt->expires <= now ? JWT_EXPIRED : NULL;
 }
 
 const char *
@@ -138,6 +138,7 @@ jwt_verify(const char *token, const char *secret, int64_t now, struct jwt *jwt)
 	const char *first = strchr(token, '.');
 	const char *last = first ? strchr(first + 1, '.') : NULL;
 	const char *error;
+	int64_t expires;
 	size_t len;
 
 	memset(jwt, 0, sizeof(*jwt));
@@ -148,7 +149,11 @@ jwt_verify(const char *token, const char *secret, int64_t now, struct jwt *jwt)
 	jwt->claims = (char *) decode(first + 1, last - first - 1, &len);
 	error = jwt->claims == NULL || strlen(jwt->claims) != len ? NOT_A_JWT : read_claims(jwt, now);
 	if (error != NULL)
+	{
+		expires = jwt->expires;
 		jwt_free(jwt);
+		jwt->expires = expires;
+	}
 	return error;
 }
 

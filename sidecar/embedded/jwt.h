@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#define JWT_EXPIRED "Token has expired"
+
 struct jwt
 {
 	char *claims; /* the payload as JSON text, malloc'ed */
@@ -14,7 +16,7 @@ struct jwt
 	int64_t expires; /* Unix seconds */
 };
 
-/* Checks signature, role and exp. NULL: good, and *jwt is filled; else what is wrong, in Realtime's words. now: Unix seconds. */
+/* Checks signature, role and exp. NULL: good, and *jwt is filled; else what is wrong, in Realtime's words; of an expired one only expires is filled. now: Unix seconds. */
 const char *jwt_verify(const char *token, const char *secret, int64_t now, struct jwt *jwt);
 void jwt_free(struct jwt *jwt);
 

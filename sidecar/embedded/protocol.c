@@ -148,7 +148,7 @@ protocol_check_tokens(struct socket *socket)
 	{
 		next = s->next_on_socket;
 		if (s->token.expires <= now)
-			fail_subscription(s, "Token has expired 0 seconds ago", "");
+			fail_subscription(s, JWT_EXPIRED " 0 seconds ago", "");
 	}
 }
 
@@ -214,6 +214,25 @@ token_of(struct socket *socket, struct json payload)
 	return strdup(socket->token);
 }
 
+/* What is wrong with a token, as channels are told it. */
+static void
+token_error(char *text, size_t size, const char *error, const struct jwt *jwt)
+{
+	if (strcmp(error, JWT_EXPIRED) == 0)
+		snprintf(text, size, JWT_EXPIRED " %lld seconds ago",
+				 (long long) (time(NULL) - jwt->expires));
+	else
+		snprintf(text, size, "%s", error);
+}
+
+static const char *
+token_error_code(const char *error)
+{
+	if (strstr(error, "not a valid") != NULL)
+		return "MalformedJWT: ";
+	return strstr(error, "signature") != NULL ? "JwtSignatureError: " : "InvalidJWTToken: ";
+}
+
 /* Verifies the join's token; answers the join when it is not good. */
 static bool
 check_join_token(struct socket *socket, struct join *join, struct json payload)
@@ -221,15 +240,13 @@ check_join_token(struct socket *socket, struct join *join, struct json payload)
 	char *token = token_of(socket, payload);
 	const char *error = jwt_verify(token, socket->embedded->app->config->embedded_jwt_secret,
 								   time(NULL), &join->subscription->token);
+	char text[128];
 
 	free(token);
 	if (error == NULL)
 		return true;
-	reply_error(socket, &join->frame,
-				strstr(error, "not a valid") ? "MalformedJWT: "
-				: strstr(error, "signature") ? "JwtSignatureError: "
-											 : "InvalidJWTToken: ",
-				error);
+	token_error(text, sizeof(text), error, &join->subscription->token);
+	reply_error(socket, &join->frame, token_error_code(error), text);
 	return false;
 }
 
@@ -314,6 +331,7 @@ handle_token(struct socket *socket, const struct frame *frame, struct subscripti
 	struct jwt jwt;
 	const char *error;
 	struct push *asked;
+	char text[128];
 
 	if (token == NULL || strncmp(token, "sb_", 3) == 0)
 	{
@@ -324,7 +342,8 @@ handle_token(struct socket *socket, const struct frame *frame, struct subscripti
 	free(token);
 	if (error != NULL)
 	{
-		fail_subscription(subscription, error, "");
+		token_error(text, sizeof(text), error, &jwt);
+		fail_subscription(subscription, text, "");
 		return;
 	}
 	jwt_free(&subscription->token);
