@@ -1,10 +1,13 @@
 // Starting, stopping, watching and misconfiguring the sidecar.
 import assert from 'node:assert/strict';
+import { writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Bed } from '../lib/bed.mjs';
 import { rows, value } from '../lib/db.mjs';
 import { FaultyRealtime } from '../lib/faulty-realtime.mjs';
 import { Listener } from '../lib/http.mjs';
+import { roleToken } from '../lib/jwt.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { Sidecar } from '../lib/sidecar.mjs';
 import { until, within } from '../lib/wait.mjs';
@@ -38,6 +41,11 @@ for (const [what, env, args, names] of [
   ['networks that are none', { WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8,everywhere' }, [], /WEBHOOK_ALLOW_CIDRS/],
   ['a REALTIME_URL that is no URL', { REALTIME_URL: 'realtime' }, [], /REALTIME_URL/],
   ['an unknown transport', { REALTIME_TRANSPORT: 'pigeon' }, [], /REALTIME_TRANSPORT/],
+  ['a REALTIME_URL without its key', { REALTIME_URL: 'http://127.0.0.1:1' }, [], /REALTIME_KEY/],
+  ['a key that is no token', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: 'two words' }, [], /REALTIME_KEY/],
+  ['a secret that is too short', { EMBEDDED_JWT_SECRET: 'short' }, [], /EMBEDDED_JWT_SECRET/],
+  ['a file of a secret that is missing', { EMBEDDED_JWT_SECRET_FILE: '/nowhere/secret' }, [], /EMBEDDED_JWT_SECRET_FILE/],
+  ['what this version cannot do', { SOCKETIO_CHANNEL: 'socket.io#/chat' }, [], /SOCKETIO_CHANNEL/],
   ['a DATABASE_URL that cannot be read', { DATABASE_URL: 'postgresql://[half' }, [], /DATABASE_URL/],
 ]) {
   test(`${what} ends it with 2 and a line that names it`, async () => {
@@ -157,4 +165,69 @@ test('LOG_FORMAT=text prints lines for people', async () => {
   assert.equal(sidecar.log.length, 0);
   assert.ok(sidecar.output.length > 0);
   await sidecar.kill('SIGTERM');
+});
+
+test('SIGHUP reads the file of a secret again; a bad one changes nothing', async () => {
+  const file = path.join(bed.cluster.dir, 'jwt_secret');
+  const [first, second] = ['1'.repeat(40), '2'.repeat(40)];
+  writeFileSync(file, `${first}\n`);
+  const sidecar = await bed.sidecar({ EMBEDDED_JWT_SECRET: '', EMBEDDED_JWT_SECRET_FILE: file });
+  const accepts = async (secret) => {
+    const authorization = `Bearer ${roleToken('service_role', secret)}`;
+    const body = JSON.stringify({ messages: [{ topic: 'a', event: 'e', payload: {} }] });
+    return (await fetch(`${sidecar.url}/api/broadcast`, { method: 'POST', body, headers: { authorization, 'content-type': 'application/json' } })).status === 202;
+  };
+  assert.deepEqual([await accepts(first), await accepts(second)], [true, false]);
+  writeFileSync(file, 'short');
+  sidecar.child.kill('SIGHUP');
+  await until(() => sidecar.log.some((line) => /EMBEDDED_JWT_SECRET_FILE/.test(line.error)), 'a line that names the file');
+  assert.ok(await accepts(first));
+  writeFileSync(file, second);
+  sidecar.child.kill('SIGHUP');
+  await until(() => accepts(second), 'the new secret');
+  assert.ok(!await accepts(first));
+  await bed.message(conversation, 'after SIGHUP');
+  await until(async () => (await sidecar.metric('chat_realtime_broadcasts_total', 'result="ok"')) > 0, 'a broadcast under the new secret');
+  await sidecar.kill('SIGTERM');
+});
+
+test('a forged NOTIFY delivers nothing, what was rolled back neither; a prepared transaction does once it commits', async () => {
+  const sidecar = await bed.sidecar();
+  const subscriber = await bed.subscriber(sidecar);
+  await subscriber.join(`conversation:${conversation}`);
+  await bed.db.query(`SELECT pg_notify('chat_realtime', '{"id":1,"topic":"conversation:${conversation}","event":"message.new","payload":{"content":"forged"}}')`);
+  const insert = (text) => bed.db.query('INSERT INTO public.chat_messages (conversation_id, content, direction) VALUES ($1, $2, $3)', [conversation, text, 'incoming']);
+  await bed.db.query('BEGIN');
+  await insert('rolled back');
+  await bed.db.query('ROLLBACK');
+  await bed.db.query('BEGIN');
+  await insert('kept');
+  await bed.db.query('SAVEPOINT s');
+  await insert('undone');
+  await bed.db.query('ROLLBACK TO SAVEPOINT s');
+  await bed.db.query('COMMIT');
+  await bed.db.query('BEGIN');
+  await insert('prepared');
+  await bed.db.query(`PREPARE TRANSACTION 'later'`);
+  await subscriber.hears((m) => m.payload.content === 'kept', 'what was committed');
+  assert.ok(!subscriber.heard.some((m) => m.payload.content === 'prepared'));
+  await bed.db.query(`COMMIT PREPARED 'later'`);
+  await subscriber.hears((m) => m.payload.content === 'prepared', 'what was prepared', 20000);
+  const contents = subscriber.heard.map((m) => m.payload.content);
+  assert.deepEqual(contents, ['kept', 'prepared']);
+  await subscriber.close();
+  await sidecar.kill('SIGTERM');
+});
+
+test('a second SIGTERM ends it at once', async () => {
+  const realtime = await FaultyRealtime.start();
+  bed.closing.push(() => realtime.down());
+  const sidecar = await bed.sidecar({ REALTIME_URL: realtime.url, REALTIME_KEY: 'secret' });
+  realtime.mode = 'silent';
+  await bed.message(conversation, 'never answered');
+  await until(() => realtime.requests.silent > 0, 'a request in flight');
+  sidecar.child.kill('SIGTERM');
+  await until(() => sidecar.log.some((line) => line.msg === 'ending'), 'the first signal');
+  assert.ok(sidecar.running);
+  assert.equal((await sidecar.kill('SIGTERM', 5000)).code, 0, sidecar.tail());
 });

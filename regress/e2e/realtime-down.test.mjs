@@ -6,7 +6,7 @@ import { FaultyRealtime } from '../lib/faulty-realtime.mjs';
 import { allDelivered } from '../lib/load.mjs';
 import { until } from '../lib/wait.mjs';
 
-let bed, realtime, sidecar, conversations;
+let bed, realtime, sidecar, conversations, receiver;
 let poisoned = new Set(); // ids of events that Realtime refuses
 
 before(async () => {
@@ -14,6 +14,7 @@ before(async () => {
   realtime = await FaultyRealtime.start();
   bed.closing.push(() => realtime.down());
   conversations = [await bed.conversation('Ana'), await bed.conversation('Bia')];
+  receiver = await bed.receiver(['conversation.updated']);
   sidecar = await bed.sidecar({ REALTIME_URL: realtime.url, REALTIME_KEY: 'secret', REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
 });
 
@@ -22,6 +23,7 @@ after(() => bed.close());
 beforeEach(() => {
   realtime.mode = 202;
   realtime.poison = null;
+  realtime.invalid = null;
   realtime.requests = {};
 });
 
@@ -76,18 +78,56 @@ test('one message that Realtime cannot read (400 for the whole batch) is set asi
   assert.ok(!realtime.accepted.some((message) => poisoned.has(message.id)));
 });
 
+test('a message that is named in a 422 is set aside at once, the rest of its batch goes on', async () => {
+  realtime.mode = 503;
+  await write(8, 'invalid');
+  realtime.invalid = (message) => message.payload.content === 'invalid 3';
+  realtime.mode = 202;
+  poisoned.add((await bed.db.query(`SELECT id::text FROM chat.event WHERE payload::jsonb->>'content' = 'invalid 3'`)).rows[0].id);
+  const result = await allDelivered(bed.db, () => realtime.accepted, { limit: 40000, only: (event) => !poisoned.has(event.id) });
+  assert.deepEqual(result.disorder, []);
+  assert.equal(realtime.requests[422], 1);
+});
+
+test('states that were replaced while Realtime was away are not sent, but every webhook gets each', async () => {
+  realtime.mode = 503;
+  const first = realtime.accepted.length;
+  for (let i = 0; i < 20; i++) await bed.message(conversations[0], `state ${i}`);
+  realtime.mode = 202;
+  await allDelivered(bed.db, () => realtime.accepted, { limit: 40000, only: (event) => !poisoned.has(event.id) });
+  const sent = realtime.accepted.slice(first);
+  assert.equal(sent.filter((m) => m.event === 'message.new').length, 20);
+  assert.ok(sent.filter((m) => m.event === 'conversation.updated').length < 20);
+  const deliveries = () => receiver.deliveries.map(({ id, type, body }) => ({ id: id.slice('evt_'.length), event: type, payload: body.data }));
+  const result = await allDelivered(bed.db, deliveries, { only: (event) => event.webhook === 'conversation.updated', every: true });
+  assert.deepEqual(result.disorder, []);
+});
+
+test('requests share a connection', async () => {
+  const before = realtime.connections;
+  for (let i = 0; i < 20; i++) {
+    await bed.message(conversations[1], `kept alive ${i}`);
+    await until(() => realtime.accepted.some((m) => m.payload.content === `kept alive ${i}`), 'the message');
+  }
+  assert.ok(realtime.connections - before <= 2, `${realtime.connections - before} connections for 20 requests`);
+});
+
 test('never two requests at once with the same topic', () => {
   assert.equal(realtime.overlaps, 0);
 });
 
-test('401 stops the sending and says what to change; it goes on once the key is right', async () => {
-  realtime.mode = 401;
-  await write(2, 'unauthorized');
-  await until(() => sidecar.log.some((line) => /REALTIME_KEY/.test(JSON.stringify(line))), () => `a line that names REALTIME_KEY: ${sidecar.tail()}`);
-  await until(async () => (await sidecar.get('/readyz')).status === 503, 'not ready');
-  realtime.mode = 202;
-  await sidecar.kill('SIGTERM');
-  sidecar.run();
-  const result = await allDelivered(bed.db, () => realtime.accepted, { limit: 40000, only: (event) => !poisoned.has(event.id) });
-  assert.deepEqual(result.disorder, []);
-});
+for (const status of [401, 403]) {
+  test(`${status} stops the sending and says what to change; after a new key and SIGHUP it goes on`, async () => {
+    const lines = sidecar.log.length;
+    realtime.mode = status;
+    await write(2, `refused with ${status}`);
+    await until(() => sidecar.log.slice(lines).some((line) => /REALTIME_KEY/.test(line.hint)), () => `a line that names REALTIME_KEY: ${sidecar.tail()}`);
+    await until(async () => (await sidecar.get('/readyz')).status === 503, 'not ready');
+    assert.match(await (await sidecar.get('/readyz')).text(), /REALTIME_KEY/);
+    realtime.mode = 202;
+    sidecar.child.kill('SIGHUP');
+    const result = await allDelivered(bed.db, () => realtime.accepted, { limit: 40000, only: (event) => !poisoned.has(event.id) });
+    assert.deepEqual(result.disorder, []);
+    assert.equal((await sidecar.get('/readyz')).status, 200);
+  });
+}

@@ -1,6 +1,7 @@
 // Webhook receivers that fail: what failed is stored and tried again in order, the others go on meanwhile.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
+import { Webhook } from 'standardwebhooks';
 import { Bed } from '../lib/bed.mjs';
 import { rows, value } from '../lib/db.mjs';
 import { until } from '../lib/wait.mjs';
@@ -55,7 +56,7 @@ test('an answer of 500 is tried again under the same webhook-id, and every attem
   await has(failing, 'five hundred');
   const last = failing.deliveries.at(-1);
   const tries = failing.attempts.filter((attempt) => attempt.id === last.id);
-  assert.deepEqual(tries.map((attempt) => attempt.status), [500, 200]);
+  assert.deepEqual(tries.map((attempt) => attempt.status), [500, 200], `${last.body.data.content}: ${JSON.stringify(tries)}\n${sidecar.tail(40)}`);
   assert.equal(last.problem, null);
   await until(async () => (await value(bed.db, 'SELECT count(*) FROM chat.webhook_attempt WHERE message_id = $1', [last.id])) === 2, 'two attempts recorded');
   const recorded = await rows(bed.db, 'SELECT status, attempt FROM chat.webhook_attempt WHERE message_id = $1 ORDER BY attempt', [last.id]);
@@ -84,6 +85,39 @@ test('what is stored for retry survives the sidecar', async () => {
   failing.answer = () => 200;
   sidecar = await bed.sidecar();
   await has(failing, 'stored');
+});
+
+test('while a secret is replaced, receivers with either secret accept', async () => {
+  const old = healthy.secret;
+  const rotated = await value(bed.db, 'SELECT chat.rotate_webhook_secret($1)', [healthy.webhook.id]);
+  await bed.message(conversation, 'two signatures');
+  await has(healthy, 'two signatures');
+  const { raw, headers } = healthy.deliveries.at(-1);
+  assert.equal(headers['webhook-signature'].split(' ').length, 2);
+  for (const secret of [old, rotated.secret]) new Webhook(secret).verify(raw, headers);
+  healthy.secret = rotated.secret;
+});
+
+test('a redirect is not followed, and where it points to is recorded', async () => {
+  const target = await bed.receiver(['conversation.closed']);
+  healthy.answer = () => ({ status: 302, headers: { location: target.url } });
+  await bed.message(conversation, 'redirected');
+  await until(() => value(bed.db, 'SELECT count(*) > 0 FROM chat.webhook_attempt WHERE webhook = $1 AND status = 302', [healthy.webhook.id]), 'a recorded attempt');
+  const error = await value(bed.db, 'SELECT error FROM chat.webhook_attempt WHERE webhook = $1 AND status = 302', [healthy.webhook.id]);
+  assert.ok(error.includes(target.url), error);
+  healthy.answer = () => 200;
+  await has(healthy, 'redirected');
+  assert.equal(target.attempts.length, 0);
+});
+
+test('webhook-delivery: abort-message gives a message up', async () => {
+  healthy.answer = () => ({ status: 400, headers: { 'webhook-delivery': 'abort-message' } });
+  await bed.message(conversation, 'unwanted');
+  await until(() => healthy.attempts.at(-1).status === 400, 'an attempt');
+  healthy.answer = () => 200;
+  await bed.message(conversation, 'wanted');
+  await has(healthy, 'wanted');
+  assert.ok(!texts(healthy).includes('unwanted'));
 });
 
 test('410 disables the webhook at once', async () => {

@@ -5,6 +5,7 @@ import { freePort } from './ports.mjs';
 const bodies = {
   400: 'Bad Request',
   401: '{"message":"Unauthorized"}',
+  403: '{"message":"Tenant is suspended"}',
   422: '{"errors":{"messages":[{"payload":["is invalid"]}]}}',
   429: '{"message":"You have exceeded your rate limit"}',
   500: '"Internal Server Error"',
@@ -15,6 +16,8 @@ export class FaultyRealtime {
     const fake = new FaultyRealtime();
     fake.mode = 202; // a status; 'silent': no answer; 'reset': the connection is cut
     fake.poison = null; // function(message): such a message makes its whole batch a 400
+    fake.invalid = null; // function(message): such a message is named in a 422 for its batch
+    fake.connections = 0; // made so far
     fake.accepted = []; // messages answered with 202: {id, topic, event, payload, private, at}
     fake.requests = {}; // number of requests by answer
     fake.largest = 0; // messages in the largest batch
@@ -33,7 +36,7 @@ export class FaultyRealtime {
     response.on('close', () => this.leave(topics));
     this.largest = Math.max(this.largest, messages.length);
     if (this.delay) await new Promise((resolve) => setTimeout(resolve, this.delay));
-    const mode = this.mode === 202 && this.poison && messages.some(this.poison) ? 400 : this.mode;
+    const mode = this.judge(messages);
     this.requests[mode] = (this.requests[mode] ?? 0) + 1;
     if (mode === 'silent') return;
     if (mode === 'reset') {
@@ -42,7 +45,20 @@ export class FaultyRealtime {
     }
     if (mode === 202) for (const message of messages) this.accepted.push({ ...message, at: Date.now() });
     response.writeHead(mode, { 'content-type': mode === 400 ? 'text/html' : 'application/json' });
-    response.end(mode === 202 ? '' : bodies[mode]);
+    response.end(this.body(mode, messages));
+  }
+
+  /** The mode of one request: messages that cannot be accepted count only where others would be. */
+  judge(messages) {
+    if (this.mode !== 202) return this.mode;
+    if (this.poison && messages.some(this.poison)) return 400;
+    return this.invalid && messages.some(this.invalid) ? 422 : 202;
+  }
+
+  body(mode, messages) {
+    if (mode === 202) return '';
+    if (mode !== 422 || !this.invalid) return bodies[mode];
+    return JSON.stringify({ errors: { messages: messages.map((m) => (this.invalid(m) ? { payload: ['is invalid'] } : {})) } });
   }
 
   enter(topics) {
@@ -56,8 +72,9 @@ export class FaultyRealtime {
     for (const topic of topics) this.parallel[topic]--;
   }
 
-  up() {
-    return this.listener.up();
+  async up() {
+    await this.listener.up();
+    this.listener.server.on('connection', () => { this.connections++; });
   }
 
   down() {

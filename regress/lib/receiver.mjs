@@ -18,9 +18,9 @@ export class Receiver {
   static async start() {
     const receiver = new Receiver();
     receiver.secret = null; // of the webhook; without it nothing is verified
-    receiver.deliveries = []; // what was answered with 2xx: {id, type, body, headers, problem, at}
+    receiver.deliveries = []; // what was answered with 2xx: {id, type, body, raw, headers, problem, at}
     receiver.attempts = []; // every request: {id, status, at}
-    receiver.answer = () => 200; // status for a request; null: never answers
+    receiver.answer = () => 200; // status for a request; null: never answers; {status, headers}
     receiver.listener = new Listener((request, response) => receiver.take(request, response), await freePort());
     await receiver.up();
     return receiver;
@@ -30,16 +30,17 @@ export class Receiver {
     const raw = await readBody(request);
     const body = JSON.parse(raw);
     const id = request.headers['webhook-id'];
-    const status = this.answer({ id, body, headers: request.headers });
+    const answer = this.answer({ id, body, headers: request.headers });
+    const { status, headers } = answer?.status ? answer : { status: answer };
     const at = Date.now();
     this.attempts.push({ id, status, at });
     if (status === null) return;
     if (status >= 200 && status < 300) {
       const problem = this.secret ? verify(this.secret, raw, request.headers) : null;
-      this.deliveries.push({ id, type: body.type, body, headers: request.headers, problem, at });
+      this.deliveries.push({ id, type: body.type, body, raw, headers: request.headers, problem, at });
       this.onDelivery?.(this.deliveries.at(-1));
     }
-    response.statusCode = status;
+    response.writeHead(status, headers);
     response.end('{"ok":true}');
   }
 

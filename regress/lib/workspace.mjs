@@ -13,7 +13,8 @@ import { runProgram } from './program.mjs';
 const exec = promisify(execFile);
 
 export const root = path.resolve(path.dirname(fileURLToPath(import.meta.url)), '../..');
-export const sidecarBinary = path.join(root, 'sidecar/chat-sidecar');
+/** SIDECAR_BINARY: another build of the sidecar, such as one with sanitizers. */
+export const sidecarBinary = process.env.SIDECAR_BINARY ?? path.join(root, 'sidecar/chat-sidecar');
 
 /** The operating-system user a server runs as: PostgreSQL refuses root. */
 export function serverUser() {
