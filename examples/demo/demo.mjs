@@ -11,11 +11,16 @@ if (Number(process.versions.node.split('.')[0]) < wantedNode) {
   process.exit(1);
 }
 
-const { finish } = await import('../../regress/lib/janitor.mjs');
-const { explain, readArguments } = await import('./problems.mjs');
-const { say } = await import('./terminal.mjs');
-const { World } = await import('./world.mjs');
-const { tellStory } = await import('./story.mjs');
+const load = (module) => import(module).catch((error) => {
+  if (error.code !== 'ERR_MODULE_NOT_FOUND') throw error;
+  console.error(`demo: an npm package is missing, "make demo" installs it: ${error.message}`);
+  process.exit(1);
+});
+const { finish } = await load('../../regress/lib/janitor.mjs');
+const { explain, readArguments } = await load('./problems.mjs');
+const { say } = await load('./terminal.mjs');
+const { World } = await load('./world.mjs');
+const { tellStory } = await load('./story.mjs');
 
 let ending = false;
 

@@ -27,7 +27,7 @@ export function explain(error) {
   if (error.syscall === 'listen') return `cannot listen on ${error.address}:${error.port}: ${error.code}`;
   const build = /^make (.*) failed:/.exec(error.message);
   if (build) {
-    const cause = error.message.split('\n').find((line) => /\berror\b|\*\*\*/i.test(line)) ?? '';
+    const cause = error.message.split('\n').find((line) => /\berror\b|\*\*\*|ENOENT/i.test(line)) ?? '';
     return `the build failed, run "make ${build[1]}" to see all of it: ${cause.trim()}`;
   }
   return process.env.DEBUG ? error.stack : error.message;

@@ -5,6 +5,8 @@ import { chmodSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:
 import os from 'node:os';
 import path from 'node:path';
 import { before, test } from 'node:test';
+import { tellStory } from '../../examples/demo/story.mjs';
+import { World } from '../../examples/demo/world.mjs';
 import { Listener } from '../lib/http.mjs';
 import { addDirectory, addProcess } from '../lib/janitor.mjs';
 import { until, within } from '../lib/wait.mjs';
@@ -91,6 +93,19 @@ test('a sidecar that dies ends it with 1 and one line, nothing is left', async (
   assert.equal(await run.ends(), 1);
   assert.match(run.output, /^demo: the sidecar ended \(SIGKILL\)/m);
   await run.leavesNothing();
+});
+
+test('what does not arrive is named, and the demo is not complete', async (t) => {
+  const printed = [];
+  t.mock.method(console, 'log', (text) => printed.push(text));
+  const world = await World.create();
+  world.receiver.onDelivery = () => {}; // as if nothing came
+  assert.equal(await tellStory(world, { limit: 500 }), false);
+  t.mock.restoreAll();
+  await world.bed.close();
+  const missing = printed.filter((text) => /missing/.test(text));
+  assert.ok(missing.some((text) => text.includes('text.json: verified webhook conversation.created')), printed.join('\n'));
+  assert.match(printed.at(-1), /Incomplete.* \d+ of \d+ expectations were not met/);
 });
 
 test('bad arguments: exit 2 and one line', async () => {

@@ -48,7 +48,7 @@ export async function make(...args) {
   try {
     return await runProgram('make', ['-s', '-C', root, ...args], { env });
   } catch (error) {
-    throw new Error(`make ${args.join(' ')} failed:\n${error.stdout}${error.stderr}`);
+    throw new Error(`make ${args.join(' ')} failed:\n${error.stdout ?? ''}${error.stderr ?? error.message}`);
   }
 }
 
