@@ -7,6 +7,7 @@
 #include "utils/guc.h"
 
 #include "api_stats.h"
+#include "apikey.h"
 #include "attachment.h"
 #include "doorbell.h"
 #include "indexes.h"
@@ -22,6 +23,7 @@ void
 _PG_init(void)
 {
 	chat_settings_init();
+	chat_apikey_init();
 	MarkGUCPrefixReserved("chat_realtime");
 
 	chat_attachment_init();

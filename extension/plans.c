@@ -257,9 +257,8 @@ table_of(const ChatAttachment *a, ChatPlan plan)
 	return plan == CHAT_PLAN_NEWEST || plan == CHAT_PLAN_UNREAD ? a->messages : a->conversations;
 }
 
-/* Owner of a table. */
-static Oid
-owner_of(Oid relid)
+Oid
+chat_table_owner(Oid relid)
 {
 	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
 	Oid owner;
@@ -300,7 +299,7 @@ chat_plan_run(ChatAttachment *attachment, ChatPlan plan, Datum *values, const ch
 	int context, result, guc_level;
 
 	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(owner_of(relid),
+	SetUserIdAndSecContext(chat_table_owner(relid),
 						   context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
 	guc_level = NewGUCNestLevel();
 	(void) set_config_option("search_path", attachment->search_path, PGC_USERSET, PGC_S_SESSION,

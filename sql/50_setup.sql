@@ -79,6 +79,7 @@ BEGIN
         is_active boolean NOT NULL DEFAULT true,
         last_used_at timestamptz,
         expires_at timestamptz,
+        replaced_by uuid,
         created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
         updated_at timestamptz NOT NULL DEFAULT pg_catalog.now())$t$, users)),
     ('chat_external_webhooks', format($t$(

@@ -148,7 +148,8 @@ $$
     SELECT '{ingest_wuzapi,verify_wuzapi,presence,create_webhook,events_since,can_join,current_user_id,status,check_rate_limit,api_stats,
         save_message,update_message_status,edit_message,delete_message,mark_read,list_messages,list_conversations,get_conversation,
         create_conversation,update_conversation,archive_conversation,
-        realtime_provider}'::text[]
+        realtime_provider,
+        authenticate,create_api_key,rotate_api_key,revoke_api_key,list_api_keys,update_api_key}'::text[]
 $$;
 REVOKE ALL ON FUNCTION chat.backend_functions() FROM PUBLIC;
 COMMENT ON FUNCTION chat.backend_functions() IS 'Names of the functions for a backend server, and for Supabase''s service_role.';

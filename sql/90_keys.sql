@@ -1,0 +1,401 @@
+-- API keys.
+
+CREATE TYPE chat.auth_result AS (allowed boolean, status integer, code text, user_id text, key_id uuid, scopes text[],
+                                 rate_limit integer, remaining integer, reset_at timestamptz, retry_after numeric);
+COMMENT ON TYPE chat.auth_result IS 'Answer of chat.authenticate. status: the HTTP status that goes with code (200 OK; 401 API_KEY_MISSING, API_KEY_INVALID_FORMAT, API_KEY_INVALID, API_KEY_EXPIRED; 403 INSUFFICIENT_SCOPES; 429 RATE_LIMIT_EXCEEDED). With 401 the rest is NULL; with 403 also what belongs to the rate limit, as in chat.rate_limit_result.';
+
+CREATE FUNCTION chat.make_api_key() RETURNS text
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_make_api_key';
+REVOKE ALL ON FUNCTION chat.make_api_key() FROM PUBLIC;
+COMMENT ON FUNCTION chat.make_api_key() IS 'A new key: csk_, 6 base62 characters that name it, 43 that are 256 random bits, 6 of CRC-32.';
+
+CREATE FUNCTION chat.api_key_hash(key text) RETURNS text
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_api_key_hash';
+REVOKE ALL ON FUNCTION chat.api_key_hash(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.api_key_hash(text) IS 'What is stored of a key: its SHA-256 in hexadecimal, or with chat_realtime.key_pepper its HMAC-SHA-256. Errors: 22023, 55000 for a pepper without shared_preload_libraries.';
+
+-- Where keys are kept
+
+CREATE FUNCTION chat.api_key_tables()
+    RETURNS TABLE (source regclass, pair chat.attachment, columns jsonb, owner_map jsonb)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    needed CONSTANT text[] := '{id,owner,name,key_hash,key_prefix,scopes}';
+BEGIN
+    FOR pair IN SELECT DISTINCT ON (a.api_keys) a.* FROM chat.attachment a
+                 WHERE a.api_keys IS NOT NULL ORDER BY a.api_keys, a.id LOOP
+        source := pair.api_keys;
+        SELECT jsonb_object_agg(r.role, t.attname) INTO columns
+          FROM (VALUES ('id', 'id'), ('owner', 'user_id'), ('owner', pair.columns -> 'owner' ->> 'column'), ('name', 'name'),
+                       ('key_hash', 'key_hash'), ('key_prefix', 'key_prefix'), ('scopes', 'scopes'),
+                       ('rate_limit', 'rate_limit_per_minute'), ('rate_limit', 'rate_limit'), ('is_active', 'is_active'),
+                       ('last_used_at', 'last_used_at'), ('expires_at', 'expires_at'), ('created_at', 'created_at'),
+                       ('updated_at', 'updated_at'), ('replaced_by', 'replaced_by')) r (role, name)
+          JOIN pg_attribute t ON t.attrelid = source AND t.attname = r.name AND t.attnum > 0 AND NOT t.attisdropped;
+        CONTINUE WHEN columns ?& needed IS NOT TRUE
+            OR chat.cast_type(source, columns ->> 'id') <> 'uuid'
+            OR (SELECT c.relkind FROM pg_class c WHERE c.oid = source) NOT IN ('r', 'p');
+        owner_map := CASE WHEN columns ->> 'owner' = pair.columns -> 'owner' ->> 'column' THEN pair.columns -> 'owner'
+                          ELSE jsonb_build_object('column', columns ->> 'owner') END;
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.api_key_tables() FROM PUBLIC;
+COMMENT ON FUNCTION chat.api_key_tables() IS 'The attached tables of API keys that have what is needed: with the first pair that names each, its columns by role, and how its owner column leads to a user id.';
+
+-- Run by chat.authenticate as the table's owner, with whatever search_path the caller has: everything is qualified.
+CREATE FUNCTION chat.api_key_statements() RETURNS TABLE (source regclass, lookup text, touch text)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    keys record;
+    name text;
+    stamp text;
+BEGIN
+    FOR keys IN SELECT * FROM chat.api_key_tables() LOOP
+        source := keys.source;
+        name := source::text;
+        lookup := format(
+            'SELECT k.id, %s, k.key_hash::pg_catalog.text, k.scopes::pg_catalog.text[], %s, %s, %s, %s FROM %s AS k '
+            'WHERE k.key_hash OPERATOR(pg_catalog.=) $1',
+            CASE WHEN keys.owner_map ->> 'table' IS NULL THEN format('k.%I::pg_catalog.text', keys.owner_map ->> 'column')
+                 ELSE format('(SELECT u.%I::pg_catalog.text FROM %s AS u WHERE u.%I OPERATOR(pg_catalog.=) k.%I)',
+                             keys.owner_map ->> 'user', (keys.owner_map ->> 'table')::regclass, keys.owner_map ->> 'key',
+                             keys.owner_map ->> 'column') END,
+            COALESCE(format('k.%I::pg_catalog.int4', keys.columns ->> 'rate_limit'), 'NULL::pg_catalog.int4'),
+            CASE WHEN keys.columns ? 'is_active' THEN 'k.is_active::pg_catalog.bool' ELSE 'true' END,
+            CASE WHEN keys.columns ? 'expires_at' THEN 'k.expires_at::pg_catalog.timestamptz' ELSE 'NULL::pg_catalog.timestamptz' END,
+            CASE WHEN keys.columns ? 'last_used_at' THEN 'k.last_used_at::pg_catalog.timestamptz' ELSE '''infinity''::pg_catalog.timestamptz' END,
+            name);
+        stamp := CASE WHEN keys.columns ? 'last_used_at' THEN ', last_used_at = pg_catalog.clock_timestamp()' ELSE '' END;
+        touch := format(
+            'UPDATE %1$s AS k SET key_hash = $2%2$s WHERE k.id OPERATOR(pg_catalog.=) (SELECT l.id FROM %1$s AS l '
+            'WHERE l.id OPERATOR(pg_catalog.=) $1 AND ($3 OR %3$s) FOR UPDATE SKIP LOCKED)', name, stamp,
+            CASE WHEN keys.columns ? 'last_used_at' THEN '(l.last_used_at OPERATOR(pg_catalog.>=) '
+                     '(pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) ''1 min''::pg_catalog.interval)) IS NOT TRUE'
+                 ELSE 'false' END);
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.api_key_statements() FROM PUBLIC;
+COMMENT ON FUNCTION chat.api_key_statements() IS 'For chat.authenticate: how to look a hash ($1) up in each table of keys, and how to note that a key ($1: id, $2: its hash, $3: whether the hash is another one) was used, without waiting for its row.';
+
+CREATE FUNCTION chat.authenticate(key text, required_scope text DEFAULT NULL) RETURNS chat.auth_result
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_authenticate';
+REVOKE ALL ON FUNCTION chat.authenticate(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.authenticate(text, text) IS 'Whether an API key is good, has a scope (chat:read, chat:write or chat:admin, which implies both; NULL: any will do) and keeps its rate limit; counts the request. Never an error for a bad key. Notes last_used_at at most once a minute, where the transaction may write and the row is free. For service callers. Errors: 55000 without shared memory for the rate limit, 53400 when that is full.';
+
+-- What callers give
+
+CREATE FUNCTION chat.check_api_key(name text, scopes text[], rate_limit integer, expires_at timestamptz) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    known CONSTANT text[] := '{chat:read,chat:write,chat:admin}';
+    unknown text;
+BEGIN
+    IF COALESCE(btrim(name), '') = '' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = 'name',
+            MESSAGE = 'an API key needs a name', HINT = 'Say what it is for: it is what you will know it by.';
+    END IF;
+    IF length(name) > 255 THEN
+        RAISE EXCEPTION USING ERRCODE = 'string_data_right_truncation', COLUMN = 'name',
+            MESSAGE = 'name of an API key is longer than 255 characters';
+    END IF;
+    IF COALESCE(cardinality(scopes), 0) = 0 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = 'scopes',
+            MESSAGE = 'an API key needs at least one scope', HINT = format('Scopes are %s.', array_to_string(known, ', '));
+    END IF;
+    SELECT COALESCE(left(s, 64), 'NULL') INTO unknown FROM unnest(scopes) s WHERE s IS NULL OR s <> ALL (known) LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = 'scopes',
+            MESSAGE = format('unknown scope "%s"', unknown), HINT = format('Scopes are %s.', array_to_string(known, ', '));
+    END IF;
+    IF rate_limit IS NULL OR rate_limit NOT BETWEEN 1 AND 1000000 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = 'rate_limit',
+            MESSAGE = 'rate_limit must be from 1 to 1000000 requests a minute';
+    END IF;
+    IF expires_at <= clock_timestamp() THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = 'expires_at',
+            MESSAGE = 'expires_at is not in the future', HINT = 'NULL is for a key that does not expire.';
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.check_api_key(text, text[], integer, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION chat.check_api_key(text, text[], integer, timestamptz) IS 'Refuses what cannot be an API key, with the column at fault. Errors: 22023, 22001.';
+
+-- A request that came with a key must not make itself a better one.
+CREATE FUNCTION chat.require_admin_scope() RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    claims jsonb := nullif(current_setting('request.jwt.claims', true), '')::jsonb;
+BEGIN
+    IF claims ? 'api_key_id' AND NOT COALESCE(claims -> 'scopes' ? 'chat:admin', false) THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = 'this needs an API key with scope chat:admin';
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.require_admin_scope() FROM PUBLIC;
+COMMENT ON FUNCTION chat.require_admin_scope() IS 'Refuses requests that chat.pre_request let in with a key without scope chat:admin. Errors: 42501.';
+
+-- Reading and writing rows, by the roles of their columns
+
+CREATE FUNCTION chat.api_key_json(key jsonb, columns jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT jsonb_build_object('id', key -> 'id', 'name', key -> 'name', 'keyPrefix', key -> 'key_prefix', 'scopes', key -> 'scopes',
+        'rateLimit', key -> (columns ->> 'rate_limit'), 'isActive', COALESCE(key -> 'is_active', 'true'),
+        'lastUsedAt', key -> 'last_used_at', 'expiresAt', key -> 'expires_at', 'replacedBy', key -> 'replaced_by',
+        'createdAt', key -> 'created_at')
+$$;
+REVOKE ALL ON FUNCTION chat.api_key_json(jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.api_key_json(jsonb, jsonb) IS 'A row of a table of keys as callers see it: without its hash.';
+
+CREATE FUNCTION chat.write_api_key(source regclass, columns jsonb, row_values jsonb, id uuid DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    statement text;
+    given jsonb;
+BEGIN
+    SELECT format(CASE WHEN id IS NULL THEN 'INSERT INTO %1$s AS k (%2$s) SELECT %3$s FROM %5$s RETURNING pg_catalog.to_jsonb(k)'
+                       ELSE 'UPDATE %1$s AS k SET %4$s FROM %5$s WHERE k.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid '
+                            'RETURNING pg_catalog.to_jsonb(k)' END, source,
+                  string_agg(quote_ident(v.name), ', ' ORDER BY v.name),
+                  string_agg(format('r.%I', v.name), ', ' ORDER BY v.name),
+                  string_agg(format('%1$I = r.%1$I', v.name), ', ' ORDER BY v.name),
+                  format('pg_catalog.jsonb_populate_record(NULL::%s, $1[1]::pg_catalog.jsonb) AS r', source)),
+           jsonb_object_agg(v.name, v.value)
+      INTO statement, given
+      FROM (SELECT columns ->> e.key AS name, e.value FROM jsonb_each(row_values) e WHERE columns ? e.key) v;
+    RETURN chat.run_on(source, statement, ARRAY[given::text], id::text);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.write_api_key(regclass, jsonb, jsonb, uuid) FROM PUBLIC;
+COMMENT ON FUNCTION chat.write_api_key(regclass, jsonb, jsonb, uuid) IS 'Makes a row of a table of keys, or with id changes one, by the roles of its columns; roles without a column are left out. Returns the row.';
+
+CREATE FUNCTION chat.find_api_key(id uuid, owner text, OUT source regclass, OUT columns jsonb, OUT key jsonb)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    keys record;
+BEGIN
+    owner := chat.caller_scope(owner);
+    PERFORM chat.require_admin_scope();
+    FOR keys IN SELECT * FROM chat.api_key_tables() LOOP
+        EXECUTE format('SELECT to_jsonb(k) FROM %s AS k WHERE k.id = $1 AND ($2 IS NULL OR %s = $2) FOR UPDATE OF k',
+                       keys.source, chat.user_expression(keys.owner_map, 'k'))
+           INTO key USING id, owner;
+        IF key IS NOT NULL THEN
+            source := keys.source;
+            columns := keys.columns;
+            RETURN;
+        END IF;
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.find_api_key(uuid, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.find_api_key(uuid, text) IS 'A key of owner (NULL: of the caller, or of anybody for a service caller), its row locked, with the table that holds it; NULLs when there is none. Errors: 42501.';
+
+CREATE FUNCTION chat.insert_api_key(source regclass, columns jsonb, row_values jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    secret text := chat.make_api_key();
+BEGIN
+    RETURN chat.api_key_json(chat.write_api_key(source, columns, row_values || jsonb_build_object(
+               'id', gen_random_uuid(), 'key_hash', chat.api_key_hash(secret), 'key_prefix', left(secret, 10),
+               'is_active', true, 'created_at', clock_timestamp(), 'updated_at', clock_timestamp())), columns)
+           || jsonb_build_object('key', secret);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.insert_api_key(regclass, jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.insert_api_key(regclass, jsonb, jsonb) IS 'Makes a new key and its row; the result, as callers see it, is the only place where the key itself is.';
+
+-- For callers
+
+CREATE FUNCTION chat.create_api_key(owner text, name text, scopes text[] DEFAULT '{chat:read,chat:write}',
+                                    rate_limit integer DEFAULT 100, expires_at timestamptz DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS
+$$
+#variable_conflict use_variable
+DECLARE
+    keys record;
+    owner_value text;
+    made jsonb;
+BEGIN
+    PERFORM chat.require_owner(owner);
+    PERFORM chat.require_admin_scope();
+    PERFORM chat.check_api_key(name, scopes, rate_limit, expires_at);
+    FOR keys IN SELECT * FROM chat.api_key_tables() LOOP
+        owner_value := CASE WHEN keys.owner_map ? 'table' THEN (chat.owner_keys(keys.pair, owner))[1]
+                            WHEN chat.key_fits(keys.source, keys.owner_map ->> 'column', owner) THEN owner END;
+        EXIT WHEN owner_value IS NOT NULL;
+    END LOOP;
+    IF keys.source IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_table', MESSAGE = 'there is no table of API keys',
+            HINT = 'SELECT * FROM chat.setup() makes it.';
+    END IF;
+    IF owner_value IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = 'user_id',
+            MESSAGE = format('no table of API keys can hold the owner "%s"', left(owner, 64)),
+            HINT = 'The owner is a user id of the type of the owner column, or of the table it is mapped to.';
+    END IF;
+    made := chat.insert_api_key(keys.source, keys.columns, jsonb_build_object('owner', owner_value, 'name', btrim(name),
+        'scopes', ARRAY(SELECT DISTINCT s FROM unnest(scopes) s ORDER BY s), 'rate_limit', rate_limit, 'expires_at', expires_at));
+    PERFORM chat.audit('api_key.created', made ->> 'id', (made - '{id,key,replacedBy,lastUsedAt}'::text[])
+                       || jsonb_build_object('owner', owner));
+    RETURN made;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.create_api_key(text, text, text[], integer, timestamptz) FROM PUBLIC;
+COMMENT ON FUNCTION chat.create_api_key(text, text, text[], integer, timestamptz) IS 'Makes an API key of owner and returns {id, name, key, keyPrefix, scopes, rateLimit, isActive, lastUsedAt, expiresAt, replacedBy, createdAt}: the only time the key itself is shown. scopes: chat:read, chat:write, chat:admin. rate_limit: requests a minute, 1 to 1,000,000. Errors: 22004 without owner, 42501 for another user, 22023 and 22001 with the column at fault, 42P01 without chat.setup.';
+
+CREATE FUNCTION chat.rotate_api_key(id uuid, grace interval DEFAULT '24 h', owner text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS
+$$
+#variable_conflict use_variable
+DECLARE
+    found record;
+    old_expires_at timestamptz;
+    made jsonb;
+BEGIN
+    IF grace IS NULL OR grace < interval '0' OR grace > interval '30 days' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'grace must be from 0 to 30 days';
+    END IF;
+    SELECT * INTO found FROM chat.find_api_key(id, owner);
+    old_expires_at := COALESCE((found.key ->> 'expires_at')::timestamptz, 'infinity');
+    IF found.key IS NULL OR found.key -> 'is_active' = 'false' OR old_expires_at <= clock_timestamp() THEN
+        RETURN NULL;
+    END IF;
+    IF found.key ->> 'replaced_by' IS NOT NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = 'this API key has been replaced already',
+            HINT = format('Rotate the key that replaced it: %s.', found.key ->> 'replaced_by');
+    END IF;
+    IF NOT found.columns ? 'expires_at' THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_column', MESSAGE = format('column expires_at of table %s does not exist', found.source),
+            HINT = 'Without it a key cannot be good for a while longer: create another key and revoke this one.';
+    END IF;
+    made := chat.insert_api_key(found.source, found.columns, jsonb_build_object(
+        'owner', found.key -> (found.columns ->> 'owner'), 'name', found.key -> 'name', 'scopes', found.key -> 'scopes',
+        'rate_limit', found.key -> (found.columns ->> 'rate_limit'), 'expires_at', found.key -> 'expires_at'));
+    old_expires_at := LEAST(old_expires_at, clock_timestamp() + grace);
+    PERFORM chat.write_api_key(found.source, found.columns, jsonb_build_object('expires_at', old_expires_at,
+        'replaced_by', made -> 'id', 'updated_at', clock_timestamp()), id);
+    PERFORM chat.audit('api_key.rotated', id::text, jsonb_build_object('replacedBy', made -> 'id', 'expiresAt', old_expires_at));
+    RETURN made || jsonb_build_object('replaces', id, 'oldKeyExpiresAt', old_expires_at);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.rotate_api_key(uuid, interval, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.rotate_api_key(uuid, interval, text) IS 'Makes a key in place of another one, which stays good for grace (0 to 30 days): name, owner, scopes, rate limit and expiry are the same. Returns what chat.create_api_key does, and {replaces, oldKeyExpiresAt}. NULL: no such key of owner, or it is revoked or expired. Errors: 42501, 22023, 55000 for one that has been replaced.';
+
+CREATE FUNCTION chat.revoke_api_key(id uuid, owner text DEFAULT NULL) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS
+$$
+#variable_conflict use_variable
+DECLARE
+    found record;
+BEGIN
+    SELECT * INTO found FROM chat.find_api_key(id, owner);
+    IF found.key IS NULL THEN
+        RETURN NULL;
+    ELSIF found.key -> 'is_active' = 'false' THEN
+        RETURN false;
+    END IF;
+    PERFORM chat.write_api_key(found.source, found.columns, jsonb_build_object('updated_at', clock_timestamp()) ||
+        CASE WHEN found.columns ? 'is_active' THEN '{"is_active": false}'
+             ELSE jsonb_build_object('expires_at', clock_timestamp()) END, id);
+    PERFORM chat.audit('api_key.revoked', id::text, jsonb_build_object('keyPrefix', found.key -> 'key_prefix'));
+    RETURN true;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.revoke_api_key(uuid, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.revoke_api_key(uuid, text) IS 'Makes a key useless from now on. True: it was good; false: it was revoked before; NULL: no such key of owner. Errors: 42501.';
+
+CREATE FUNCTION chat.list_api_keys(owner text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS
+$$
+DECLARE
+    keys record;
+    of_table jsonb;
+    every jsonb := '[]';
+BEGIN
+    PERFORM chat.require_owner(owner);
+    PERFORM chat.require_admin_scope();
+    FOR keys IN SELECT * FROM chat.api_key_tables() LOOP
+        EXECUTE format('SELECT jsonb_agg(chat.api_key_json(to_jsonb(k), $2) ORDER BY to_jsonb(k) ->> ''created_at'' DESC, k.id) '
+                       'FROM %s AS k WHERE %s = $1', keys.source, chat.user_expression(keys.owner_map, 'k'))
+           INTO of_table USING owner, keys.columns;
+        every := every || COALESCE(of_table, '[]');
+    END LOOP;
+    RETURN jsonb_build_object('success', true, 'data', every, 'pagination', jsonb_build_object('page', 1,
+        'limit', jsonb_array_length(every), 'total', jsonb_array_length(every), 'hasMore', false, 'cursor', NULL));
+END
+$$;
+REVOKE ALL ON FUNCTION chat.list_api_keys(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.list_api_keys(text) IS 'All API keys of owner, newest first, as {success, data, pagination}; revoked and expired ones too, never the keys themselves. Errors: 22004, 42501.';
+
+CREATE FUNCTION chat.check_api_key_changes(changes jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    types CONSTANT jsonb := '{"name": "string", "scopes": "array", "rateLimit": "number", "isActive": "boolean", "expiresAt": "string"}';
+    wrong record;
+BEGIN
+    IF changes IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'changes must not be NULL';
+    ELSIF jsonb_typeof(changes) <> 'object' OR changes = '{}' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'changes must be a JSON object that changes something',
+            HINT = 'Keys: name, scopes, rateLimit, isActive, expiresAt.';
+    END IF;
+    SELECT left(c.key, 64) AS key, types ->> c.key AS type INTO wrong FROM jsonb_each(changes) c
+     WHERE jsonb_typeof(c.value) IS DISTINCT FROM types ->> c.key AND NOT (c.key = 'expiresAt' AND c.value = 'null') LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = CASE WHEN wrong.type IS NULL THEN format('"%s" of an API key cannot be changed', wrong.key)
+                           ELSE format('"%s" of changes must be of type %s', wrong.key, wrong.type) END,
+            HINT = 'Keys: name, scopes, rateLimit, isActive, expiresAt.';
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.check_api_key_changes(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.check_api_key_changes(jsonb) IS 'Refuses changes of an API key that have a wrong form. Errors: 22004, 22023.';
+
+CREATE FUNCTION chat.update_api_key(id uuid, changes jsonb, owner text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS
+$$
+#variable_conflict use_variable
+DECLARE
+    found record;
+    -- What is not changed is not judged: a table that was there before may hold other scopes.
+    name text := COALESCE(changes ->> 'name', 'unchanged');
+    scopes text[] := CASE WHEN jsonb_typeof(changes -> 'scopes') = 'array'
+                          THEN ARRAY(SELECT DISTINCT s FROM jsonb_array_elements_text(changes -> 'scopes') s ORDER BY s)
+                          ELSE '{chat:read}' END;
+    rate_limit integer := CASE WHEN NOT changes ? 'rateLimit' THEN 1
+                               WHEN changes ->> 'rateLimit' ~ '^[0-9]{1,9}$' THEN (changes ->> 'rateLimit')::integer ELSE 0 END;
+    changed jsonb;
+BEGIN
+    PERFORM chat.check_api_key_changes(changes);
+    PERFORM chat.check_api_key(name, scopes, rate_limit, (changes ->> 'expiresAt')::timestamptz);
+    SELECT * INTO found FROM chat.find_api_key(id, owner);
+    IF found.key IS NULL THEN
+        RETURN NULL;
+    END IF;
+    SELECT jsonb_object_agg(v.role, v.value) INTO changed
+      FROM (VALUES ('name', 'name', to_jsonb(btrim(name))), ('scopes', 'scopes', to_jsonb(scopes)),
+                   ('rateLimit', 'rate_limit', to_jsonb(rate_limit)), ('isActive', 'is_active', changes -> 'isActive'),
+                   ('expiresAt', 'expires_at', to_jsonb((changes ->> 'expiresAt')::timestamptz))) v (key, role, value)
+     WHERE changes ? v.key;
+    changed := chat.write_api_key(found.source, found.columns, changed || jsonb_build_object('updated_at', clock_timestamp()), id);
+    PERFORM chat.audit('api_key.updated', id::text, changes);
+    RETURN chat.api_key_json(changed, found.columns);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.update_api_key(uuid, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.update_api_key(uuid, jsonb, text) IS 'Changes a key: changes has any of name, scopes, rateLimit, isActive, expiresAt (null: never), as in chat.create_api_key. Returns the key as chat.list_api_keys shows it; NULL: no such key of owner. Errors: 42501, 22004, 22007, 22023 and 22001 with the column at fault.';
