@@ -45,7 +45,8 @@ typedef struct KeyTable
 {
 	Oid relid;
 	SPIPlanPtr lookup; /* $1 hash */
-	SPIPlanPtr touch; /* $1 id, $2 hash, $3 whether it is another one; NULL: nothing can be noted */
+	const char *touch_text;
+	SPIPlanPtr touch; /* $1 id, $2 hash, $3 whether it is another one; NULL until first used */
 } KeyTable;
 
 /* Result columns of the look-up. */
@@ -73,7 +74,7 @@ typedef struct KeyFacts
 	bool has_last_used;
 	TimestampTz last_used_at;
 	bool old_hash; /* found by a hash that is to be replaced */
-	const KeyTable *table;
+	KeyTable *table;
 	ChatLimitResult limit;
 } KeyFacts;
 
@@ -125,11 +126,10 @@ keep_plan(const char *statement, int nargs, Oid *types)
 	return plan;
 }
 
-/* Prepares the statements of one table. */
+/* Prepares the look-up of one table. Preparing an UPDATE would wait for whoever holds the table. */
 static void
-prepare_table(KeyTable *table, Oid relid, const char *lookup, const char *touch)
+prepare_table(KeyTable *table, Oid relid, const char *lookup)
 {
-	Oid touch_types[3] = {UUIDOID, TEXTOID, BOOLOID};
 	Oid hash_type = TEXTOID;
 	Oid user;
 	int context;
@@ -137,8 +137,6 @@ prepare_table(KeyTable *table, Oid relid, const char *lookup, const char *touch)
 	table->relid = relid;
 	become_owner(relid, &user, &context);
 	table->lookup = keep_plan(lookup, 1, &hash_type);
-	if (touch)
-		table->touch = keep_plan(touch, 3, touch_types);
 	SetUserIdAndSecContext(user, context);
 }
 
@@ -200,8 +198,9 @@ load_tables(void)
 		Datum relid = SPI_getbinval(found->vals[i], found->tupdesc, 1, &isnull);
 
 		prepare_table(&made->tables[i], DatumGetObjectId(relid),
-					  SPI_getvalue(found->vals[i], found->tupdesc, 2),
-					  SPI_getvalue(found->vals[i], found->tupdesc, 3));
+					  SPI_getvalue(found->vals[i], found->tupdesc, 2));
+		made->tables[i].touch_text =
+			MemoryContextStrdup(made->context, SPI_getvalue(found->vals[i], found->tupdesc, 3));
 	}
 	return made;
 }
@@ -210,7 +209,7 @@ load_tables(void)
  * The tables of keys. What is replaced lives on until the end of the transaction: a trigger of such a table that calls
  * chat.authenticate must not take away the plan that fires it.
  */
-static const KeyTables *
+static KeyTables *
 get_tables(void)
 {
 	static bool registered = false;
@@ -276,7 +275,7 @@ same_hash(const char *hash)
 static bool
 find_hash(const char *hash, KeyFacts *facts, MemoryContext caller)
 {
-	const KeyTables *tables = get_tables();
+	KeyTables *tables = get_tables();
 	Datum argument = CStringGetTextDatum(hash);
 
 	for (int i = 0; i < tables->count; i++)
@@ -322,22 +321,29 @@ may_write(Oid relid)
 		   !IsolationUsesXactSnapshot() && ConditionalLockRelationOid(relid, RowExclusiveLock);
 }
 
-/* Notes that the key was used, at most once a minute, and hashes it with the present pepper. */
+/* Whether the use of a key is to be noted: once a minute, and when its hash is to be replaced. */
+static bool
+touch_is_due(const KeyFacts *facts)
+{
+	return facts->old_hash || !facts->has_last_used ||
+		   TimestampDifferenceExceeds(facts->last_used_at, GetCurrentTimestamp(), TOUCH_EVERY_MS);
+}
+
+/* Notes that the key was used, and stores it under this hash. */
 static void
 touch(const KeyFacts *facts, const char *hash)
 {
 	Datum values[3] = {UUIDPGetDatum(&facts->id), CStringGetTextDatum(hash),
 					   BoolGetDatum(facts->old_hash)};
-	bool due =
-		!facts->has_last_used ||
-		TimestampDifferenceExceeds(facts->last_used_at, GetCurrentTimestamp(), TOUCH_EVERY_MS);
+	Oid types[3] = {UUIDOID, TEXTOID, BOOLOID};
+	KeyTable *table = facts->table;
 	Oid user;
 	int context;
 
-	if (facts->table->touch == NULL || !(due || facts->old_hash) || !may_write(facts->table->relid))
-		return;
-	become_owner(facts->table->relid, &user, &context);
-	(void) SPI_execute_plan(facts->table->touch, values, NULL, false, 0);
+	become_owner(table->relid, &user, &context);
+	if (table->touch == NULL)
+		table->touch = keep_plan(table->touch_text, 3, types);
+	(void) SPI_execute_plan(table->touch, values, NULL, false, 0);
 	SetUserIdAndSecContext(user, context);
 }
 
@@ -411,7 +417,7 @@ judge_key(const char *key, const text *required_scope, KeyFacts *facts)
 	if (find_key(key, hash, facts, caller))
 	{
 		code = judge_facts(facts, required_scope);
-		if (code == CHAT_AUTH_OK)
+		if (code == CHAT_AUTH_OK && touch_is_due(facts) && may_write(facts->table->relid))
 			touch(facts, hash);
 	}
 	SPI_finish();
