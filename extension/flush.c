@@ -164,6 +164,8 @@ settle(ChatFlush *flush, ChatConversation *conversation)
 	{
 		conversation->owner =
 			chat_pending_deleted_owner(conversation->attachment->id, conversation->key);
+		if (conversation->owner == NULL)
+			chat_pending_awaited(conversation->attachment->id, conversation->key);
 		return;
 	}
 	chat_conversation_counters(table, &current);

@@ -205,7 +205,8 @@ static bool
 trigger_is_foreign(const Trigger *trigger)
 {
 	return !trigger->tgisinternal && (trigger->tgtype & TRIGGER_TYPE_UPDATE) != 0 &&
-		   strncmp(trigger->tgname, "zz_chat_realtime_", strlen("zz_chat_realtime_")) != 0;
+		   strncmp(trigger->tgname, "zz_chat_realtime_", strlen("zz_chat_realtime_")) != 0 &&
+		   strncmp(trigger->tgname, "00_chat_realtime_", strlen("00_chat_realtime_")) != 0;
 }
 
 /* True when a CHECK constraint reads one of the columns that the flush writes. */

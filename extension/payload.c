@@ -184,6 +184,9 @@ append_value(StringInfo buf, const ChatField *field, Datum value, int content_li
 		case VARCHAROID:
 			append_text(buf, field, value, content_limit);
 			break;
+		case BPCHAROID:
+			escape_json(buf, chat_datum_text(value, false, BPCHAROID));
+			break;
 		default:
 			append_other(buf, field, value);
 	}

@@ -10,15 +10,15 @@
 
 #include "pending.h"
 
-typedef struct DeletedKey
+typedef struct ConversationKey
 {
 	ChatKey conversation;
 	int64 attachment; /* 64 bits wide, so that the key has no padding */
-} DeletedKey;
+} ConversationKey;
 
 typedef struct DeletedConversation
 {
-	DeletedKey key; /* hash key */
+	ConversationKey key; /* hash key */
 	char *owner;
 } DeletedConversation;
 
@@ -26,7 +26,8 @@ typedef struct DeletedConversation
 static ChatPending *rows = NULL;
 static Size nrows = 0;
 static Size capacity = 0;
-static HTAB *deleted = NULL;
+static HTAB *deleted = NULL; /* of DeletedConversation */
+static HTAB *awaited = NULL; /* of ConversationKey */
 
 ChatPending *
 chat_pending_add(void)
@@ -50,6 +51,14 @@ chat_pending_add(void)
 }
 
 ChatPending *
+chat_pending_last(void)
+{
+	if (nrows == 0 || rows[nrows - 1].level != GetCurrentTransactionNestLevel())
+		return NULL;
+	return &rows[nrows - 1];
+}
+
+ChatPending *
 chat_pending_take(int *count)
 {
 	int level = GetCurrentTransactionNestLevel();
@@ -67,23 +76,27 @@ chat_pending_take(int *count)
 	return taken;
 }
 
+/* Makes a set of conversations that lives until the end of the transaction. */
+static HTAB *
+make_set(const char *name, Size entrysize)
+{
+	HASHCTL ctl = {
+		.keysize = sizeof(ConversationKey),
+		.entrysize = entrysize,
+		.hcxt = TopTransactionContext,
+	};
+
+	return hash_create(name, 16, &ctl, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
 void
 chat_pending_deleted(int32 attachment, ChatKey conversation, const char *owner)
 {
-	DeletedKey key = {conversation, attachment};
+	ConversationKey key = {conversation, attachment};
 	DeletedConversation *entry;
 
 	if (deleted == NULL)
-	{
-		HASHCTL ctl = {
-			.keysize = sizeof(DeletedKey),
-			.entrysize = sizeof(DeletedConversation),
-			.hcxt = TopTransactionContext,
-		};
-
-		deleted = hash_create("chat_realtime deleted conversations", 16, &ctl,
-							  HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
-	}
+		deleted = make_set("chat_realtime deleted conversations", sizeof(DeletedConversation));
 	entry = hash_search(deleted, &key, HASH_ENTER, NULL);
 	entry->owner = owner ? MemoryContextStrdup(TopTransactionContext, owner) : NULL;
 }
@@ -91,11 +104,29 @@ chat_pending_deleted(int32 attachment, ChatKey conversation, const char *owner)
 const char *
 chat_pending_deleted_owner(int32 attachment, ChatKey conversation)
 {
-	DeletedKey key = {conversation, attachment};
+	ConversationKey key = {conversation, attachment};
 	DeletedConversation *entry =
 		deleted == NULL ? NULL : hash_search(deleted, &key, HASH_FIND, NULL);
 
 	return entry == NULL ? NULL : entry->owner;
+}
+
+void
+chat_pending_awaited(int32 attachment, ChatKey conversation)
+{
+	ConversationKey key = {conversation, attachment};
+
+	if (awaited == NULL)
+		awaited = make_set("chat_realtime awaited conversations", sizeof(ConversationKey));
+	(void) hash_search(awaited, &key, HASH_ENTER, NULL);
+}
+
+bool
+chat_pending_is_awaited(int32 attachment, ChatKey conversation)
+{
+	ConversationKey key = {conversation, attachment};
+
+	return awaited != NULL && hash_search(awaited, &key, HASH_FIND, NULL) != NULL;
 }
 
 /*
@@ -119,7 +150,7 @@ check_settled(void)
 static void
 transaction_ends(XactEvent event, void *arg)
 {
-	if (rows == NULL && deleted == NULL)
+	if (rows == NULL && deleted == NULL && awaited == NULL)
 		return;
 	switch (event)
 	{
@@ -132,7 +163,7 @@ transaction_ends(XactEvent event, void *arg)
 		case XACT_EVENT_PREPARE:
 			rows = NULL;
 			nrows = capacity = 0;
-			deleted = NULL;
+			deleted = awaited = NULL;
 			break;
 		default:
 			break;

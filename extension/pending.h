@@ -43,17 +43,24 @@ typedef struct ChatPending
 	uint16 flags;
 	int16 unread;     /* change of the unread count */
 	TimestampTz time; /* the message's time */
+	ChatKey message;  /* its id; only of rows of partitions */
 	char *changes;    /* conversations: what changed, JSON, or NULL */
 } ChatPending;
 
 extern void chat_pending_init(void);
 /* A new row of the current level, zeroed but for level. */
 extern ChatPending *chat_pending_add(void);
+/* The current level's newest row, or NULL. */
+extern ChatPending *chat_pending_last(void);
 /* Takes the current level's rows out; they are copied into the caller's memory. */
 extern ChatPending *chat_pending_take(int *count);
 
 /* Remembers, until the end of the transaction, who owned a conversation that is being deleted. */
 extern void chat_pending_deleted(int32 attachment, ChatKey conversation, const char *owner);
 extern const char *chat_pending_deleted_owner(int32 attachment, ChatKey conversation);
+
+/* Remembers, until the end of the transaction, that messages came before their conversation. */
+extern void chat_pending_awaited(int32 attachment, ChatKey conversation);
+extern bool chat_pending_is_awaited(int32 attachment, ChatKey conversation);
 
 #endif

@@ -93,27 +93,67 @@ note_row(const ChatAttachment *attachment, Relation relation, TupleTableSlot *sl
 	return row;
 }
 
-static void
-note_message_new(const ChatAttachment *attachment, Relation relation, TupleTableSlot *slot,
-				 const MessageFacts *facts)
+/* Id of a partition's message; zero elsewhere. */
+static ChatKey
+partition_message(Relation relation, const ChatLayout *layout, TupleTableSlot *slot)
 {
-	ChatPending *row = note_row(attachment, relation, slot, facts->conversation);
+	ChatKey none = {0, 0};
+	bool isnull;
+	Datum id;
 
-	row->flags = CHAT_MESSAGE_NEW | (facts->incoming ? CHAT_INCOMING : 0) |
-				 (facts->visible ? CHAT_IS_CANDIDATE : 0);
+	if (!relation->rd_rel->relispartition)
+		return none;
+	id = slot_getattr(slot, layout->att[CHAT_M_ID], &isnull);
+	return chat_key_from_datum(id, layout->type[CHAT_M_ID]);
+}
+
+/*
+ * True when the row noted before is the same message, which an UPDATE took out of another partition: that comes as a
+ * DELETE and an INSERT.
+ */
+static bool
+comes_from_partition(Relation relation, const ChatPending *before, ChatKey message,
+					 const MessageFacts *facts)
+{
+	return relation->rd_rel->relispartition && before != NULL &&
+		   (before->flags & CHAT_MESSAGE_DELETED) != 0 &&
+		   before->relid != RelationGetRelid(relation) &&
+		   chat_key_compare(&before->message, &message) == 0 &&
+		   chat_key_compare(&before->conversation, &facts->conversation) == 0;
+}
+
+static void
+note_message_new(const ChatAttachment *attachment, Relation relation, const ChatLayout *layout,
+				 TupleTableSlot *slot, const MessageFacts *facts)
+{
+	ChatKey message = partition_message(relation, layout, slot);
+	ChatPending *before = chat_pending_last();
+	uint16 event = CHAT_MESSAGE_NEW;
+	ChatPending *row;
+
+	if (comes_from_partition(relation, before, message, facts))
+	{
+		before->flags &= ~CHAT_MESSAGE_DELETED;
+		event = CHAT_MESSAGE_UPDATED;
+	}
+	row = note_row(attachment, relation, slot, facts->conversation);
+	row->message = message;
+	row->flags =
+		event | (facts->incoming ? CHAT_INCOMING : 0) | (facts->visible ? CHAT_IS_CANDIDATE : 0);
 	row->unread = facts->unread ? 1 : 0;
 	row->time = facts->time;
 }
 
 static void
-note_message_gone(const ChatAttachment *attachment, Relation relation, TupleTableSlot *slot,
-				  const MessageFacts *facts)
+note_message_gone(const ChatAttachment *attachment, Relation relation, const ChatLayout *layout,
+				  TupleTableSlot *slot, const MessageFacts *facts)
 {
 	ChatPending *row;
 
 	if (facts->deleted)
 		return; /* said and counted when it was marked */
 	row = note_row(attachment, relation, slot, facts->conversation);
+	row->message = partition_message(relation, layout, slot);
 	row->flags = CHAT_MESSAGE_DELETED | (facts->visible ? CHAT_WAS_NEWEST : 0);
 	row->unread = facts->unread ? -1 : 0;
 	row->time = facts->time;
@@ -166,8 +206,8 @@ note_message_update(const ChatAttachment *attachment, Relation relation, const C
 
 	if (chat_key_compare(&before.conversation, &after.conversation) != 0)
 	{
-		note_message_gone(attachment, relation, old_slot, &before);
-		note_message_new(attachment, relation, new_slot, &after);
+		note_message_gone(attachment, relation, layout, old_slot, &before);
+		note_message_new(attachment, relation, layout, new_slot, &after);
 		return;
 	}
 	flags = message_update_flags(layout, old_slot, new_slot, &before, &after);
@@ -197,9 +237,11 @@ chat_message_after(PG_FUNCTION_ARGS)
 	{
 		facts = message_facts(trigdata->tg_trigslot, layout);
 		if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
-			note_message_new(attachment, trigdata->tg_relation, trigdata->tg_trigslot, &facts);
+			note_message_new(attachment, trigdata->tg_relation, layout, trigdata->tg_trigslot,
+							 &facts);
 		else
-			note_message_gone(attachment, trigdata->tg_relation, trigdata->tg_trigslot, &facts);
+			note_message_gone(attachment, trigdata->tg_relation, layout, trigdata->tg_trigslot,
+							  &facts);
 	}
 	return PointerGetDatum(NULL);
 }
@@ -266,6 +308,8 @@ chat_conversation_after(PG_FUNCTION_ARGS)
 	row = note_row(attachment, trigdata->tg_relation, trigdata->tg_trigslot,
 				   chat_trigger_conversation(trigdata->tg_trigslot, layout));
 	row->flags = CHAT_CONVERSATION_NEW;
+	if (chat_pending_is_awaited(row->attachment, row->conversation))
+		row->flags |= CHAT_RECOUNT; /* a deferred foreign key let messages come first */
 	return PointerGetDatum(NULL);
 }
 

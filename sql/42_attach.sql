@@ -25,22 +25,24 @@ DECLARE
     t record;
 BEGIN
     FOR t IN
+        -- Triggers fire in the order of their names. BEFORE ours have the last word on the row; AFTER they note it
+        -- first, so that statements of other triggers come after it in the log, too.
         SELECT * FROM (VALUES
-            (pair.messages, 'before', 'BEFORE INSERT OR UPDATE EACH ROW', 'message_before'),
-            (pair.messages, 'after', 'AFTER INSERT OR UPDATE OR DELETE EACH ROW', 'message_after'),
-            (pair.conversations, 'before', 'BEFORE INSERT OR UPDATE OR DELETE EACH ROW', 'conversation_before'),
-            (pair.conversations, 'after', 'AFTER INSERT OR UPDATE EACH ROW', 'conversation_after'),
-            (pair.conversations, 'flush', 'AFTER INSERT OR UPDATE EACH STATEMENT', 'flush')) v (relation, name, timing, function)
+            (pair.messages, 'zz_chat_realtime_before', 'BEFORE INSERT OR UPDATE EACH ROW', 'message_before'),
+            (pair.messages, '00_chat_realtime_after', 'AFTER INSERT OR UPDATE OR DELETE EACH ROW', 'message_after'),
+            (pair.conversations, 'zz_chat_realtime_before', 'BEFORE INSERT OR UPDATE OR DELETE EACH ROW', 'conversation_before'),
+            (pair.conversations, '00_chat_realtime_after', 'AFTER INSERT OR UPDATE EACH ROW', 'conversation_after'),
+            (pair.conversations, 'zz_chat_realtime_flush', 'AFTER INSERT OR UPDATE EACH STATEMENT', 'flush')) v (relation, name, timing, function)
         UNION ALL
         -- A statement that names a partition fires the partition's statement triggers, not the parent's.
         SELECT p.relid, v.name, v.timing, v.function
           FROM (SELECT pair.messages AS relid UNION SELECT relid FROM pg_partition_tree(pair.messages)) p,
-               (VALUES ('flush', 'AFTER INSERT OR UPDATE OR DELETE EACH STATEMENT', 'flush'),
-                       ('truncate', 'AFTER TRUNCATE EACH STATEMENT', 'message_truncate')) v (name, timing, function)
+               (VALUES ('zz_chat_realtime_flush', 'AFTER INSERT OR UPDATE OR DELETE EACH STATEMENT', 'flush'),
+                       ('zz_chat_realtime_truncate', 'AFTER TRUNCATE EACH STATEMENT', 'message_truncate')) v (name, timing, function)
     LOOP
-        IF chat.make_trigger(t.relation, 'zz_chat_realtime_' || t.name, t.timing, t.function, pair.id) THEN
+        IF chat.make_trigger(t.relation, t.name, t.timing, t.function, pair.id) THEN
             object := t.relation::text;
-            action := format('trigger zz_chat_realtime_%s created', t.name);
+            action := format('trigger %s created', t.name);
             RETURN NEXT;
         END IF;
     END LOOP;
@@ -273,7 +275,7 @@ DECLARE
 BEGIN
     FOR t IN
         SELECT g.tgrelid::regclass AS relation, g.tgname FROM pg_trigger g
-         WHERE g.tgname LIKE 'zz\_chat\_realtime\_%' AND g.tgparentid = 0
+         WHERE g.tgname ~ '^(00|zz)_chat_realtime_' AND g.tgparentid = 0
            AND g.tgargs = convert_to(pair.id::text, 'UTF8') || '\x00'
          ORDER BY g.tgrelid, g.tgname
     LOOP
