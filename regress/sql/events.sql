@@ -9,6 +9,7 @@ SET search_path = events;
 \set bob '''bbbbbbbb-0000-4000-8000-000000000002'''
 CREATE TABLE mark (id bigint);
 INSERT INTO mark SELECT COALESCE(max(id), 0) FROM chat.event;
+CREATE TABLE start AS TABLE mark;
 -- Events since the mark, which moves.
 CREATE FUNCTION news() RETURNS TABLE (topic text, event text, webhook text, changes jsonb, summary jsonb)
 LANGUAGE plpgsql AS $$
@@ -84,7 +85,7 @@ SELECT octet_length(payload::jsonb ->> 'content'), payload::jsonb -> 'contentTru
     WHERE event = 'message.new' ORDER BY id DESC LIMIT 1;
 
 -- Catch-up for clients.
-SELECT event, payload -> 'id' AS id FROM chat.events_since('conversation:1', 0, 3);
+SELECT event, payload -> 'id' AS id FROM chat.events_since('conversation:1', (SELECT id FROM start), 3);
 SELECT count(*) FROM chat.events_since('conversation:1', (SELECT max(id) FROM chat.event));
 SELECT chat.events_since(NULL, 0);
 SELECT chat.events_since('conversation:1', 0, 0);

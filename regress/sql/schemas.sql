@@ -28,7 +28,7 @@ INSERT INTO small_c VALUES (-5, 'ann');
 INSERT INTO small_m VALUES (1, -5, 'incoming', 'delivered', 'hi', '2026-01-01 00:00+00'), (2, -5, NULL, NULL, NULL, NULL);
 UPDATE small_m SET status = 'read' WHERE id = 1;
 DELETE FROM small_c WHERE id = -5;
-SELECT * FROM news();
+SELECT topic, event, payload::jsonb - 'timestamp' FROM news();
 SELECT chat.recount('small_m');
 DO $$ BEGIN PERFORM chat.detach('small_m'); END $$;
 CREATE TABLE int_c (id integer PRIMARY KEY, user_id integer NOT NULL, unread_count smallint, last_message_preview varchar(5), updated_at timestamptz);
