@@ -1,8 +1,18 @@
 # What proves the rest: other versions of PostgreSQL, a model of the protocol, random histories, fuzzing. Included by
 # the Makefile.
 
-.PHONY: test-matrix
+.PHONY: test-matrix model test-random
 
 # VERSIONS="17 18": which majors.
 test-matrix:
 	@exec regress/matrix/run $(VERSIONS)
+
+# MODEL=quick: smaller bounds.
+model:
+	@exec regress/model/run $(MODEL)
+
+# HISTORIES: how many. SEED: of the first one; a failure prints its own.
+test-random:
+	@regress/lib/deps.sh test
+	@$(MAKE) -s extension
+	@HISTORIES="$(HISTORIES)" SEED="$(SEED)" node regress/random/histories.mjs

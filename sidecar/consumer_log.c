@@ -215,11 +215,19 @@ may_read(const struct consumer *consumer)
 		   consumer->nbatches < consumer->sink->max_batches && consumer_leads(consumer);
 }
 
-/* Reads on, unless it is asleep or has its time. */
+/* Asleep, or between two tries to arm. A ring wakes it, also one that came while the lease was in doubt. */
+static bool
+resting(const struct consumer *consumer)
+{
+	return uv_is_active((const uv_handle_t *) &consumer->poll) &&
+		   !(consumer->armed && consumer->rung);
+}
+
+/* Reads on, unless it rests. */
 void
 consumer_advance(struct consumer *consumer)
 {
-	if (may_read(consumer) && !uv_is_active((uv_handle_t *) &consumer->poll))
+	if (may_read(consumer) && !resting(consumer))
 		read_log(consumer, false);
 }
 
