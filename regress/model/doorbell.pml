@@ -14,7 +14,8 @@
  * would wake the sidecar, which is what makes "nobody sleeps while an event waits" an assertion.
  *
  * Bounds: -DWRITERS, -DCONVERSATIONS, -DSIDECARS (1 or 2), -DCRASHES, -DLAPSES (of leases), -DROWS (of one read),
- * -DBATCHES (read and not yet done). BROKEN_… leaves a part of the protocol out: the model has to find the damage.
+ * -DBATCHES (read and not yet done), -DPLAIN_WRITERS (they only commit or roll back). BROKEN_… leaves a part of the
+ * protocol out: the model has to find the damage.
  */
 #ifndef WRITERS
 #define WRITERS 2
@@ -147,11 +148,13 @@ proctype writer(byte t)
 		}
 	:: true -> /* rolls back */
 		d_step { status[t] = ABORTED; COMPLETE(t); finished++ }
+#ifndef PLAIN_WRITERS
 	:: true -> /* prepares, and is committed later */
 		was_prepared[t] = true;
 		d_step { status[t] = COMMITTED; COMPLETE(t); swept = 0; finished++ }
 	:: true -> /* stays open, or prepared */
 		d_step { kept[CONVERSATION(t)] = true; finished++ }
+#endif
 	fi;
 over:
 	skip
