@@ -1,43 +1,55 @@
 -- Counters and last messages that are not what the messages say.
 
 CREATE FUNCTION chat.time_expression(columns jsonb, role text, alias text DEFAULT '') RETURNS text
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT format(CASE WHEN columns -> 'utc' ? role THEN '(%s%I AT TIME ZONE ''UTC''::text)' ELSE '%s%I' END, alias, columns ->> role)
+BEGIN
+    RETURN format(CASE WHEN columns -> 'utc' ? role THEN '(%s%I AT TIME ZONE ''UTC''::text)' ELSE '%s%I' END, alias, columns ->> role);
+END
 $$;
 REVOKE ALL ON FUNCTION chat.time_expression(jsonb, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.time_expression(jsonb, text, text) IS 'SQL for a time column as a time with zone: times without zone count as UTC.';
 
 CREATE FUNCTION chat.message_time(columns jsonb, alias text DEFAULT '') RETURNS text
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT CASE WHEN columns ? 'time'
+BEGIN
+    RETURN CASE WHEN columns ? 'time'
                 THEN format('COALESCE(%s, %s)', chat.time_expression(columns, 'time', alias), chat.time_expression(columns, 'created_at', alias))
-                ELSE chat.time_expression(columns, 'created_at', alias) END
+                ELSE chat.time_expression(columns, 'created_at', alias) END;
+END
 $$;
 REVOKE ALL ON FUNCTION chat.message_time(jsonb, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.message_time(jsonb, text) IS 'SQL for a message''s time, as a time with zone.';
 
 CREATE FUNCTION chat.message_position(columns jsonb, alias text DEFAULT '') RETURNS text[]
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT CASE WHEN columns ? 'time' THEN ARRAY[chat.message_time(columns, alias)] ELSE '{}' END
-           || ARRAY[chat.time_expression(columns, 'created_at', alias), alias || quote_ident(columns ->> 'message_id')]
+BEGIN
+    RETURN CASE WHEN columns ? 'time' THEN ARRAY[chat.message_time(columns, alias)] ELSE '{}' END
+           || ARRAY[chat.time_expression(columns, 'created_at', alias), alias || quote_ident(columns ->> 'message_id')];
+END
 $$;
 REVOKE ALL ON FUNCTION chat.message_position(jsonb, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.message_position(jsonb, text) IS 'Expressions that give a message its place: time (where it has one of its own), created_at, id.';
 
 CREATE FUNCTION chat.message_order(columns jsonb, alias text DEFAULT '') RETURNS text
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$ SELECT string_agg(p || ' DESC', ', ' ORDER BY n) FROM unnest(chat.message_position(columns, alias)) WITH ORDINALITY u (p, n) $$;
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN (SELECT string_agg(p || ' DESC', ', ' ORDER BY n) FROM unnest(chat.message_position(columns, alias)) WITH ORDINALITY u (p, n));
+END
+$$;
 REVOKE ALL ON FUNCTION chat.message_order(jsonb, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.message_order(jsonb, text) IS 'ORDER BY list of messages, newest first: time, created_at, id.';
 
 CREATE FUNCTION chat.conversation_order(columns jsonb, alias text DEFAULT '') RETURNS text
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT concat_ws(', ', alias || quote_ident(columns ->> 'last_message_at') || ' DESC NULLS LAST',
-                     alias || quote_ident(columns ->> 'conversation_id') || ' DESC')
+BEGIN
+    RETURN concat_ws(', ', alias || quote_ident(columns ->> 'last_message_at') || ' DESC NULLS LAST',
+                     alias || quote_ident(columns ->> 'conversation_id') || ' DESC');
+END
 $$;
 REVOKE ALL ON FUNCTION chat.conversation_order(jsonb, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.conversation_order(jsonb, text) IS 'ORDER BY list of conversations, the one with the newest message first, those without any last.';

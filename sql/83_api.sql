@@ -36,10 +36,12 @@ COMMENT ON FUNCTION chat.caller_scope(text) IS 'The user whose rows the call is 
 
 -- SQL text that tells whether the user $2 owns the conversation known as c, or is its agent; NULL: everybody may.
 CREATE FUNCTION chat.ownership(columns jsonb, agents boolean) RETURNS text
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT format('($2 IS NULL OR %s = $2%s)', chat.user_expression(columns -> 'owner', 'c'),
-                  CASE WHEN agents AND columns ? 'agent' THEN format(' OR %s = $2', chat.user_expression(columns -> 'agent', 'c')) ELSE '' END)
+BEGIN
+    RETURN format('($2 IS NULL OR %s = $2%s)', chat.user_expression(columns -> 'owner', 'c'),
+                  CASE WHEN agents AND columns ? 'agent' THEN format(' OR %s = $2', chat.user_expression(columns -> 'agent', 'c')) ELSE '' END);
+END
 $$;
 REVOKE ALL ON FUNCTION chat.ownership(jsonb, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.ownership(jsonb, boolean) IS 'SQL text: whether the user $2 owns conversation c, or with agents is assigned to it; true where $2 is NULL.';

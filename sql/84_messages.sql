@@ -1,9 +1,10 @@
 -- Saving, changing and deleting messages.
 
 CREATE FUNCTION chat.message_fields() RETURNS chat.api_field[]
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT array_agg(v::chat.api_field) FROM (VALUES
+BEGIN
+    RETURN (SELECT array_agg(v::chat.api_field) FROM (VALUES
         ('content', 'content', 'string', 1073741823), ('messageType', 'type', 'string', 64), ('type', 'type', 'string', 64),
         ('direction', 'direction', 'string', 64), ('status', 'status', 'string', 64), ('messageId', 'external_id', 'string', 255),
         ('replyToMessageId', 'reply_to', 'id', NULL), ('metadata', 'metadata', 'object', NULL), ('timestamp', 'time', 'time', NULL),
@@ -11,24 +12,31 @@ $$
         ('senderAgentId', 'sender_agent', 'id', NULL), ('senderBotId', 'sender_bot', 'id', NULL),
         ('mediaUrl', 'media_url', 'string', 1073741823), ('mediaMimeType', 'media_mime_type', 'string', 255),
         ('mediaFilename', 'media_filename', 'string', 255), ('mediaSizeBytes', 'media_size_bytes', 'integer', NULL),
-        ('mediaDurationSeconds', 'media_duration_seconds', 'integer', NULL)) v
+        ('mediaDurationSeconds', 'media_duration_seconds', 'integer', NULL)) v);
+END
 $$;
 REVOKE ALL ON FUNCTION chat.message_fields() FROM PUBLIC;
 COMMENT ON FUNCTION chat.message_fields() IS 'Keys of a message that callers may give.';
 
 CREATE FUNCTION chat.column_is_required(relation regclass, name text) RETURNS boolean
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT a.attnotnull AND NOT a.atthasdef FROM pg_attribute a
-     WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped
+BEGIN
+    RETURN (SELECT a.attnotnull AND NOT a.atthasdef FROM pg_attribute a
+     WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped);
+END
 $$;
 REVOKE ALL ON FUNCTION chat.column_is_required(regclass, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.column_is_required(regclass, text) IS 'Whether a column must be given a value; NULL: no such column.';
 
 -- The id is the caller's to choose with WhatsApp, so that the id stored is the id sent.
 CREATE FUNCTION chat.new_external_id() RETURNS text
-    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS
-$$ SELECT '3EB0' || upper(encode(chat.random_bytes(9), 'hex')) $$;
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN '3EB0' || upper(encode(chat.random_bytes(9), 'hex'));
+END
+$$;
 REVOKE ALL ON FUNCTION chat.new_external_id() FROM PUBLIC;
 COMMENT ON FUNCTION chat.new_external_id() IS 'A new message id of WhatsApp''s form.';
 
@@ -223,12 +231,14 @@ REVOKE ALL ON FUNCTION chat.lock_message(chat.attachment, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.lock_message(chat.attachment, text) IS 'Locks a message: {key, conversation, content, metadata, direction}; NULL when it is gone or marked as deleted.';
 
 CREATE FUNCTION chat.not_deleted(pair chat.attachment, alias text) RETURNS text
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT CASE WHEN NOT pair.columns ? 'deleted' THEN ''
+BEGIN
+    RETURN CASE WHEN NOT pair.columns ? 'deleted' THEN ''
                 WHEN chat.attribute_type(pair.messages, pair.columns ->> 'deleted') = 'bool'::regtype
                 THEN format(' AND %s.%I IS NOT TRUE', alias, pair.columns ->> 'deleted')
-                ELSE format(' AND %s.%I IS NULL', alias, pair.columns ->> 'deleted') END
+                ELSE format(' AND %s.%I IS NULL', alias, pair.columns ->> 'deleted') END;
+END
 $$;
 REVOKE ALL ON FUNCTION chat.not_deleted(chat.attachment, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.not_deleted(chat.attachment, text) IS 'SQL text, AND …: that message alias is not marked as deleted; empty where the table marks none.';
@@ -249,8 +259,12 @@ REVOKE ALL ON FUNCTION chat.mark_message(chat.attachment, jsonb, jsonb, jsonb) F
 COMMENT ON FUNCTION chat.mark_message(chat.attachment, jsonb, jsonb, jsonb) IS 'Writes values by role to a locked message, and marks into its metadata.';
 
 CREATE FUNCTION chat.iso_time(at timestamptz) RETURNS text
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$ SELECT to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"') $$;
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN to_char(at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"');
+END
+$$;
 REVOKE ALL ON FUNCTION chat.iso_time(timestamptz) FROM PUBLIC;
 COMMENT ON FUNCTION chat.iso_time(timestamptz) IS 'A time as payloads write it.';
 
@@ -309,10 +323,12 @@ REVOKE ALL ON FUNCTION chat.delete_message(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.delete_message(text, text) IS 'Deletes a message, or marks it where its table has is_deleted or deleted_at, and returns it as it was then. NULL: no such message of the owner''s, or it is deleted. Leaves a row in chat.audit_log. Errors: 22004, 22P02, 42501.';
 
 CREATE FUNCTION chat.deletion_mark(pair chat.attachment) RETURNS jsonb
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT CASE WHEN chat.attribute_type(pair.messages, pair.columns ->> 'deleted') = 'bool'::regtype
-                THEN to_jsonb(true) ELSE to_jsonb(now()) END
+BEGIN
+    RETURN CASE WHEN chat.attribute_type(pair.messages, pair.columns ->> 'deleted') = 'bool'::regtype
+                THEN to_jsonb(true) ELSE to_jsonb(now()) END;
+END
 $$;
 REVOKE ALL ON FUNCTION chat.deletion_mark(chat.attachment) FROM PUBLIC;
 COMMENT ON FUNCTION chat.deletion_mark(chat.attachment) IS 'What the column that marks a deleted message is set to: true, or now().';

@@ -1,12 +1,14 @@
 -- Conversations: one, a new one, and changes.
 
 CREATE FUNCTION chat.conversation_fields() RETURNS chat.api_field[]
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT array_agg(v::chat.api_field) FROM (VALUES
+BEGIN
+    RETURN (SELECT array_agg(v::chat.api_field) FROM (VALUES
         ('status', 'conversation_status', 'string', 64), ('assignedAgentId', 'agent', 'id', NULL::integer), ('assignedBotId', 'bot', 'id', NULL),
         ('isMuted', 'muted', 'boolean', NULL), ('contactName', 'contact_name', 'string', 1024),
-        ('contactAvatarUrl', 'contact_avatar', 'string', 2048)) v
+        ('contactAvatarUrl', 'contact_avatar', 'string', 2048)) v);
+END
 $$;
 REVOKE ALL ON FUNCTION chat.conversation_fields() FROM PUBLIC;
 COMMENT ON FUNCTION chat.conversation_fields() IS 'Keys of a conversation that callers may change.';
@@ -91,7 +93,11 @@ REVOKE ALL ON FUNCTION chat.update_conversation(text, jsonb, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.update_conversation(text, jsonb, text) IS 'Changes a conversation and returns it. Keys: status, assignedAgentId, assignedBotId, isMuted, contactName, contactAvatarUrl; null takes agent, bot, name and avatar away. NULL: no such conversation of the owner''s. Errors: 22004, 22023, 22P02, 23503 for an agent or bot that does not exist, 42501.';
 
 CREATE FUNCTION chat.archive_conversation(conversation_id text, owner text DEFAULT NULL) RETURNS jsonb
-    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
-$$ SELECT chat.update_conversation(conversation_id, '{"status": "resolved"}', owner) $$;
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN chat.update_conversation(conversation_id, '{"status": "resolved"}', owner);
+END
+$$;
 REVOKE ALL ON FUNCTION chat.archive_conversation(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.archive_conversation(text, text) IS 'Sets a conversation''s status to resolved and returns it; a new message of the contact opens it again. NULL and errors as for chat.update_conversation.';

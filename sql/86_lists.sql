@@ -14,17 +14,23 @@ REVOKE ALL ON FUNCTION chat.page_limit(integer, integer) FROM PUBLIC;
 COMMENT ON FUNCTION chat.page_limit(integer, integer) IS 'How many rows a page has. Errors: 22023 for less than 1 or more than 100.';
 
 CREATE FUNCTION chat.base64url(bytes bytea) RETURNS text
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$ SELECT translate(encode(bytes, 'base64'), E'+/=\n', '-_') $$;
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN translate(encode(bytes, 'base64'), E'+/=\n', '-_');
+END
+$$;
 REVOKE ALL ON FUNCTION chat.base64url(bytea) FROM PUBLIC;
 COMMENT ON FUNCTION chat.base64url(bytea) IS 'Base64 that needs no escaping in URLs, without padding.';
 
 -- A cursor is the place of the last row of a page, {kind|place|…}, with a checksum in front, in base64url. It is no secret and
 -- gives no right: ownership is checked on every page.
 CREATE FUNCTION chat.encode_cursor(kind text, place text[]) RETURNS text
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT chat.base64url(substr(sha256(p), 1, 6) || p) FROM convert_to(kind || '1|' || array_to_string(place, '|', ''), 'UTF8') p
+BEGIN
+    RETURN (SELECT chat.base64url(substr(sha256(p), 1, 6) || p) FROM convert_to(kind || '1|' || array_to_string(place, '|', ''), 'UTF8') p);
+END
 $$;
 REVOKE ALL ON FUNCTION chat.encode_cursor(text, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.encode_cursor(text, text[]) IS 'A cursor of a kind of list (m: messages, c: conversations), version 1, behind a row''s place.';
@@ -55,39 +61,45 @@ REVOKE ALL ON FUNCTION chat.decode_cursor(text, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION chat.decode_cursor(text, text, integer) IS 'The place in a cursor; NULL for none. Errors: 22023 for a cursor that chat.encode_cursor did not make for this kind of list.';
 
 CREATE FUNCTION chat.place_expression(exprs text[]) RETURNS text
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
+BEGIN
     -- As to_jsonb writes them: a time with all its digits and its offset.
-    SELECT format('ARRAY[%s]', string_agg(format('to_jsonb(%s) #>> ''{}''', e), ', ' ORDER BY n)) FROM unnest(exprs) WITH ORDINALITY u (e, n)
+    RETURN (SELECT format('ARRAY[%s]', string_agg(format('to_jsonb(%s) #>> ''{}''', e), ', ' ORDER BY n)) FROM unnest(exprs) WITH ORDINALITY u (e, n));
+END
 $$;
 REVOKE ALL ON FUNCTION chat.place_expression(text[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.place_expression(text[]) IS 'SQL text for a row''s place as an array of texts.';
 
 CREATE FUNCTION chat.page(rows jsonb, kind text, page integer, "limit" integer, total bigint, newest_last boolean) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
+DECLARE
     -- rows: [{data, place}], one more than the page has when there are more
-    WITH r AS (SELECT v, n FROM jsonb_array_elements(rows) WITH ORDINALITY u (v, n))
-    SELECT jsonb_build_object(
-        'success', true,
-        'data', COALESCE((SELECT jsonb_agg(v -> 'data' ORDER BY CASE WHEN newest_last THEN -n ELSE n END) FROM r WHERE n <= "limit"), '[]'),
-        'pagination', jsonb_build_object('page', page, 'limit', "limit", 'total', total,
-            'hasMore', EXISTS (SELECT FROM r WHERE n > "limit"),
-            'cursor', (SELECT chat.encode_cursor(kind, ARRAY(SELECT jsonb_array_elements_text(v -> 'place'))) FROM r
-                        WHERE n = "limit" AND EXISTS (SELECT FROM r WHERE n > "limit"))))
+    more boolean := jsonb_array_length(rows) > "limit";
+    data jsonb := (SELECT jsonb_agg(v -> 'data' ORDER BY CASE WHEN newest_last THEN -n ELSE n END)
+                     FROM jsonb_array_elements(rows) WITH ORDINALITY u (v, n) WHERE n <= "limit");
+BEGIN
+    RETURN jsonb_build_object('success', true, 'data', COALESCE(data, '[]'), 'pagination', jsonb_build_object(
+        'page', page, 'limit', "limit", 'total', total, 'hasMore', more,
+        'cursor', CASE WHEN more THEN chat.encode_cursor(kind,
+            ARRAY(SELECT jsonb_array_elements_text(rows -> ("limit" - 1) -> 'place'))) END));
+END
 $$;
 REVOKE ALL ON FUNCTION chat.page(jsonb, text, integer, integer, bigint, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.page(jsonb, text, integer, integer, bigint, boolean) IS 'The answer of a list function: {success, data, pagination: {page, limit, total, hasMore, cursor}}.';
 
 CREATE FUNCTION chat.message_before(pair chat.attachment, place integer) RETURNS text
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
+BEGIN
     -- $place is the place of a row, as an array of texts
-    SELECT format('(%s) < (%s)', array_to_string(chat.message_position(pair.columns, 'm.'), ', '),
+    RETURN (SELECT format('(%s) < (%s)', array_to_string(chat.message_position(pair.columns, 'm.'), ', '),
                   string_agg(format('$%s[%s]::%s', place, r.n, CASE r.role WHEN 'message_id'
                       THEN chat.cast_type(pair.messages, pair.columns ->> r.role) ELSE 'timestamptz' END), ', ' ORDER BY r.n))
       FROM (SELECT u.role, row_number() OVER (ORDER BY u.n) AS n
-              FROM unnest('{time,created_at,message_id}'::text[]) WITH ORDINALITY u (role, n) WHERE pair.columns ? u.role) r
+              FROM unnest('{time,created_at,message_id}'::text[]) WITH ORDINALITY u (role, n) WHERE pair.columns ? u.role) r);
+END
 $$;
 REVOKE ALL ON FUNCTION chat.message_before(chat.attachment, integer) FROM PUBLIC;
 COMMENT ON FUNCTION chat.message_before(chat.attachment, integer) IS 'SQL text: whether message m comes before the place in that parameter.';
@@ -185,33 +197,41 @@ COMMENT ON FUNCTION chat.conversation_bounds(chat.attachment, text[]) IS 'SQL te
 -- Each account of the owner's, and each part, is a query of its own, which reads in the order of an index and no further than
 -- the page needs. Accounts are constants in it: the planner must see how many conversations they have.
 CREATE FUNCTION chat.conversation_parts(pair chat.attachment, accounts integer, what text, filter text, bounds text[], most text) RETURNS text
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT string_agg(format('(SELECT %s FROM %s AS c WHERE c.%I = $2[%s]::%s AND %s AND %s ORDER BY %s LIMIT %s)', what, pair.conversations,
+BEGIN
+    RETURN (SELECT string_agg(format('(SELECT %s FROM %s AS c WHERE c.%I = $2[%s]::%s AND %s AND %s ORDER BY %s LIMIT %s)', what, pair.conversations,
                pair.columns -> 'owner' ->> 'column', n, chat.cast_type(pair.conversations, pair.columns -> 'owner' ->> 'column'),
                filter, bound, chat.conversation_order(pair.columns, 'c.'), most), ' UNION ALL ')
-      FROM generate_series(1, accounts) n, unnest(bounds) bound
+      FROM generate_series(1, accounts) n, unnest(bounds) bound);
+END
 $$;
 REVOKE ALL ON FUNCTION chat.conversation_parts(chat.attachment, integer, text, text, text[], text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.conversation_parts(chat.attachment, integer, text, text, text[], text) IS 'SQL text: the wanted conversations of each of the accounts in $2 and each part of a list, up to so many of each.';
 
 CREATE FUNCTION chat.conversation_page(pair chat.attachment, accounts integer, filter text, bounds text[]) RETURNS text
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT format($f$
+BEGIN
+    RETURN (SELECT format($f$
         SELECT jsonb_agg(jsonb_build_object('data', chat.row_json($1, p.c), 'place', %1$s) ORDER BY p.n)
           FROM (SELECT u.c, row_number() OVER (ORDER BY %2$s) AS n FROM (%3$s) u ORDER BY %2$s LIMIT $7 OFFSET $8) p$f$,
         chat.place_expression(ARRAY(SELECT format('(p.c).%I', pair.columns ->> r)
             FROM unnest('{last_message_at,conversation_id}'::text[]) WITH ORDINALITY u (r, n) WHERE pair.columns ? r ORDER BY n)),
         chat.conversation_order(pair.columns, '(u.c).'),
-        chat.conversation_parts(pair, accounts, 'c', filter, bounds, '$7 + $8'))
+        chat.conversation_parts(pair, accounts, 'c', filter, bounds, '$7 + $8')));
+END
 $$;
 REVOKE ALL ON FUNCTION chat.conversation_page(chat.attachment, integer, text, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.conversation_page(chat.attachment, integer, text, text[]) IS 'SQL text of the statement that reads $7 conversations after $8 others: [{data, place}].';
 
 CREATE FUNCTION chat.conversation_count(pair chat.attachment, accounts integer, filter text) RETURNS text
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
-$$ SELECT format('SELECT count(*) FROM (SELECT FROM (%s) u LIMIT $6) n', chat.conversation_parts(pair, accounts, '1', filter, '{true}', '$6')) $$;
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN (SELECT format('SELECT count(*) FROM (SELECT FROM (%s) u LIMIT $6) n', chat.conversation_parts(pair, accounts, '1', filter, '{true}', '$6')));
+END
+$$;
 REVOKE ALL ON FUNCTION chat.conversation_count(chat.attachment, integer, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.conversation_count(chat.attachment, integer, text) IS 'SQL text of the statement that counts an owner''s wanted conversations, up to $6, in the order of an index.';
 
