@@ -163,7 +163,7 @@ CREATE FUNCTION chat.user_functions() RETURNS text[]
 $$
     -- The others count or ask for somebody else.
     SELECT ARRAY(SELECT n FROM unnest(chat.backend_functions()) n
-                  WHERE n NOT IN ('status', 'check_rate_limit', 'api_stats', 'authenticate', 'can_join'))
+                  WHERE n NOT IN ('status', 'verify_wuzapi', 'check_rate_limit', 'api_stats', 'authenticate', 'can_join'))
 $$;
 REVOKE ALL ON FUNCTION chat.user_functions() FROM PUBLIC;
 COMMENT ON FUNCTION chat.user_functions() IS 'Names of the functions that a signed-in user may call for itself: each checks ownership.';
