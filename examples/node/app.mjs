@@ -1,0 +1,147 @@
+// The routes of /api/v1/chat. Each is one call of a function of schema chat, which checks the owner, the values
+// and the rules itself: a missing or foreign row is NULL (404), bad input an SQLSTATE (see errors.mjs).
+import { fileURLToPath } from 'node:url';
+import express from 'express';
+import { createAuth } from './auth.mjs';
+import { answerErrors, HttpError, notFound } from './errors.mjs';
+import { createWuzapi } from './wuzapi.mjs';
+
+const openapi = fileURLToPath(new URL('openapi.yaml', import.meta.url));
+
+const webhookEvents = ['message.received', 'message.sent', 'message.status', 'message.updated', 'message.deleted',
+  'conversation.created', 'conversation.updated', 'conversation.closed', 'conversation.assigned', '*'];
+const scopes = ['chat:read', 'chat:write', 'chat:admin'];
+
+const invalid = (message, details) => new HttpError(400, 'INVALID_VALUE', message, details);
+
+/** Fields that are text: the driver would turn anything else into text, and nobody would notice. */
+const textFields = ['contactJid', 'contactName', 'content', 'name', 'url', 'secret', 'username', 'upTo', 'expiresAt'];
+
+function checkShapes({ body, query }, res, next) {
+  if (Array.isArray(body)) throw new HttpError(400, 'INVALID_BODY', 'Request body must be a JSON object');
+  const wrong = textFields.find((field) => !['string', 'undefined'].includes(typeof (body?.[field] ?? undefined)))
+    ?? Object.keys(query).find((field) => typeof query[field] !== 'string');
+  if (wrong) throw invalid(`${wrong} must be one text`, { field: wrong });
+  next();
+}
+
+/** The old API tells which values of a list it does not know; all else about values is the database's business. */
+const known = (field, values, [message, unknownName, knownName]) => (req, res, next) => {
+  const unknown = Array.isArray(req.body[field]) ? req.body[field].filter((value) => !values.includes(value)) : [];
+  if (unknown.length) throw invalid(message, { field, [unknownName]: unknown, [knownName]: values });
+  next();
+};
+const knownEvents = known('events', webhookEvents, ['Invalid event types', 'invalidEvents', 'validEvents']);
+const knownScopes = known('scopes', scopes, ['Invalid scopes', 'invalidScopes', 'validScopes']);
+
+function required(value, message) {
+  if (!value) throw new HttpError(400, 'VALUE_MISSING', message);
+  return value;
+}
+
+export function createApp({ pool, jwtSecret, wuzapiInstances = [], log = console.error }) {
+  const { authenticateApiKey, requireLogin, rateLimiter } = createAuth({ pool, jwtSecret });
+  const read = authenticateApiKey('chat:read');
+  const write = authenticateApiKey('chat:write');
+  const admin = authenticateApiKey('chat:admin');
+
+  /** First column of the one row. Named statements are planned once per connection. */
+  async function call(sql, values) {
+    const { rows } = await pool.query({ name: sql.slice(0, 60), text: `SELECT ${sql}`, values, rowMode: 'array' });
+    return rows[0][0];
+  }
+
+  /** A route that answers with what its function returns; of a NULL, that what was asked for is not there. */
+  const one = (what, sql, values, { status = 200, envelope = (data) => ({ success: true, data }) } = {}) => async (req, res) => {
+    const data = await call(sql, values(req, req.body));
+    if (data === null || data === false) throw notFound(what);
+    res.status(status).json(envelope(data));
+  };
+  /** Lists come from the database in their envelope: {success, data, pagination}. */
+  const list = (sql, values) => one('Conversation', sql, values, { envelope: (answer) => answer });
+
+  const chat = express.Router();
+  // Before the JSON parser: its signature is over the bytes of the body.
+  chat.use('/wuzapi', createWuzapi({ call, instances: wuzapiInstances }));
+  chat.use(express.json({ limit: '2mb' }), checkShapes, (req, res, next) => {
+    req.body ??= {};
+    next();
+  });
+
+  // Conversations
+  chat.get('/conversations', read, list(
+    'chat.list_conversations($1, page => $2, "limit" => $3, status => $4, assigned_to => $5, cursor => $6, unread => $7, search => $8)',
+    ({ owner, query: q }) => [owner, q.page ?? 1, q.limit ?? 20, q.status, q.assignedTo, q.cursor, q.hasUnread, q.search]));
+  chat.post('/conversations', write, one('Conversation', 'chat.create_conversation($1, $2, $3)',
+    ({ owner }, body) => [owner, body.contactJid, body.contactName], { status: 201 }));
+  chat.get('/conversations/:id', read, one('Conversation', 'chat.get_conversation($1, owner => $2)',
+    ({ params, owner }) => [params.id, owner]));
+  chat.patch('/conversations/:id', write, one('Conversation', 'chat.update_conversation($1, $2, owner => $3)',
+    ({ params, owner }, body) => [params.id, body, owner]));
+  chat.delete('/conversations/:id', write, one('Conversation', 'chat.archive_conversation($1, owner => $2)',
+    ({ params, owner }) => [params.id, owner]));
+  chat.post('/conversations/:id/read', write, one('Conversation', 'chat.mark_read($1, $2, owner => $3)',
+    ({ params, owner }, body) => [params.id, body.upTo, owner],
+    { envelope: (updated) => ({ success: true, message: 'Conversation marked as read', data: { updated } }) }));
+  chat.post('/conversations/:id/typing', write, one('Conversation',
+    `chat.presence($1, 'typing', user_id => $2, username => $3, is_typing => $4, owner => $2)`,
+    ({ params, owner }, body) => [params.id, owner, body.username, body.isTyping]));
+
+  // Messages
+  chat.get('/conversations/:id/messages', read, list('chat.list_messages($1, "limit" => $2, cursor => $3, owner => $4)',
+    ({ params, query, owner }) => [params.id, query.limit ?? 50, query.cursor, owner]));
+  chat.post('/conversations/:id/messages', write, rateLimiter('api-chat-send', 60), one('Conversation',
+    'chat.save_message($1, $2, owner => $3)',
+    ({ params, owner }, body) => [params.id, { ...body, direction: 'outgoing' }, owner], { status: 201 }));
+  chat.patch('/messages/:id', write, one('Message', 'chat.edit_message($1, $2, owner => $3)',
+    ({ params, owner }, body) => [params.id, body.content, owner]));
+  chat.delete('/messages/:id', write, one('Message', 'chat.delete_message($1, owner => $2)',
+    ({ params, owner }) => [params.id, owner]));
+
+  // Search, and what a client missed while it was away
+  chat.get('/search/conversations', read, list('chat.list_conversations($1, "limit" => $2, search => $3)',
+    ({ owner, query }) => [owner, query.limit ?? 20, required(query.q, 'Search query is required')]));
+  chat.get('/search/messages', read, list('chat.search_messages($1, $2, "limit" => $3, owner => $4)',
+    ({ owner, query }) => [required(query.conversationId, 'Conversation ID is required'),
+      required(query.q, 'Search query is required'), query.limit ?? 50, owner]));
+  chat.get('/events', read, one('Topic', 'chat.topic_events($1, $2, $3, owner => $4)',
+    ({ owner, query }) => [query.topic, query.after, query.limit ?? 100, owner], { envelope: (answer) => answer }));
+
+  // Webhooks
+  chat.get('/webhooks', admin, list('chat.list_webhooks($1)', ({ owner }) => [owner]));
+  chat.post('/webhooks', admin, knownEvents, one('Webhook', 'chat.create_webhook($1, $2, $3, $4)',
+    ({ owner }, body) => [owner, body.url, body.events, body.secret], { status: 201 }));
+  chat.patch('/webhooks/:id', admin, knownEvents, one('Webhook', 'chat.update_webhook($1, $2, owner => $3)',
+    ({ params, owner }, body) => [params.id, body, owner]));
+  chat.delete('/webhooks/:id', admin, one('Webhook', 'chat.delete_webhook($1, owner => $2)',
+    ({ params, owner }) => [params.id, owner]));
+  chat.post('/webhooks/:id/test', admin, one('Webhook', 'chat.test_webhook($1, owner => $2)',
+    ({ params, owner }) => [params.id, owner], { status: 202 }));
+  chat.post('/webhooks/:id/rotate-secret', admin, one('Webhook', 'chat.rotate_webhook_secret($1, owner => $2)',
+    ({ params, owner }) => [params.id, owner]));
+
+  // API keys
+  const shownOnce = { envelope: (data) => ({ success: true, data, warning: 'Store this key now: it is not shown again.' }) };
+  chat.get('/api-keys', requireLogin, list('chat.list_api_keys($1)', ({ owner }) => [owner]));
+  chat.post('/api-keys', requireLogin, knownScopes, one('API key',
+    'chat.create_api_key($1, $2, scopes => $3, rate_limit => $4, expires_at => $5)',
+    ({ owner }, body) => [owner, body.name, body.scopes ?? scopes.slice(0, 2), body.rateLimit ?? 100, body.expiresAt],
+    { status: 201, ...shownOnce }));
+  chat.patch('/api-keys/:id', requireLogin, knownScopes, one('API key', 'chat.update_api_key($1, $2, owner => $3)',
+    ({ params, owner }, body) => [params.id, body, owner]));
+  chat.delete('/api-keys/:id', requireLogin, one('API key', 'chat.revoke_api_key($1, owner => $2)',
+    ({ params, owner }) => [params.id, owner]));
+  chat.post('/api-keys/:id/regenerate', requireLogin, one('API key', 'chat.rotate_api_key($1, owner => $2)',
+    ({ params, owner }) => [params.id, owner], shownOnce));
+
+  const app = express();
+  app.disable('x-powered-by');
+  app.disable('etag');
+  app.get('/api/v1/chat/openapi.yaml', (req, res) => res.sendFile(openapi));
+  app.use('/api/v1/chat', chat);
+  app.use((req) => {
+    throw new HttpError(404, 'ROUTE_NOT_FOUND', `There is no ${req.method} here`);
+  });
+  app.use(answerErrors(log));
+  return app;
+}

@@ -1,0 +1,66 @@
+// What a client sees of an error: {error, code, …}. Texts of the database never leave the server.
+import pg from 'pg';
+
+const { DatabaseError } = pg;
+
+export class HttpError extends Error {
+  constructor(status, code, message, details = {}) {
+    super(message);
+    Object.assign(this, { status, code, details });
+  }
+}
+
+export const notFound = (what) => new HttpError(404, 'NOT_FOUND', `${what} not found`);
+
+/** SQLSTATE, or its class, → status, code, text. */
+const sqlStates = {
+  22001: [400, 'VALUE_TOO_LONG', 'A value is too long'],
+  22004: [400, 'VALUE_MISSING', 'A required value is missing'],
+  22: [400, 'INVALID_VALUE', 'A value is not valid'],
+  23502: [400, 'NOT_NULL_VIOLATION', 'A required value is missing'],
+  23503: [400, 'FOREIGN_KEY_VIOLATION', 'A value refers to something that does not exist'],
+  23505: [409, 'DUPLICATE_KEY', 'Record already exists'],
+  23514: [400, 'CHECK_VIOLATION', 'A value is not allowed'],
+  40: [503, 'CONFLICT', 'Another request was in the way, please try again'],
+  42501: [403, 'INSUFFICIENT_PRIVILEGE', 'Access denied'],
+  PT429: [429, 'RATE_LIMIT_EXCEEDED', 'Too many messages'],
+  53: [503, 'SERVICE_UNAVAILABLE', 'The service is busy, please try again'],
+  '08': [503, 'SERVICE_UNAVAILABLE', 'The service is not available, please try again'],
+  55000: [503, 'NOT_READY', 'The service is not set up'],
+  '55P03': [503, 'CONFLICT', 'Another request was in the way, please try again'],
+  57: [503, 'SERVICE_UNAVAILABLE', 'The service is not available, please try again'],
+};
+
+const camelCase = (column) => column.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
+
+function ofDatabase(error) {
+  const known = sqlStates[error.code] ?? sqlStates[error.code.slice(0, 2)];
+  return known && new HttpError(...known, error.column && { field: camelCase(error.column) });
+}
+
+/** Of express and its body parsers, which name the status they want. */
+function ofRequest({ status, type }) {
+  if (type === 'entity.parse.failed') return new HttpError(400, 'INVALID_JSON', 'Request body is not valid JSON');
+  if (status === 413) return new HttpError(413, 'BODY_TOO_LARGE', 'Request body is too large');
+  return new HttpError(status, 'BAD_REQUEST', 'The request is not valid');
+}
+
+/** The server cannot be reached, or went away in the middle. */
+const isLostConnection = (error) => /^E[A-Z]+$/.test(error.code ?? '') || /connect/i.test(error.message);
+
+function toHttp(error) {
+  if (error instanceof HttpError) return error;
+  if (error instanceof DatabaseError) return ofDatabase(error);
+  if (error.status >= 400 && error.status < 500) return ofRequest(error);
+  return isLostConnection(error) ? new HttpError(...sqlStates['08']) : undefined;
+}
+
+/** Express' last middleware. log gets what is nobody's bad input. */
+export const answerErrors = (log) => (error, req, res, next) => {
+  const known = toHttp(error);
+  if (!known || known.status === 503) log(error, req);
+  if (res.headersSent) return next(error);
+  const { status, code, message, details } = known ?? new HttpError(500, 'INTERNAL_ERROR', 'Internal server error');
+  if (status === 503 || status === 429) res.set('Retry-After', res.get('Retry-After') ?? '1');
+  res.status(status).json({ error: message, code, ...details });
+};

@@ -1,0 +1,38 @@
+// Starts the backend with the settings of the environment; see README.md.
+import { readFileSync } from 'node:fs';
+import pg from 'pg';
+import { createApp } from './app.mjs';
+
+const { DATABASE_URL, JWT_SECRET, PORT = '3000', HOST = '127.0.0.1', POOL_SIZE = '10', WUZAPI_INSTANCES } = process.env;
+if (!DATABASE_URL || !JWT_SECRET) {
+  console.error('DATABASE_URL and JWT_SECRET must be set');
+  process.exit(2);
+}
+
+const log = (error, req) => console.error(JSON.stringify({
+  time: new Date().toISOString(), level: 'error', method: req?.method, path: req?.path, code: error.code, message: error.message,
+}));
+const pool = new pg.Pool({
+  connectionString: DATABASE_URL, application_name: 'chat-backend', max: Number(POOL_SIZE),
+  statement_timeout: 10_000, connectionTimeoutMillis: 5_000,
+});
+pool.on('error', (error) => log(error)); // an idle connection was lost: the pool makes a new one
+
+const wuzapiInstances = WUZAPI_INSTANCES ? JSON.parse(readFileSync(WUZAPI_INSTANCES, 'utf8')) : [];
+const server = createApp({ pool, jwtSecret: JWT_SECRET, wuzapiInstances, log }).listen(Number(PORT), HOST, (error) => {
+  if (error) throw error;
+  console.log(`http://${HOST}:${server.address().port}/api/v1/chat`);
+});
+
+// What Node refuses before Express sees it, such as headers that are too large.
+server.on('clientError', (error, socket) => {
+  const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
+  const body = JSON.stringify({ error: 'The request is not valid', code: 'BAD_REQUEST' });
+  if (socket.writable) {
+    socket.end(`HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`);
+  }
+});
+
+for (const signal of ['SIGTERM', 'SIGINT']) {
+  process.once(signal, () => server.close(() => pool.end()));
+}

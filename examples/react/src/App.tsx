@@ -1,0 +1,178 @@
+import { type FormEvent, useEffect, useMemo, useRef, useState } from 'react';
+import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import { createClient } from '@supabase/supabase-js';
+import { type Api, type Conversation, createApi, type Id, type Message } from './api';
+import { keys, withMessage } from './cache';
+import { useChatRealtime } from './useChatRealtime';
+
+interface Session {
+  token: string;
+  userId: string;
+  username: string;
+}
+
+/** The user of a token of the login; the server verifies it, the page only reads it. */
+function sessionOf(token: string, username: string): Session {
+  const claims = JSON.parse(atob(token.split('.')[1]!.replaceAll('-', '+').replaceAll('_', '/')));
+  return { token, userId: claims.sub, username };
+}
+
+/** A product signs in with supabase.auth; here #token=…&name=… of the address, or a form, gives the token. */
+export function App() {
+  const given = new URLSearchParams(location.hash.slice(1));
+  const [session, setSession] = useState(() =>
+    given.get('token') ? sessionOf(given.get('token')!, given.get('name') ?? 'Agent') : undefined);
+  return session ? <Desk session={session} /> : <SignIn onSession={setSession} />;
+}
+
+function SignIn({ onSession }: { onSession: (session: Session) => void }) {
+  const [problem, setProblem] = useState('');
+  const submit = (event: FormEvent<HTMLFormElement>) => {
+    event.preventDefault();
+    const fields = new FormData(event.currentTarget);
+    try {
+      onSession(sessionOf(String(fields.get('token')).trim(), String(fields.get('name'))));
+    } catch {
+      setProblem('That is not an access token.');
+    }
+  };
+  return (
+    <form className="sign-in" onSubmit={submit}>
+      <h1>Inbox</h1>
+      <label>Your name <input name="name" required /></label>
+      <label>Access token <textarea name="token" rows={5} required /></label>
+      {problem && <p className="problem">{problem}</p>}
+      <button>Open</button>
+    </form>
+  );
+}
+
+function Desk({ session }: { session: Session }) {
+  const [open, setOpen] = useState<Id>();
+  const api = useMemo(() => createApi(session.token), [session.token]);
+  const supabase = useMemo(() => createClient(
+    import.meta.env.VITE_SUPABASE_URL ?? location.origin, import.meta.env.VITE_SUPABASE_ANON_KEY ?? 'anon',
+    { accessToken: async () => session.token },
+  ), [session.token]);
+  const { live, typing, sendTyping } = useChatRealtime({ ...session, conversationId: open, fetchEvents: api.events, supabase });
+  const conversations = useQuery({ queryKey: keys.conversations, queryFn: api.conversations });
+  const conversation = conversations.data?.find(({ id }) => id === open);
+  const unread = conversations.data?.reduce((sum, { unreadCount }) => sum + unreadCount, 0) ?? 0;
+
+  useEffect(() => {
+    document.title = unread ? `(${unread}) Inbox` : 'Inbox';
+  }, [unread]);
+
+  return (
+    <div className="desk">
+      <aside>
+        <header>
+          <h1>Inbox</h1>
+          <span className={live ? 'state live' : 'state'}>{live ? 'live' : 'polling'}</span>
+        </header>
+        <ul>
+          {conversations.data?.map((row) => (
+            <Row key={row.id} conversation={row} selected={row.id === open} onOpen={() => setOpen(row.id)} />
+          ))}
+        </ul>
+        {conversations.data?.length === 0 && <p className="empty">No conversations yet</p>}
+        {conversations.error && <p className="problem">{conversations.error.message}</p>}
+      </aside>
+      {conversation
+        ? <Thread key={conversation.id} api={api} conversation={conversation} typing={typing} onTyping={sendTyping} />
+        : <main><p className="empty">Choose a conversation</p></main>}
+    </div>
+  );
+}
+
+const nameOf = ({ contactName, contactJid }: Conversation) => contactName || contactJid.split('@')[0]!;
+const clock = (time: string | null) =>
+  time && new Date(time).toLocaleTimeString([], { hour: '2-digit', minute: '2-digit' });
+
+function Row({ conversation, selected, onOpen }: { conversation: Conversation; selected: boolean; onOpen: () => void }) {
+  return (
+    <li>
+      <button className={selected ? 'row selected' : 'row'} onClick={onOpen}>
+        <span className="avatar">{nameOf(conversation)[0]}</span>
+        <span className="name">{nameOf(conversation)}</span>
+        <time>{clock(conversation.lastMessageAt)}</time>
+        <span className="preview">{conversation.lastMessagePreview}</span>
+        {conversation.unreadCount > 0 && <span className="badge">{conversation.unreadCount}</span>}
+      </button>
+    </li>
+  );
+}
+
+interface ThreadProps {
+  api: Api;
+  conversation: Conversation;
+  typing: string[];
+  onTyping: (isTyping: boolean) => void;
+}
+
+function Thread({ api, conversation, typing, onTyping }: ThreadProps) {
+  const { id, unreadCount } = conversation;
+  const messages = useQuery({ queryKey: keys.messages(id), queryFn: () => api.messages(id) });
+  const end = useRef<HTMLDivElement>(null);
+
+  useEffect(() => {
+    if (unreadCount > 0) void api.markRead(id).catch(() => {}); // still unread: the next change tries again
+  }, [api, id, unreadCount]);
+  useEffect(() => end.current?.scrollIntoView(), [messages.data, typing.length]);
+
+  return (
+    <main>
+      <header><h2>{nameOf(conversation)}</h2><span>{conversation.status}</span></header>
+      <div className="messages">
+        {messages.data?.map((message) => <Bubble key={message.id} message={message} />)}
+        {typing.length > 0 && <p className="typing">{typing.join(', ')} typing…</p>}
+        <div ref={end} />
+      </div>
+      <Composer api={api} id={id} onTyping={onTyping} />
+    </main>
+  );
+}
+
+const ticks = { pending: '…', sent: '✓', delivered: '✓✓', read: '✓✓', failed: '!' };
+
+function Bubble({ message }: { message: Message }) {
+  return (
+    <div className={`bubble ${message.direction}`} data-id={message.id}>
+      {message.content}
+      <small>
+        {clock(message.timestamp ?? message.createdAt)}
+        {message.direction === 'outgoing' && <span className={`status ${message.status}`} title={message.status}>{ticks[message.status]}</span>}
+      </small>
+    </div>
+  );
+}
+
+function Composer({ api, id, onTyping }: { api: Api; id: Id; onTyping: (isTyping: boolean) => void }) {
+  const client = useQueryClient();
+  const [text, setText] = useState('');
+  const send = useMutation({
+    mutationFn: (draft: { content: string; messageId: string }) => api.send(id, draft.content, draft.messageId),
+    retry: 3, // safe: the messageId makes it one message
+    onSuccess: (message) => client.setQueryData<Message[]>(keys.messages(id), (list) => list && withMessage(list, message)),
+  });
+  const submit = (event: FormEvent) => {
+    event.preventDefault();
+    if (!text.trim()) return;
+    send.mutate({ content: text, messageId: crypto.randomUUID() });
+    setText('');
+    onTyping(false);
+  };
+  return (
+    <form className="composer" onSubmit={submit}>
+      {send.error && <p className="problem">Not sent: {send.error.message}</p>}
+      <input
+        aria-label="Message" placeholder="Write a message" value={text} autoFocus
+        onChange={(event) => {
+          setText(event.target.value);
+          onTyping(event.target.value !== '');
+        }}
+      />
+      <button>Send</button>
+    </form>
+  );
+}

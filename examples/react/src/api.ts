@@ -1,0 +1,73 @@
+// The backend's routes that the page needs, and the shapes of what they return.
+
+export type Id = number | string;
+
+export interface Conversation {
+  id: Id;
+  contactJid: string;
+  contactName: string | null;
+  status: string;
+  lastMessageAt: string | null;
+  lastMessagePreview: string | null;
+  unreadCount: number;
+}
+
+export interface Message {
+  id: Id;
+  conversationId: Id;
+  messageId?: string | null;
+  content: string | null;
+  direction: 'incoming' | 'outgoing';
+  status: 'pending' | 'sent' | 'delivered' | 'read' | 'failed';
+  createdAt: string;
+  timestamp?: string | null;
+}
+
+export interface Presence {
+  conversationId: Id;
+  userId: string;
+  username: string | null;
+  isTyping: boolean;
+}
+
+/** What a topic carries. Presence has no id: it is not kept. */
+export interface ChatEvent {
+  id?: number;
+  event: string;
+  payload: unknown;
+}
+
+export interface EventPage {
+  data: ChatEvent[];
+  position: number;
+  hasMore: boolean;
+}
+
+/** Events of a topic after a position; without one, only the position to begin from. */
+export type FetchEvents = (topic: string, after?: number) => Promise<EventPage>;
+
+export type Api = ReturnType<typeof createApi>;
+
+export function createApi(token: string, base = '/api/v1/chat') {
+  async function request<T>(path: string, body?: unknown): Promise<T> {
+    const response = await fetch(base + path, {
+      method: body === undefined ? 'GET' : 'POST',
+      headers: { Authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
+      body: body === undefined ? undefined : JSON.stringify(body),
+    });
+    const answer = await response.json();
+    if (!response.ok) throw new Error(answer.error);
+    return answer;
+  }
+  const data = async <T>(path: string, body?: unknown) => (await request<{ data: T }>(path, body)).data;
+
+  return {
+    conversations: () => data<Conversation[]>('/conversations?limit=100'),
+    messages: (id: Id) => data<Message[]>(`/conversations/${id}/messages?limit=100`),
+    /** messageId makes it safe to repeat. */
+    send: (id: Id, content: string, messageId: string) => data<Message>(`/conversations/${id}/messages`, { content, messageId }),
+    markRead: (id: Id) => data<unknown>(`/conversations/${id}/read`, {}),
+    events: ((topic, after) =>
+      request(`/events?topic=${encodeURIComponent(topic)}${after === undefined ? '' : `&after=${after}`}`)) as FetchEvents,
+  };
+}

@@ -1,0 +1,36 @@
+// What an event changes in the lists that TanStack Query holds. Events carry whole rows, so nothing is fetched.
+import type { QueryClient, QueryKey } from '@tanstack/react-query';
+import type { ChatEvent, Conversation, Id, Message } from './api';
+
+export const keys = {
+  conversations: ['conversations'] as const,
+  messages: (id: Id) => ['messages', String(id)] as const,
+};
+
+const timeOf = (message: Message) => Date.parse(message.timestamp ?? message.createdAt);
+const oldestFirst = (a: Message, b: Message) => timeOf(a) - timeOf(b) || Number(a.id) - Number(b.id);
+const newestFirst = (a: Conversation, b: Conversation) =>
+  Date.parse(b.lastMessageAt ?? '1970-01-01') - Date.parse(a.lastMessageAt ?? '1970-01-01') || Number(b.id) - Number(a.id);
+
+const without = <T extends { id: Id }>(list: T[], id: Id) => list.filter((row) => row.id !== id);
+export const withMessage = (list: Message[], message: Message) => [...without(list, message.id), message].sort(oldestFirst);
+const withConversation = (list: Conversation[], row: Conversation) => [...without(list, row.id), row].sort(newestFirst);
+
+function change<T>(client: QueryClient, queryKey: QueryKey, update: (list: T[]) => T[]) {
+  client.setQueryData<T[]>(queryKey, (list) => list && update(list));
+  // A load that is under way may have read before this event and would undo it: it starts again.
+  if (client.isFetching({ queryKey })) void client.invalidateQueries({ queryKey });
+}
+
+export function applyEvent(client: QueryClient, { event, payload }: ChatEvent) {
+  if (event.startsWith('conversation.')) {
+    change<Conversation>(client, keys.conversations, (list) => withConversation(list, payload as Conversation));
+  } else if (event.startsWith('message.')) {
+    const message = payload as Message;
+    change<Message>(client, keys.messages(message.conversationId), (list) => {
+      if (event === 'message.deleted') return without(list, message.id);
+      if (event === 'message.status') return list.map((row) => (row.id === message.id ? { ...row, status: message.status } : row));
+      return withMessage(list, message);
+    });
+  }
+}

@@ -1,0 +1,125 @@
+// One topic, without gaps and without duplicates, whatever the transports do.
+//
+// The feed remembers a position: everything up to it has been asked for and applied. Only asking moves it, never
+// what comes live, so that what a transport lost is found by the next question. It asks when a transport becomes
+// live (also after being offline), every minute while one is, and every few seconds while none is: polling.
+import type { ChatEvent, FetchEvents } from './api';
+import type { Connection, Transport } from './transport';
+
+const pollLive = 60_000;
+const pollAlone = 5_000;
+/** The log is kept for a day: who was away for longer begins anew. */
+const longestAbsence = 12 * 3600_000;
+const remembered = 2_000;
+
+export interface FeedHandlers {
+  event(event: ChatEvent): void;
+  /** The lists are to be loaded again: at the beginning, and when something came out of order. */
+  reset(): void;
+  live(live: boolean): void;
+}
+
+export class TopicFeed {
+  private position?: number;
+  private asked = 0; // when the last question was answered
+  private newest = 0;
+  private seen = new Set<number>();
+  private live = new Set<Transport>();
+  private timer?: ReturnType<typeof setTimeout>;
+  private asking = false;
+  private askAgain = false;
+  private closed = false;
+  private connections: Connection[];
+
+  constructor(
+    private topic: string,
+    private fetchEvents: FetchEvents,
+    transports: Transport[],
+    private handlers: FeedHandlers,
+  ) {
+    this.connections = transports.map((transport) => transport(topic, {
+      event: (event) => this.take(event) && this.handlers.reset(),
+      hint: () => this.ask(),
+      live: (live) => this.setLive(transport, live),
+    }));
+    window.addEventListener('online', this.ask);
+    this.ask();
+  }
+
+  send(event: string, payload: unknown) {
+    for (const connection of this.connections) connection.send(event, payload);
+  }
+
+  close() {
+    this.closed = true;
+    clearTimeout(this.timer);
+    window.removeEventListener('online', this.ask);
+    for (const connection of this.connections) connection.close();
+  }
+
+  private setLive(transport: Transport, live: boolean) {
+    if (this.closed) return;
+    if (live) this.live.add(transport);
+    else this.live.delete(transport);
+    this.handlers.live(this.live.size > 0);
+    this.ask();
+  }
+
+  /** Applies an event unless it is known. True: it came after a newer one, so what it changed may be stale now. */
+  private take(event: ChatEvent): boolean {
+    if (this.closed) return false;
+    const { id } = event;
+    if (id !== undefined) {
+      if (this.seen.has(id)) return false;
+      this.seen.add(id);
+      if (this.seen.size > remembered) this.seen.delete(this.seen.values().next().value!);
+    }
+    this.handlers.event(event);
+    if (id === undefined) return false;
+    const late = id < this.newest;
+    this.newest = Math.max(this.newest, id);
+    return late;
+  }
+
+  /** One question at a time; what comes up meanwhile is asked afterwards. */
+  private ask = async () => {
+    if (this.asking) {
+      this.askAgain = true;
+      return;
+    }
+    clearTimeout(this.timer);
+    this.asking = true;
+    try {
+      do {
+        this.askAgain = false;
+        await this.catchUp();
+      } while (this.askAgain && !this.closed);
+    } catch {
+      // The backend cannot be reached: asked again when the timer says so.
+    }
+    this.asking = false;
+    if (!this.closed) this.timer = setTimeout(this.ask, this.live.size > 0 && this.asked ? pollLive : pollAlone);
+  };
+
+  private async catchUp() {
+    const anew = this.position === undefined || Date.now() - this.asked > longestAbsence;
+    if (anew) {
+      this.position = (await this.fetchEvents(this.topic)).position;
+      this.handlers.reset();
+    } else if (await this.fetchMissed()) {
+      this.handlers.reset();
+    }
+    this.asked = Date.now();
+  }
+
+  private async fetchMissed(): Promise<boolean> {
+    let late = false;
+    for (let more = true; more && !this.closed;) {
+      const page = await this.fetchEvents(this.topic, this.position);
+      for (const event of page.data) late = this.take(event) || late;
+      this.position = page.position;
+      more = page.hasMore;
+    }
+    return late;
+  }
+}

@@ -1,0 +1,100 @@
+// Ways in which events reach the browser. A transport opens a topic and tells what comes and whether it is live.
+import type { RealtimeChannel, SupabaseClient } from '@supabase/supabase-js';
+import type { ChatEvent } from './api';
+
+export interface Listener {
+  event(event: ChatEvent): void;
+  /** Something happened, but not what: ask for it. */
+  hint(): void;
+  live(live: boolean): void;
+}
+
+export interface Connection {
+  send(event: string, payload: unknown): void;
+  close(): void;
+}
+
+export type Transport = (topic: string, listener: Listener) => Connection;
+
+export type Provider = 'supabase' | 'socketio' | 'both' | 'polling';
+
+/** Private channels of Supabase Realtime. It joins again by itself when the connection was lost. */
+export function supabaseTransport(supabase: SupabaseClient): Transport {
+  // A topic that is being left cannot be joined: supabase-js would hand out the channel that is on its way out.
+  const leaving = new Map<string, Promise<unknown>>();
+
+  function join(topic: string, listener: Listener) {
+    const channel = supabase.channel(topic, { config: { private: true } });
+    channel.on('broadcast', { event: '*' }, ({ event, payload, meta }) => {
+      const id = meta?.id === undefined ? undefined : Number(meta.id);
+      // Other participants may send to the topic too: of what the database did not write, only presence counts.
+      if (id !== undefined || event.startsWith('presence.')) listener.event({ id, event, payload });
+    });
+    return channel.subscribe((state) => listener.live(state === 'SUBSCRIBED'));
+  }
+
+  async function leave(topic: string, channel: RealtimeChannel) {
+    const left = supabase.removeChannel(channel);
+    leaving.set(topic, left);
+    await left;
+    if (leaving.get(topic) === left) leaving.delete(topic);
+  }
+
+  return (topic, listener) => {
+    let closed = false;
+    let channel: RealtimeChannel | undefined;
+    void (async () => {
+      await leaving.get(topic);
+      await supabase.realtime.setAuth(); // a private channel is joined with the user's token
+      if (!closed) channel = join(topic, listener);
+    })();
+    return {
+      send: (event, payload) => void channel?.send({ type: 'broadcast', event, payload }),
+      close: () => {
+        closed = true;
+        if (channel) void leave(topic, channel);
+      },
+    };
+  };
+}
+
+/** The part of socket.io-client's Socket that is used here. */
+export interface SocketLike {
+  connected: boolean;
+  on(event: string, listener: (payload: unknown) => void): unknown;
+  off(event: string, listener: (payload: unknown) => void): unknown;
+  emit(event: string, payload: unknown): unknown;
+}
+
+const changes = ['new_message', 'message_status_update', 'message_update', 'conversation_update', 'new_conversation'];
+
+/** The existing Socket.IO server, namespace /chat. Its events carry no ids, so each is only a hint. */
+export const socketTransport = (socket: SocketLike): Transport => (topic, listener) => {
+  const conversation = /^conversation:(.+)$/.exec(topic)?.[1];
+  const handlers: Record<string, (payload: unknown) => void> = {
+    connect: () => {
+      if (conversation) socket.emit('join_conversation', { conversationId: conversation });
+      listener.live(true);
+    },
+    disconnect: () => listener.live(false),
+    typing_status: (payload) => conversation && listener.event({ event: 'presence.typing', payload }),
+  };
+  for (const name of changes) handlers[name] = () => listener.hint();
+  for (const [name, handler] of Object.entries(handlers)) socket.on(name, handler);
+  if (socket.connected) handlers.connect!(undefined);
+  return {
+    send: (event, payload) => event === 'presence.typing' && socket.emit('typing_start', payload),
+    close: () => {
+      for (const [name, handler] of Object.entries(handlers)) socket.off(name, handler);
+      if (conversation) socket.emit('leave_conversation', { conversationId: conversation });
+    },
+  };
+};
+
+/** Those that a provider stands for; polling is what is left when there is none. */
+export function transportsOf(provider: Provider, supabase?: SupabaseClient, socket?: SocketLike): Transport[] {
+  const transports: Transport[] = [];
+  if (supabase && (provider === 'supabase' || provider === 'both')) transports.push(supabaseTransport(supabase));
+  if (socket && (provider === 'socketio' || provider === 'both')) transports.push(socketTransport(socket));
+  return transports;
+}

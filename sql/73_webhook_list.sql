@@ -1,0 +1,117 @@
+-- Webhooks for the backend: listing, changing and deleting them.
+
+CREATE FUNCTION chat.shown_webhook(webhook jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT jsonb_build_object(
+        'id', webhook -> 'id', 'url', webhook -> 'url', 'events', webhook -> 'events',
+        'isActive', webhook -> 'is_active', 'failureCount', webhook -> 'failure_count',
+        'lastTriggeredAt', webhook -> 'last_triggered_at', 'lastError', webhook -> 'last_error',
+        'disabledAt', webhook -> 'disabled_at', 'disabledReason', webhook -> 'disabled_reason',
+        'createdAt', webhook -> 'created_at', 'updatedAt', webhook -> 'updated_at')
+$$;
+REVOKE ALL ON FUNCTION chat.shown_webhook(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.shown_webhook(jsonb) IS 'What may be shown of a webhook''s row: everything but its secrets, in camelCase.';
+
+CREATE FUNCTION chat.list_webhooks(owner text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS
+$$
+DECLARE
+    source regclass;
+    part jsonb;
+    webhooks jsonb := '[]';
+BEGIN
+    PERFORM chat.check_webhook_owner(owner);
+    FOR source IN SELECT s.source FROM chat.external_webhook_tables() s LOOP
+        EXECUTE format('SELECT jsonb_agg(chat.shown_webhook(to_jsonb(w)) ORDER BY to_jsonb(w) ->> ''created_at'', w.id) '
+                       '  FROM %s w WHERE w.user_id = $1::%s', source, chat.cast_type(source, 'user_id'))
+           INTO part USING owner;
+        webhooks := webhooks || COALESCE(part, '[]');
+    END LOOP;
+    RETURN jsonb_build_object('success', true, 'data', webhooks, 'pagination', jsonb_build_object(
+        'page', 1, 'limit', jsonb_array_length(webhooks), 'total', jsonb_array_length(webhooks), 'hasMore', false, 'cursor', NULL));
+END
+$$;
+REVOKE ALL ON FUNCTION chat.list_webhooks(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.list_webhooks(text) IS 'All webhooks of owner, oldest first, as {success, data, pagination}; each is {id, url, events, isActive, failureCount, lastTriggeredAt, lastError, disabledAt, disabledReason, createdAt, updatedAt}, never with its secrets. Errors: 22004, 42501, 22P02 for an owner of the wrong form.';
+
+CREATE FUNCTION chat.check_webhook_changes(changes jsonb) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    field text;
+BEGIN
+    IF jsonb_typeof(changes) IS DISTINCT FROM 'object' OR changes = '{}' THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = 'changes of a webhook must be an object that is not empty',
+            HINT = 'Give url, events or isActive.';
+    END IF;
+    SELECT k INTO field FROM jsonb_object_keys(changes) k WHERE k NOT IN ('url', 'events', 'isActive') LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('"%s" of a webhook cannot be changed', left(field, 100)),
+            HINT = 'Give url, events or isActive; chat.rotate_webhook_secret changes the secret.';
+    END IF;
+    SELECT e.key INTO field FROM jsonb_each(changes) e
+     WHERE jsonb_typeof(e.value) <> CASE e.key WHEN 'url' THEN 'string' WHEN 'events' THEN 'array' ELSE 'boolean' END LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            COLUMN = CASE field WHEN 'isActive' THEN 'is_active' ELSE field END,
+            MESSAGE = format('"%s" of a webhook is of the wrong type', field);
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.check_webhook_changes(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.check_webhook_changes(jsonb) IS 'Refuses what is no set of changes of a webhook. Errors: 22023.';
+
+CREATE FUNCTION chat.update_webhook(id uuid, changes jsonb, owner text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS
+$$
+DECLARE
+    home regclass := chat.find_webhook(id, owner);
+    webhook record;
+    changed jsonb;
+BEGIN
+    PERFORM chat.check_webhook_changes(changes);
+    IF home IS NULL THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('SELECT w.url, w.events FROM %s w WHERE w.id = $1 FOR NO KEY UPDATE', home) INTO webhook USING id;
+    IF changes ? 'url' THEN
+        webhook.url := changes ->> 'url';
+    END IF;
+    IF changes ? 'events' THEN
+        webhook.events := ARRAY(SELECT DISTINCT e FROM jsonb_array_elements_text(changes -> 'events') e ORDER BY e);
+    END IF;
+    PERFORM chat.check_webhook(webhook.url, webhook.events);
+    IF (changes ->> 'isActive')::boolean THEN
+        PERFORM chat.enable_webhook(id, owner);
+    END IF;
+    EXECUTE format('UPDATE %s w SET url = $2, events = $3, is_active = COALESCE($4, w.is_active), updated_at = now() '
+                   ' WHERE w.id = $1 RETURNING chat.shown_webhook(to_jsonb(w))', home)
+       INTO changed USING id, webhook.url, webhook.events, (changes ->> 'isActive')::boolean;
+    PERFORM chat.audit('webhook.changed', id::text, changes);
+    RETURN changed;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.update_webhook(uuid, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.update_webhook(uuid, jsonb, text) IS 'Changes url, events or isActive of a webhook and returns it as chat.list_webhooks does; isActive true also forgets its failures, as chat.enable_webhook does. NULL: no such webhook of owner. Errors: 42501, 22023 and 22001 with the column at fault.';
+
+CREATE FUNCTION chat.delete_webhook(id uuid, owner text DEFAULT NULL) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    home regclass := chat.find_webhook(id, owner);
+BEGIN
+    IF home IS NULL THEN
+        RETURN NULL;
+    END IF;
+    EXECUTE format('DELETE FROM %s w WHERE w.id = $1', home) USING id;
+    DELETE FROM chat.webhook_delivery d WHERE d.webhook = delete_webhook.id;
+    DELETE FROM chat.webhook_state s WHERE s.webhook = delete_webhook.id;
+    PERFORM chat.audit('webhook.deleted', id::text);
+    RETURN true;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.delete_webhook(uuid, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.delete_webhook(uuid, text) IS 'Deletes a webhook and what was still to be delivered to it; its attempts stay for their 7 days. NULL: no such webhook of owner. Errors: 42501.';
