@@ -118,7 +118,9 @@ function Thread({ api, conversation, typing, onTyping }: ThreadProps) {
   useEffect(() => {
     if (unreadCount > 0) void api.markRead(id).catch(() => {}); // still unread: the next change tries again
   }, [api, id, unreadCount]);
-  useEffect(() => end.current?.scrollIntoView(), [messages.data, typing.length]);
+  useEffect(() => {
+    end.current?.scrollIntoView();
+  }, [messages.data, typing.length]);
 
   return (
     <main>

@@ -1,0 +1,200 @@
+// The example front end in two browsers, with the example backend, the sidecar and the database behind it.
+import assert from 'node:assert/strict';
+import { execFile, spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import net from 'node:net';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import { promisify } from 'node:util';
+import { Backend } from '../lib/backend.mjs';
+import { Bed } from '../lib/bed.mjs';
+import { launchBrowser, noBrowser } from '../lib/browser.mjs';
+import { value } from '../lib/db.mjs';
+import { addProcess, removeProcess } from '../lib/janitor.mjs';
+import { freePort } from '../lib/ports.mjs';
+import { sleep, until } from '../lib/wait.mjs';
+import { root, temporaryDirectory } from '../lib/workspace.mjs';
+
+const directory = path.join(root, 'examples/react');
+const vite = path.join(directory, 'node_modules/vite/bin/vite.js');
+const noVite = !existsSync(vite) && 'needs npm ci in examples/react';
+const screenshots = process.env.SCREENSHOTS; // a directory to keep pictures of the page in
+
+/** A line that can be cut: what a browser has of the network. */
+class Line {
+  constructor(target) {
+    this.target = target;
+    this.sockets = new Set();
+  }
+
+  async up() {
+    this.port ??= await freePort();
+    this.server = net.createServer((near) => {
+      const far = net.connect(this.target, '127.0.0.1');
+      for (const [from, to] of [[near, far], [far, near]]) {
+        this.sockets.add(from);
+        from.on('error', () => {});
+        from.on('close', () => {
+          this.sockets.delete(from);
+          to.destroy();
+        });
+        from.pipe(to);
+      }
+    });
+    await new Promise((resolve) => this.server.listen(this.port, '127.0.0.1', resolve));
+    return this;
+  }
+
+  async cut() {
+    const closed = new Promise((resolve) => this.server.close(resolve));
+    for (const socket of this.sockets) socket.destroy();
+    await closed;
+  }
+}
+
+/** Builds the page, type-checked, and serves it together with backend and endpoint from one port. */
+async function servePage(env) {
+  const out = temporaryDirectory();
+  const options = { cwd: directory, env: { PATH: process.env.PATH, HOME: out, ...env } };
+  await promisify(execFile)(process.execPath, [path.join(directory, 'node_modules/typescript/bin/tsc')], options);
+  await promisify(execFile)(process.execPath, [vite, 'build', '--outDir', out, '--emptyOutDir'], options);
+  const port = await freePort();
+  const child = spawn(process.execPath, [vite, 'preview', '--outDir', out, '--host', '127.0.0.1', '--port', port, '--strictPort'],
+    { ...options, detached: true, stdio: 'ignore' });
+  child.unref();
+  addProcess(child.pid);
+  await until(async () => (await fetch(`http://127.0.0.1:${port}/`)).ok, 'the page to be served', 60000);
+  return { port, close: () => { child.kill(); removeProcess(child.pid); } };
+}
+
+describe('the example front end', { skip: noBrowser || noVite }, () => {
+  let bed, backend, sidecar, page, line, here, there, ana, bia;
+  const failures = [];
+
+  before(async () => {
+    bed = await Bed.create();
+    await bed.role('chat_backend', 'grant_backend');
+    await bed.db.query('ALTER ROLE chat_backend SET chat_realtime.rate_limits = off');
+    sidecar = await bed.sidecar();
+    backend = await Backend.start(bed.cluster, { jwtSecret: sidecar.env.EMBEDDED_JWT_SECRET });
+    bed.closing.push(() => backend.stop());
+    page = await servePage({ BACKEND_URL: backend.url, REALTIME_URL: sidecar.url, VITE_SUPABASE_ANON_KEY: sidecar.anonKey });
+    bed.closing.push(() => page.close());
+    line = await new Line(page.port).up();
+    ana = await bed.conversation('Ana');
+    bia = await bed.conversation('Bia');
+    await bed.message(bia, 'Boa tarde');
+    [here, there] = await Promise.all([open(page.port, 'Carla'), open(line.port, 'Davi')]);
+  });
+
+  after(async () => {
+    for (const tab of [here, there]) await tab?.context().close();
+    await bed?.close();
+  });
+
+  /** A browser of its own, signed in as the owner. */
+  async function open(port, name) {
+    const browser = await launchBrowser({ viewport: { width: 1000, height: 640 } });
+    const tab = await browser.newPage();
+    tab.on('pageerror', (error) => failures.push(error.message));
+    await tab.goto(`http://127.0.0.1:${port}/#token=${backend.token(bed.owner)}&name=${name}`);
+    await tab.locator('.state.live').waitFor();
+    return tab;
+  }
+
+  const row = (tab, name) => tab.locator('.row', { has: tab.locator('.name', { hasText: name }) });
+  const bubble = (tab, text) => tab.locator('.bubble', { hasText: text });
+  const picture = (tab, name) => screenshots && tab.screenshot({ path: path.join(screenshots, `${name}.png`) });
+
+  async function write(tab, text) {
+    await tab.getByLabel('Message').fill(text);
+    await tab.getByLabel('Message').press('Enter');
+  }
+
+  test('an incoming message shows in both, with an unread badge, and the conversation moves up', async () => {
+    await bed.message(ana, 'Oi, tudo bem?');
+    for (const tab of [here, there]) {
+      await row(tab, 'Ana').locator('.badge', { hasText: '1' }).waitFor();
+      await row(tab, 'Ana').locator('.preview', { hasText: 'Oi, tudo bem?' }).waitFor();
+      assert.deepEqual(await tab.locator('.row .name').allTextContents(), ['Ana', 'Bia']);
+    }
+    await picture(there, 'inbox');
+  });
+
+  test('opening it in one browser takes the badge away in the other', async () => {
+    await row(here, 'Ana').click();
+    await bubble(here, 'Oi, tudo bem?').waitFor();
+    await row(there, 'Ana').locator('.badge').waitFor({ state: 'detached' });
+    assert.equal(await value(bed.db, 'SELECT unread_count FROM public.conversations WHERE id = $1', [ana]), 0);
+  });
+
+  test('typing shows in the other browser and goes by itself', async () => {
+    await row(there, 'Ana').click();
+    await bubble(there, 'Oi, tudo bem?').waitFor();
+    await until(async () => {
+      await here.getByLabel('Message').fill('');
+      await here.getByLabel('Message').pressSequentially('Bom');
+      return there.locator('.typing', { hasText: 'Carla typing' }).isVisible();
+    }, 'Carla to be seen typing', 30000, 300);
+    await picture(there, 'typing');
+    await there.locator('.typing').waitFor({ state: 'detached' });
+  });
+
+  test('a message written in one shows in the other, once, and its ticks follow the status', async () => {
+    await write(here, 'Bom dia, Ana!');
+    for (const tab of [here, there]) await bubble(tab, 'Bom dia, Ana!').waitFor();
+    const id = await bubble(here, 'Bom dia, Ana!').getAttribute('data-id');
+    for (const status of ['delivered', 'read']) {
+      await bed.db.query('UPDATE public.chat_messages SET status = $2 WHERE id = $1', [id, status]);
+      for (const tab of [here, there]) await bubble(tab, 'Bom dia, Ana!').locator(`.status.${status}`).waitFor();
+    }
+    for (const tab of [here, there]) assert.equal(await bubble(tab, 'Bom dia, Ana!').count(), 1);
+    await picture(here, 'thread');
+  });
+
+  test('an edit and a deletion show', async () => {
+    const id = await bed.message(ana, 'Quero dois');
+    await bubble(there, 'Quero dois').waitFor();
+    await bed.db.query('UPDATE public.chat_messages SET content = $2 WHERE id = $1', [id, 'Quero três']);
+    await bubble(there, 'Quero três').waitFor();
+    await bed.db.query('DELETE FROM public.chat_messages WHERE id = $1', [id]);
+    await bubble(there, 'Quero três').waitFor({ state: 'detached' });
+  });
+
+  test('offline and back: nothing missing, nothing twice', async () => {
+    await line.cut();
+    await there.locator('.state', { hasText: 'polling' }).waitFor({ timeout: 60000 });
+    const written = Array.from({ length: 150 }, (_, n) => `missed ${String(n).padStart(3, '0')}`);
+    for (const text of written) await bed.message(ana, text, 'outgoing');
+    await bed.message(bia, 'E eu?');
+    await line.up();
+    const shown = async (tab) => (await tab.locator('.bubble').allTextContents()).map((text) => /missed \d{3}/.exec(text)?.[0]).filter(Boolean);
+    await until(async () => (await shown(there)).length >= written.length, async () => `150 messages, not ${(await shown(there)).length}`, 60000, 200);
+    await row(there, 'Bia').locator('.preview', { hasText: 'E eu?' }).waitFor();
+    await there.locator('.state.live').waitFor({ timeout: 60000 });
+    await write(here, 'now live again');
+    await bubble(there, 'now live again').waitFor();
+    for (const tab of [here, there]) assert.deepEqual(await shown(tab), written);
+  });
+
+  test('while Realtime stays away the page polls', async () => {
+    await sidecar.kill('SIGTERM');
+    for (const tab of [here, there]) await tab.locator('.state', { hasText: 'polling' }).waitFor({ timeout: 60000 });
+    await write(here, 'without Realtime');
+    await bubble(there, 'without Realtime').waitFor();
+    sidecar.run();
+    await sidecar.ready();
+    for (const tab of [here, there]) await tab.locator('.state.live').waitFor({ timeout: 60000 });
+    await sleep(200);
+    for (const tab of [here, there]) assert.equal(await bubble(tab, 'without Realtime').count(), 1);
+  });
+
+  test('switching between conversations and back stays live', async () => {
+    for (let n = 0; n < 3; n++) for (const name of ['Bia', 'Ana']) await row(there, name).click();
+    await bubble(there, 'now live again').waitFor();
+    await bed.message(ana, 'still here?');
+    await bubble(there, 'still here?').waitFor();
+  });
+
+  test('no error in any page', () => assert.deepEqual(failures, []));
+});
