@@ -4,11 +4,12 @@
 #   deps.sh demo|test
 #
 # What is missing is installed from Debian's packages by root; anyone else is told the one command to
-# run. Ends with the npm packages of regress/package-lock.json in place, or with exit code 1.
+# run. Ends with the npm packages of the lock files (regress, with "test" the examples too) in
+# place, or with exit code 1.
 set -eu
 
 purpose=${1:-demo}
-regress=$(cd "$(dirname "$0")/.." && pwd)
+top=$(cd "$(dirname "$0")/../.." && pwd)
 pg_config=${PG_CONFIG:-pg_config}
 missing=
 
@@ -68,6 +69,7 @@ find_missing()
 	has_uv_plugin || want libwebsockets-evlib-uv
 	if [ "$purpose" = test ]; then
 		has "${CLANG_FORMAT:-clang-format}" || want clang-format
+		has chromium || want chromium
 	fi
 	node_ok || want nodejs
 	has npm || want npm
@@ -150,15 +152,16 @@ packages()
 	update_and_install
 }
 
+# npm_packages DIRECTORY: what its lock file names, unless it is there already.
 npm_packages()
 {
-	stamp=$regress/node_modules/.package-lock.json
-	if [ -e "$stamp" ] && [ -z "$(find "$regress/package-lock.json" -newer "$stamp")" ]; then
+	stamp=$1/node_modules/.package-lock.json
+	if [ -e "$stamp" ] && [ -z "$(find "$1/package-lock.json" -newer "$stamp")" ]; then
 		return 0
 	fi
-	say "installing npm packages (npm ci in regress/)"
-	npm ci --prefix "$regress" --no-audit --no-fund --loglevel=error ||
-		fail "npm ci failed in regress/: is the npm registry reachable?"
+	say "installing npm packages (npm ci in ${1#"$top"/})"
+	npm ci --prefix "$1" --no-audit --no-fund --loglevel=error ||
+		fail "npm ci failed in ${1#"$top"/}: is the npm registry reachable?"
 	touch "$stamp"
 }
 
@@ -170,4 +173,8 @@ version_ok()
 
 packages
 version_ok
-npm_packages
+npm_packages "$top/regress"
+if [ "$purpose" = test ]; then
+	npm_packages "$top/examples/node"
+	npm_packages "$top/examples/react"
+fi
