@@ -39,15 +39,15 @@ function required(value, message) {
   return value;
 }
 
-export function createApp({ pool, jwtSecret, wuzapiInstances = [], log = console.error }) {
-  const { authenticateApiKey, requireLogin, rateLimiter } = createAuth({ pool, jwtSecret });
+export function createApp({ db, jwtSecret, wuzapiInstances = [], log = console.error }) {
+  const { authenticateApiKey, requireLogin, rateLimiter } = createAuth({ db, jwtSecret });
   const read = authenticateApiKey('chat:read');
   const write = authenticateApiKey('chat:write');
   const admin = authenticateApiKey('chat:admin');
 
   /** First column of the one row. Named statements are planned once per connection. */
   async function call(sql, values) {
-    const { rows } = await pool.query({ name: sql.slice(0, 60), text: `SELECT ${sql}`, values, rowMode: 'array' });
+    const { rows } = await db.query({ name: sql.slice(0, 60), text: `SELECT ${sql}`, values, rowMode: 'array' });
     return rows[0][0];
   }
 

@@ -27,11 +27,11 @@ function rateLimitHeaders(res, name, limit, { remaining, reset_at: resetAt, retr
   if (retryAfter > 0) res.set('Retry-After', Math.ceil(retryAfter));
 }
 
-export function createAuth({ pool, jwtSecret }) {
+export function createAuth({ db, jwtSecret }) {
   const secret = new TextEncoder().encode(jwtSecret);
 
   async function byApiKey(req, res, key, scope) {
-    const { rows: [auth] } = await pool.query({
+    const { rows: [auth] } = await db.query({
       name: 'authenticate', text: 'SELECT * FROM chat.authenticate(key => $1, required_scope => $2)', values: [key, scope],
     });
     rateLimitHeaders(res, 'key', auth.rate_limit, auth);
@@ -55,7 +55,7 @@ export function createAuth({ pool, jwtSecret }) {
 
   /** At most max requests of a user in 60 s, counted by the database for all processes. */
   const limit = (bucket, max) => async (req, res) => {
-    const { rows: [state] } = await pool.query({
+    const { rows: [state] } = await db.query({
       name: 'limit', text: `SELECT * FROM chat.check_rate_limit($1, $2, interval '60 s')`, values: [`${bucket}:${req.owner}`, max],
     });
     rateLimitHeaders(res, bucket, max, state);

@@ -58,7 +58,7 @@ function toHttp(error) {
 /** Express' last middleware. log gets what is nobody's bad input. */
 export const answerErrors = (log) => (error, req, res, next) => {
   const known = toHttp(error);
-  if (!known || known.status === 503) log(error, req);
+  if (!known || known.status === 503 || known.code === 'INSUFFICIENT_PRIVILEGE') log(error, req); // the last: a grant is missing
   if (res.headersSent) return next(error);
   const { status, code, message, details } = known ?? new HttpError(500, 'INTERNAL_ERROR', 'Internal server error');
   if (status === 503 || status === 429) res.set('Retry-After', res.get('Retry-After') ?? '1');

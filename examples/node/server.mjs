@@ -1,7 +1,7 @@
 // Starts the backend with the settings of the environment; see README.md.
 import { readFileSync } from 'node:fs';
-import pg from 'pg';
 import { createApp } from './app.mjs';
+import { createDb } from './db.mjs';
 
 const { DATABASE_URL, JWT_SECRET, PORT = '3000', HOST = '127.0.0.1', POOL_SIZE = '10', WUZAPI_INSTANCES } = process.env;
 if (!DATABASE_URL || !JWT_SECRET) {
@@ -12,14 +12,12 @@ if (!DATABASE_URL || !JWT_SECRET) {
 const log = (error, req) => console.error(JSON.stringify({
   time: new Date().toISOString(), level: 'error', method: req?.method, path: req?.path, code: error.code, message: error.message,
 }));
-const pool = new pg.Pool({
+const db = createDb({
   connectionString: DATABASE_URL, application_name: 'chat-backend', max: Number(POOL_SIZE),
   statement_timeout: 10_000, connectionTimeoutMillis: 5_000,
-});
-pool.on('error', (error) => log(error)); // an idle connection was lost: the pool makes a new one
-
+}, log);
 const wuzapiInstances = WUZAPI_INSTANCES ? JSON.parse(readFileSync(WUZAPI_INSTANCES, 'utf8')) : [];
-const server = createApp({ pool, jwtSecret: JWT_SECRET, wuzapiInstances, log }).listen(Number(PORT), HOST, (error) => {
+const server = createApp({ db, jwtSecret: JWT_SECRET, wuzapiInstances, log }).listen(Number(PORT), HOST, (error) => {
   if (error) throw error;
   console.log(`http://${HOST}:${server.address().port}/api/v1/chat`);
 });
@@ -34,5 +32,5 @@ server.on('clientError', (error, socket) => {
 });
 
 for (const signal of ['SIGTERM', 'SIGINT']) {
-  process.once(signal, () => server.close(() => pool.end()));
+  process.once(signal, () => server.close(() => db.end()));
 }

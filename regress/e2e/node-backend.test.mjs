@@ -51,7 +51,7 @@ test('the document is OpenAPI 3.1 and describes exactly the routes there are', a
   const { valid, errors } = await new Validator().validate(structuredClone(document));
   assert.ok(valid, JSON.stringify(errors));
   const { createApp } = await import(path.join(root, 'examples/node/app.mjs'));
-  const chat = createApp({ pool: {}, jwtSecret: 'x' }).router.stack.map((layer) => layer.handle.stack).find((stack) => stack?.length > 10);
+  const chat = createApp({ db: {}, jwtSecret: 'x' }).router.stack.map((layer) => layer.handle.stack).find((stack) => stack?.length > 10);
   const routes = chat.filter((layer) => layer.route).flatMap(({ route }) =>
     Object.keys(route.methods).map((method) => `${method} ${route.path.replaceAll(/:(\w+)/g, '{$1}')}`));
   const described = Object.entries(document.paths).flatMap(([route, item]) =>
