@@ -81,6 +81,7 @@ describe('the example front end', { skip: noBrowser || noVite }, () => {
     page = await servePage({ BACKEND_URL: backend.url, REALTIME_URL: sidecar.url, VITE_SUPABASE_ANON_KEY: sidecar.anonKey });
     bed.closing.push(() => page.close());
     line = await new Line(page.port).up();
+    bed.closing.push(() => line.cut());
     ana = await bed.conversation('Ana');
     bia = await bed.conversation('Bia');
     await bed.message(bia, 'Boa tarde');
