@@ -1,7 +1,11 @@
 -- Listing, changing and deleting webhooks; a topic's events for a backend; searching messages.
+\set QUIET on
+SET client_min_messages = warning;
+CREATE DATABASE regress_webhook_list;
+\c regress_webhook_list
+SET client_min_messages = warning;
 CREATE EXTENSION chat_realtime;
-DO $$ BEGIN PERFORM chat.setup(); END $$;
-\set VERBOSITY default
+SELECT count(*) FROM chat.setup() \gset setup_
 \set SHOW_CONTEXT never
 \set owner '''00000000-0000-4000-8000-000000000001'''
 \set other '''00000000-0000-4000-8000-000000000002'''
@@ -91,8 +95,6 @@ SELECT chat.topic_events('conversation:2', 0) AS of_another;
 SELECT jsonb_array_length(chat.search_messages('1', 'o') -> 'data') AS own;
 RESET ROLE;
 
-DROP OWNED BY webhook_list_user;
+\c contrib_regression
+DROP DATABASE regress_webhook_list;
 DROP ROLE webhook_list_user;
-SET client_min_messages = warning;
-DROP EXTENSION chat_realtime CASCADE;
-DROP TABLE public.chat_messages, public.conversations, public.chat_api_keys, public.chat_external_webhooks;
