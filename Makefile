@@ -121,6 +121,7 @@ help:
 	@echo 'make test-plans    plans of the API with 1,000,000 messages and 100,000 conversations'
 	@echo 'make model         check the model of doorbell and cursor with Spin (MODEL=quick: smaller bounds)'
 	@echo 'make test-random   random concurrent histories, judged by recounting (HISTORIES=2000 SEED=1)'
+	@echo 'make test-functions call every function as every role with hostile arguments (CALLS=50 SEED=1)'
 	@echo 'make clean         remove what was built'
 	@echo 'make extension     build only the extension        make sidecar       build only the sidecar'
 	@echo 'make unit          run the unit tests in C         make format-check  check the C formatting'

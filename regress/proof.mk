@@ -1,7 +1,7 @@
 # What proves the rest: other versions of PostgreSQL, a model of the protocol, random histories, fuzzing. Included by
 # the Makefile.
 
-.PHONY: test-matrix model test-random
+.PHONY: test-matrix model test-random test-functions fuzz test-undefined
 
 # VERSIONS="17 18": which majors.
 test-matrix:
@@ -16,3 +16,9 @@ test-random:
 	@regress/lib/deps.sh test
 	@$(MAKE) -s extension
 	@HISTORIES="$(HISTORIES)" SEED="$(SEED)" node regress/random/histories.mjs
+
+# CALLS: per function and role. SEED.
+test-functions:
+	@regress/lib/deps.sh test
+	@$(MAKE) -s extension
+	@CALLS="$(CALLS)" SEED="$(SEED)" node regress/random/functions.mjs
