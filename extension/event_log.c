@@ -9,12 +9,14 @@
 #include "access/heapam.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "commands/sequence.h"
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/jsonb.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -126,6 +128,19 @@ close_partition(ChatLog *log)
 	log->partition = -1;
 }
 
+/* Partitions are made ahead, so one is missing only where chat.maintain has not been called for 2^32 events. */
+static Oid
+partition_oid(const char *name)
+{
+	Oid relid = get_relname_relid(name, get_namespace_oid("chat", false));
+
+	if (!OidIsValid(relid))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("the event log has no partition \"%s\"", name),
+						errhint("Run SELECT * FROM chat.maintain().")));
+	return relid;
+}
+
 /* Opens the partition that an id belongs to. */
 static void
 open_partition(ChatLog *log, int64 id)
@@ -137,7 +152,7 @@ open_partition(ChatLog *log, int64 id)
 		return;
 	close_partition(log);
 	snprintf(name, sizeof(name), "event_" INT64_FORMAT, partition);
-	log->relation = table_open(chat_own_table(name), RowExclusiveLock);
+	log->relation = table_open(partition_oid(name), RowExclusiveLock);
 	log->indexes = chat_indexes_open(log->relation);
 	log->partition = partition;
 }

@@ -63,9 +63,11 @@ BEGIN
         current := current + 1;
         RETURN QUERY SELECT 'chat.event_' || current, 'now written to'::text;
     END IF;
-    IF chat.make_event_partition(current + 1) THEN
-        RETURN QUERY SELECT 'chat.event_' || current + 1, 'partition created'::text;
-    END IF;
+    FOR number IN current .. current + 1 LOOP
+        IF chat.make_event_partition(number) THEN
+            RETURN QUERY SELECT 'chat.event_' || number, 'partition created'::text;
+        END IF;
+    END LOOP;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.advance_event_partition() FROM PUBLIC;

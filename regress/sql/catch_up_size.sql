@@ -12,10 +12,12 @@ CREATE FUNCTION fill(transactions int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM chat.emit('topic:' || g % 10, 'e', NULL, NULL, NULL, '{}') FROM generate_series(1, 1000) g;
 END $$;
-SELECT format('SELECT fill(%s)', g) FROM generate_series(1, 40) g \gexec /dev/null
-SELECT chat.make_event_partition(1) \g /dev/null
-SELECT setval('chat.event_seq', 1::bigint << 32, false) \g /dev/null
-SELECT format('SELECT fill(%s)', g) FROM generate_series(1, 20) g \gexec /dev/null
+\o /dev/null
+SELECT format('SELECT fill(%s)', g) FROM generate_series(1, 40) g \gexec
+SELECT chat.make_event_partition(1);
+SELECT setval('chat.event_seq', 1::bigint << 32, false);
+SELECT format('SELECT fill(%s)', g) FROM generate_series(1, 20) g \gexec
+\o
 SELECT min(id) AS first, max(id) AS last FROM chat.event WHERE topic = 'topic:7' \gset
 SELECT id AS middle FROM chat.event WHERE topic = 'topic:7' ORDER BY id OFFSET 2500 LIMIT 1 \gset
 -- How often a partition was scanned as a whole, and how many rows were read.

@@ -100,6 +100,12 @@ SHOW chat_realtime.retention;
 SELECT chat.ids_after(0), chat.ids_after(:last);
 SELECT count(*) FROM chat.events_since('a', 0);
 
+-- A sequence that was moved where no partition is.
+SELECT setval('chat.event_seq', 99::bigint << 32) > 0 AS moved;
+SELECT emit('lost');
+SELECT * FROM chat.maintain();
+SELECT emit('found') >> 32 AS partition;
+
 \set QUIET on
 \c :home
 DROP DATABASE regress_maintain;
