@@ -175,8 +175,9 @@ $$
 BEGIN
     RETURN QUERY
     SELECT r.n, r.role, quote_ident(r.name),
-           -- A time goes through timestamptz, or a column without zone would lose its offset.
-           CASE WHEN r.role IN ('time', 'status_updated_at') THEN 'pg_catalog.timestamptz'
+           -- A time goes through timestamptz, or a column without zone, which holds UTC, would lose its offset.
+           CASE WHEN r.role IN ('time', 'status_updated_at')
+                THEN 'pg_catalog.timestamptz' || CASE WHEN $2 -> 'utc' ? r.role THEN ' AT TIME ZONE ''UTC''' ELSE '' END
                 ELSE format_type(a.atttypid, CASE WHEN r.role <> 'content' THEN a.atttypmod END) END, r.value
       FROM (SELECT v.key AS role, c.name, v.value, row_number() OVER (ORDER BY v.key) AS n
               FROM jsonb_each_text($3) v

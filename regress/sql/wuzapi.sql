@@ -217,6 +217,7 @@ INSERT INTO live.accounts VALUES ('11111111-0000-4000-8000-000000000001', :ann, 
 SELECT count(*) > 0 AS attached FROM chat.attach('live.conversations', 'live.chat_messages', '{"content": "body", "time": "timestamp",
     "owner": {"column": "account_id", "table": "live.accounts", "key": "id", "user": "owner_user_id"},
     "agent": {"column": "assigned_agent_id", "table": "live.agents", "key": "id", "user": "user_id"}}');
+SET TIME ZONE 'America/Sao_Paulo'; -- times without zone are UTC in any
 SET search_path = public;
 \set QUIET off
 SELECT n, name, chat.ingest_wuzapi(:ann, body) - '{messageId,messageIds,conversationId}'::text[]
