@@ -176,6 +176,8 @@ test('HTTP broadcast answers what Realtime answers', async () => {
   assert.deepEqual(await post(batch(good)), [202, '']);
   assert.deepEqual(await post(batch(good, { topic: 'a', event: 'e' }, good)), [422, '{"errors":{"messages":[{},{"payload":["can\'t be blank"]},{}]}}']);
   assert.deepEqual(await post(batch({ ...good, payload: [1] })), [422, '{"errors":{"messages":[{"payload":["is invalid"]}]}}']);
+  assert.deepEqual(await post(batch({ ...good, id: 7, private: 'maybe' })), [422, '{"errors":{"messages":[{"private":["is invalid"],"id":["is invalid"]}]}}']);
+  assert.deepEqual(await post(batch(good, 'none')), [422, '{"errors":{"messages":["is invalid"]}}']);
   assert.deepEqual(await post('{"messages":[]}'), [422, '{"errors":{"messages":["can\'t be blank"]}}']);
   assert.deepEqual(await post('{'), [400, 'Bad Request']);
   assert.deepEqual(await post(Buffer.from('{"messages":[{"topic":"\xff"}]}', 'latin1')), [400, 'Bad Request']);

@@ -12,6 +12,12 @@
 #include "config.h"
 #include "embedded/internal.h"
 
+#define BLANK "{\"errors\":{\"messages\":[\"can't be blank\"]}}"
+#define INVALID "{\"errors\":{\"messages\":[\"is invalid\"]}}"
+
+static const char *const item_keys[] = {"topic", "event", "payload", "private", "id"};
+#define ITEM_KEYS (sizeof(item_keys) / sizeof(item_keys[0]))
+
 /* One message of a batch. */
 struct item
 {
@@ -20,10 +26,8 @@ struct item
 	char *id;
 	struct json payload;
 	bool is_private;
-	const char *errors[4]; /* of topic, event, payload, private or id */
+	const char *errors[ITEM_KEYS]; /* in the order of item_keys */
 };
-
-static const char *const item_keys[] = {"topic", "event", "payload", "private"};
 
 /* A message that waits for the database: it may be written or not. */
 struct waiting
@@ -84,26 +88,33 @@ is_bool(struct json value)
 static bool
 read_item(struct json value, struct item *item)
 {
-	struct json id = json_member(value, "id");
-	struct json is_private = json_member(value, "private");
+	struct json members[ITEM_KEYS];
 	char type;
 
-	item->topic = required_text(json_member(value, "topic"), &item->errors[0]);
-	item->event = required_text(json_member(value, "event"), &item->errors[1]);
-	item->payload = json_member(value, "payload");
+	json_members(value, item_keys, ITEM_KEYS, members);
+	item->topic = required_text(members[0], &item->errors[0]);
+	item->event = required_text(members[1], &item->errors[1]);
+	item->payload = members[2];
 	type = json_type(item->payload);
 	if (type != '{')
 		item->errors[2] = type == 0 || type == 'n' ? "can't be blank" : "is invalid";
-	if (!is_bool(is_private))
+	if (!is_bool(members[3]))
 		item->errors[3] = "is invalid";
-	item->is_private = json_is_true(is_private);
-	item->id = json_text(id);
+	item->is_private = json_is_true(members[3]);
+	item->id = json_text(members[4]);
+	if (item->id == NULL && json_type(members[4]) != 0 && json_type(members[4]) != 'n')
+		item->errors[4] = "is invalid";
 	if (item->id != NULL && *item->id == '\0')
 	{
 		free(item->id);
 		item->id = NULL;
 	}
-	return !item->errors[0] && !item->errors[1] && !item->errors[2] && !item->errors[3];
+	for (size_t i = 0; i < ITEM_KEYS; i++)
+	{
+		if (item->errors[i] != NULL)
+			return false;
+	}
+	return true;
 }
 
 static void
@@ -131,7 +142,7 @@ errors_reply(const struct item *items, size_t count)
 		const char *separator = "";
 
 		message_add(m, i == 0 ? "{" : ",{");
-		for (int k = 0; k < 4; k++)
+		for (int k = 0; k < (int) ITEM_KEYS; k++)
 		{
 			if (items[i].errors[k] == NULL)
 				continue;
@@ -207,55 +218,70 @@ send_item(struct embedded *embedded, const struct item *item, const struct jwt *
 		channel_broadcast(embedded, item->is_private, &broadcast, NULL);
 }
 
-static size_t
-count_elements(struct json list)
+/* The messages of a batch. */
+struct items
 {
-	struct json value;
-	size_t count = 0;
+	struct item *list;
+	size_t count;
+	bool good;    /* each of them */
+	bool objects; /* each of them is one */
+};
 
-	while (json_next_element(&list, &value))
-		count++;
-	return count;
+static void
+read_items(struct json list, struct items *items)
+{
+	struct json element;
+	size_t room = 0;
+
+	*items = (struct items){.good = true, .objects = true};
+	while (items->objects && json_next_element(&list, &element))
+	{
+		if (items->count == room)
+		{
+			room = room == 0 ? 64 : room * 2;
+			items->list = realloc(items->list, room * sizeof(*items->list));
+			if (items->list == NULL)
+				abort();
+		}
+		memset(&items->list[items->count], 0, sizeof(*items->list));
+		items->objects = json_type(element) == '{';
+		if (items->objects)
+			items->good = read_item(element, &items->list[items->count++]) && items->good;
+	}
+}
+
+static struct reply
+send_items(struct embedded *embedded, const struct items *items, const struct jwt *token)
+{
+	if (!items->objects)
+		return json_reply(422, INVALID);
+	if (items->count == 0)
+		return json_reply(422, BLANK);
+	if (!items->good)
+		return errors_reply(items->list, items->count);
+	for (size_t i = 0; i < items->count; i++)
+		send_item(embedded, &items->list[i], token);
+	return empty_reply(202);
 }
 
 static struct reply
 batch(struct embedded *embedded, const struct jwt *token, const char *body, size_t len)
 {
-	static const char blank[] = "{\"errors\":{\"messages\":[\"can't be blank\"]}}";
 	struct json value;
 	struct json list;
-	struct json element;
-	struct item *items;
-	size_t count;
-	bool good = true;
-	struct reply reply = empty_reply(202);
+	struct items items;
+	struct reply reply;
 
 	if (len == 0)
-		return json_reply(422, blank);
+		return json_reply(422, BLANK);
 	if (!json_validate(body, len, &value))
 		return plain_reply(400, "Bad Request");
 	list = json_member(value, "messages");
-	if (list.start == NULL)
-		return json_reply(422, blank);
-	count = json_type(list) == '[' ? count_elements(list) : 0;
-	if (count == 0)
-		return json_reply(
-			422, json_type(list) == '[' ? blank : "{\"errors\":{\"messages\":[\"is invalid\"]}}");
-	items = calloc(count, sizeof(*items));
-	for (size_t i = 0; i < count && json_next_element(&list, &element); i++)
-	{
-		if (json_type(element) != '{')
-		{
-			free_items(items, count);
-			return json_reply(422, "{\"errors\":{\"messages\":[\"is invalid\"]}}");
-		}
-		good = read_item(element, &items[i]) && good;
-	}
-	for (size_t i = 0; good && i < count; i++)
-		send_item(embedded, &items[i], token);
-	if (!good)
-		reply = errors_reply(items, count);
-	free_items(items, count);
+	if (json_type(list) != '[')
+		return json_reply(422, list.start == NULL ? BLANK : INVALID);
+	read_items(list, &items);
+	reply = send_items(embedded, &items, token);
+	free_items(items.list, items.count);
 	return reply;
 }
 
@@ -334,9 +360,8 @@ broadcast_request(struct embedded *embedded, uint64_t request_id, const char *me
 		jwt_verify(token, embedded->app->config->embedded_jwt_secret, time(NULL), &jwt) != NULL)
 		return json_reply(401, "{\"message\":\"Unauthorized\"}");
 	if (strcmp(path, "") == 0 || strcmp(path, "/") == 0)
-		reply = strstr(content_type, "json") != NULL
-					? batch(embedded, &jwt, body, len)
-					: json_reply(422, "{\"errors\":{\"messages\":[\"can't be blank\"]}}");
+		reply = strstr(content_type, "json") != NULL ? batch(embedded, &jwt, body, len)
+													 : json_reply(422, BLANK);
 	else if (*path == '/')
 		reply = single(embedded, request_id, &jwt, path + 1, content_type, is_private, body, len);
 	else

@@ -288,7 +288,7 @@ skip_value(const char *p, const char *end)
 		return skip_text(p);
 	if (*p != '{' && *p != '[')
 	{
-		while (p < end && strchr(",]} \t\r\n", *p) == NULL)
+		while (p < end && *p != ',' && *p != '}' && *p != ']' && (unsigned char) *p > ' ')
 			p++;
 		return p;
 	}
@@ -365,22 +365,42 @@ json_next_element(struct json *rest, struct json *value)
 	return true;
 }
 
-struct json
-json_member(struct json object, const char *key)
+static bool
+is_key(struct json name, const char *key)
+{
+	size_t len = strlen(key);
+
+	return name.len == len + 2 && memcmp(name.start + 1, key, len) == 0;
+}
+
+void
+json_members(struct json object, const char *const *keys, size_t count, struct json *values)
 {
 	struct json name;
 	struct json value;
-	size_t len = strlen(key);
+	size_t left = count;
 
-	if (json_type(object) == '{')
+	memset(values, 0, count * sizeof(*values));
+	while (left > 0 && json_next_member(&object, &name, &value))
 	{
-		while (json_next_member(&object, &name, &value))
+		for (size_t i = 0; i < count; i++)
 		{
-			if (name.len == len + 2 && memcmp(name.start + 1, key, len) == 0)
-				return value;
+			if (values[i].start != NULL || !is_key(name, keys[i]))
+				continue;
+			values[i] = value;
+			left--;
 		}
 	}
-	return (struct json){NULL, 0};
+}
+
+struct json
+json_member(struct json object, const char *key)
+{
+	struct json value = {NULL, 0};
+
+	if (json_type(object) == '{')
+		json_members(object, &key, 1, &value);
+	return value;
 }
 
 static char *

@@ -31,6 +31,8 @@ bool json_next_element(struct json *rest, struct json *value);
 
 /* A member of an object by a key without escapes; nothing when it is absent or object is none. The first one counts. */
 struct json json_member(struct json object, const char *key);
+/* Several members in one pass, in the order of the keys. */
+void json_members(struct json object, const char *const *keys, size_t count, struct json *values);
 
 /* Text of a string, malloc'ed and NUL terminated; NULL for any other value. */
 char *json_text(struct json value);
