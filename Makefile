@@ -79,9 +79,12 @@ demo:
 	@exec node examples/demo/demo.mjs $(DEMO)
 
 # ONLY=unit, regress, isolation, e2e or the name of a file in regress/e2e runs only that part.
+# SANITIZE=1: the sidecar and its unit tests with AddressSanitizer and UndefinedBehaviorSanitizer.
+WITH_SANITIZERS = SIDECAR_SANITIZE=address,undefined UBSAN_OPTIONS=halt_on_error=1:print_stacktrace=1 \
+	SIDECAR_BINARY=$(CURDIR)/sidecar/build/sanitized/chat-sidecar
 test:
 	@regress/lib/deps.sh test
-	@exec regress/run $(ONLY)
+	@$(if $(SANITIZE),$(WITH_SANITIZERS)) regress/run $(ONLY)
 
 # The plans of the API's statements at full size; make test has them smaller.
 test-plans:
@@ -115,6 +118,7 @@ help:
 	@echo 'make demo          run all of it on a throw-away cluster and watch a message arrive;'
 	@echo '                   DEMO=once ends by itself'
 	@echo 'make test          run every test; ONLY=unit, regress, isolation, e2e or a file of regress/e2e'
+	@echo '                   SANITIZE=1: with AddressSanitizer and UndefinedBehaviorSanitizer in the sidecar'
 	@echo 'make bench         measure; BENCH=writes, instructions, latency or drain'
 	@echo 'make torture       kill the sidecar (KILLS=50) and PostgreSQL (CRASHES=0) under load; nothing may get lost'
 	@echo 'make test-matrix   build and test against PostgreSQL 15, 17 and 18 (VERSIONS="17 18"), as root'
