@@ -68,10 +68,11 @@ static const char *const functions[] = {
 
 StaticAssertDecl(lengthof(functions) <= CHAT_API_FUNCTIONS, "CHAT_API_FUNCTIONS is too small");
 
-/* Upper bounds of the histogram, in nanoseconds. */
+/* Upper bounds of the histogram, in nanoseconds: those of the sidecar's metrics. */
 static const uint64 bounds[CHAT_API_BOUNDS] = {
-	250000,   500000,   1000000,   2500000,   5000000,   10000000,
-	25000000, 50000000, 100000000, 250000000, 500000000, 1000000000,
+	500000,     1000000,    1500000,     2000000,     3000000,     5000000,      8000000,
+	15000000,   30000000,   60000000,    125000000,   250000000,   500000000,    1000000000,
+	2500000000, 5000000000, 10000000000, 30000000000, 60000000000, 300000000000, 1800000000000,
 };
 
 static fmgr_hook_type previous_hook = NULL;

@@ -24,7 +24,7 @@ typedef enum ChatAuthCode
 } ChatAuthCode;
 
 #define CHAT_API_FUNCTIONS 48 /* at most */
-#define CHAT_API_BOUNDS 12
+#define CHAT_API_BOUNDS 21
 
 typedef struct ChatApiTimes
 {

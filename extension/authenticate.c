@@ -1,17 +1,21 @@
 /*
  * chat.authenticate: who an API key stands for, and whether it may.
  *
- * A key costs one index look-up: form and checksum are judged before, and the statements are kept plans, one for each
- * attached table of keys. They run as the table's owner, as foreign keys do; their text comes from
+ * A key costs one index look-up: form and checksum are judged before, and the row is read from its table directly; the
+ * executor would cost several times what the look-up does. Where an owner's user id is kept in another table, and
+ * when the use of a key is noted, kept plans run as the table's owner, as foreign keys do; their text comes from
  * chat.api_key_statements() and qualifies all it names.
  *
- * Only missing server settings raise. What is wrong with a key is an answer.
+ * Only what the administrator has to mend raises. What is wrong with a key is an answer.
  */
 #include "postgres.h"
 
 #include "access/detoast.h"
+#include "access/genam.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -21,8 +25,12 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/fmgroids.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
@@ -40,27 +48,33 @@
 
 PG_FUNCTION_INFO_V1(chat_authenticate);
 
-/* A table of keys, and its statements. */
+/* The columns that are read, in the order of chat.api_key_statements; those up to the scopes are always there. */
+typedef enum KeyColumn
+{
+	KEY_ID,
+	KEY_OWNER,
+	KEY_HASH,
+	KEY_SCOPES,
+	KEY_RATE_LIMIT,
+	KEY_ACTIVE,
+	KEY_EXPIRES,
+	KEY_LAST_USED,
+	KEY_COLUMNS
+} KeyColumn;
+
+/* A table of keys: how to read it, and its statements. */
 typedef struct KeyTable
 {
 	Oid relid;
-	SPIPlanPtr lookup; /* $1 hash */
+	Oid index; /* on the hash; invalid: there is none, and the table is read through */
+	AttrNumber column[KEY_COLUMNS]; /* 0: the table has none */
+	Oid owner_type;
+	Oid owner_output;
+	const char *owner_text; /* NULL: the owner column is the user id */
+	SPIPlanPtr owner;       /* $1 owner column; NULL until first used */
 	const char *touch_text;
 	SPIPlanPtr touch; /* $1 id, $2 hash, $3 whether it is another one; NULL until first used */
 } KeyTable;
-
-/* Result columns of the look-up. */
-enum
-{
-	COL_ID = 1,
-	COL_OWNER,
-	COL_HASH,
-	COL_SCOPES,
-	COL_RATE_LIMIT,
-	COL_ACTIVE,
-	COL_EXPIRES,
-	COL_LAST_USED
-};
 
 /* What is found out about a key. */
 typedef struct KeyFacts
@@ -126,18 +140,41 @@ keep_plan(const char *statement, int nargs, Oid *types)
 	return plan;
 }
 
-/* Prepares the look-up of one table. Preparing an UPDATE would wait for whoever holds the table. */
-static void
-prepare_table(KeyTable *table, Oid relid, const char *lookup)
+/* The index that a hash is looked up in: a plain one on that column alone. */
+static Oid
+find_index(Relation relation, AttrNumber column)
 {
-	Oid hash_type = TEXTOID;
-	Oid user;
-	int context;
+	ListCell *cell;
+	Oid found = InvalidOid;
 
+	foreach (cell, RelationGetIndexList(relation))
+	{
+		Relation index = index_open(lfirst_oid(cell), AccessShareLock);
+		Form_pg_index form = index->rd_index;
+
+		if (form->indisvalid && form->indnkeyatts == 1 && form->indkey.values[0] == column &&
+			index->rd_rel->relam == BTREE_AM_OID && RelationGetIndexPredicate(index) == NIL)
+			found = RelationGetRelid(index);
+		index_close(index, AccessShareLock);
+	}
+	return found;
+}
+
+/* Fills in how to read a table. */
+static void
+describe_table(KeyTable *table, Oid relid, ArrayType *columns)
+{
+	Relation relation = table_open(relid, AccessShareLock);
+	bool varlena;
+
+	if (ARR_NDIM(columns) != 1 || ARR_DIMS(columns)[0] != KEY_COLUMNS || ARR_HASNULL(columns))
+		elog(ERROR, "chat.api_key_statements() does not fit this library");
+	memcpy(table->column, ARR_DATA_PTR(columns), sizeof(table->column));
 	table->relid = relid;
-	become_owner(relid, &user, &context);
-	table->lookup = keep_plan(lookup, 1, &hash_type);
-	SetUserIdAndSecContext(user, context);
+	table->index = find_index(relation, table->column[KEY_HASH]);
+	table->owner_type = get_atttype(relid, table->column[KEY_OWNER]);
+	getTypeOutputInfo(table->owner_type, &table->owner_output, &varlena);
+	table_close(relation, AccessShareLock);
 }
 
 static void
@@ -147,8 +184,8 @@ free_plans(void *arg)
 
 	for (int i = 0; i < tables->count; i++)
 	{
-		if (tables->tables[i].lookup)
-			SPI_freeplan(tables->tables[i].lookup);
+		if (tables->tables[i].owner)
+			SPI_freeplan(tables->tables[i].owner);
 		if (tables->tables[i].touch)
 			SPI_freeplan(tables->tables[i].touch);
 	}
@@ -173,35 +210,45 @@ make_tables(int count, uint64 as_of)
 	return made;
 }
 
-/* Reads which tables of keys there are. Connected to SPI. */
+/* A text of the row that SPI returned, in this memory context, or NULL. */
+static char *
+keep_text(MemoryContext context, uint64 row, int number)
+{
+	char *value = SPI_getvalue(SPI_tuptable->vals[row], SPI_tuptable->tupdesc, number);
+
+	return value ? MemoryContextStrdup(context, value) : NULL;
+}
+
+/* Reads which tables of keys there are. */
 static KeyTables *
 load_tables(void)
 {
 	KeyTables *made;
-	SPITupleTable *found;
 	uint64 as_of;
 	Oid user;
 	int context;
 
 	attachment_relid = chat_own_table("attachment");
 	as_of = generation;
+	SPI_connect();
 	become_owner(attachment_relid, &user, &context);
-	if (SPI_execute("SELECT source, lookup, touch FROM chat.api_key_statements()", true, 0) !=
-		SPI_OK_SELECT)
+	if (SPI_execute("SELECT source, columns, owner, touch FROM chat.api_key_statements()", true,
+					0) != SPI_OK_SELECT)
 		elog(ERROR, "the tables of API keys cannot be read");
 	SetUserIdAndSecContext(user, context);
-	found = SPI_tuptable;
-	made = make_tables(found->numvals, as_of);
+	made = make_tables(SPI_processed, as_of);
 	for (int i = 0; i < made->count; i++)
 	{
+		HeapTuple row = SPI_tuptable->vals[i];
 		bool isnull;
-		Datum relid = SPI_getbinval(found->vals[i], found->tupdesc, 1, &isnull);
+		Datum relid = SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull);
+		Datum columns = SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull);
 
-		prepare_table(&made->tables[i], DatumGetObjectId(relid),
-					  SPI_getvalue(found->vals[i], found->tupdesc, 2));
-		made->tables[i].touch_text =
-			MemoryContextStrdup(made->context, SPI_getvalue(found->vals[i], found->tupdesc, 3));
+		describe_table(&made->tables[i], DatumGetObjectId(relid), DatumGetArrayTypeP(columns));
+		made->tables[i].owner_text = keep_text(made->context, i, 3);
+		made->tables[i].touch_text = keep_text(made->context, i, 4);
 	}
+	SPI_finish();
 	return made;
 }
 
@@ -228,88 +275,173 @@ get_tables(void)
 	return current;
 }
 
-/* A column of the row that was looked up. */
+/* A column of a row; NULL where the table has none. */
 static Datum
-column(int number, bool *isnull)
+value_of(const KeyTable *table, HeapTuple row, TupleDesc desc, KeyColumn column, bool *isnull)
 {
-	return SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number, isnull);
+	*isnull = true;
+	if (table->column[column] == 0)
+		return (Datum) 0;
+	return heap_getattr(row, table->column[column], desc, isnull);
 }
 
-/* Copies what the look-up found into the memory of the caller. */
-static void
-read_facts(KeyFacts *facts, MemoryContext caller)
+/* The user behind an owner that is kept in another table, or NULL. */
+static Datum
+find_user(KeyTable *table, Datum owner)
 {
-	MemoryContext old = MemoryContextSwitchTo(caller);
+	MemoryContext caller = CurrentMemoryContext;
+	Datum result = (Datum) 0;
+	bool isnull = true;
+	Oid user;
+	int context;
+
+	SPI_connect();
+	become_owner(table->relid, &user, &context);
+	if (table->owner == NULL)
+		table->owner = keep_plan(table->owner_text, 1, &table->owner_type);
+	if (SPI_execute_plan(table->owner, &owner, NULL, true, 1) == SPI_OK_SELECT && SPI_processed > 0)
+		result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
+	SetUserIdAndSecContext(user, context);
+	if (!isnull)
+	{
+		MemoryContext old = MemoryContextSwitchTo(caller);
+
+		result = datumCopy(result, false, -1);
+		MemoryContextSwitchTo(old);
+	}
+	SPI_finish();
+	return isnull ? (Datum) 0 : result;
+}
+
+/* The user id behind an owner column's value, as text, or NULL. */
+static Datum
+owner_of(KeyTable *table, Datum owner)
+{
+	if (table->owner_text != NULL)
+		return find_user(table, owner);
+	return CStringGetTextDatum(OidOutputFunctionCall(table->owner_output, owner));
+}
+
+/* Copies what is told by the row of a key. */
+static void
+read_facts(KeyTable *table, HeapTuple row, TupleDesc desc, KeyFacts *facts)
+{
 	bool isnull;
 	Datum value;
 
-	facts->id = *DatumGetUUIDP(column(COL_ID, &isnull));
-	value = column(COL_OWNER, &isnull);
-	facts->owner = isnull ? (Datum) 0 : datumCopy(value, false, -1);
-	value = column(COL_SCOPES, &isnull);
+	facts->table = table;
+	facts->id = *DatumGetUUIDP(value_of(table, row, desc, KEY_ID, &isnull));
+	value = value_of(table, row, desc, KEY_OWNER, &isnull);
+	facts->owner = isnull ? (Datum) 0 : owner_of(table, value);
+	value = value_of(table, row, desc, KEY_SCOPES, &isnull);
 	facts->scopes = isnull ? NULL : DatumGetArrayTypePCopy(value);
-	value = column(COL_RATE_LIMIT, &isnull);
+	value = value_of(table, row, desc, KEY_RATE_LIMIT, &isnull);
 	facts->rate_limit = isnull ? DEFAULT_RATE_LIMIT : DatumGetInt32(value);
-	value = column(COL_ACTIVE, &isnull);
-	facts->active = !isnull && DatumGetBool(value);
-	value = column(COL_EXPIRES, &isnull);
+	value = value_of(table, row, desc, KEY_ACTIVE, &isnull);
+	facts->active = isnull ? table->column[KEY_ACTIVE] == 0 : DatumGetBool(value);
+	value = value_of(table, row, desc, KEY_EXPIRES, &isnull);
 	facts->expires_at = isnull ? DT_NOEND : DatumGetTimestampTz(value);
-	value = column(COL_LAST_USED, &isnull);
-	facts->has_last_used = !isnull;
-	facts->last_used_at = isnull ? 0 : DatumGetTimestampTz(value);
-	MemoryContextSwitchTo(old);
+	value = value_of(table, row, desc, KEY_LAST_USED, &isnull);
+	facts->has_last_used = !isnull || table->column[KEY_LAST_USED] == 0;
+	facts->last_used_at = isnull ? DT_NOEND : DatumGetTimestampTz(value);
 }
 
 /* The index found the row by this hash; compared once more in constant time, whatever collation the index has. */
 static bool
-same_hash(const char *hash)
+same_hash(const KeyTable *table, HeapTuple row, TupleDesc desc, const char *hash)
 {
 	bool isnull;
-	text *stored = DatumGetTextPP(column(COL_HASH, &isnull));
+	Datum value = value_of(table, row, desc, KEY_HASH, &isnull);
+	text *stored = DatumGetTextPP(value);
 
 	return VARSIZE_ANY_EXHDR(stored) == CHAT_KEY_HASH_LENGTH &&
 		   timingsafe_bcmp(VARDATA_ANY(stored), hash, CHAT_KEY_HASH_LENGTH) == 0;
 }
 
+/* Looks a hash up in one table. A plain scan checks no privilege and no policy. */
+static bool
+find_row(KeyTable *table, Relation relation, const char *hash, KeyFacts *facts)
+{
+	TupleDesc desc = RelationGetDescr(relation);
+	AttrNumber column = table->column[KEY_HASH];
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple row;
+	bool found = false;
+
+	ScanKeyEntryInitialize(&key, 0, column, BTEqualStrategyNumber, InvalidOid,
+						   TupleDescAttr(desc, column - 1)->attcollation, F_TEXTEQ,
+						   CStringGetTextDatum(hash));
+	scan = systable_beginscan(relation, table->index, OidIsValid(table->index), GetActiveSnapshot(),
+							  1, &key);
+	while (!found && (row = systable_getnext(scan)) != NULL)
+	{
+		found = same_hash(table, row, desc, hash);
+		if (found)
+			read_facts(table, row, desc, facts);
+	}
+	systable_endscan(scan);
+	return found;
+}
+
+typedef enum LookUp
+{
+	FOUND,
+	NOT_FOUND,
+	CHANGED /* what is known of the table does not hold any more */
+} LookUp;
+
+/* The same, with the table's lock: under it, the table is as it is known, or it is known that it is not. */
+static LookUp
+look_up(const KeyTables *tables, KeyTable *table, const char *hash, KeyFacts *facts)
+{
+	Relation relation = try_table_open(table->relid, AccessShareLock);
+	LookUp result = CHANGED;
+
+	if (relation != NULL && tables->generation == generation)
+		result = find_row(table, relation, hash, facts) ? FOUND : NOT_FOUND;
+	if (relation != NULL)
+		table_close(relation, AccessShareLock);
+	return result;
+}
+
 /* Looks a hash up in every table of keys. */
 static bool
-find_hash(const char *hash, KeyFacts *facts, MemoryContext caller)
+find_hash(const char *hash, KeyFacts *facts)
 {
 	KeyTables *tables = get_tables();
-	Datum argument = CStringGetTextDatum(hash);
+	int i = 0;
 
-	for (int i = 0; i < tables->count; i++)
+	while (i < tables->count)
 	{
-		Oid user;
-		int context, result;
+		LookUp result = look_up(tables, &tables->tables[i], hash, facts);
 
-		become_owner(tables->tables[i].relid, &user, &context);
-		result = SPI_execute_plan(tables->tables[i].lookup, &argument, NULL, true, 1);
-		SetUserIdAndSecContext(user, context);
-		if (result != SPI_OK_SELECT)
-			elog(ERROR, "look-up of an API key returned %s", SPI_result_code_string(result));
-		if (SPI_processed == 0 || !same_hash(hash))
-			continue;
-		read_facts(facts, caller);
-		facts->table = &tables->tables[i];
-		return true;
+		if (result == FOUND)
+			return true;
+		i++;
+		if (result == CHANGED)
+		{
+			CHECK_FOR_INTERRUPTS();
+			tables = get_tables();
+			i = 0;
+		}
 	}
 	return false;
 }
 
 /* Looks a key up by its hash, and by the one that the pepper before gave. hash: what it is stored under from now on. */
 static bool
-find_key(const char *key, char *hash, KeyFacts *facts, MemoryContext caller)
+find_key(const char *key, char *hash, KeyFacts *facts)
 {
 	char old_hash[CHAT_KEY_HASH_LENGTH + 1];
 
 	chat_key_hash(key, chat_key_pepper, hash);
-	if (find_hash(hash, facts, caller))
+	if (find_hash(hash, facts))
 		return true;
 	if (strcmp(chat_key_pepper, chat_key_pepper_old) == 0)
 		return false;
 	chat_key_hash(key, chat_key_pepper_old, old_hash);
-	facts->old_hash = find_hash(old_hash, facts, caller);
+	facts->old_hash = find_hash(old_hash, facts);
 	return facts->old_hash;
 }
 
@@ -340,11 +472,13 @@ touch(const KeyFacts *facts, const char *hash)
 	Oid user;
 	int context;
 
+	SPI_connect();
 	become_owner(table->relid, &user, &context);
 	if (table->touch == NULL)
 		table->touch = keep_plan(table->touch_text, 3, types);
 	(void) SPI_execute_plan(table->touch, values, NULL, false, 0);
 	SetUserIdAndSecContext(user, context);
+	SPI_finish();
 }
 
 static bool
@@ -409,18 +543,14 @@ judge_facts(KeyFacts *facts, const text *required_scope)
 static ChatAuthCode
 judge_key(const char *key, const text *required_scope, KeyFacts *facts)
 {
-	MemoryContext caller = CurrentMemoryContext;
 	char hash[CHAT_KEY_HASH_LENGTH + 1];
-	ChatAuthCode code = CHAT_AUTH_INVALID;
+	ChatAuthCode code;
 
-	SPI_connect();
-	if (find_key(key, hash, facts, caller))
-	{
-		code = judge_facts(facts, required_scope);
-		if (code == CHAT_AUTH_OK && touch_is_due(facts) && may_write(facts->table->relid))
-			touch(facts, hash);
-	}
-	SPI_finish();
+	if (!find_key(key, hash, facts))
+		return CHAT_AUTH_INVALID;
+	code = judge_facts(facts, required_scope);
+	if (code == CHAT_AUTH_OK && touch_is_due(facts) && may_write(facts->table->relid))
+		touch(facts, hash);
 	return code;
 }
 

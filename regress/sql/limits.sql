@@ -115,8 +115,8 @@ RESET ROLE;
 DO $$ BEGIN CREATE TABLE before AS SELECT * FROM chat.api_stats(); END $$;
 SELECT (chat.authenticate(NULL)).code, (chat.authenticate('x')).code, (chat.authenticate(chat.make_api_key())).code;
 SELECT chat.presence('1', 'leave', 'ana') IS NULL, state('SELECT chat.presence(NULL, NULL)');
-SELECT kind, name, s.calls - COALESCE(b.calls, 0) AS calls, s.seconds > COALESCE(b.seconds, 0) AS took_time, s.within[12] <= s.calls AS within,
-       s.bounds[1] AS least, s.bounds[12] AS most
+SELECT kind, name, s.calls - COALESCE(b.calls, 0) AS calls, s.seconds > COALESCE(b.seconds, 0) AS took_time, s.within[21] = s.calls AS within,
+       s.bounds[1] AS least, s.bounds[21] AS most
   FROM chat.api_stats() s LEFT JOIN before b USING (kind, name) WHERE s.calls <> COALESCE(b.calls, 0) ORDER BY kind, name;
 \c postgres
 \set QUIET on
