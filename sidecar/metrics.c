@@ -20,6 +20,7 @@ static const double bounds[] = {0.0005, 0.001, 0.0015, 0.002, 0.003, 0.005, 0.00
 								0.015,  0.03,  0.06,   0.125, 0.25,  0.5,   1,
 								2.5,    5,     10,     30,    60,    300,   1800};
 #define NBOUNDS (sizeof(bounds) / sizeof(bounds[0]))
+const size_t metrics_buckets = NBOUNDS;
 
 struct metric
 {
@@ -142,6 +143,15 @@ metric_observe(struct metric *metric, double seconds)
 		metric->buckets[i]++;
 	metric->count++;
 	metric->value += seconds;
+}
+
+void
+metric_set_histogram(struct metric *metric, const uint64_t *below, uint64_t count, double seconds)
+{
+	for (size_t i = 0; i < NBOUNDS; i++)
+		metric->buckets[i] = below[i] - (i > 0 ? below[i - 1] : 0);
+	metric->count = count;
+	metric->value = seconds;
 }
 
 static void

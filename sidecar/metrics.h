@@ -6,6 +6,7 @@
 #define SIDECAR_METRICS_H
 
 #include <stddef.h>
+#include <stdint.h>
 #include "app.h"
 
 struct metrics;
@@ -25,6 +26,10 @@ struct metric *metrics_histogram(struct metrics *m, const char *name, const char
 void metric_add(struct metric *metric, double by);
 void metric_set(struct metric *metric, double value);
 void metric_observe(struct metric *metric, double seconds);
+/* Takes over a histogram that was counted elsewhere, with the same buckets: below has metrics_buckets numbers. */
+void
+metric_set_histogram(struct metric *metric, const uint64_t *below, uint64_t count, double seconds);
+extern const size_t metrics_buckets;
 
 /* The page; malloc'ed, *len bytes. */
 char *metrics_render(const struct metrics *m, size_t *len);

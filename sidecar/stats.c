@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "api_metrics.h"
 #include "consumer.h"
 #include "db.h"
 #include "metrics.h"
@@ -29,6 +30,7 @@ struct stats
 	bool asking;
 	int count;
 	struct consumer_stats consumers[MAX_CONSUMERS];
+	struct api_metrics *api;
 };
 
 static const struct db_statement statement = {
@@ -60,15 +62,30 @@ find(struct stats *stats, const char *name)
 }
 
 static void
-on_answer(void *arg, PGresult *result)
+on_api_answer(void *arg, PGresult *result)
 {
 	struct stats *stats = arg;
 
 	if (result == NULL && !stats->asking)
 		return;
 	stats->asking = false;
-	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+		api_metrics_take(stats->api, result);
+}
+
+static void
+on_answer(void *arg, PGresult *result)
+{
+	struct stats *stats = arg;
+
+	if (result == NULL && !stats->asking)
 		return;
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+	{
+		stats->asking = false;
+		return;
+	}
+	db_query(consumer_db(stats->app->realtime), &api_metrics_statement, NULL, on_api_answer, stats);
 	for (int row = 0; row < PQntuples(result); row++)
 	{
 		struct consumer_stats *consumer = find(stats, PQgetvalue(result, row, 0));
@@ -99,6 +116,7 @@ stats_create(struct app *app)
 	if (stats == NULL)
 		abort();
 	stats->app = app;
+	stats->api = api_metrics_create(app->metrics);
 	uv_timer_init(app->loop, &stats->timer);
 	stats->timer.data = stats;
 	uv_timer_start(&stats->timer, on_timer, FIRST_MS, EVERY_MS);
@@ -108,7 +126,10 @@ stats_create(struct app *app)
 static void
 on_closed(uv_handle_t *timer)
 {
-	free(timer->data);
+	struct stats *stats = timer->data;
+
+	api_metrics_destroy(stats->api);
+	free(stats);
 }
 
 void

@@ -1,0 +1,123 @@
+/*
+ * See api_metrics.h.
+ */
+#include "api_metrics.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "metrics.h"
+
+#define MAX_SERIES 64
+#define NAME_SIZE 64
+
+const struct db_statement api_metrics_statement = {
+	"api_stats", "SELECT kind, name, calls, seconds, within FROM chat.api_stats()", 0};
+
+struct series
+{
+	char name[NAME_SIZE];
+	bool function;
+	struct metric *metric;
+};
+
+struct api_metrics
+{
+	struct metrics *metrics;
+	int count;
+	struct series series[MAX_SERIES];
+};
+
+struct api_metrics *
+api_metrics_create(struct metrics *metrics)
+{
+	struct api_metrics *api = calloc(1, sizeof(*api));
+
+	if (api == NULL)
+		abort();
+	api->metrics = metrics;
+	return api;
+}
+
+void
+api_metrics_destroy(struct api_metrics *api)
+{
+	free(api);
+}
+
+static struct metric *
+make_metric(struct api_metrics *api, const char *name, bool function)
+{
+	char labels[NAME_SIZE + 16];
+
+	snprintf(labels, sizeof(labels), "%s=\"%s\"", function ? "function" : "code", name);
+	if (function)
+		return metrics_histogram(api->metrics, "chat_api_request_seconds", labels,
+								 "Time that calls of the API's functions took in the database.");
+	return metrics_counter(api->metrics, "chat_api_requests_total", labels,
+						   "Requests that chat.authenticate answered, by code.");
+}
+
+/* Finds or makes the series of a name; NULL: it cannot have one. */
+static struct metric *
+find(struct api_metrics *api, const char *name, bool function)
+{
+	struct series *found;
+
+	for (int i = 0; i < api->count; i++)
+	{
+		if (api->series[i].function == function && strcmp(api->series[i].name, name) == 0)
+			return api->series[i].metric;
+	}
+	if (api->count == MAX_SERIES || strlen(name) >= NAME_SIZE || strpbrk(name, "\"\\\n") != NULL)
+		return NULL;
+	found = &api->series[api->count++];
+	strcpy(found->name, name);
+	found->function = function;
+	found->metric = make_metric(api, name, function);
+	return found->metric;
+}
+
+/* Sets a histogram from an array literal of cumulative counts; one of another length is left alone. */
+static void
+set_times(struct metric *metric, const char *within, uint64_t calls, double seconds)
+{
+	uint64_t *below = calloc(metrics_buckets, sizeof(*below));
+	size_t count = 0;
+
+	if (below == NULL)
+		abort();
+	for (const char *at = within; *at != '\0' && *at != '}';)
+	{
+		char *end;
+		uint64_t number = strtoull(at + 1, &end, 10);
+
+		if (count < metrics_buckets)
+			below[count] = number;
+		count++;
+		at = end;
+	}
+	if (count == metrics_buckets)
+		metric_set_histogram(metric, below, calls, seconds);
+	free(below);
+}
+
+void
+api_metrics_take(struct api_metrics *api, const PGresult *result)
+{
+	for (int row = 0; row < PQntuples(result); row++)
+	{
+		bool function = strcmp(PQgetvalue(result, row, 0), "function") == 0;
+		struct metric *metric = find(api, PQgetvalue(result, row, 1), function);
+		uint64_t calls = strtoull(PQgetvalue(result, row, 2), NULL, 10);
+
+		if (metric == NULL)
+			continue;
+		if (function)
+			set_times(metric, PQgetvalue(result, row, 4), calls,
+					  strtod(PQgetvalue(result, row, 3), NULL));
+		else
+			metric_set(metric, (double) calls);
+	}
+}
