@@ -56,7 +56,7 @@ BEGIN
         SELECT r.relid::regclass AS relation, g.tgname, g.tgenabled
           FROM (SELECT pair.conversations::oid AS relid UNION SELECT pair.messages
                 UNION SELECT p.relid FROM pg_partition_tree(pair.messages) p) r
-          LEFT JOIN pg_trigger g ON g.tgrelid = r.relid AND g.tgname LIKE 'zz\_chat\_realtime\_%'
+          LEFT JOIN pg_trigger g ON g.tgrelid = r.relid AND g.tgname ~ '^(00|zz)_chat_realtime_'
            AND g.tgargs = convert_to(pair.id::text, 'UTF8') || '\x00'
          WHERE g.oid IS NULL OR g.tgenabled = 'D' ORDER BY 1, 2
     LOOP
