@@ -1,18 +1,22 @@
 -- HistorySync: what was written before WUZAPI was connected.
 
-CREATE FUNCTION chat.wuzapi_history_rows(attachment chat.attachment, conversation_id text, conversation jsonb) RETURNS jsonb
-    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS
+CREATE FUNCTION chat.wuzapi_history_rows(attachment chat.attachment, conversation_id text, conversation jsonb) RETURNS jsonb[]
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
+DECLARE
+    unread integer := (conversation ->> 'unread')::integer;
+BEGIN
     -- Unread are the newest of the contact's messages, as many as WhatsApp counts.
-    SELECT COALESCE(jsonb_agg(chat.wuzapi_row(attachment, conversation_id, CASE WHEN (m ->> 'fromMe')::boolean THEN m
-               ELSE m || jsonb_build_object('status', CASE WHEN n <= (conversation ->> 'unread')::integer THEN 'delivered' ELSE 'read' END) END)), '[]')
-      FROM (SELECT m, row_number() OVER (PARTITION BY m ->> 'fromMe' ORDER BY (m ->> 'timestamp')::timestamptz DESC) AS n
-              FROM jsonb_array_elements(conversation -> 'messages') m) r
+    RETURN ARRAY(SELECT chat.wuzapi_row(attachment, conversation_id, CASE WHEN (r.m ->> 'fromMe')::boolean THEN r.m
+                   ELSE r.m || jsonb_build_object('status', CASE WHEN r.n <= unread THEN 'delivered' ELSE 'read' END) END)
+          FROM (SELECT m, row_number() OVER (PARTITION BY m ->> 'fromMe' ORDER BY (m ->> 'timestamp')::timestamptz DESC) AS n
+                  FROM jsonb_array_elements(conversation -> 'messages') m) r);
+END
 $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_history_rows(chat.attachment, text, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.wuzapi_history_rows(chat.attachment, text, jsonb) IS 'The messages of a parsed conversation of the history, by role, as a JSON array.';
+COMMENT ON FUNCTION chat.wuzapi_history_rows(chat.attachment, text, jsonb) IS 'The messages of a parsed conversation of the history, by role.';
 
-CREATE FUNCTION chat.new_rows(attachment chat.attachment, rows jsonb) RETURNS jsonb
+CREATE FUNCTION chat.new_rows(attachment chat.attachment, rows jsonb[]) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
@@ -23,15 +27,15 @@ BEGIN
     EXECUTE format($f$
         SELECT COALESCE(jsonb_agg(r.v ORDER BY r.v ->> 'time', r.n), '[]')
           FROM (SELECT DISTINCT ON (v ->> 'conversation', v ->> 'external_id') v, n
-                  FROM jsonb_array_elements($1) WITH ORDINALITY u (v, n) ORDER BY v ->> 'conversation', v ->> 'external_id', n) r
+                  FROM unnest($1) WITH ORDINALITY u (v, n) ORDER BY v ->> 'conversation', v ->> 'external_id', n) r
          WHERE NOT EXISTS (SELECT FROM %1$s AS m WHERE m.%2$I = (r.v ->> 'conversation')::%3$s AND m.%4$I = (r.v ->> 'external_id')::%5$s)$f$,
         rel, c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'), c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id'))
        INTO result USING rows;
     RETURN result;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.new_rows(chat.attachment, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.new_rows(chat.attachment, jsonb) IS 'Those of the rows, by role, whose WhatsApp id their conversation does not have yet, once each, oldest first.';
+REVOKE ALL ON FUNCTION chat.new_rows(chat.attachment, jsonb[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.new_rows(chat.attachment, jsonb[]) IS 'Those of the rows, by role, whose WhatsApp id their conversation does not have yet, once each, oldest first.';
 
 CREATE FUNCTION chat.insert_many(relation regclass, columns jsonb, rows jsonb) RETURNS integer
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -73,7 +77,7 @@ DECLARE
     conversation jsonb;
     found_one jsonb;
     keys text[] := '{}';
-    rows jsonb := '[]';
+    rows jsonb[] := '{}';
     fresh jsonb;
     stored integer := 0;
 BEGIN
@@ -94,7 +98,7 @@ BEGIN
         stored := chat.insert_many(attachment.messages, attachment.columns, fresh);
     END IF;
     RETURN jsonb_build_object('action', 'history', 'conversations', cardinality(keys), 'messages', stored,
-                              'duplicates', jsonb_array_length(rows) - stored, 'skipped', event -> 'skipped');
+                              'duplicates', cardinality(rows) - stored, 'skipped', event -> 'skipped');
 END
 $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_history(chat.attachment, text[], jsonb) FROM PUBLIC;
