@@ -53,6 +53,7 @@ DECLARE
     source record;
     found_id uuid;
 BEGIN
+    PERFORM chat.require_admin_scope();
     IF owner IS NULL AND NOT chat.is_service_caller() THEN
         owner := chat.current_user_id();
         IF owner IS NULL THEN
@@ -80,6 +81,7 @@ CREATE FUNCTION chat.check_webhook_owner(owner text) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
+    PERFORM chat.require_admin_scope();
     IF owner IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', COLUMN = 'user_id',
             MESSAGE = 'owner must not be NULL';

@@ -56,6 +56,11 @@ SET request.jwt.claims = '{"sub": "00000000-0000-4000-8000-000000000001"}';
 SELECT chat.list_webhooks(:other);
 SELECT chat.delete_webhook(:'b') AS of_another;
 SELECT chat.delete_webhook(:'b', :other);
+SET request.jwt.claims = '{"sub": "00000000-0000-4000-8000-000000000002", "api_key_id": "1", "scopes": ["chat:write"]}';
+SELECT chat.list_webhooks(:other);
+SELECT chat.delete_webhook(:'b');
+SET request.jwt.claims = '{"sub": "00000000-0000-4000-8000-000000000002", "api_key_id": "1", "scopes": ["chat:admin"]}';
+SELECT jsonb_array_length(chat.list_webhooks(:other) -> 'data') AS own;
 RESET request.jwt.claims;
 RESET ROLE;
 
