@@ -105,12 +105,12 @@ emit_message(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 				  &payload);
 	if (row->flags & CHAT_MESSAGE_STATUS)
 	{
-		resetStringInfo(&payload);
-		chat_payload_status(&payload, flush->reader.layout, slot);
+		StringInfoData status;
+
+		initStringInfo(&status);
+		chat_payload_status(&status, flush->reader.layout, slot);
 		add_event(log, topic, "message.status", "message.status", conversation, key, (Datum) 0,
-				  &payload);
-		resetStringInfo(&payload);
-		chat_payload_row(&payload, flush->reader.layout, slot);
+				  &status);
 	}
 	if (row->flags & CHAT_MESSAGE_DELETED)
 		add_event(log, topic, "message.deleted", "message.deleted", conversation, key, (Datum) 0,
