@@ -126,6 +126,8 @@ help:
 	@echo 'make model         check the model of doorbell and cursor with Spin (MODEL=quick: smaller bounds)'
 	@echo 'make test-random   random concurrent histories, judged by recounting (HISTORIES=2000 SEED=1)'
 	@echo 'make test-functions call every function as every role with hostile arguments (CALLS=50 SEED=1)'
+	@echo 'make fuzz          fuzz what needs no server (FUZZ_SECONDS=60 FUZZ=frame)'
+	@echo 'make test-undefined the extension with undefined behaviour trapped'
 	@echo 'make clean         remove what was built'
 	@echo 'make extension     build only the extension        make sidecar       build only the sidecar'
 	@echo 'make unit          run the unit tests in C         make format-check  check the C formatting'

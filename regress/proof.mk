@@ -22,3 +22,17 @@ test-functions:
 	@regress/lib/deps.sh test
 	@$(MAKE) -s extension
 	@CALLS="$(CALLS)" SEED="$(SEED)" node regress/random/functions.mjs
+
+# FUZZ_SECONDS: each target's time.
+fuzz:
+	@exec regress/fuzz/run $(FUZZ)
+
+# Undefined behaviour in the extension ends the backend, and with it the test.
+UNDEFINED = -fsanitize=undefined -fno-sanitize=alignment -fsanitize-undefined-trap-on-error
+test-undefined:
+	@regress/lib/deps.sh test
+	@$(MAKE) -s clean
+	@COPT="$(UNDEFINED)" SIDECAR=no regress/run regress isolation && \
+	COPT="$(UNDEFINED)" node regress/random/wuzapi.mjs && \
+	COPT="$(UNDEFINED)" HISTORIES=20 node regress/random/histories.mjs; \
+	status=$$?; $(MAKE) -s clean; exit $$status

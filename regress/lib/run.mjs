@@ -8,7 +8,7 @@ import { mark } from './reporter.mjs';
 import { createWorkspace, make, root } from './workspace.mjs';
 
 const fileLimit = Number(process.env.FILE_LIMIT ?? 180) * 1000; // ms for one file of regress/e2e
-const parts = { unit, format, regress, isolation, e2e };
+const parts = { unit, format, regress, isolation, e2e, proofs };
 let passed = 0;
 let failed = 0;
 let workspaceDir;
@@ -143,12 +143,33 @@ async function e2e(pattern = '') {
   for (const file of files) await e2eFile(path.join(dir, file));
 }
 
+/** Short forms of the proofs that have targets of their own; part of a full run in CI. */
+async function proofs() {
+  const node = (file) => [process.execPath, [path.join(root, 'regress/random', file)]];
+  const list = [
+    ['model of doorbell and cursor', [path.join(root, 'regress/model/run'), ['quick']], {}],
+    ['random concurrent histories', node('histories.mjs'), { HISTORIES: '20' }],
+    ['every function as every role', node('functions.mjs'), { CALLS: '2' }],
+    ['mutated WUZAPI bodies', node('wuzapi.mjs'), { ROUNDS: '10' }],
+    ['fuzzing of the pure parts', [path.join(root, 'regress/fuzz/run'), []], { FUZZ_SECONDS: '5' }],
+    ['PostgreSQL 17', [path.join(root, 'regress/matrix/run'), ['17']], { CHAT_REALTIME_WORKSPACE: '' }],
+  ];
+  for (const [name, [command, args], env] of list) {
+    const output = [];
+    const start = Date.now();
+    const code = await program(command, args, { env, limit: 900_000, line: (text) => output.push(text) });
+    const failures = output.filter((text) => !text.startsWith('ok'));
+    report('proof', name, code === 0, Date.now() - start, code === 0 ? '' : failures.slice(-40).join('\n'));
+  }
+}
+
 async function main(only) {
   await make('all');
   const workspace = await createWorkspace();
   workspaceDir = workspace.dir;
   process.env.CHAT_REALTIME_WORKSPACE = workspaceDir;
-  for (const name of only.length ? only : Object.keys(parts)) await (parts[name] ?? (() => e2e(name)))();
+  const usual = Object.keys(parts).filter((name) => name !== 'proofs' || process.env.CI);
+  for (const name of only.length ? only : usual) await (parts[name] ?? (() => e2e(name)))();
 }
 
 const start = Date.now();
