@@ -99,8 +99,9 @@ async function call(client, role, name, sql) {
   } catch (error) {
     const state = error.leak ? 'leak' : error.code ?? 'lost';
     states[state] = (states[state] ?? 0) + 1;
+    if (state === '57014') console.log(`slow   functions  ${name} as ${role.name}: ${sql.slice(0, 300)}`);
     const told = role.blind && `${error.message} ${error.detail ?? ''} ${error.hint ?? ''}`.includes(secret);
-    if (told || error.leak || /^XX|^57P|^08/.test(state) || state === 'lost' || state.startsWith('ECONN')) {
+    if (told || error.leak || /^(XX|57P|08)/.test(state) || state === 'lost' || state.startsWith('ECONN')) {
       failed++;
       console.log(`FAILED functions  ${name} as ${role.name} ${JSON.stringify(role.claims ?? {})}: ${state} ${error.message}\n         ${sql.slice(0, 400)}`);
       if (state === 'lost' || /^57P|^08|^ECONN/.test(state)) throw error;
