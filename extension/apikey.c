@@ -31,17 +31,12 @@ static bool pepper_is_hidden = false;
 
 static const char base62[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 
-/* Settings of databases, roles and functions are in catalogs that everybody can read. */
+/* That a pepper cannot be set for a database or a role, where everybody could read it, follows from PGC_SIGHUP. */
 static bool
 check_pepper(char **value, void **extra, GucSource source)
 {
 	if (**value == '\0')
 		return true;
-	if (source == PGC_S_TEST || (source >= PGC_S_GLOBAL && source <= PGC_S_DATABASE_USER))
-	{
-		GUC_check_errdetail("A pepper belongs into the server's configuration file.");
-		return false;
-	}
 	if (strlen(*value) < MIN_PEPPER_LENGTH)
 	{
 		GUC_check_errdetail("A pepper is at least %d bytes long.", MIN_PEPPER_LENGTH);
