@@ -11,6 +11,8 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 
+#include "compat.h"
+
 /* Larger than any body WUZAPI sends, which can hold a file in base64. */
 #define MAX_BODY_BYTES (128 * 1024 * 1024)
 
