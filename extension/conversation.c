@@ -203,7 +203,7 @@ index_new_version(ChatTable *table)
 		table->indexes = chat_indexes_open(table->relation);
 		MemoryContextSwitchTo(old);
 	}
-	chat_indexes_insert(table->indexes, table->new_slot, changed);
+	chat_indexes_insert(table->indexes, &table->new_slot, 1, changed);
 }
 
 /* Writes the new version into heap and indexes. */

@@ -103,11 +103,9 @@ write_rows(ChatLog *log)
 	if (log->nrows == 0)
 		return;
 	heap_multi_insert(log->relation, log->slots, log->nrows, GetCurrentCommandId(true), 0, NULL);
+	chat_indexes_insert(log->indexes, log->slots, log->nrows, NULL);
 	for (int i = 0; i < log->nrows; i++)
-	{
-		chat_indexes_insert(log->indexes, log->slots[i], NULL);
 		ExecClearTuple(log->slots[i]);
-	}
 	MemoryContextReset(log->context);
 	log->nrows = 0;
 }

@@ -231,8 +231,10 @@ entry_is_alike(const IndexInfo *info, const AttrNumber *changed)
 	return true;
 }
 
+/* One index after the other: its upper pages stay at hand. */
 void
-chat_indexes_insert(ChatIndexes *indexes, TupleTableSlot *slot, const AttrNumber *changed)
+chat_indexes_insert(ChatIndexes *indexes, TupleTableSlot **slots, int nslots,
+					const AttrNumber *changed)
 {
 	IndexSet *set = indexes->set;
 	Datum values[INDEX_MAX_KEYS];
@@ -241,13 +243,17 @@ chat_indexes_insert(ChatIndexes *indexes, TupleTableSlot *slot, const AttrNumber
 	for (int i = 0; i < set->count; i++)
 	{
 		IndexInfo *info = set->infos[i];
+		bool alike = entry_is_alike(info, changed);
 
-		if (!predicate_holds(set, info, slot))
-			continue;
-		FormIndexDatum(info, slot, set->estate, values, nulls);
-		(void) index_insert(indexes->relations[i], values, nulls, &slot->tts_tid, indexes->heap,
-							info->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
-							entry_is_alike(info, changed), info);
+		for (int row = 0; row < nslots; row++)
+		{
+			if (!predicate_holds(set, info, slots[row]))
+				continue;
+			FormIndexDatum(info, slots[row], set->estate, values, nulls);
+			(void) index_insert(indexes->relations[i], values, nulls, &slots[row]->tts_tid,
+								indexes->heap, info->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
+								alike, info);
+		}
 	}
 	if (set->estate != NULL)
 		ResetPerTupleExprContext(set->estate);

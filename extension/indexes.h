@@ -26,11 +26,11 @@ extern bool chat_indexes_plain(Relation heap);
 /* Opens the indexes of a table whose lock is held, in the current memory context. */
 extern ChatIndexes *chat_indexes_open(Relation heap);
 /*
- * Makes the entries of the row in the slot, by its tts_tid. changed: the columns in which it differs from its
- * version before, ended by 0, so that entries alike are known as such; NULL for a new row.
+ * Makes the entries of the rows in the slots, by their tts_tid. changed: the columns in which they differ from their
+ * versions before, ended by 0, so that entries alike are known as such; NULL for new rows.
  */
-extern void
-chat_indexes_insert(ChatIndexes *indexes, TupleTableSlot *slot, const AttrNumber *changed);
+extern void chat_indexes_insert(ChatIndexes *indexes, TupleTableSlot **slots, int nslots,
+								const AttrNumber *changed);
 extern void chat_indexes_close(ChatIndexes *indexes);
 
 #endif

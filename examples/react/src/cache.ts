@@ -16,10 +16,19 @@ const without = <T extends { id: Id }>(list: T[], id: Id) => list.filter((row) =
 export const withMessage = (list: Message[], message: Message) => [...without(list, message.id), message].sort(oldestFirst);
 const withConversation = (list: Conversation[], row: Conversation) => [...without(list, row.id), row].sort(newestFirst);
 
+/**
+ * Loads a list again. A load that is under way is given up first: it may have read before what happened since, and
+ * the very first one would not be repeated by invalidating alone.
+ */
+export async function reload(client: QueryClient, queryKey: QueryKey) {
+  await client.cancelQueries({ queryKey });
+  await client.invalidateQueries({ queryKey });
+}
+
 function change<T>(client: QueryClient, queryKey: QueryKey, update: (list: T[]) => T[]) {
   client.setQueryData<T[]>(queryKey, (list) => list && update(list));
-  // A load that is under way may have read before this event and would undo it: it starts again.
-  if (client.isFetching({ queryKey })) void client.invalidateQueries({ queryKey });
+  // A load that is under way may have read before this event and would undo it.
+  if (client.isFetching({ queryKey })) void reload(client, queryKey);
 }
 
 export function applyEvent(client: QueryClient, { event, payload }: ChatEvent) {

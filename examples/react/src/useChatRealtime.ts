@@ -3,7 +3,7 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useQueryClient } from '@tanstack/react-query';
 import type { SupabaseClient } from '@supabase/supabase-js';
 import type { FetchEvents, Id, Presence } from './api';
-import { applyEvent, keys } from './cache';
+import { applyEvent, keys, reload } from './cache';
 import { TopicFeed } from './topicFeed';
 import { type Provider, type SocketLike, transportsOf } from './transport';
 
@@ -58,7 +58,7 @@ export function useChatRealtime({
   useEffect(() => {
     const inbox = new TopicFeed(`user:${userId}:inbox`, fetchEvents, transports, {
       event: (event) => applyEvent(client, event),
-      reset: () => void client.invalidateQueries({ queryKey: keys.conversations }),
+      reset: () => void reload(client, keys.conversations),
       live: setLive,
     });
     return () => inbox.close();
@@ -72,7 +72,7 @@ export function useChatRealtime({
         else applyEvent(client, event);
         if (event.event === 'message.new') clear(); // whoever typed has written
       },
-      reset: () => void client.invalidateQueries({ queryKey: keys.messages(conversationId) }),
+      reset: () => void reload(client, keys.messages(conversationId)),
       live: () => {},
     });
     feed.current = messages;
