@@ -115,6 +115,7 @@ DECLARE
     reasons text[];
     last_errors text[];
     pause bigint[];
+    judged jsonb;
     source record;
 BEGIN
     SELECT array_agg(a.webhook), array_agg(a.ok), array_agg(a.failures), array_agg(a.reason),
@@ -147,17 +148,21 @@ BEGIN
            first_failure_at = COALESCE(s.first_failure_at, EXCLUDED.first_failure_at),
            paused_until = GREATEST(s.paused_until, EXCLUDED.paused_until);
 
+    SELECT jsonb_agg(jsonb_build_object('webhook', a.webhook, 'error', a.error, 'failures', COALESCE(s.failure_count, 0),
+                                        'since', s.first_failure_at)) INTO judged
+      FROM unnest(hooks, last_errors) AS a (webhook, error) LEFT JOIN chat.webhook_state s ON s.webhook = a.webhook;
     FOR source IN SELECT * FROM chat.external_webhook_tables() LOOP
-        EXECUTE format(
-            'UPDATE %s w SET last_triggered_at = clock_timestamp(), failure_count = COALESCE(s.failure_count, 0)%s%s '
-            '  FROM unnest($1, $2) AS a (webhook, error) LEFT JOIN chat.webhook_state s ON s.webhook = a.webhook '
-            ' WHERE w.id = a.webhook AND (a.error IS NOT NULL OR w.failure_count <> 0 '
+        PERFORM chat.run_on(source.source, format(
+            'UPDATE %s AS w SET last_triggered_at = pg_catalog.clock_timestamp(), failure_count = a.failures%s%s '
+            '  FROM pg_catalog.jsonb_to_recordset($2::pg_catalog.jsonb) '
+            '       AS a (webhook pg_catalog.uuid, error pg_catalog.text, failures pg_catalog.int4, since pg_catalog.timestamptz) '
+            ' WHERE w.id OPERATOR(pg_catalog.=) a.webhook AND (a.error IS NOT NULL OR w.failure_count OPERATOR(pg_catalog.<>) 0 '
             '       OR w.last_triggered_at IS NULL '
-            '       OR w.last_triggered_at < clock_timestamp() - interval ''1 second'')',
+            '       OR w.last_triggered_at OPERATOR(pg_catalog.<) $1[1]::pg_catalog.timestamptz)',
             source.source,
             CASE WHEN 'last_error' = ANY (source.columns) THEN ', last_error = a.error' END,
-            CASE WHEN 'first_failure_at' = ANY (source.columns) THEN ', first_failure_at = s.first_failure_at' END)
-        USING hooks, last_errors;
+            CASE WHEN 'first_failure_at' = ANY (source.columns) THEN ', first_failure_at = a.since' END),
+            ARRAY[to_jsonb(clock_timestamp() - interval '1 second') #>> '{}'], judged::text);
     END LOOP;
 
     SELECT array_agg(a.webhook), array_agg(a.reason) INTO hooks, reasons
@@ -184,17 +189,19 @@ DECLARE
 BEGIN
     DELETE FROM chat.webhook_state s WHERE s.webhook = ANY (webhooks);
     FOR source IN SELECT * FROM chat.external_webhook_tables() LOOP
-        FOR disabled IN EXECUTE format(
-            'UPDATE %s w SET is_active = false%s%s FROM unnest($1, $2) AS a (webhook, reason) '
-            ' WHERE w.id = a.webhook AND w.is_active '
-            'RETURNING w.id, w.user_id::text AS owner, w.url::text AS url, a.reason',
+        FOR disabled IN SELECT * FROM jsonb_array_elements(chat.run_on(source.source, format(
+            'WITH changed AS (UPDATE %s AS w SET is_active = false%s%s '
+            '  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2::pg_catalog.text[])) AS a (webhook, reason) '
+            ' WHERE w.id OPERATOR(pg_catalog.=) a.webhook::pg_catalog.uuid AND w.is_active '
+            'RETURNING w.id, w.user_id::pg_catalog.text AS owner, w.url::pg_catalog.text AS url, a.reason) '
+            'SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(c)) FROM changed AS c',
             source.source,
-            CASE WHEN 'disabled_at' = ANY (source.columns) THEN ', disabled_at = clock_timestamp()' END,
-            CASE WHEN 'disabled_reason' = ANY (source.columns) THEN ', disabled_reason = a.reason' END)
-            USING webhooks, reasons
+            CASE WHEN 'disabled_at' = ANY (source.columns) THEN ', disabled_at = pg_catalog.clock_timestamp()' END,
+            CASE WHEN 'disabled_reason' = ANY (source.columns) THEN ', disabled_reason = a.reason' END),
+            webhooks::text[], reasons::text)) AS d (hook)
         LOOP
-            PERFORM chat.emit('user:' || disabled.owner || ':inbox', 'webhook.disabled', disabled.owner, NULL, NULL,
-                              jsonb_build_object('id', disabled.id, 'url', disabled.url, 'reason', disabled.reason));
+            PERFORM chat.emit('user:' || (disabled.hook ->> 'owner') || ':inbox', 'webhook.disabled', disabled.hook ->> 'owner', NULL, NULL,
+                              disabled.hook - 'owner');
         END LOOP;
     END LOOP;
 END

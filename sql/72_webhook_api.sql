@@ -114,13 +114,14 @@ BEGIN
     END IF;
     SELECT format_type(t.atttypid, NULL) INTO owner_type
       FROM pg_attribute t WHERE t.attrelid = source AND t.attname = 'user_id';
-    EXECUTE format(
-        'INSERT INTO %s AS w (id, user_id, url, events, secret) VALUES (gen_random_uuid(), $1::%s, $2, $3, $4) '
-        'RETURNING jsonb_build_object(''id'', w.id, ''url'', w.url, ''events'', w.events, ''secret'', w.secret, '
-        '''isActive'', w.is_active, ''createdAt'', to_jsonb(w)->''created_at'')', source, owner_type)
-    INTO made USING owner, url, ARRAY(SELECT DISTINCT e FROM unnest(events) e ORDER BY e),
-                    COALESCE(NULLIF(secret, ''), chat.make_webhook_secret());
-    RETURN made;
+    made := chat.run_on(source, format(
+        'INSERT INTO %s AS w (id, user_id, url, events, secret) '
+        'VALUES (pg_catalog.gen_random_uuid(), $1[1]::%s, $1[2], $1[3]::pg_catalog.text[], $1[4]) RETURNING pg_catalog.to_jsonb(w)',
+        source, owner_type), ARRAY[owner, url, ARRAY(SELECT DISTINCT e FROM unnest(events) e ORDER BY e)::text,
+                                   COALESCE(NULLIF(secret, ''), chat.make_webhook_secret())]);
+    PERFORM chat.audit('webhook.created', made ->> 'id', jsonb_build_object('owner', owner, 'events', made -> 'events'));
+    RETURN jsonb_build_object('id', made -> 'id', 'url', made -> 'url', 'events', made -> 'events', 'secret', made -> 'secret',
+                              'isActive', made -> 'is_active', 'createdAt', made -> 'created_at');
 END
 $$;
 REVOKE ALL ON FUNCTION chat.create_webhook(text, text, text[], text) FROM PUBLIC;
@@ -141,13 +142,15 @@ BEGIN
     IF source IS NULL THEN
         RETURN NULL;
     END IF;
-    EXECUTE format(
-        'UPDATE %s w SET old_secret = w.secret, old_secret_expires_at = now() + $3, secret = $2, updated_at = now() '
-        ' WHERE w.id = $1 '
-        'RETURNING jsonb_build_object(''id'', w.id, ''secret'', w.secret, '
-        '''oldSecretExpiresAt'', w.old_secret_expires_at)', source)
-    INTO changed USING id, chat.make_webhook_secret(), grace;
-    RETURN changed;
+    changed := chat.run_on(source, format(
+        'UPDATE %s AS w SET old_secret = w.secret, old_secret_expires_at = $1[2]::pg_catalog.timestamptz, secret = $1[1], '
+        'updated_at = pg_catalog.now() WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid RETURNING pg_catalog.to_jsonb(w)', source),
+        ARRAY[chat.make_webhook_secret(), to_jsonb(now() + grace) #>> '{}'], id::text);
+    IF changed IS NULL THEN
+        RETURN NULL;
+    END IF;
+    PERFORM chat.audit('webhook.secret_rotated', id::text, jsonb_build_object('oldSecretExpiresAt', changed -> 'old_secret_expires_at'));
+    RETURN jsonb_build_object('id', changed -> 'id', 'secret', changed -> 'secret', 'oldSecretExpiresAt', changed -> 'old_secret_expires_at');
 END
 $$;
 REVOKE ALL ON FUNCTION chat.rotate_webhook_secret(uuid, interval, text) FROM PUBLIC;
@@ -163,13 +166,14 @@ BEGIN
         RETURN NULL;
     END IF;
     DELETE FROM chat.webhook_state s WHERE s.webhook = enable_webhook.id;
-    EXECUTE format(
-        'UPDATE %s w SET is_active = true, failure_count = 0, %s updated_at = now() WHERE w.id = $1', home,
+    PERFORM chat.run_on(home, format(
+        'UPDATE %s AS w SET is_active = true, failure_count = 0, %s updated_at = pg_catalog.now() '
+        'WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid', home,
         (SELECT string_agg(format('%I = NULL, ', c), '' ORDER BY c)
            FROM chat.external_webhook_tables() s, unnest(s.columns) c
           WHERE s.source = home
-            AND c IN ('last_error', 'first_failure_at', 'disabled_at', 'disabled_reason')))
-    USING id;
+            AND c IN ('last_error', 'first_failure_at', 'disabled_at', 'disabled_reason'))), NULL, id::text);
+    PERFORM chat.audit('webhook.enabled', id::text);
     RETURN true;
 END
 $$;

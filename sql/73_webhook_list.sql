@@ -87,11 +87,13 @@ BEGIN
     IF (changes ->> 'isActive')::boolean THEN
         PERFORM chat.enable_webhook(id, owner);
     END IF;
-    EXECUTE format('UPDATE %s w SET url = $2, events = $3, is_active = COALESCE($4, w.is_active), updated_at = now() '
-                   ' WHERE w.id = $1 RETURNING chat.shown_webhook(to_jsonb(w))', home)
-       INTO changed USING id, webhook.url, webhook.events, (changes ->> 'isActive')::boolean;
+    changed := chat.run_on(home, format(
+        'UPDATE %s AS w SET url = $1[1], events = $1[2]::pg_catalog.text[], '
+        'is_active = COALESCE($1[3]::pg_catalog.bool, w.is_active), updated_at = pg_catalog.now() '
+        'WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid RETURNING pg_catalog.to_jsonb(w)', home),
+        ARRAY[webhook.url, webhook.events::text, changes ->> 'isActive'], id::text);
     PERFORM chat.audit('webhook.changed', id::text, changes);
-    RETURN changed;
+    RETURN chat.shown_webhook(changed);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.update_webhook(uuid, jsonb, text) FROM PUBLIC;
@@ -106,7 +108,7 @@ BEGIN
     IF home IS NULL THEN
         RETURN NULL;
     END IF;
-    EXECUTE format('DELETE FROM %s w WHERE w.id = $1', home) USING id;
+    PERFORM chat.run_on(home, format('DELETE FROM %s AS w WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid', home), NULL, id::text);
     DELETE FROM chat.webhook_delivery d WHERE d.webhook = delete_webhook.id;
     DELETE FROM chat.webhook_state s WHERE s.webhook = delete_webhook.id;
     PERFORM chat.audit('webhook.deleted', id::text);

@@ -55,18 +55,6 @@ $$;
 REVOKE ALL ON FUNCTION chat.key_fits(regclass, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.key_fits(regclass, text, text) IS 'True when a text can be a value of a key column; NULL: no such column.';
 
-CREATE FUNCTION chat.table_path(relation regclass) RETURNS text
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    RETURN (SELECT format('pg_catalog, %I, pg_temp', n.nspname)
-              FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
-             WHERE c.oid = $1);
-END
-$$;
-REVOKE ALL ON FUNCTION chat.table_path(regclass) FROM PUBLIC;
-COMMENT ON FUNCTION chat.table_path(regclass) IS 'search_path for writing to a table: its own triggers may name what is in its schema.';
-
 CREATE FUNCTION chat.require_owner(owner text) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -190,18 +178,9 @@ REVOKE ALL ON FUNCTION chat.role_list(regclass, jsonb, jsonb, boolean) FROM PUBL
 COMMENT ON FUNCTION chat.role_list(regclass, jsonb, jsonb, boolean) IS 'Columns (quoted), and types to cast to, for values by role, to be put into a statement. What has no column is left out, and what is null unless keep_null.';
 
 CREATE FUNCTION chat.run_on(relation regclass, statement text, params text[], key text DEFAULT NULL) RETURNS jsonb
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    result jsonb;
-BEGIN
-    PERFORM set_config('search_path', chat.table_path(relation), true);
-    EXECUTE statement INTO result USING params, key;
-    RETURN result;
-END
-$$;
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_run_on';
 REVOKE ALL ON FUNCTION chat.run_on(regclass, text, text[], text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.run_on(regclass, text, text[], text) IS 'Runs a statement that writes to an attached table with a search_path in which the table''s own triggers work; so operators and functions in it must be qualified. Returns its first value.';
+COMMENT ON FUNCTION chat.run_on(regclass, text, text[], text) IS 'Runs a statement ($1: params, $2: key) on an attached table as the table''s owner, so that triggers, defaults and constraints of that table get no rights of the extension''s, and with a search_path in which they work; so operators and functions in it must be qualified. Returns its first value.';
 
 CREATE FUNCTION chat.insert_roles(relation regclass, columns jsonb, role_values jsonb, key_column text,
                                   conflict text DEFAULT '') RETURNS jsonb

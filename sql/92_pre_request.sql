@@ -58,28 +58,16 @@ END
 $$;
 COMMENT ON FUNCTION chat.refuse_request(chat.auth_result) IS 'Ends a request to PostgREST (12 and later) with the status, headers and body of an answer of chat.authenticate. Errors: PGRST.';
 
--- The key's user, for the rest of the transaction. The role becomes authenticated, whatever a JWT beside the key said:
--- a key never gives more rights than its user has, and PostgREST's own role must be allowed to take that role anyway.
-CREATE FUNCTION chat.assume_user(answer chat.auth_result) RETURNS void
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    role name := COALESCE((SELECT r.rolname FROM pg_roles r WHERE r.rolname = 'authenticated'), current_user);
-BEGIN
-    PERFORM set_config('request.jwt.claims', jsonb_build_object('sub', answer.user_id, 'role', role, 'aud', 'authenticated',
-                           'api_key_id', answer.key_id, 'scopes', answer.scopes)::text, true),
-            -- Where older versions of PostgREST put a JWT's claims, which are read first.
-            set_config('request.jwt.claim.sub', answer.user_id, true), set_config('request.jwt.claim.role', role, true),
-            set_config('role', role, true);
-END
-$$;
-COMMENT ON FUNCTION chat.assume_user(chat.auth_result) IS 'Gives the rest of the transaction the claims of an API key''s user, and the role authenticated where there is one. Runs with the caller''s rights: it gives nobody a role that it could not take. Errors: 42501 when the session''s role may not become authenticated.';
-
+-- Nothing that it calls takes a user to become: who that is comes from the key alone, or whoever may call functions
+-- through PostgREST could name one. The role becomes authenticated, whatever a JWT beside the key said: a key never gives
+-- more rights than its user has, and PostgREST's own role must be allowed to take that role anyway. What it calls is
+-- executable by PUBLIC because it runs as the request's role, which a JWT may name freely.
 CREATE FUNCTION chat.pre_request() RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
     answer chat.auth_result := chat.authenticate_request();
+    role name := COALESCE((SELECT r.rolname FROM pg_roles r WHERE r.rolname = 'authenticated'), current_user);
 BEGIN
     IF answer.code IS NULL THEN
         RETURN;
@@ -88,7 +76,11 @@ BEGIN
     END IF;
     PERFORM set_config('response.headers', (SELECT jsonb_agg(jsonb_build_object(h.key, h.value))
                                               FROM jsonb_each(chat.rate_limit_headers(answer)) h)::text, true);
-    PERFORM chat.assume_user(answer);
+    PERFORM set_config('request.jwt.claims', jsonb_build_object('sub', answer.user_id, 'role', role, 'aud', 'authenticated',
+                           'api_key_id', answer.key_id, 'scopes', answer.scopes)::text, true),
+            -- Where older versions of PostgREST put a JWT's claims, which are read first.
+            set_config('request.jwt.claim.sub', answer.user_id, true), set_config('request.jwt.claim.role', role, true),
+            set_config('role', role, true);
 END
 $$;
-COMMENT ON FUNCTION chat.pre_request() IS 'For PostgREST''s db-pre-request: a request with X-API-Key acts as the key''s user, or is refused with 401, 403 or 429 and the rate limit''s headers; one without goes on as it is. The role that PostgREST connects as must be a member of authenticated. Errors: PGRST, 55000 and 53400 as chat.authenticate.';
+COMMENT ON FUNCTION chat.pre_request() IS 'For PostgREST''s db-pre-request: a request with X-API-Key acts as the key''s user, or is refused with 401, 403 or 429 and the rate limit''s headers; one without goes on as it is. The role that PostgREST connects as must be a member of authenticated. It runs with the caller''s rights: it gives nobody a role that it could not take. Errors: PGRST, 55000 and 53400 as chat.authenticate; 42501 when the session''s role may not become authenticated.';
