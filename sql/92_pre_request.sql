@@ -67,7 +67,7 @@ CREATE FUNCTION chat.pre_request() RETURNS void
 $$
 DECLARE
     answer chat.auth_result := chat.authenticate_request();
-    role name := COALESCE((SELECT r.rolname FROM pg_roles r WHERE r.rolname = 'authenticated'), current_user);
+    role name;
 BEGIN
     IF answer.code IS NULL THEN
         RETURN;
@@ -76,6 +76,7 @@ BEGIN
     END IF;
     PERFORM set_config('response.headers', (SELECT jsonb_agg(jsonb_build_object(h.key, h.value))
                                               FROM jsonb_each(chat.rate_limit_headers(answer)) h)::text, true);
+    role := COALESCE((SELECT r.rolname FROM pg_roles r WHERE r.rolname = 'authenticated'), current_user);
     PERFORM set_config('request.jwt.claims', jsonb_build_object('sub', answer.user_id, 'role', role, 'aud', 'authenticated',
                            'api_key_id', answer.key_id, 'scopes', answer.scopes)::text, true),
             -- Where older versions of PostgREST put a JWT's claims, which are read first.
