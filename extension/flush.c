@@ -9,6 +9,7 @@
 
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
@@ -130,14 +131,34 @@ keep_what_must_stay(const ChatLayout *layout, const ChatCounters *current, ChatC
 										 layout->preview_chars)] = '\0';
 }
 
+/* The largest count that the column holds; more are counted as that many. */
+static int64
+most_unread(const ChatLayout *layout)
+{
+	Oid type = layout->type[CHAT_C_UNREAD];
+
+	return type == INT2OID ? PG_INT16_MAX : type == INT4OID ? PG_INT32_MAX : PG_INT64_MAX;
+}
+
+/* From a count that was cut nothing can be taken away: it is made anew. */
+static int64
+unread_after(ChatFlush *flush, ChatConversation *conversation, int64 current)
+{
+	int64 most = most_unread(flush->table.layout);
+	bool unknown = conversation->unread < 0 && current >= most;
+	int64 count = conversation->recount || unknown ? count_unread(conversation)
+												   : Max(current + conversation->unread, 0);
+
+	return Min(count, most);
+}
+
 /* What counters and last message have to be, after the rows of this flush. */
 static void
 work_out(ChatFlush *flush, ChatConversation *conversation, const ChatCounters *current,
 		 ChatCounters *wanted)
 {
 	*wanted = *current;
-	wanted->unread = conversation->recount ? count_unread(conversation)
-										   : Max(current->unread + conversation->unread, 0);
+	wanted->unread = unread_after(flush, conversation, current->unread);
 	if (newest_is_open(conversation, flush->table.layout, current))
 		find_newest(conversation, wanted);
 	else if (conversation->candidate >= 0 &&

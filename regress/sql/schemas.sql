@@ -43,6 +43,16 @@ SELECT id, unread_count, last_message_preview FROM int_c;
 UPDATE int_m SET status = 'pending' WHERE id = 3;
 UPDATE int_m SET status = 'read' WHERE id = 3;
 SELECT topic, event, payload::jsonb - '{createdAt,timestamp,updatedAt}'::text[] FROM news();
+-- A count that the column could not hold was cut, so it is made anew when it goes down.
+INSERT INTO int_m VALUES (4, 1, 'incoming', 'sent', 'one more');
+ALTER TABLE int_c DISABLE TRIGGER USER;
+UPDATE int_c SET unread_count = 32767;
+ALTER TABLE int_c ENABLE TRIGGER USER;
+INSERT INTO int_m VALUES (5, 1, 'incoming', 'sent', 'and one more');
+SELECT unread_count FROM int_c;
+UPDATE int_m SET status = 'read' WHERE id = 4;
+SELECT unread_count, (SELECT count(*) FROM int_m WHERE status <> 'read') FROM int_c;
+SELECT count(*) FROM news();
 SELECT chat.recount('int_m');
 DO $$ BEGIN PERFORM chat.detach('int_m'); END $$;
 
