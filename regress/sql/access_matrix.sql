@@ -36,7 +36,9 @@ ALTER TABLE realtime.messages ENABLE ROW LEVEL SECURITY;
 GRANT SELECT, INSERT, UPDATE ON realtime.messages TO anon, authenticated, service_role;
 CREATE FUNCTION realtime.topic() RETURNS text LANGUAGE sql STABLE AS
     $$ SELECT nullif(current_setting('realtime.topic', true), '') $$;
+SET client_min_messages = error; -- a warning about wal_level
 CREATE PUBLICATION supabase_realtime;
+SET client_min_messages = warning;
 CREATE TABLE before AS SELECT p.oid, 'realtime'::regnamespace AS n FROM pg_class p WHERE p.relnamespace = 'realtime'::regnamespace
     UNION SELECT p.oid, 'realtime'::regnamespace FROM pg_proc p WHERE p.pronamespace = 'realtime'::regnamespace;
 

@@ -105,7 +105,9 @@ SELECT chat.check_rate_limit('a', 3, '30 days');
 SELECT chat.limit_messages('u1');
 SELECT * FROM chat.api_stats();
 SET chat_realtime.rate_limits = off;
+\set VERBOSITY sqlstate
 SHOW chat_realtime.key_pepper;
+\set VERBOSITY default
 SET ROLE regress_limits_backend;
 SELECT (chat.check_rate_limit('a', 3, '30 days')).allowed;
 SELECT count(*) > 0 AS counted FROM chat.api_stats();

@@ -93,7 +93,10 @@ SET chat_realtime.audit_retention = 0;
 UPDATE chat.audit_log SET at = at - interval '400 days';
 SELECT * FROM chat.maintain();
 SELECT count(*) > 0 AS kept FROM chat.audit_log;
+\set VERBOSITY sqlstate
 SET chat_realtime.retention = 0;
+\set VERBOSITY default
+SELECT min_val, max_val, unit FROM pg_settings WHERE name = 'chat_realtime.retention';
 SET chat_realtime.retention = '1h';
 SHOW chat_realtime.retention;
 -- Every function of the log still works without any event.

@@ -92,8 +92,8 @@ SET chat_realtime.allowed_media_types = '*/*';
 SET chat_realtime.allowed_media_types = 'image/*x';
 SET chat_realtime.preview_labels = 'image=[Image];video';
 SET chat_realtime.preview_labels = '=x';
-SET chat_realtime.max_content_bytes = 1;
-SET chat_realtime.max_media_bytes = -1;
+SELECT refusal('SET chat_realtime.max_content_bytes = 1') LIKE '22023 |  | 1 B is outside the valid range for parameter "chat_realtime.max_content_bytes" (64% .. 1048576%)%';
+SELECT refusal('SET chat_realtime.max_media_bytes = -1') LIKE '22023 |  | -1 B is outside the valid range for parameter "chat_realtime.max_media_bytes" (0% .. 2147483647%)%';
 SET chat_realtime.nonsense = 1;
 
 -- One pair's own settings.
@@ -109,7 +109,7 @@ SELECT last_message_preview FROM conversations;
 SELECT count(*) FROM chat.drifted((SELECT a FROM chat.attachment a WHERE messages = 'validation.chat_messages'::regclass));
 SELECT refusal('INSERT INTO loose (conversation_id, direction, status, message_type, content) SELECT 1, ''outgoing'', ''sent'', ''text'', repeat(''x'', 4096)');
 SELECT chat.configure('validation.chat_messages', '{"max_content_bytes": 2048, "max_media_bytes": null}');
-SELECT chat.configure('validation.chat_messages', '{"max_content_bytes": 1}');
+SELECT refusal('SELECT chat.configure(''validation.chat_messages'', ''{"max_content_bytes": 1}'')') LIKE '22023 |  | 1 B is outside the valid range for parameter "chat_realtime.max_content_bytes" (64% .. 1048576%)%';
 SELECT chat.configure('validation.chat_messages', '{"allowed_media_types": "x"}');
 SELECT chat.configure('validation.chat_messages', '{"sanitize": "maybe"}');
 SELECT chat.configure('validation.chat_messages', '{"sanitize": ["off"]}');
