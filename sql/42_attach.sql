@@ -62,8 +62,9 @@ DECLARE
     old regclass := (SELECT i.indexrelid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid
                       WHERE i.indrelid = relation AND c.relname = name);
 BEGIN
+    -- Without parentheses: PostgreSQL 15 to 17 show an expression in a pair more than 18.
     IF EXISTS (SELECT FROM pg_index i WHERE i.indrelid = relation AND i.indisvalid
-               AND split_part(pg_get_indexdef(i.indexrelid), ' USING btree ', 2) = definition) THEN
+               AND translate(split_part(pg_get_indexdef(i.indexrelid), ' USING btree ', 2), '()', '') = translate(definition, '()', '')) THEN
         RETURN;
     END IF;
     IF old IS NOT NULL THEN -- of columns that had other names or types
@@ -74,7 +75,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.make_index(regclass, text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.make_index(regclass, text, text, text) IS 'Makes an index of an attachment, unless an equal one is there. keys and condition must be spelled as pg_get_indexdef does.';
+COMMENT ON FUNCTION chat.make_index(regclass, text, text, text) IS 'Makes an index of an attachment, unless an equal one is there. keys and condition must be spelled as pg_get_indexdef does, but for parentheses.';
 
 -- An owner's list is in the order (last message, id), as it is, by status, by agent, and of what is unread.
 CREATE FUNCTION chat.make_indexes(pair chat.attachment) RETURNS TABLE (object text, action text)
