@@ -152,7 +152,7 @@ async function proofs() {
     ['every function as every role', node('functions.mjs'), { CALLS: '2' }],
     ['mutated WUZAPI bodies', node('wuzapi.mjs'), { ROUNDS: '10' }],
     ['fuzzing of the pure parts', [path.join(root, 'regress/fuzz/run'), []], { FUZZ_SECONDS: '5' }],
-    ['builds with PostgreSQL 17, units pass', [path.join(root, 'regress/matrix/run'), ['17']], { CHAT_REALTIME_WORKSPACE: '', PARTS: 'unit' }],
+    ['build, units, regress and isolation with PostgreSQL 17', [path.join(root, 'regress/matrix/run'), ['17']], { CHAT_REALTIME_WORKSPACE: '' }],
   ];
   for (const [name, [command, args], env] of list) {
     const output = [];
