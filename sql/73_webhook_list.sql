@@ -92,7 +92,8 @@ BEGIN
         'is_active = COALESCE($1[3]::pg_catalog.bool, w.is_active), updated_at = pg_catalog.now() '
         'WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid RETURNING pg_catalog.to_jsonb(w)', home),
         ARRAY[webhook.url, webhook.events::text, changes ->> 'isActive'], id::text);
-    PERFORM chat.audit('webhook.changed', id::text, changes);
+    -- An address may hold a token.
+    PERFORM chat.audit('webhook.changed', id::text, changes - 'url' || CASE WHEN changes ? 'url' THEN '{"url": true}' ELSE '{}' END::jsonb);
     RETURN chat.shown_webhook(changed);
 END
 $$;
