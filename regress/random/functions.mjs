@@ -90,7 +90,7 @@ const start = Date.now();
 
 /** True when a text shows something of Ana's that the call did not name itself. */
 function shows(text, sql) {
-  const named = sql.match(new RegExp(`[\\w-]*${secret}[\\w-]*`, 'g')) ?? [];
+  const named = sql.match(new RegExp(`[\\w-]{0,9}${secret}[\\w-]{0,40}`, 'g')) ?? [];
   return named.reduce((rest, word) => rest.replaceAll(word, ''), text).includes(secret);
 }
 
