@@ -1,0 +1,28 @@
+// Figures that a noisy machine leaves alone: every side is measured in every round, so what slows a round slows all of
+// its sides, and the median of the rounds' ratios counts.
+
+/** The median of numbers. */
+export function median(numbers) {
+  const sorted = [...numbers].sort((a, b) => a - b);
+  const middle = sorted.length >> 1;
+  return sorted.length % 2 ? sorted[middle] : (sorted[middle - 1] + sorted[middle]) / 2;
+}
+
+/**
+ * Measures every side in every round, in an order that turns from round to round: measure(side) resolves to an object
+ * of numbers. Returns per side and name the median figure, and the median of its ratios to the first side of the same
+ * round.
+ */
+export async function paired(sides, rounds, measure) {
+  const seen = sides.map(() => []);
+  for (let round = 0; round < rounds; round++) {
+    for (let i = 0; i < sides.length; i++) {
+      const at = (i + round) % sides.length;
+      seen[at].push(await measure(sides[at]));
+    }
+  }
+  return seen.map((figures) => Object.fromEntries(Object.keys(figures[0]).map((name) => [name, {
+    figure: median(figures.map((one) => one[name])),
+    ratio: median(figures.map((one, round) => one[name] / seen[0][round][name])),
+  }])));
+}
