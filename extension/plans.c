@@ -143,7 +143,7 @@ message_time(const ChatAttachment *a)
 			   : psprintf("COALESCE(%s, %s)", time_of(a, CHAT_M_TIME), created);
 }
 
-/* $1 conversation; in the order of rule R2, as the index made by chat.attach has it */
+/* $1 conversation; in the order of rule R2, as the index made by chat.attach has it. What has no time is no last message. */
 static void
 build_newest(StringInfo sql, const ChatAttachment *a)
 {
@@ -156,9 +156,12 @@ build_newest(StringInfo sql, const ChatAttachment *a)
 	appendStringInfo(sql, " FROM %s AS m WHERE %s OPERATOR(pg_catalog.=) $1",
 					 relation_name(a->messages), column_of("m", a->column[CHAT_M_CONVERSATION]));
 	append_visible(sql, a);
-	appendStringInfo(sql, " ORDER BY %s DESC", message_time(a));
+	appendStringInfo(sql,
+					 " AND %s OPERATOR(pg_catalog.>) pg_catalog.timestamptz '-infinity'"
+					 " ORDER BY %s DESC NULLS LAST",
+					 message_time(a), message_time(a));
 	if (a->column[CHAT_M_TIME] != NULL)
-		appendStringInfo(sql, ", %s DESC", time_of(a, CHAT_M_CREATED));
+		appendStringInfo(sql, ", %s DESC NULLS LAST", time_of(a, CHAT_M_CREATED));
 	appendStringInfo(sql, ", %s DESC LIMIT 1", column_of("m", a->column[CHAT_M_ID]));
 }
 

@@ -56,9 +56,9 @@ typedef struct MessageFacts
 	ChatKey conversation;
 	bool incoming;
 	bool deleted;
-	bool visible; /* neither a private note nor deleted: may be the last message */
-	bool unread;  /* counts by rule R1 */
-	TimestampTz time;
+	bool visible;     /* neither a private note nor deleted: may be the last message */
+	bool unread;      /* counts by rule R1 */
+	TimestampTz time; /* -infinity: none */
 } MessageFacts;
 
 static MessageFacts
@@ -75,8 +75,9 @@ message_facts(TupleTableSlot *slot, const ChatLayout *layout)
 	facts.visible = !facts.deleted && !chat_row_is_set(slot, layout, CHAT_M_PRIVATE);
 	facts.unread =
 		facts.visible && facts.incoming && !chat_row_is(slot, layout, CHAT_M_STATUS, "read");
-	if (!chat_row_time(slot, layout, CHAT_M_TIME, &facts.time))
-		(void) chat_row_time(slot, layout, CHAT_M_CREATED, &facts.time);
+	if (!chat_row_time(slot, layout, CHAT_M_TIME, &facts.time) &&
+		!chat_row_time(slot, layout, CHAT_M_CREATED, &facts.time))
+		facts.time = DT_NOBEGIN;
 	return facts;
 }
 
@@ -138,8 +139,8 @@ note_message_new(const ChatAttachment *attachment, Relation relation, const Chat
 	}
 	row = note_row(attachment, relation, slot, facts->conversation);
 	row->message = message;
-	row->flags =
-		event | (facts->incoming ? CHAT_INCOMING : 0) | (facts->visible ? CHAT_IS_CANDIDATE : 0);
+	row->flags = event | (facts->incoming ? CHAT_INCOMING : 0) |
+				 (facts->visible && !TIMESTAMP_IS_NOBEGIN(facts->time) ? CHAT_IS_CANDIDATE : 0);
 	row->unread = facts->unread ? 1 : 0;
 	row->time = facts->time;
 }

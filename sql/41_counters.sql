@@ -37,11 +37,11 @@ CREATE FUNCTION chat.message_order(columns jsonb, alias text DEFAULT '') RETURNS
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
-    RETURN (SELECT string_agg(p || ' DESC', ', ' ORDER BY n) FROM unnest(chat.message_position(columns, alias)) WITH ORDINALITY u (p, n));
+    RETURN array_to_string(chat.message_position(columns, alias), ' DESC NULLS LAST, ') || ' DESC';
 END
 $$;
 REVOKE ALL ON FUNCTION chat.message_order(jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.message_order(jsonb, text) IS 'ORDER BY list of messages, newest first: time, created_at, id.';
+COMMENT ON FUNCTION chat.message_order(jsonb, text) IS 'ORDER BY list of messages, newest first: time, created_at, id; those without a time last.';
 
 CREATE FUNCTION chat.conversation_order(columns jsonb, alias text DEFAULT '') RETURNS text
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
@@ -89,7 +89,7 @@ BEGIN
         ' CROSS JOIN LATERAL (SELECT count(*) AS unread FROM %3$s m WHERE m.%4$I = c.%1$I'
         '   AND m.%5$I::text = ''incoming'' AND m.%6$I::text IS DISTINCT FROM ''read'' %7$s) u'
         ' LEFT JOIN LATERAL (SELECT %8$s AS at, chat.message_preview(%9$s, %12$L) AS preview FROM %3$s m'
-        '   WHERE m.%4$I = c.%1$I %7$s ORDER BY %10$s LIMIT 1) n ON true'
+        '   WHERE m.%4$I = c.%1$I AND %8$s > ''-infinity'' %7$s ORDER BY %10$s LIMIT 1) n ON true'
         ' WHERE %11$s ORDER BY c.%1$I',
         c ->> 'conversation_id', pair.conversations, pair.messages, c ->> 'conversation', c ->> 'direction',
         c ->> 'status', visible, chat.message_time(c, 'm.'), texts, chat.message_order(c, 'm.'), differs,

@@ -350,7 +350,7 @@ BEGIN
             SELECT m.%1$I::text AS key FROM %2$s AS m
              WHERE m.%1$I = ANY (ARRAY(SELECT n.id FROM (
                        SELECT m.%1$I AS id, %3$s::timestamptz AS at FROM %2$s AS m
-                        WHERE m.%4$I = $1::%5$s AND m.%6$I::text = 'incoming' AND m.%7$I::text IS DISTINCT FROM 'read'%8$s
+                        WHERE m.%4$I = $1::%5$s AND m.%6$I = 'incoming' AND m.%7$I IS DISTINCT FROM 'read'%8$s
                         ORDER BY %9$s%10$s) n WHERE $2 IS NULL OR n.at <= $2))
                AND m.%7$I::text IS DISTINCT FROM 'read'
              ORDER BY m.%1$I FOR NO KEY UPDATE OF m) l$f$,

@@ -89,20 +89,57 @@ $$;
 REVOKE ALL ON FUNCTION chat.page(jsonb, text, integer, integer, bigint, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.page(jsonb, text, integer, integer, bigint, boolean) IS 'The answer of a list function: {success, data, pagination: {page, limit, total, hasMore, cursor}}.';
 
-CREATE FUNCTION chat.message_before(pair chat.attachment, place integer) RETURNS text
+-- SQL texts of a list of messages; $1 attachment, $2 conversation, $3 how many, $4 place of the last row seen.
+
+CREATE FUNCTION chat.message_bounds(pair chat.attachment, after text[]) RETURNS text[]
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
+DECLARE
+    exprs text[] := chat.message_position(pair.columns, 'm.');
+    last integer := cardinality(exprs);
+    given text[] := ARRAY(SELECT format('$4[%s]::%s', n, CASE WHEN n = last THEN chat.cast_type(pair.messages, pair.columns ->> 'message_id')
+                                                              ELSE 'timestamptz' END) FROM generate_series(1, last) n);
+    alike text := ''; -- the columns before n are those of the place
+    bounds text[] := '{}';
 BEGIN
-    -- $place is the place of a row, as an array of texts
-    RETURN (SELECT format('(%s) < (%s)', array_to_string(chat.message_position(pair.columns, 'm.'), ', '),
-                  string_agg(format('$%s[%s]::%s', place, r.n, CASE r.role WHEN 'message_id'
-                      THEN chat.cast_type(pair.messages, pair.columns ->> r.role) ELSE 'timestamptz' END), ', ' ORDER BY r.n))
-      FROM (SELECT u.role, row_number() OVER (ORDER BY u.n) AS n
-              FROM unnest('{time,created_at,message_id}'::text[]) WITH ORDINALITY u (role, n) WHERE pair.columns ? u.role) r);
+    IF after IS NULL THEN
+        RETURN '{true}';
+    ELSIF (SELECT a.attnotnull FROM pg_attribute a WHERE a.attrelid = pair.messages AND a.attname = pair.columns ->> 'created_at') THEN
+        RETURN ARRAY[format('(%s) < (%s)', array_to_string(exprs, ', '), array_to_string(given, ', '))];
+    END IF;
+    -- Row comparison knows no NULLs: what has none of a time comes after all that have one.
+    FOR n IN 1 .. last LOOP
+        bounds := bounds || CASE WHEN after[n] IS NOT NULL THEN ARRAY[format('%s%s < %s', alike, exprs[n], given[n])] END
+                         || CASE WHEN after[n] IS NOT NULL AND n < last THEN ARRAY[format('%s%s IS NULL', alike, exprs[n])] END;
+        alike := alike || format(CASE WHEN after[n] IS NULL THEN '%s IS NULL AND ' ELSE '%s = %s AND ' END, exprs[n], given[n]);
+    END LOOP;
+    RETURN bounds;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.message_before(chat.attachment, integer) FROM PUBLIC;
-COMMENT ON FUNCTION chat.message_before(chat.attachment, integer) IS 'SQL text: whether message m comes before the place in that parameter.';
+REVOKE ALL ON FUNCTION chat.message_bounds(chat.attachment, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.message_bounds(chat.attachment, text[]) IS 'SQL texts of the parts of a list of messages that come after a place, each of which an index has in order.';
+
+CREATE FUNCTION chat.message_page(pair chat.attachment, bounds text[]) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := pair.columns;
+    exprs text[] := chat.message_position(c, 'm.');
+    names text[] := ARRAY(SELECT 'p' || n FROM generate_series(1, cardinality(exprs)) n);
+    parts text := (SELECT string_agg(format('(SELECT m, %s FROM %s AS m WHERE m.%I = $2::%s AND %s ORDER BY %s LIMIT $3 + 1)',
+            (SELECT string_agg(e || ' AS p' || n, ', ' ORDER BY n) FROM unnest(exprs) WITH ORDINALITY u (e, n)), pair.messages,
+            c ->> 'conversation', chat.cast_type(pair.messages, c ->> 'conversation'), bound, chat.message_order(c, 'm.')), ' UNION ALL ')
+        FROM unnest(bounds) bound);
+    ranking text := array_to_string(names, ' DESC NULLS LAST, ') || ' DESC';
+BEGIN
+    RETURN format($f$
+        SELECT jsonb_agg(jsonb_build_object('data', chat.row_json($1, r.m), 'place', %1$s) ORDER BY r.n)
+          FROM (SELECT u.*, row_number() OVER (ORDER BY %2$s) AS n FROM (%3$s) u ORDER BY %2$s LIMIT $3 + 1) r$f$,
+        chat.place_expression(names), ranking, parts);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.message_page(chat.attachment, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.message_page(chat.attachment, text[]) IS 'SQL text of the statement that reads a page of messages, and one more: [{data, place}].';
 
 CREATE FUNCTION chat.list_messages(conversation_id text, "limit" integer DEFAULT 50, cursor text DEFAULT NULL, owner text DEFAULT NULL)
     RETURNS jsonb
@@ -111,7 +148,6 @@ $$
 DECLARE
     place record := chat.find_conversation(conversation_id, owner, true);
     pair chat.attachment := place.pair;
-    c jsonb := pair.columns;
     size integer := chat.page_limit("limit", 50);
     after text[];
     rows jsonb;
@@ -119,15 +155,8 @@ BEGIN
     IF place.key IS NULL THEN
         RETURN NULL;
     END IF;
-    after := chat.decode_cursor(cursor, 'm', cardinality(chat.message_position(c)));
-    EXECUTE format($f$
-        SELECT jsonb_agg(jsonb_build_object('data', chat.row_json($1, p.m), 'place', p.place) ORDER BY p.n)
-          FROM (SELECT m, %1$s AS place, row_number() OVER (ORDER BY %2$s) AS n FROM %3$s AS m
-                 WHERE m.%4$I = $2::%5$s%6$s ORDER BY %2$s LIMIT $3 + 1) p$f$,
-        chat.place_expression(chat.message_position(c, 'm.')), chat.message_order(c, 'm.'), pair.messages,
-        c ->> 'conversation', chat.cast_type(pair.messages, c ->> 'conversation'),
-        CASE WHEN after IS NOT NULL THEN ' AND ' || chat.message_before(pair, 4) ELSE '' END)
-       INTO rows USING pair.id, place.key, size, after;
+    after := chat.decode_cursor(cursor, 'm', cardinality(chat.message_position(pair.columns)));
+    EXECUTE chat.message_page(pair, chat.message_bounds(pair, after)) INTO rows USING pair.id, place.key, size, after;
     RETURN chat.page(COALESCE(rows, '[]'), 'm', NULL, size, NULL, true);
 END
 $$;
@@ -265,7 +294,9 @@ BEGIN
     after := chat.decode_cursor(cursor, 'c', CASE WHEN pair.columns ? 'last_message_at' THEN 2 ELSE 1 END);
     EXECUTE chat.conversation_page(pair, cardinality(keys), filter, chat.conversation_bounds(pair, after)) INTO rows
       USING pair.id, keys, status, assigned_to, pattern, after, size + 1, COALESCE((number - 1)::bigint * size, 0);
-    IF number IS NOT NULL THEN
+    IF jsonb_array_length(rows) <= size OR rows IS NULL AND number = 1 THEN -- the last page: it tells how many there are
+        total := (number - 1)::bigint * size + COALESCE(jsonb_array_length(rows), 0);
+    ELSIF number IS NOT NULL THEN
         EXECUTE chat.conversation_count(pair, cardinality(keys), filter) INTO total USING pair.id, keys, status, assigned_to, pattern, most + 1;
     END IF;
     RETURN chat.page(COALESCE(rows, '[]'), 'c', number, size, CASE WHEN total <= most THEN total END, false);
