@@ -143,6 +143,22 @@ test('messages: a page far back costs what the first does', async () => {
   assert.ok(buffers(result) <= start * 1.5 + 10, `${buffers(result)} buffers, the first page ${start}`);
 });
 
+test('searching conversations: all of an owner are read, with the optional index only what fits', async () => {
+  const search = () => run('SELECT chat.list_conversations($1, search => $2)', [bed.owner, 'TACT 1234']);
+  const whole = await search();
+  assert.equal(whole.answer.pagination.total, whole.answer.data.length);
+  assert.ok(whole.answer.data.every((row) => row.contactName.startsWith('Contact 1234')));
+  await db.query(`CREATE EXTENSION pg_trgm; CREATE INDEX found ON public.conversations USING gin (contact_name gin_trgm_ops, contact_jid gin_trgm_ops)`);
+  await db.query('VACUUM ANALYZE public.conversations');
+  await db.query('SET enable_seqscan = off'); // a table that is small is better read whole
+  const found = await search();
+  await db.query('RESET enable_seqscan');
+  judge(found, { scanned: 4 * pageSize });
+  assert.ok(found.page.nodes.some((node) => node['Index Name'] === 'found'), 'the index is used');
+  assert.deepEqual(found.answer, whole.answer);
+  await db.query('DROP INDEX public.found');
+});
+
 test('saving, status, reading, and what WUZAPI sends', async () => {
   const id = String(first);
   const saved = await run(`SELECT chat.save_message($1, '{"content": "x", "direction": "incoming", "messageId": "NEW"}')`, [id]);
@@ -162,4 +178,26 @@ test('saving, status, reading, and what WUZAPI sends', async () => {
   judge(await wuzapi({ type: 'ReadReceipt', state: 'Read', event: { Chat: '1@s.whatsapp.net', MessageIDs: ['M10'], Timestamp: info.Timestamp } }));
   judge(await wuzapi({ type: 'ReadReceipt', state: 'Read', event: { Chat: '77@lid', MessageIDs: ['M10'], Timestamp: info.Timestamp } }));
   judge(await wuzapi({ type: 'ReadReceipt', state: 'ReadSelf', event: { Chat: '1@s.whatsapp.net', MessageIDs: ['W1'], Timestamp: info.Timestamp } }));
+});
+
+test('unread messages all over a long history: all of it is read, with the optional index only they', async () => {
+  await db.query(`SET session_replication_role = replica; UPDATE public.chat_messages SET status = 'delivered' WHERE conversation_id = ${first} AND direction = 'incoming' AND id % 97 = 0;
+    UPDATE public.conversations SET unread_count = (SELECT count(*) FROM public.chat_messages WHERE conversation_id = ${first} AND direction = 'incoming' AND status <> 'read') WHERE id = ${first};
+    RESET session_replication_role`);
+  await db.query('VACUUM ANALYZE public.chat_messages');
+  const unread = await value(db, 'SELECT unread_count FROM public.conversations WHERE id = $1', [first]);
+  const read = async () => {
+    await db.query('BEGIN');
+    const result = await run('SELECT chat.mark_read($1)', [String(first)]);
+    await db.query('ROLLBACK');
+    await db.query('VACUUM public.chat_messages');
+    assert.equal(result.answer, unread);
+    return result;
+  };
+  judge(await read(), { sorted: unread, scanned: messages / 10 + unread });
+  await db.query(`CREATE INDEX unread_messages ON public.chat_messages (conversation_id) WHERE direction = 'incoming' AND status IS DISTINCT FROM 'read'; ANALYZE public.chat_messages`);
+  const result = await read();
+  judge(result, { sorted: unread, scanned: unread });
+  assert.ok(result.statements.some((s) => s.nodes.some((node) => node['Index Name'] === 'unread_messages')), 'the index is used');
+  await db.query('DROP INDEX public.unread_messages');
 });
