@@ -16,12 +16,17 @@ const invalid = (message, details) => new HttpError(400, 'INVALID_VALUE', messag
 
 /** Fields that are text: the driver would turn anything else into text, and nobody would notice. */
 const textFields = ['contactJid', 'contactName', 'content', 'name', 'url', 'secret', 'username', 'upTo', 'expiresAt'];
+/** Of these, the times: PostgreSQL would also take "tomorrow" and "infinity". */
+const timeFields = ['upTo', 'expiresAt'];
+const time = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)$/;
 
 function checkShapes({ body, query }, res, next) {
   if (Array.isArray(body)) throw new HttpError(400, 'INVALID_BODY', 'Request body must be a JSON object');
   const wrong = textFields.find((field) => !['string', 'undefined'].includes(typeof (body?.[field] ?? undefined)))
     ?? Object.keys(query).find((field) => typeof query[field] !== 'string');
   if (wrong) throw invalid(`${wrong} must be one text`, { field: wrong });
+  const untimely = timeFields.find((field) => !time.test(body?.[field] ?? '2026-06-18T13:19:38Z'));
+  if (untimely) throw invalid(`${untimely} must be a time with its offset`, { field: untimely });
   next();
 }
 

@@ -46,7 +46,8 @@ export function createAuth({ db, jwtSecret }) {
 
   async function byJwt(req, token) {
     try {
-      const { payload } = await jwtVerify(token, secret, { algorithms: ['HS256'], audience: 'authenticated', requiredClaims: ['sub', 'exp'] });
+      const { payload } = await jwtVerify(token, secret, { algorithms: ['HS256'], audience: 'authenticated', requiredClaims: ['exp'] });
+      if (typeof payload.sub !== 'string' || payload.sub === '') throw new Error('nobody');
       req.owner = payload.sub;
     } catch {
       throw new HttpError(401, 'INVALID_TOKEN', 'Invalid or expired token');

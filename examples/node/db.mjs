@@ -8,13 +8,19 @@ export function createDb(settings, log) {
 
   return {
     end: () => pool.end(),
-    /** pool.query would throw the connection away at every error, also where it only says that input was bad. */
+    /**
+     * pool.query would throw the connection away at every error, also where it only says that input was bad. An error of the
+     * driver's is another matter: values that it cannot write leave a prepared statement behind that is none.
+     */
     async query(statement) {
       const client = await pool.connect();
       try {
-        return await client.query(statement);
-      } finally {
+        const result = await client.query(statement);
         client.release();
+        return result;
+      } catch (error) {
+        client.release(!(error instanceof pg.DatabaseError));
+        throw error;
       }
     },
   };

@@ -12,6 +12,8 @@ export class HttpError extends Error {
 
 export const notFound = (what) => new HttpError(404, 'NOT_FOUND', `${what} not found`);
 
+const tooDeep = [400, 'TOO_COMPLEX', 'A value is nested too deeply, or too large'];
+
 /** SQLSTATE, or its class, → status, code, text. */
 const sqlStates = {
   22001: [400, 'VALUE_TOO_LONG', 'A value is too long'],
@@ -25,6 +27,7 @@ const sqlStates = {
   42501: [403, 'INSUFFICIENT_PRIVILEGE', 'Access denied'],
   PT429: [429, 'RATE_LIMIT_EXCEEDED', 'Too many messages'],
   53: [503, 'SERVICE_UNAVAILABLE', 'The service is busy, please try again'],
+  54: tooDeep,
   '08': [503, 'SERVICE_UNAVAILABLE', 'The service is not available, please try again'],
   55000: [503, 'NOT_READY', 'The service is not set up'],
   '55P03': [503, 'CONFLICT', 'Another request was in the way, please try again'],
@@ -52,6 +55,7 @@ function toHttp(error) {
   if (error instanceof HttpError) return error;
   if (error instanceof DatabaseError) return ofDatabase(error);
   if (error.status >= 400 && error.status < 500) return ofRequest(error);
+  if (error instanceof RangeError) return new HttpError(...tooDeep); // JSON could be read, but not be written again
   return isLostConnection(error) ? new HttpError(...sqlStates['08']) : undefined;
 }
 

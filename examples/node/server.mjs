@@ -1,5 +1,6 @@
 // Starts the backend with the settings of the environment; see README.md.
 import { readFileSync } from 'node:fs';
+import http from 'node:http';
 import { createApp } from './app.mjs';
 import { createDb } from './db.mjs';
 
@@ -17,17 +18,20 @@ const db = createDb({
   statement_timeout: 10_000, connectionTimeoutMillis: 5_000,
 }, log);
 const wuzapiInstances = WUZAPI_INSTANCES ? JSON.parse(readFileSync(WUZAPI_INSTANCES, 'utf8')) : [];
-const server = createApp({ db, jwtSecret: JWT_SECRET, wuzapiInstances, log }).listen(Number(PORT), HOST, (error) => {
-  if (error) throw error;
-  console.log(`http://${HOST}:${server.address().port}/api/v1/chat`);
-});
+const app = createApp({ db, jwtSecret: JWT_SECRET, wuzapiInstances, log });
+const notValid = JSON.stringify({ error: 'The request is not valid', code: 'BAD_REQUEST' });
+
+// Express passes on what has no path.
+const server = http.createServer((req, res) => app(req, res, () => {
+  res.writeHead(400, { 'Content-Type': 'application/json', 'Content-Length': notValid.length }).end(notValid);
+}));
+server.listen(Number(PORT), HOST, () => console.log(`http://${HOST}:${server.address().port}/api/v1/chat`));
 
 // What Node refuses before Express sees it, such as headers that are too large.
 server.on('clientError', (error, socket) => {
   const status = error.code === 'HPE_HEADER_OVERFLOW' ? '431 Request Header Fields Too Large' : '400 Bad Request';
-  const body = JSON.stringify({ error: 'The request is not valid', code: 'BAD_REQUEST' });
   if (socket.writable) {
-    socket.end(`HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${body.length}\r\nConnection: close\r\n\r\n${body}`);
+    socket.end(`HTTP/1.1 ${status}\r\nContent-Type: application/json\r\nContent-Length: ${notValid.length}\r\nConnection: close\r\n\r\n${notValid}`);
   }
 });
 
