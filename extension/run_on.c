@@ -43,9 +43,8 @@ first_value(bool *isnull)
 	if (SPI_processed == 0 || SPI_tuptable == NULL || SPI_tuptable->tupdesc->natts == 0)
 		return (Datum) 0;
 	if (SPI_gettypeid(SPI_tuptable->tupdesc, 1) != JSONBOID)
-		ereport(ERROR,
-				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("a statement for chat.run_on must return jsonb")));
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("a statement for chat.run_on must return jsonb")));
 	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull);
 	return *isnull ? (Datum) 0 : SPI_datumTransfer(value, false, -1);
 }
@@ -62,9 +61,8 @@ chat_run_on(PG_FUNCTION_ARGS)
 	int context, guc_level;
 
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("chat.run_on needs a table and a statement")));
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("chat.run_on needs a table and a statement")));
 	relid = PG_GETARG_OID(0);
 	for (int i = 0; i < 2; i++)
 	{

@@ -109,7 +109,16 @@ $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_revoke(chat.attachment, text[], jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_revoke(chat.attachment, text[], jsonb) IS 'Takes a message''s content away and marks it as deleted: {action: revoke | ignored, …}.';
 
--- Reactions and votes: one entry for each person, in a list in the message's metadata.
+CREATE FUNCTION chat.entries_of(message jsonb, list text) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT CASE WHEN jsonb_typeof(message -> 'metadata' -> list) = 'array' THEN message -> 'metadata' -> list ELSE '[]' END
+$$;
+REVOKE ALL ON FUNCTION chat.entries_of(jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.entries_of(jsonb, text) IS 'A list in a locked message''s metadata; empty for what is none.';
+
+-- Reactions and votes: one entry for each person, in a list in the message's metadata. What was taken away is remembered in a
+-- second list, with its time: WUZAPI keeps no order, and an older one that comes late, or again, must not bring it back.
 CREATE FUNCTION chat.wuzapi_entry(attachment chat.attachment, owner_keys text[], event jsonb, list text, field text) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -117,28 +126,33 @@ DECLARE
     message jsonb := chat.wuzapi_target(attachment, owner_keys, event);
     person text := CASE WHEN (event ->> 'fromMe')::boolean THEN 'self' ELSE COALESCE(event ->> 'participant', event ->> 'chat') END;
     at text := chat.iso_time((event ->> 'timestamp')::timestamptz);
-    entries jsonb := CASE WHEN jsonb_typeof(message -> 'metadata' -> list) = 'array' THEN message -> 'metadata' -> list ELSE '[]' END;
-    entry jsonb := (SELECT e FROM jsonb_array_elements(entries) e WHERE e ->> 'from' = person LIMIT 1);
+    lists text[] := ARRAY[list, list || 'Removed'];
     value jsonb := CASE WHEN event -> field IN ('""', '[]') THEN 'null' ELSE event -> field END;
     answer jsonb := chat.wuzapi_changed(message, event) || jsonb_build_object('from', person, field, value);
     objection text := CASE WHEN message IS NULL THEN ' to an unknown message'
                            WHEN message ? 'gone' OR message #> '{metadata,isDeleted}' = 'true' THEN ' to a deleted message'
                            WHEN NOT attachment.columns ? 'metadata' THEN ', and the table has no metadata' END;
+    last jsonb := (SELECT e FROM unnest(lists) l, jsonb_array_elements(chat.entries_of(message, l)) e WHERE e ->> 'from' = person ORDER BY e ->> 'at' DESC LIMIT 1);
+    marks jsonb;
 BEGIN
     IF objection IS NOT NULL THEN
         RETURN jsonb_build_object('action', 'ignored', 'reason', (event ->> 'kind') || objection);
-    ELSIF entry ->> 'at' > at OR COALESCE(entry -> field, 'null') = value THEN
+    ELSIF last ->> 'at' > at OR COALESCE(last -> field, 'null') = value AND (value <> 'null' OR last ->> 'at' = at) THEN
         RETURN answer || '{"action": "duplicate"}';
     END IF;
-    entries := (SELECT COALESCE(jsonb_agg(e ORDER BY n), '[]') FROM jsonb_array_elements(entries) WITH ORDINALITY u (e, n)
-                 WHERE e ->> 'from' IS DISTINCT FROM person)
-        || CASE WHEN value = 'null' THEN '[]' ELSE jsonb_build_array(jsonb_build_object('from', person, field, value, 'at', at)) END;
-    PERFORM chat.mark_message(attachment, message, '{}', jsonb_build_object(list, entries));
+    SELECT jsonb_object_agg(m.l, m.entries) INTO marks
+      FROM (SELECT l, (SELECT COALESCE(jsonb_agg(e ORDER BY n), '[]') FROM jsonb_array_elements(chat.entries_of(message, l)) WITH ORDINALITY u (e, n)
+                        WHERE e ->> 'from' IS DISTINCT FROM person)
+                   || CASE WHEN (l = list) <> (value = 'null')
+                           THEN jsonb_build_array(jsonb_strip_nulls(jsonb_build_object('from', person, field, value, 'at', at))) ELSE '[]' END AS entries
+              FROM unnest(lists) l) m
+     WHERE m.l = list OR m.entries <> '[]' OR message -> 'metadata' ? m.l;
+    PERFORM chat.mark_message(attachment, message, '{}', marks);
     RETURN answer;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_entry(chat.attachment, text[], jsonb, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.wuzapi_entry(chat.attachment, text[], jsonb, text, text) IS 'Notes a person''s reaction or vote in a list of the message''s metadata, [{from, emoji or options, at}]; an empty one takes it away: {action: reaction | vote | duplicate | ignored, …}.';
+COMMENT ON FUNCTION chat.wuzapi_entry(chat.attachment, text[], jsonb, text, text) IS 'Notes a person''s reaction or vote in a list of the message''s metadata, [{from, emoji or options, at}]; an empty one takes it away, and is remembered as [{from, at}] in reactionsRemoved or votesRemoved: {action: reaction | vote | duplicate | ignored, …}.';
 
 CREATE FUNCTION chat.wuzapi_group(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS

@@ -54,6 +54,23 @@ SELECT chat.ingest_wuzapi(:ann, body('reaction', '{"event.Message.reactionMessag
 SELECT metadata -> 'reactions' FROM chat_messages WHERE message_id = '3A5500000000000000B1';
 SELECT name, answer FROM feed('reaction_removed', 'reaction_removed');
 SELECT metadata -> 'reactions' FROM chat_messages WHERE message_id = '3A5500000000000000B1';
+-- An older one that comes after the removal, or again, stays away; a newer one is there again, and is replaced
+CREATE FUNCTION react(emoji text, at text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    action text := chat.ingest_wuzapi('aaaaaaaa-0000-4000-8000-000000000001', body('reaction', jsonb_build_object('event.Message.reactionMessage.text', emoji, 'event.Info.Timestamp', at))) ->> 'action';
+BEGIN
+    RETURN (SELECT concat_ws(' ', action, metadata #>> '{reactions,0,emoji}', '/', left(metadata #>> '{reactionsRemoved,0,at}', 19)) FROM chat_messages WHERE message_id = '3A5500000000000000B1');
+END $$;
+SELECT react('🎉', '2026-06-18T12:00:00Z');
+SELECT react('', '2026-06-18T13:00:00Z'), react('👍', '2026-06-18T12:30:00Z'), react('', '2026-06-18T13:00:00Z'), react('', '2026-06-18T12:45:00Z');
+SELECT react('👍', '2026-06-18T14:00:00Z');
+SELECT react('❤', '2026-06-18T14:00:01Z'), react('❤', '2026-06-18T14:00:01Z'), react('👍', '2026-06-18T14:00:00Z');
+SELECT react('', '2026-06-18T13:30:00Z'), react('', '2026-06-18T14:00:02Z'), react('❤', '2026-06-18T14:00:01Z'), react('👍', '2026-06-18T14:00:03Z');
+-- ... and a removal that comes before what it removes
+SELECT answer FROM feed('reaction_own');
+SELECT chat.ingest_wuzapi(:ann, body('reaction_own', '{"event.Message.reactionMessage.text": "", "event.Info.Timestamp": "2026-06-18T15:00:00Z", "event.Message.reactionMessage.key.ID": "3EB00000000000000027"}')) ->> 'action',
+       chat.ingest_wuzapi(:ann, body('reaction_own', '{"event.Info.Timestamp": "2026-06-18T14:59:59Z", "event.Message.reactionMessage.key.ID": "3EB00000000000000027"}')) ->> 'action';
+SELECT metadata -> 'reactions', metadata -> 'reactionsRemoved' FROM chat_messages WHERE message_id = '3EB00000000000000027';
 SELECT chat.ingest_wuzapi(:ann, body('reaction', '{"event.Message.reactionMessage.key.ID": "UNKNOWN"}'));
 -- Votes
 SELECT name, answer FROM feed('poll_vote', 'poll_vote');
