@@ -90,6 +90,7 @@ typedef struct ChatAttachment
 typedef struct ChatField
 {
 	char *key; /* JSON key, quoted, with colon: "unreadCount": */
+	Oid relid;
 	AttrNumber attnum;
 	Oid type;
 	Oid output;   /* type's output function */

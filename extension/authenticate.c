@@ -38,7 +38,7 @@
 #include "apikey.h"
 #include "attachment.h"
 #include "compat.h"
-#include "plans.h"
+#include "owner.h"
 #include "ratelimit.h"
 
 #define TOUCH_EVERY_MS (60 * 1000)
@@ -120,15 +120,6 @@ table_changed(Datum arg, Oid relid)
 		generation++;
 }
 
-/* Takes the identity of a table's owner, until *user and *context are set again. */
-static void
-become_owner(Oid relid, Oid *user, int *context)
-{
-	GetUserIdAndSecContext(user, context);
-	SetUserIdAndSecContext(chat_table_owner(relid),
-						   *context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-}
-
 static SPIPlanPtr
 keep_plan(const char *statement, int nargs, Oid *types)
 {
@@ -152,8 +143,10 @@ find_index(Relation relation, AttrNumber column)
 		Relation index = index_open(lfirst_oid(cell), AccessShareLock);
 		Form_pg_index form = index->rd_index;
 
+		/* The predicate itself is not asked for: what is constant in it would be evaluated, as whoever calls. */
 		if (form->indisvalid && form->indnkeyatts == 1 && form->indkey.values[0] == column &&
-			index->rd_rel->relam == BTREE_AM_OID && RelationGetIndexPredicate(index) == NIL)
+			index->rd_rel->relam == BTREE_AM_OID &&
+			heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL))
 			found = RelationGetRelid(index);
 		index_close(index, AccessShareLock);
 	}
@@ -219,23 +212,25 @@ keep_text(MemoryContext context, uint64 row, int number)
 	return value ? MemoryContextStrdup(context, value) : NULL;
 }
 
+static void
+read_statements(void *arg)
+{
+	if (SPI_execute("SELECT source, columns, owner, touch FROM chat.api_key_statements()", true,
+					0) != SPI_OK_SELECT)
+		elog(ERROR, "the tables of API keys cannot be read");
+}
+
 /* Reads which tables of keys there are. */
 static KeyTables *
 load_tables(void)
 {
 	KeyTables *made;
 	uint64 as_of;
-	Oid user;
-	int context;
 
 	attachment_relid = chat_own_table("attachment");
 	as_of = generation;
 	SPI_connect();
-	become_owner(attachment_relid, &user, &context);
-	if (SPI_execute("SELECT source, columns, owner, touch FROM chat.api_key_statements()", true,
-					0) != SPI_OK_SELECT)
-		elog(ERROR, "the tables of API keys cannot be read");
-	SetUserIdAndSecContext(user, context);
+	chat_as_owner(attachment_relid, true, read_statements, NULL);
 	made = make_tables(SPI_processed, as_of);
 	for (int i = 0; i < made->count; i++)
 	{
@@ -285,30 +280,38 @@ value_of(const KeyTable *table, HeapTuple row, TupleDesc desc, KeyColumn column,
 	return heap_getattr(row, table->column[column], desc, isnull);
 }
 
+typedef struct UserCall
+{
+	KeyTable *table;
+	Datum owner;
+} UserCall;
+
+static void
+read_user(void *arg)
+{
+	UserCall *call = arg;
+	KeyTable *table = call->table;
+
+	if (table->owner == NULL)
+		table->owner = keep_plan(table->owner_text, 1, &table->owner_type);
+	if (SPI_execute_plan(table->owner, &call->owner, NULL, true, 1) != SPI_OK_SELECT)
+		elog(ERROR, "the owner of an API key cannot be read");
+}
+
 /* The user behind an owner that is kept in another table, or NULL. */
 static Datum
 find_user(KeyTable *table, Datum owner)
 {
-	MemoryContext caller = CurrentMemoryContext;
+	UserCall call = {table, owner};
 	Datum result = (Datum) 0;
 	bool isnull = true;
-	Oid user;
-	int context;
 
 	SPI_connect();
-	become_owner(table->relid, &user, &context);
-	if (table->owner == NULL)
-		table->owner = keep_plan(table->owner_text, 1, &table->owner_type);
-	if (SPI_execute_plan(table->owner, &owner, NULL, true, 1) == SPI_OK_SELECT && SPI_processed > 0)
+	chat_as_owner(table->relid, true, read_user, &call);
+	if (SPI_processed > 0)
 		result = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	SetUserIdAndSecContext(user, context);
 	if (!isnull)
-	{
-		MemoryContext old = MemoryContextSwitchTo(caller);
-
-		result = datumCopy(result, false, -1);
-		MemoryContextSwitchTo(old);
-	}
+		result = SPI_datumTransfer(result, false, -1);
 	SPI_finish();
 	return isnull ? (Datum) 0 : result;
 }
@@ -461,23 +464,34 @@ touch_is_due(const KeyFacts *facts)
 		   TimestampDifferenceExceeds(facts->last_used_at, GetCurrentTimestamp(), TOUCH_EVERY_MS);
 }
 
+typedef struct TouchCall
+{
+	const KeyFacts *facts;
+	const char *hash;
+} TouchCall;
+
+static void
+write_touch(void *arg)
+{
+	const TouchCall *call = arg;
+	Datum values[3] = {UUIDPGetDatum(&call->facts->id), CStringGetTextDatum(call->hash),
+					   BoolGetDatum(call->facts->old_hash)};
+	Oid types[3] = {UUIDOID, TEXTOID, BOOLOID};
+	KeyTable *table = call->facts->table;
+
+	if (table->touch == NULL)
+		table->touch = keep_plan(table->touch_text, 3, types);
+	(void) SPI_execute_plan(table->touch, values, NULL, false, 0);
+}
+
 /* Notes that the key was used, and stores it under this hash. */
 static void
 touch(const KeyFacts *facts, const char *hash)
 {
-	Datum values[3] = {UUIDPGetDatum(&facts->id), CStringGetTextDatum(hash),
-					   BoolGetDatum(facts->old_hash)};
-	Oid types[3] = {UUIDOID, TEXTOID, BOOLOID};
-	KeyTable *table = facts->table;
-	Oid user;
-	int context;
+	TouchCall call = {facts, hash};
 
 	SPI_connect();
-	become_owner(table->relid, &user, &context);
-	if (table->touch == NULL)
-		table->touch = keep_plan(table->touch_text, 3, types);
-	(void) SPI_execute_plan(table->touch, values, NULL, false, 0);
-	SetUserIdAndSecContext(user, context);
+	chat_as_owner(facts->table->relid, false, write_touch, &call);
 	SPI_finish();
 }
 

@@ -23,6 +23,7 @@
 #include "event_log.h"
 #include "flush.h"
 #include "key.h"
+#include "owner.h"
 #include "payload.h"
 #include "pending.h"
 #include "sanitize.h"
@@ -37,6 +38,7 @@ PG_FUNCTION_INFO_V1(chat_write_counters);
 PG_FUNCTION_INFO_V1(chat_random_bytes);
 PG_FUNCTION_INFO_V1(chat_sanitize_text);
 PG_FUNCTION_INFO_V1(chat_outer_role);
+PG_FUNCTION_INFO_V1(chat_acting_role_sql);
 PG_FUNCTION_INFO_V1(chat_cluster_identity);
 
 /* A text argument, or NULL. */
@@ -143,18 +145,26 @@ parse_key(const char *text, Oid type)
 	return chat_key_from_datum(DirectFunctionCall1(int8in, CStringGetDatum(text)), INT8OID);
 }
 
+static void
+flush(void *changed)
+{
+	*(int *) changed = chat_flush_pending();
+}
+
 Datum
 chat_write_counters(PG_FUNCTION_ARGS)
 {
 	ChatAttachment *attachment = chat_attachment_get(PG_GETARG_INT32(0));
 	ChatKey key = parse_key(text_to_cstring(PG_GETARG_TEXT_PP(1)), attachment->key_type);
 	ChatPending *row = chat_pending_add();
+	int changed;
 
 	row->attachment = attachment->id;
 	row->relid = attachment->conversations;
 	row->conversation = key;
 	row->flags = CHAT_RECOUNT;
-	PG_RETURN_BOOL(chat_flush_pending() > 0);
+	chat_as_owner(attachment->conversations, false, flush, &changed);
+	PG_RETURN_BOOL(changed > 0);
 }
 
 Datum
@@ -189,6 +199,12 @@ Datum
 chat_outer_role(PG_FUNCTION_ARGS)
 {
 	PG_RETURN_OID(GetOuterUserId());
+}
+
+Datum
+chat_acting_role_sql(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_OID(chat_acting_role());
 }
 
 Datum

@@ -16,6 +16,7 @@
 #include "utils/rel.h"
 
 #include "indexes.h"
+#include "owner.h"
 
 /* What is known of a table's indexes. */
 typedef struct IndexSet
@@ -73,13 +74,13 @@ is_user_function(Oid function, void *context)
 	return function >= FirstNormalObjectId;
 }
 
-/* True when an expression calls a function that is not the server's own. */
+/* True when an expression calls a function that is not the server's own, as the constraint of a domain may do. */
 static bool
 calls_user_function(Node *node, void *context)
 {
 	if (node == NULL)
 		return false;
-	return check_functions_in_node(node, is_user_function, context) ||
+	return IsA(node, CoerceToDomain) || check_functions_in_node(node, is_user_function, context) ||
 		   expression_tree_walker(node, calls_user_function, context);
 }
 
@@ -144,6 +145,20 @@ build_set(Relation heap)
 	return set;
 }
 
+typedef struct BuildCall
+{
+	Relation heap;
+	IndexSet *set;
+} BuildCall;
+
+static void
+build(void *arg)
+{
+	BuildCall *call = arg;
+
+	call->set = build_set(call->heap);
+}
+
 /* The set of a table, built if it is not known or stale. */
 static IndexSet *
 get_set(Relation heap)
@@ -153,7 +168,7 @@ get_set(Relation heap)
 	SetEntry *entry = hash_search(sets, &relid, HASH_ENTER, &found);
 	MemoryContext context;
 	MemoryContext old;
-	IndexSet *set;
+	BuildCall call = {heap, NULL};
 
 	if (!found)
 	{
@@ -170,7 +185,7 @@ get_set(Relation heap)
 	entry->valid = true; /* an invalidation that arrives meanwhile clears it again */
 	PG_TRY();
 	{
-		set = build_set(heap);
+		chat_as_owner(relid, true, build, &call); /* constants in expressions are evaluated */
 	}
 	PG_CATCH();
 	{
@@ -183,8 +198,8 @@ get_set(Relation heap)
 	if (entry->set != NULL)
 		MemoryContextSetParent(entry->set->context, TopTransactionContext);
 	MemoryContextSetParent(context, CacheMemoryContext);
-	entry->set = set;
-	return set;
+	entry->set = call.set;
+	return call.set;
 }
 
 ChatIndexes *

@@ -20,6 +20,7 @@
 #include "attachment.h"
 #include "compat.h"
 #include "indexes.h"
+#include "owner.h"
 
 /* Role names of chat.attachment.columns, and the JSON key of those that clients know by a fixed name. */
 static const struct
@@ -140,6 +141,7 @@ fill_field(ChatField *field, Form_pg_attribute attribute, int role)
 	escape_json(&key, name ? name : camel_case(NameStr(attribute->attname)));
 	appendStringInfoChar(&key, ':');
 	field->key = key.data;
+	field->relid = attribute->attrelid;
 	field->attnum = attribute->attnum;
 	field->type = getBaseType(attribute->atttypid);
 	field->content = role == CHAT_M_CONTENT;
@@ -303,15 +305,34 @@ examine_messages(ChatLayout *layout, Relation relation)
 	}
 }
 
+typedef struct BuildCall
+{
+	const ChatAttachment *attachment;
+	Relation relation;
+	bool messages;
+	MemoryContext context;
+	ChatLayout *layout;
+} BuildCall;
+
+static void
+build(void *arg)
+{
+	BuildCall *call = arg;
+
+	call->layout = build_fields(call->attachment, call->relation, call->messages, call->context);
+	if (call->messages)
+		examine_messages(call->layout, call->relation);
+	else
+		examine_conversations(call->layout, call->relation);
+}
+
+/* What is constant in constraints and indexes is evaluated when they are looked at. */
 ChatLayout *
 chat_layout_build(const ChatAttachment *attachment, Relation relation, bool messages,
 				  MemoryContext context)
 {
-	ChatLayout *layout = build_fields(attachment, relation, messages, context);
+	BuildCall call = {attachment, relation, messages, context, NULL};
 
-	if (messages)
-		examine_messages(layout, relation);
-	else
-		examine_conversations(layout, relation);
-	return layout;
+	chat_as_owner(RelationGetRelid(relation), true, build, &call);
+	return call.layout;
 }

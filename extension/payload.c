@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <math.h>
 
+#include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -24,6 +25,7 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+#include "owner.h"
 #include "payload.h"
 #include "settings.h"
 
@@ -143,12 +145,30 @@ append_text(StringInfo buf, const ChatField *field, Datum value, int content_lim
 		pfree(packed);
 }
 
+/* Turns an array into json. */
+static void
+convert_array(void *arg)
+{
+	Datum *value = arg;
+
+	*value = DirectFunctionCall1(array_to_json, *value);
+}
+
 /* Appends a value of a type without a form of its own. */
 static void
 append_other(StringInfo buf, const ChatField *field, Datum value)
 {
-	if (get_base_element_type(field->type) != InvalidOid)
-		append_json(buf, TextDatumGetCString(DirectFunctionCall1(array_to_json, value)));
+	Oid element = get_base_element_type(field->type);
+
+	if (element != InvalidOid)
+	{
+		/* A type of a user's may have a cast to json of the user's. */
+		if (element >= FirstNormalObjectId)
+			chat_as_owner(field->relid, true, convert_array, &value);
+		else
+			convert_array(&value);
+		append_json(buf, TextDatumGetCString(value));
+	}
 	else
 		escape_json(buf, OidOutputFunctionCall(field->output, value));
 }

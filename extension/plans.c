@@ -6,14 +6,12 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
-#include "catalog/pg_class.h"
 
+#include "owner.h"
 #include "plans.h"
 
 /* Trigger depth at which our own UPDATE fires triggers, or -1. */
@@ -260,19 +258,6 @@ table_of(const ChatAttachment *a, ChatPlan plan)
 	return plan == CHAT_PLAN_NEWEST || plan == CHAT_PLAN_UNREAD ? a->messages : a->conversations;
 }
 
-Oid
-chat_table_owner(Oid relid)
-{
-	HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /* Executes under the current identity; notes that an UPDATE of a conversation is ours. */
 static int
 execute(SPIPlanPtr prepared, ChatPlan plan, Datum *values, const char *nulls)
@@ -295,30 +280,42 @@ execute(SPIPlanPtr prepared, ChatPlan plan, Datum *values, const char *nulls)
 	return result;
 }
 
+typedef struct PlanCall
+{
+	ChatAttachment *attachment;
+	ChatPlan plan;
+	Datum *values;
+	const char *nulls;
+} PlanCall;
+
+/* Prepares what is not, and executes. */
+static void
+run(void *arg)
+{
+	const PlanCall *call = arg;
+	SPIPlanPtr *prepared = &call->attachment->plans[call->plan];
+	int result;
+
+	(void) set_config_option("search_path", call->attachment->search_path, PGC_USERSET,
+							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	if (*prepared == NULL || !SPI_plan_is_valid(*prepared))
+	{
+		if (*prepared != NULL)
+			SPI_freeplan(*prepared);
+		*prepared = NULL;
+		*prepared = prepare(call->attachment, call->plan);
+	}
+	result = execute(*prepared, call->plan, call->values, call->nulls);
+	if (result != SPI_OK_SELECT && result != SPI_OK_UPDATE_RETURNING)
+		elog(ERROR, "statement of chat_realtime returned %s", SPI_result_code_string(result));
+}
+
 uint64
 chat_plan_run(ChatAttachment *attachment, ChatPlan plan, Datum *values, const char *nulls)
 {
-	Oid user, relid = table_of(attachment, plan);
-	int context, result, guc_level;
+	PlanCall call = {attachment, plan, values, nulls};
 
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(chat_table_owner(relid),
-						   context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-	guc_level = NewGUCNestLevel();
-	(void) set_config_option("search_path", attachment->search_path, PGC_USERSET, PGC_S_SESSION,
-							 GUC_ACTION_SAVE, true, 0, false);
-	if (attachment->plans[plan] == NULL || !SPI_plan_is_valid(attachment->plans[plan]))
-	{
-		if (attachment->plans[plan] != NULL)
-			SPI_freeplan(attachment->plans[plan]);
-		attachment->plans[plan] = NULL;
-		attachment->plans[plan] = prepare(attachment, plan);
-	}
-	result = execute(attachment->plans[plan], plan, values, nulls);
-	if (result != SPI_OK_SELECT && result != SPI_OK_UPDATE_RETURNING)
-		elog(ERROR, "statement of chat_realtime returned %s", SPI_result_code_string(result));
-	AtEOXact_GUC(false, guc_level);
-	SetUserIdAndSecContext(user, context);
+	chat_as_owner(table_of(attachment, plan), false, run, &call);
 	return SPI_processed;
 }
 

@@ -25,8 +25,6 @@ chat_plan_run(ChatAttachment *attachment, ChatPlan plan, Datum *values, const ch
 extern Datum chat_plan_result(int column, bool *isnull);
 /* The same as text in the current memory context, or NULL. */
 extern char *chat_plan_text(int column);
-/* Whose authority statements on a table use. */
-extern Oid chat_table_owner(Oid relid);
 /* True while the extension's own UPDATE of a conversation fires that table's triggers. */
 extern bool chat_plan_is_own_update(void);
 

@@ -1,23 +1,39 @@
 /*
- * chat.run_on: statements that write to attached tables.
+ * Statements of the extension's functions on attached tables.
  *
- * The functions that call it belong to the extension's owner, a superuser. Triggers, defaults, CHECK constraints, casts
- * and index expressions of an attached table are the code of whoever owns it, so what fires them runs as that role, as
- * it does for the flush (plans.c) and for foreign keys.
+ * The functions that call these belong to the extension's owner. Not only writing fires code of an attached table's
+ * owner: a cast of the owner's may convert what is read, and the planner evaluates what is constant in an index. So all
+ * such statements run as the table's owner, as they do for the flush (plans.c) and for foreign keys.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
-#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
-#include "plans.h"
+#include "owner.h"
 
 PG_FUNCTION_INFO_V1(chat_run_on);
+PG_FUNCTION_INFO_V1(chat_read_on);
+PG_FUNCTION_INFO_V1(chat_lock_on);
+
+#define MAX_PARAMETERS 16
+
+typedef struct Statement
+{
+	Oid relid;
+	const char *text;
+	int nparameters;
+	Oid types[MAX_PARAMETERS];
+	Datum values[MAX_PARAMETERS];
+	char nulls[MAX_PARAMETERS];
+	bool writes;    /* fires triggers and defaults of the table's */
+	bool read_only; /* sees what the calling statement sees */
+	Oid result;
+} Statement;
 
 /* The table's own code may name what is in its schema; operators and functions of the statement are qualified. */
 static void
@@ -25,64 +41,118 @@ set_search_path(Oid relid)
 {
 	char *schema = get_namespace_name(get_rel_namespace(relid));
 
-	if (schema == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_TABLE), errmsg("there is no table with oid %u", relid)));
 	(void) set_config_option("search_path",
 							 psprintf("pg_catalog, %s, pg_temp", quote_identifier(schema)),
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-/* The first value of the first row. */
+static void
+execute(void *arg)
+{
+	Statement *statement = arg;
+
+	if (statement->writes)
+		set_search_path(statement->relid);
+	if (SPI_execute_with_args(statement->text, statement->nparameters, statement->types,
+							  statement->values, statement->nulls, statement->read_only, 0) < 0)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("the statement cannot be run here: %s",
+							   SPI_result_code_string(SPI_result))));
+}
+
+/* The first value of the first row, in the caller's memory. */
 static Datum
-first_value(bool *isnull)
+first_value(Oid wanted, bool *isnull)
 {
 	Datum value;
+	int16 length;
+	bool by_value;
 
 	*isnull = true;
 	if (SPI_processed == 0 || SPI_tuptable == NULL || SPI_tuptable->tupdesc->natts == 0)
 		return (Datum) 0;
-	if (SPI_gettypeid(SPI_tuptable->tupdesc, 1) != JSONBOID)
+	if (SPI_gettypeid(SPI_tuptable->tupdesc, 1) != wanted)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("a statement for chat.run_on must return jsonb")));
+						errmsg("the statement must return %s, not %s", format_type_be(wanted),
+							   format_type_be(SPI_gettypeid(SPI_tuptable->tupdesc, 1)))));
 	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull);
-	return *isnull ? (Datum) 0 : SPI_datumTransfer(value, false, -1);
+	get_typlenbyval(wanted, &length, &by_value);
+	return *isnull ? (Datum) 0 : SPI_datumTransfer(value, by_value, length);
 }
 
-Datum
-chat_run_on(PG_FUNCTION_ARGS)
+static Datum
+run(FunctionCallInfo fcinfo, Statement *statement)
 {
-	Oid types[2] = {TEXTARRAYOID, TEXTOID};
-	Datum values[2];
-	char nulls[2];
 	Datum result;
 	bool isnull;
-	Oid relid, user;
-	int context, guc_level;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("chat.run_on needs a table and a statement")));
-	relid = PG_GETARG_OID(0);
-	for (int i = 0; i < 2; i++)
-	{
-		values[i] = PG_GETARG_DATUM(i + 2);
-		nulls[i] = PG_ARGISNULL(i + 2) ? 'n' : ' ';
-	}
 	SPI_connect();
-	guc_level = NewGUCNestLevel();
-	set_search_path(relid);
-	GetUserIdAndSecContext(&user, &context);
-	SetUserIdAndSecContext(chat_table_owner(relid),
-						   context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_NOFORCE_RLS);
-	if (SPI_execute_with_args(text_to_cstring(PG_GETARG_TEXT_PP(1)), 2, types, values, nulls, false,
-							  0) < 0)
-		elog(ERROR, "statement of chat_realtime failed: %s", SPI_result_code_string(SPI_result));
-	result = first_value(&isnull);
-	SetUserIdAndSecContext(user, context);
-	AtEOXact_GUC(false, guc_level);
+	chat_as_owner(statement->relid, !statement->writes, execute, statement);
+	result = first_value(statement->result, &isnull);
 	SPI_finish();
 	if (isnull)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(result);
+}
+
+/* Takes the table and the statement, which two arguments give. */
+static void
+set_statement(FunctionCallInfo fcinfo, Statement *statement, int argument)
+{
+	if (PG_ARGISNULL(argument) || PG_ARGISNULL(argument + 1))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("a table and a statement are needed")));
+	statement->relid = PG_GETARG_OID(argument);
+	statement->text = text_to_cstring(PG_GETARG_TEXT_PP(argument + 1));
+}
+
+static void
+add_parameter(FunctionCallInfo fcinfo, Statement *statement, int argument, Oid type)
+{
+	int n = statement->nparameters++;
+
+	statement->types[n] = type;
+	statement->values[n] = PG_GETARG_DATUM(argument);
+	statement->nulls[n] = PG_ARGISNULL(argument) ? 'n' : ' ';
+}
+
+/* SQL: chat.run_on(relation, statement, params, key) */
+Datum
+chat_run_on(PG_FUNCTION_ARGS)
+{
+	Statement statement = {.writes = true, .result = JSONBOID};
+
+	set_statement(fcinfo, &statement, 0);
+	add_parameter(fcinfo, &statement, 2, TEXTARRAYOID);
+	add_parameter(fcinfo, &statement, 3, TEXTOID);
+	return run(fcinfo, &statement);
+}
+
+/* The first argument is of the type that is wanted; those behind the statement are its parameters. */
+static Datum
+read_rows(FunctionCallInfo fcinfo, bool read_only)
+{
+	Statement statement = {.read_only = read_only, .result = get_fn_expr_rettype(fcinfo->flinfo)};
+
+	set_statement(fcinfo, &statement, 1);
+	if (PG_NARGS() > MAX_PARAMETERS + 3)
+		ereport(ERROR, (errcode(ERRCODE_TOO_MANY_ARGUMENTS),
+						errmsg("a statement has at most %d parameters", MAX_PARAMETERS)));
+	for (int i = 3; i < PG_NARGS(); i++)
+		add_parameter(fcinfo, &statement, i, get_fn_expr_argtype(fcinfo->flinfo, i));
+	return run(fcinfo, &statement);
+}
+
+/* SQL: chat.read_on(type, relation, statement, …) */
+Datum
+chat_read_on(PG_FUNCTION_ARGS)
+{
+	return read_rows(fcinfo, true);
+}
+
+/* SQL: chat.lock_on(type, relation, statement, …) */
+Datum
+chat_lock_on(PG_FUNCTION_ARGS)
+{
+	return read_rows(fcinfo, false);
 }

@@ -39,8 +39,7 @@ REVOKE ALL ON FUNCTION chat.emit(text, text, text, text, text, jsonb, interval) 
 COMMENT ON FUNCTION chat.emit(text, text, text, text, text, jsonb, interval) IS 'Writes one event into the log and returns its id. ttl: not delivered later than this after now. Errors: 22004 when topic, event or payload is NULL, 22023 when payload is no object or topic is longer than 246 bytes or event than 255.';
 
 CREATE FUNCTION chat.row_json(attachment integer, "row" record) RETURNS jsonb
-    LANGUAGE c STABLE STRICT COST 100 AS 'MODULE_PATHNAME', 'chat_row_json';
-REVOKE ALL ON FUNCTION chat.row_json(integer, record) FROM PUBLIC;
+    LANGUAGE c STABLE STRICT COST 100 AS 'MODULE_PATHNAME', 'chat_row_json'; -- for everybody: the owners of attached tables run it
 COMMENT ON FUNCTION chat.row_json(integer, record) IS 'A row of an attached table as events carry it, but with the content whole. Errors: 42804 for a row of another table.';
 
 CREATE FUNCTION chat.write_counters(attachment integer, conversation text) RETURNS boolean
@@ -50,7 +49,6 @@ COMMENT ON FUNCTION chat.write_counters(integer, text) IS 'Locks one conversatio
 
 CREATE FUNCTION chat.message_preview(type text, content text, filename text, labels text DEFAULT NULL) RETURNS text
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_message_preview';
-REVOKE ALL ON FUNCTION chat.message_preview(text, text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.message_preview(text, text, text, text) IS 'What a conversation shows of a message: the first 100 characters of its content, or a label such as [Imagem] for media without a caption. labels: those of chat_realtime.preview_labels unless given.';
 
 CREATE FUNCTION chat.sanitize(content text) RETURNS text
@@ -71,6 +69,28 @@ CREATE FUNCTION chat.outer_role() RETURNS regrole
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_outer_role';
 REVOKE ALL ON FUNCTION chat.outer_role() FROM PUBLIC;
 COMMENT ON FUNCTION chat.outer_role() IS 'The role that called, as set by SET ROLE, also inside SECURITY DEFINER functions.';
+
+CREATE FUNCTION chat.acting_role() RETURNS regrole
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_acting_role_sql';
+REVOKE ALL ON FUNCTION chat.acting_role() FROM PUBLIC;
+COMMENT ON FUNCTION chat.acting_role() IS 'The role whose rights count: chat.outer_role(), but while chat.run_on, chat.read_on or chat.lock_on runs code of an attached table''s owner, that owner.';
+
+-- Statements on attached tables run as the tables' owners: their triggers, casts and constraints are the owners' code.
+
+CREATE FUNCTION chat.run_on(relation regclass, statement text, params text[], key text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_run_on';
+REVOKE ALL ON FUNCTION chat.run_on(regclass, text, text[], text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.run_on(regclass, text, text[], text) IS 'Runs a statement ($1: params, $2: key) on an attached table as the table''s owner, so that triggers, defaults and constraints of that table get no rights of the extension''s, and with a search_path in which they work; so operators and functions in it must be qualified. Returns its first value.';
+
+CREATE FUNCTION chat.read_on(type anyelement, relation regclass, statement text, VARIADIC params "any") RETURNS anyelement
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_read_on';
+REVOKE ALL ON FUNCTION chat.read_on(anyelement, regclass, text, "any") FROM PUBLIC;
+COMMENT ON FUNCTION chat.read_on(anyelement, regclass, text, "any") IS 'Runs a SELECT on an attached table as the table''s owner, so that casts, types and indexes of that table get no rights of the extension''s. Returns its first value, which is of the type that the first argument has (its value does not matter); params are $1 and so on. Errors: 42804 for another type.';
+
+CREATE FUNCTION chat.lock_on(type anyelement, relation regclass, statement text, VARIADIC params "any") RETURNS anyelement
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_lock_on';
+REVOKE ALL ON FUNCTION chat.lock_on(anyelement, regclass, text, "any") FROM PUBLIC;
+COMMENT ON FUNCTION chat.lock_on(anyelement, regclass, text, "any") IS 'chat.read_on for a SELECT that locks rows.';
 
 CREATE FUNCTION chat.cluster_identity(OUT system_identifier bigint, OUT timeline integer) RETURNS record
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_cluster_identity';

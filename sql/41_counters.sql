@@ -84,16 +84,16 @@ BEGIN
     IF differs IS NULL THEN
         RETURN;
     END IF;
-    RETURN QUERY EXECUTE format(
-        'SELECT c.%1$I::text FROM %2$s c'
+    RETURN QUERY SELECT * FROM unnest(chat.read_on(NULL::text[], pair.messages, format(
+        'SELECT array_agg(c.%1$I::text ORDER BY c.%1$I) FROM %2$s c'
         ' CROSS JOIN LATERAL (SELECT count(*) AS unread FROM %3$s m WHERE m.%4$I = c.%1$I'
         '   AND m.%5$I::text = ''incoming'' AND m.%6$I::text IS DISTINCT FROM ''read'' %7$s) u'
         ' LEFT JOIN LATERAL (SELECT %8$s AS at, chat.message_preview(%9$s, %12$L) AS preview FROM %3$s m'
         '   WHERE m.%4$I = c.%1$I AND %8$s > ''-infinity'' %7$s ORDER BY %10$s LIMIT 1) n ON true'
-        ' WHERE %11$s ORDER BY c.%1$I',
+        ' WHERE %11$s',
         c ->> 'conversation_id', pair.conversations, pair.messages, c ->> 'conversation', c ->> 'direction',
         c ->> 'status', visible, chat.message_time(c, 'm.'), texts, chat.message_order(c, 'm.'), differs,
-        pair.settings ->> 'preview_labels');
+        pair.settings ->> 'preview_labels'), NULL::text));
 END
 $$;
 REVOKE ALL ON FUNCTION chat.drifted(chat.attachment) FROM PUBLIC;

@@ -24,7 +24,7 @@ BEGIN
     RETURN (SELECT r.rolsuper OR r.rolbypassrls
            OR EXISTS (SELECT FROM chat.backend_role b JOIN pg_roles k ON k.rolname = b.role
                        WHERE pg_has_role(r.oid, k.oid, 'USAGE'))
-      FROM pg_roles r WHERE r.oid = chat.outer_role());
+      FROM pg_roles r WHERE r.oid = chat.acting_role());
 END
 $$;
 REVOKE ALL ON FUNCTION chat.is_service_caller() FROM PUBLIC;
@@ -56,10 +56,9 @@ BEGIN
     FOR pair IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
         type := chat.attribute_type(pair.conversations, pair.columns ->> 'conversation_id');
         CONTINUE WHEN chat.id_is_valid(conversation_id, type) IS NOT TRUE;
-        EXECUTE format('SELECT COALESCE($2 IN (%s, %s), false) FROM %s c WHERE c.%I = $1::%s',
-                       chat.user_expression(pair.columns -> 'owner', 'c'), chat.user_expression(pair.columns -> 'agent', 'c'),
-                       pair.conversations, pair.columns ->> 'conversation_id', type)
-           INTO here USING conversation_id, user_id;
+        here := chat.read_on(NULL::boolean, pair.conversations, format('SELECT COALESCE($2 IN (%s, %s), false) FROM %s c WHERE c.%I = $1::%s',
+            chat.user_expression(pair.columns -> 'owner', 'c'), chat.user_expression(pair.columns -> 'agent', 'c'),
+            pair.conversations, pair.columns ->> 'conversation_id', type), conversation_id, user_id);
         IF NOT here THEN
             RETURN false;
         END IF;

@@ -97,23 +97,22 @@ DECLARE
                                WHERE o ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$');
 BEGIN
     FOR source IN
-        SELECT s.source::text AS name, s.columns @> '{old_secret,old_secret_expires_at}' AS rotates,
+        SELECT s.source, s.columns @> '{old_secret,old_secret_expires_at}' AS rotates,
                (SELECT t.atttypid FROM pg_attribute t
                  WHERE t.attrelid = s.source AND t.attname = 'user_id') = 'uuid'::regtype AS by_uuid
           FROM chat.external_webhook_tables() s
     LOOP
         -- With a text cast of the owner the index on it could not be used.
-        RETURN QUERY EXECUTE format(
-            'SELECT w.id, w.user_id::text, w.url::text, w.secret::text, %s, w.events::text[] FROM %s w '
-            ' WHERE w.is_active AND %s',
+        RETURN QUERY SELECT * FROM unnest(chat.read_on(NULL::chat.webhook_endpoint[], source.source, format(
+            'SELECT array_agg(ROW(w.id, w.user_id::text, w.url::text, w.secret::text, %s, w.events::text[])::chat.webhook_endpoint) '
+            '  FROM %s w WHERE w.is_active AND %s',
             CASE WHEN source.rotates
                  THEN 'CASE WHEN w.old_secret_expires_at > clock_timestamp() THEN w.old_secret::text END'
                  ELSE 'NULL::text' END,
-            source.name,
+            source.source,
             CASE WHEN ids IS NOT NULL THEN 'w.id = ANY ($1)'
                  WHEN source.by_uuid THEN 'w.user_id = ANY ($2)'
-                 ELSE 'w.user_id::text = ANY ($3)' END)
-        USING ids, owner_ids, owners;
+                 ELSE 'w.user_id::text = ANY ($3)' END), ids, owner_ids, owners));
     END LOOP;
 END
 $$;

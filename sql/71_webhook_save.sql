@@ -209,6 +209,26 @@ $$;
 REVOKE ALL ON FUNCTION chat.disable_webhooks(uuid[], text[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.disable_webhooks(uuid[], text[]) IS 'Part of chat.webhook_save: turns webhooks off, with the reason on the row and an event webhook.disabled {id, url, reason} to the owner''s inbox.';
 
+CREATE FUNCTION chat.forget_webhooks(webhooks uuid[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    source record;
+    gone uuid[] := webhooks;
+BEGIN
+    FOR source IN SELECT * FROM chat.external_webhook_tables() LOOP
+        gone := ARRAY(SELECT unnest(gone) EXCEPT SELECT unnest(chat.read_on(NULL::uuid[], source.source,
+            format('SELECT array_agg(w.id::uuid) FROM %s w WHERE w.id = ANY ($1)', source.source), webhooks)));
+    END LOOP;
+    IF FOUND THEN
+        DELETE FROM chat.webhook_delivery d WHERE d.webhook = ANY (gone);
+        DELETE FROM chat.webhook_state s WHERE s.webhook = ANY (gone);
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.forget_webhooks(uuid[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.forget_webhooks(uuid[]) IS 'Drops what was still to be delivered to those of the webhooks that no table has any more.';
+
 CREATE FUNCTION chat.webhook_maintain() RETURNS void
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
@@ -216,7 +236,6 @@ DECLARE
     today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
     day date;
     partition text;
-    alive text;
 BEGIN
     PERFORM set_config('lock_timeout', '2s', true);
     FOR i IN 0 .. 2 LOOP
@@ -240,15 +259,8 @@ BEGIN
     END LOOP;
     DELETE FROM chat.webhook_attempt_default d WHERE d.at < clock_timestamp() - interval '7 days';
 
-    SELECT string_agg(format('SELECT w.id FROM %s w', s.source), ' UNION ALL ') INTO alive
-      FROM chat.external_webhook_tables() s;
-    IF alive IS NOT NULL THEN
-        EXECUTE format('DELETE FROM chat.webhook_delivery d WHERE NOT EXISTS (SELECT FROM (%s) w WHERE w.id = d.webhook)',
-                       alive);
-        EXECUTE format('DELETE FROM chat.webhook_state s WHERE NOT EXISTS (SELECT FROM (%s) w WHERE w.id = s.webhook) '
-                       'OR (s.failure_count = 0 AND COALESCE(s.paused_until, ''-infinity'') < clock_timestamp())',
-                       alive);
-    END IF;
+    PERFORM chat.forget_webhooks(ARRAY(SELECT d.webhook FROM chat.webhook_delivery d UNION SELECT s.webhook FROM chat.webhook_state s));
+    DELETE FROM chat.webhook_state s WHERE s.failure_count = 0 AND COALESCE(s.paused_until, '-infinity') < clock_timestamp();
     -- Nobody waits any more for what a webhook missed that has been off this long.
     DELETE FROM chat.webhook_delivery d WHERE d.created_at < clock_timestamp() - interval '30 days';
 EXCEPTION WHEN lock_not_available THEN

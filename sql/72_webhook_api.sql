@@ -65,8 +65,8 @@ BEGIN
         PERFORM chat.check_webhook_owner(owner);
     END IF;
     FOR source IN SELECT * FROM chat.external_webhook_tables() LOOP
-        EXECUTE format('SELECT w.id FROM %s w WHERE w.id = $1 AND ($2 IS NULL OR w.user_id::text = $2)',
-                       source.source) INTO found_id USING id, owner;
+        found_id := chat.read_on(NULL::uuid, source.source,
+            format('SELECT w.id FROM %s w WHERE w.id = $1 AND ($2 IS NULL OR w.user_id::text = $2)', source.source), id, owner);
         IF found_id IS NOT NULL THEN
             RETURN source.source;
         END IF;

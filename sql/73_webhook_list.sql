@@ -18,15 +18,15 @@ CREATE FUNCTION chat.list_webhooks(owner text) RETURNS jsonb
 $$
 DECLARE
     source regclass;
-    part jsonb;
+    rows jsonb;
     webhooks jsonb := '[]';
 BEGIN
     PERFORM chat.check_webhook_owner(owner);
     FOR source IN SELECT s.source FROM chat.external_webhook_tables() s LOOP
-        EXECUTE format('SELECT jsonb_agg(chat.shown_webhook(to_jsonb(w)) ORDER BY to_jsonb(w) ->> ''created_at'', w.id) '
-                       '  FROM %s w WHERE w.user_id = $1::%s', source, chat.cast_type(source, 'user_id'))
-           INTO part USING owner;
-        webhooks := webhooks || COALESCE(part, '[]');
+        rows := chat.read_on(NULL::jsonb, source, format('SELECT jsonb_agg(to_jsonb(w) ORDER BY to_jsonb(w) ->> ''created_at'', w.id) '
+            '  FROM %s w WHERE w.user_id = $1::%s', source, chat.cast_type(source, 'user_id')), owner);
+        webhooks := webhooks || (SELECT COALESCE(jsonb_agg(chat.shown_webhook(f.v) ORDER BY f.n), '[]')
+                                   FROM jsonb_array_elements(rows) WITH ORDINALITY f (v, n));
     END LOOP;
     RETURN jsonb_build_object('success', true, 'data', webhooks, 'pagination', jsonb_build_object(
         'page', 1, 'limit', jsonb_array_length(webhooks), 'total', jsonb_array_length(webhooks), 'hasMore', false, 'cursor', NULL));
@@ -69,21 +69,19 @@ CREATE FUNCTION chat.update_webhook(id uuid, changes jsonb, owner text DEFAULT N
 $$
 DECLARE
     home regclass := chat.find_webhook(id, owner);
-    webhook record;
+    webhook jsonb;
+    url text;
+    events text[];
     changed jsonb;
 BEGIN
     PERFORM chat.check_webhook_changes(changes);
     IF home IS NULL THEN
         RETURN NULL;
     END IF;
-    EXECUTE format('SELECT w.url, w.events FROM %s w WHERE w.id = $1 FOR NO KEY UPDATE', home) INTO webhook USING id;
-    IF changes ? 'url' THEN
-        webhook.url := changes ->> 'url';
-    END IF;
-    IF changes ? 'events' THEN
-        webhook.events := ARRAY(SELECT DISTINCT e FROM jsonb_array_elements_text(changes -> 'events') e ORDER BY e);
-    END IF;
-    PERFORM chat.check_webhook(webhook.url, webhook.events);
+    webhook := chat.lock_on(NULL::jsonb, home, format('SELECT to_jsonb(w) FROM %s w WHERE w.id = $1 FOR NO KEY UPDATE', home), id) || changes;
+    url := webhook ->> 'url';
+    events := ARRAY(SELECT DISTINCT e FROM jsonb_array_elements_text(webhook -> 'events') e ORDER BY e);
+    PERFORM chat.check_webhook(url, events);
     IF (changes ->> 'isActive')::boolean THEN
         PERFORM chat.enable_webhook(id, owner);
     END IF;
@@ -91,7 +89,7 @@ BEGIN
         'UPDATE %s AS w SET url = $1[1], events = $1[2]::pg_catalog.text[], '
         'is_active = COALESCE($1[3]::pg_catalog.bool, w.is_active), updated_at = pg_catalog.now() '
         'WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid RETURNING pg_catalog.to_jsonb(w)', home),
-        ARRAY[webhook.url, webhook.events::text, changes ->> 'isActive'], id::text);
+        ARRAY[url, events::text, changes ->> 'isActive'], id::text);
     -- An address may hold a token.
     PERFORM chat.audit('webhook.changed', id::text, changes - 'url' || CASE WHEN changes ? 'url' THEN '{"url": true}' ELSE '{}' END::jsonb);
     RETURN chat.shown_webhook(changed);

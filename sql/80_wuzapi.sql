@@ -21,7 +21,7 @@ CREATE FUNCTION chat.status_rank(status text) RETURNS integer
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE status WHEN 'pending' THEN 0 WHEN 'failed' THEN 0 WHEN 'sent' THEN 1
                        WHEN 'delivered' THEN 2 WHEN 'read' THEN 3 END;
-REVOKE ALL ON FUNCTION chat.status_rank(text) FROM PUBLIC;
+-- For everybody: the owners of attached tables run it.
 COMMENT ON FUNCTION chat.status_rank(text) IS 'Place of a message status on its way forward: pending and failed 0, sent 1, delivered 2, read 3; NULL for any other.';
 
 CREATE FUNCTION chat.cast_type(relation regclass, name text, exact boolean DEFAULT false) RETURNS text
@@ -81,7 +81,6 @@ $$
 DECLARE
     map jsonb := attachment.columns -> 'owner';
     source regclass := map ->> 'table';
-    keys text[];
 BEGIN
     IF source IS NULL THEN
         RETURN CASE WHEN chat.key_fits(attachment.conversations, map ->> 'column', owner) THEN ARRAY[owner] END;
@@ -89,10 +88,9 @@ BEGIN
     IF chat.key_fits(source, map ->> 'user', owner) IS NOT TRUE THEN
         RETURN NULL;
     END IF;
-    EXECUTE format('SELECT array_agg(o.%1$I::text ORDER BY o.%1$I) FROM %2$s AS o WHERE o.%3$I = $1::%4$s',
-                   map ->> 'key', source, map ->> 'user', chat.cast_type(source, map ->> 'user'))
-       INTO keys USING owner;
-    RETURN keys;
+    RETURN chat.read_on(NULL::text[], source, format(
+        'SELECT array_agg(o.%1$I::text ORDER BY o.%1$I) FROM %2$s AS o WHERE o.%3$I = $1::%4$s',
+        map ->> 'key', source, map ->> 'user', chat.cast_type(source, map ->> 'user')), owner);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.owner_keys(chat.attachment, text) FROM PUBLIC;
@@ -115,12 +113,10 @@ CREATE FUNCTION chat.owner_has_conversations(attachment chat.attachment, owner t
 $$
 DECLARE
     owner_column text := attachment.columns -> 'owner' ->> 'column';
-    found_one boolean;
 BEGIN
-    EXECUTE format('SELECT EXISTS (SELECT FROM %s AS c WHERE c.%I = ANY ($1::%s[]))', attachment.conversations,
-                   owner_column, chat.cast_type(attachment.conversations, owner_column))
-       INTO found_one USING chat.owner_keys(attachment, owner);
-    RETURN found_one;
+    RETURN chat.read_on(NULL::boolean, attachment.conversations, format(
+        'SELECT EXISTS (SELECT FROM %s AS c WHERE c.%I = ANY ($1::%s[]))', attachment.conversations,
+        owner_column, chat.cast_type(attachment.conversations, owner_column)), chat.owner_keys(attachment, owner));
 END
 $$;
 REVOKE ALL ON FUNCTION chat.owner_has_conversations(chat.attachment, text) FROM PUBLIC;
@@ -176,11 +172,6 @@ END
 $$;
 REVOKE ALL ON FUNCTION chat.role_list(regclass, jsonb, jsonb, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.role_list(regclass, jsonb, jsonb, boolean) IS 'Columns (quoted), and types to cast to, for values by role, to be put into a statement. What has no column is left out, and what is null unless keep_null.';
-
-CREATE FUNCTION chat.run_on(relation regclass, statement text, params text[], key text DEFAULT NULL) RETURNS jsonb
-    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_run_on';
-REVOKE ALL ON FUNCTION chat.run_on(regclass, text, text[], text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.run_on(regclass, text, text[], text) IS 'Runs a statement ($1: params, $2: key) on an attached table as the table''s owner, so that triggers, defaults and constraints of that table get no rights of the extension''s, and with a search_path in which they work; so operators and functions in it must be qualified. Returns its first value.';
 
 CREATE FUNCTION chat.insert_roles(relation regclass, columns jsonb, role_values jsonb, key_column text,
                                   conflict text DEFAULT '') RETURNS jsonb
@@ -252,9 +243,9 @@ $$
 DECLARE
     c jsonb := attachment.columns;
     rel regclass := attachment.conversations;
-    found_one jsonb;
+    statement text;
 BEGIN
-    EXECUTE format($f$
+    statement := format($f$
         SELECT jsonb_build_object('id', c.%1$I, 'jid', c.%2$I, 'name', %3$s, 'status', %4$s)
           FROM %5$s AS c
          WHERE c.%6$I = ANY ($1::%7$s[]) AND c.%2$I = ANY ($2::%8$s[])
@@ -262,9 +253,9 @@ BEGIN
         c ->> 'conversation_id', c ->> 'contact_jid', COALESCE('c.' || quote_ident(c ->> 'contact_name'), 'NULL::text'),
         COALESCE('c.' || quote_ident(c ->> 'conversation_status'), 'NULL::text'), rel, c -> 'owner' ->> 'column',
         chat.cast_type(rel, c -> 'owner' ->> 'column'), chat.cast_type(rel, c ->> 'contact_jid'),
-        CASE WHEN lock THEN 'FOR NO KEY UPDATE' ELSE '' END)
-       INTO found_one USING owner_keys, jids;
-    RETURN found_one;
+        CASE WHEN lock THEN 'FOR NO KEY UPDATE' ELSE '' END);
+    RETURN CASE WHEN lock THEN chat.lock_on(NULL::jsonb, rel, statement, owner_keys, jids)
+                ELSE chat.read_on(NULL::jsonb, rel, statement, owner_keys, jids) END;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.find_contact(chat.attachment, text[], text[], boolean) FROM PUBLIC;

@@ -6,14 +6,11 @@ $$
 DECLARE
     c jsonb := attachment.columns;
     rel regclass := attachment.conversations;
-    found_one jsonb;
 BEGIN
-    EXECUTE format($f$SELECT jsonb_build_object('id', c.%1$I, 'owner', %2$s, 'agent', %3$s)
-                        FROM %4$s AS c WHERE c.%1$I = $1::%5$s$f$,
-                   c ->> 'conversation_id', chat.user_expression(c -> 'owner', 'c'),
-                   chat.user_expression(c -> 'agent', 'c'), rel, chat.cast_type(rel, c ->> 'conversation_id'))
-       INTO found_one USING conversation_id;
-    RETURN found_one;
+    RETURN chat.read_on(NULL::jsonb, rel, format(
+        $f$SELECT jsonb_build_object('id', c.%1$I, 'owner', %2$s, 'agent', %3$s) FROM %4$s AS c WHERE c.%1$I = $1::%5$s$f$,
+        c ->> 'conversation_id', chat.user_expression(c -> 'owner', 'c'),
+        chat.user_expression(c -> 'agent', 'c'), rel, chat.cast_type(rel, c ->> 'conversation_id')), conversation_id);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.presence_conversation(chat.attachment, text) FROM PUBLIC;

@@ -34,13 +34,11 @@ $$
 DECLARE
     c jsonb := attachment.columns;
     rel regclass := attachment.messages;
-    found_one jsonb;
 BEGIN
-    EXECUTE format('SELECT to_jsonb(m.%I) FROM %s AS m WHERE m.%I = $1::%s AND m.%I = $2::%s ORDER BY m.%1$I LIMIT 1',
-                   c ->> 'message_id', rel, c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'),
-                   c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id'))
-       INTO found_one USING conversation_id, external_id;
-    RETURN found_one;
+    RETURN chat.read_on(NULL::jsonb, rel, format(
+        'SELECT to_jsonb(m.%I) FROM %s AS m WHERE m.%I = $1::%s AND m.%I = $2::%s ORDER BY m.%1$I LIMIT 1',
+        c ->> 'message_id', rel, c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'),
+        c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id')), conversation_id, external_id);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.find_external(chat.attachment, text, text) FROM PUBLIC;
@@ -189,14 +187,14 @@ BEGIN
         RETURN jsonb_build_array(conversations);
     END IF;
     -- A hidden address that is not resolved: the ids tell the conversation.
-    EXECUTE format($f$
+    conversations := chat.read_on(NULL::jsonb, attachment.messages, format($f$
         SELECT jsonb_agg(DISTINCT m.%1$I)
           FROM %2$s AS m JOIN %3$s AS c ON c.%4$I = m.%1$I
          WHERE c.%5$I = ANY ($1::%6$s[]) AND m.%7$I = ANY ($2::%8$s[])$f$,
         c ->> 'conversation', attachment.messages, attachment.conversations, c ->> 'conversation_id',
         c -> 'owner' ->> 'column', chat.cast_type(attachment.conversations, c -> 'owner' ->> 'column'),
-        c ->> 'external_id', chat.cast_type(attachment.messages, c ->> 'external_id'))
-       INTO conversations USING owner_keys, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids'));
+        c ->> 'external_id', chat.cast_type(attachment.messages, c ->> 'external_id')),
+        owner_keys, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids')));
     RETURN COALESCE(conversations, '[]');
 END
 $$;
@@ -210,19 +208,16 @@ $$
 DECLARE
     c jsonb := attachment.columns;
     rel regclass := attachment.messages;
-    due text[];
 BEGIN
-    EXECUTE format($f$
+    RETURN chat.lock_on(NULL::text[], rel, format($f$
         SELECT array_agg(d.key)
           FROM (SELECT m.%1$I::text AS key FROM %2$s AS m
                  WHERE m.%3$I = ANY ($2::%4$s[]) AND m.%5$I = ANY ($1::%6$s[]) AND m.%7$I::text = 'outgoing'
                    AND COALESCE(chat.status_rank(m.%8$I::text), -1) < chat.status_rank($3)
                  ORDER BY m.%1$I FOR NO KEY UPDATE OF m) d$f$,
         c ->> 'message_id', rel, c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id'),
-        c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'), c ->> 'direction', c ->> 'status')
-       INTO due
-      USING conversation_ids, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids')), event ->> 'state';
-    RETURN due;
+        c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'), c ->> 'direction', c ->> 'status'),
+        conversation_ids, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids')), event ->> 'state');
 END
 $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_due(chat.attachment, jsonb, text[]) FROM PUBLIC;
@@ -240,9 +235,10 @@ DECLARE
     due text[] := '{}';
 BEGIN
     FOREACH conversation IN ARRAY conversation_ids LOOP
-        EXECUTE format('SELECT max(%s) FROM %s AS m WHERE m.%I = ANY ($2::%s[]) AND m.%I = $1::%s', chat.message_time(c, 'm.'), rel,
-                       c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id'), c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'))
-           INTO read_up_to USING conversation, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids'));
+        read_up_to := chat.read_on(NULL::timestamptz, rel, format(
+            'SELECT max(%s)::timestamptz FROM %s AS m WHERE m.%I = ANY ($2::%s[]) AND m.%I = $1::%s', chat.message_time(c, 'm.'), rel,
+            c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id'), c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation')),
+            conversation, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids')));
         due := due || chat.unread_keys(attachment, conversation, COALESCE(read_up_to, (event ->> 'timestamp')::timestamptz, now()));
     END LOOP;
     RETURN due;

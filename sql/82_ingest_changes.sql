@@ -9,10 +9,11 @@ DECLARE
     rel regclass := attachment.messages;
     key text;
 BEGIN
-    EXECUTE format('SELECT m.%1$I::text FROM %2$s AS m WHERE m.%3$I = ANY ($1::%4$s[]) AND m.%5$I = $2::%6$s ORDER BY m.%1$I LIMIT 1',
-                   c ->> 'message_id', rel, c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'),
-                   c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id'))
-       INTO key USING ARRAY(SELECT jsonb_array_elements_text(chat.wuzapi_scope(attachment, owner_keys, event))), event ->> 'target';
+    key := chat.read_on(NULL::text, rel, format(
+        'SELECT m.%1$I::text FROM %2$s AS m WHERE m.%3$I = ANY ($1::%4$s[]) AND m.%5$I = $2::%6$s ORDER BY m.%1$I LIMIT 1',
+        c ->> 'message_id', rel, c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'),
+        c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id')),
+        ARRAY(SELECT jsonb_array_elements_text(chat.wuzapi_scope(attachment, owner_keys, event))), event ->> 'target');
     RETURN CASE WHEN key IS NOT NULL THEN COALESCE(chat.lock_message(attachment, key), '{"gone": true}') END;
 END
 $$;

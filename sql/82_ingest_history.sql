@@ -22,16 +22,13 @@ $$
 DECLARE
     c jsonb := attachment.columns;
     rel regclass := attachment.messages;
-    result jsonb;
 BEGIN
-    EXECUTE format($f$
+    RETURN chat.read_on(NULL::jsonb, rel, format($f$
         SELECT COALESCE(jsonb_agg(r.v ORDER BY r.v ->> 'time', r.n), '[]')
           FROM (SELECT DISTINCT ON (v ->> 'conversation', v ->> 'external_id') v, n
                   FROM unnest($1) WITH ORDINALITY u (v, n) ORDER BY v ->> 'conversation', v ->> 'external_id', n) r
          WHERE NOT EXISTS (SELECT FROM %1$s AS m WHERE m.%2$I = (r.v ->> 'conversation')::%3$s AND m.%4$I = (r.v ->> 'external_id')::%5$s)$f$,
-        rel, c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'), c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id'))
-       INTO result USING rows;
-    RETURN result;
+        rel, c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'), c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id')), rows);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.new_rows(chat.attachment, jsonb[]) FROM PUBLIC;
@@ -60,9 +57,9 @@ CREATE FUNCTION chat.lock_conversations(attachment chat.attachment, keys text[])
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
-    EXECUTE format('SELECT FROM %1$s AS c WHERE c.%2$I = ANY ($1::%3$s[]) ORDER BY c.%2$I FOR NO KEY UPDATE', attachment.conversations,
-                   attachment.columns ->> 'conversation_id', chat.cast_type(attachment.conversations, attachment.columns ->> 'conversation_id'))
-      USING keys;
+    PERFORM chat.lock_on(NULL::boolean, attachment.conversations, format(
+        'SELECT true FROM %1$s AS c WHERE c.%2$I = ANY ($1::%3$s[]) ORDER BY c.%2$I FOR NO KEY UPDATE', attachment.conversations,
+        attachment.columns ->> 'conversation_id', chat.cast_type(attachment.conversations, attachment.columns ->> 'conversation_id')), keys);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.lock_conversations(chat.attachment, text[]) FROM PUBLIC;

@@ -72,10 +72,10 @@ BEGIN
     FOR pair IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
         CONTINUE WHEN chat.key_fits(pair.conversations, pair.columns ->> 'conversation_id', conversation_id) IS NOT TRUE;
         fits := true;
-        EXECUTE format('SELECT c.%1$I::text FROM %2$s AS c WHERE c.%1$I = $1::%3$s AND %4$s', pair.columns ->> 'conversation_id',
-                       pair.conversations, chat.cast_type(pair.conversations, pair.columns ->> 'conversation_id'),
-                       chat.ownership(pair.columns, agents))
-           INTO key USING conversation_id, scope;
+        key := chat.read_on(NULL::text, pair.conversations, format(
+            'SELECT c.%1$I::text FROM %2$s AS c WHERE c.%1$I = $1::%3$s AND %4$s', pair.columns ->> 'conversation_id',
+            pair.conversations, chat.cast_type(pair.conversations, pair.columns ->> 'conversation_id'),
+            chat.ownership(pair.columns, agents)), conversation_id, scope);
         EXIT WHEN key IS NOT NULL;
     END LOOP;
     PERFORM chat.require_id('conversation_id', conversation_id, fits);
@@ -94,11 +94,11 @@ BEGIN
     FOR pair IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
         CONTINUE WHEN chat.key_fits(pair.messages, pair.columns ->> 'message_id', message_id) IS NOT TRUE;
         fits := true;
-        EXECUTE format('SELECT m.%1$I::text FROM %2$s AS m JOIN %3$s AS c ON c.%4$I = m.%5$I WHERE m.%1$I = $1::%6$s AND %7$s',
-                       pair.columns ->> 'message_id', pair.messages, pair.conversations, pair.columns ->> 'conversation_id',
-                       pair.columns ->> 'conversation', chat.cast_type(pair.messages, pair.columns ->> 'message_id'),
-                       chat.ownership(pair.columns, false))
-           INTO key USING message_id, scope;
+        key := chat.read_on(NULL::text, pair.messages, format(
+            'SELECT m.%1$I::text FROM %2$s AS m JOIN %3$s AS c ON c.%4$I = m.%5$I WHERE m.%1$I = $1::%6$s AND %7$s',
+            pair.columns ->> 'message_id', pair.messages, pair.conversations, pair.columns ->> 'conversation_id',
+            pair.columns ->> 'conversation', chat.cast_type(pair.messages, pair.columns ->> 'message_id'),
+            chat.ownership(pair.columns, false)), message_id, scope);
         EXIT WHEN key IS NOT NULL;
     END LOOP;
     PERFORM chat.require_id('message_id', message_id, fits);
@@ -113,11 +113,9 @@ $$
 DECLARE
     relation regclass := CASE WHEN messages THEN pair.messages ELSE pair.conversations END;
     id text := pair.columns ->> CASE WHEN messages THEN 'message_id' ELSE 'conversation_id' END;
-    result jsonb;
 BEGIN
-    EXECUTE format('SELECT chat.row_json($1, t) FROM %s AS t WHERE t.%I = $2::%s', relation, id, chat.cast_type(relation, id))
-       INTO result USING pair.id, key;
-    RETURN result;
+    RETURN chat.read_on(NULL::jsonb, relation, format('SELECT chat.row_json($1, t) FROM %s AS t WHERE t.%I = $2::%s',
+        relation, id, chat.cast_type(relation, id)), pair.id, key);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.object_json(chat.attachment, boolean, text) FROM PUBLIC;

@@ -98,13 +98,11 @@ CREATE FUNCTION chat.lock_conversation(pair chat.attachment, key text) RETURNS j
 $$
 DECLARE
     c jsonb := pair.columns;
-    found_one jsonb;
 BEGIN
-    EXECUTE format('SELECT jsonb_build_object(''id'', c.%1$I, ''owner'', %5$s, ''status'', %2$s) FROM %3$s AS c WHERE c.%1$I = $1::%4$s FOR NO KEY UPDATE',
-                   c ->> 'conversation_id', COALESCE('c.' || quote_ident(c ->> 'conversation_status'), 'NULL::text'), pair.conversations,
-                   chat.cast_type(pair.conversations, c ->> 'conversation_id'), chat.user_expression(c -> 'owner', 'c'))
-       INTO found_one USING key;
-    RETURN found_one;
+    RETURN chat.lock_on(NULL::jsonb, pair.conversations, format(
+        'SELECT jsonb_build_object(''id'', c.%1$I, ''owner'', %5$s, ''status'', %2$s) FROM %3$s AS c WHERE c.%1$I = $1::%4$s FOR NO KEY UPDATE',
+        c ->> 'conversation_id', COALESCE('c.' || quote_ident(c ->> 'conversation_status'), 'NULL::text'), pair.conversations,
+        chat.cast_type(pair.conversations, c ->> 'conversation_id'), chat.user_expression(c -> 'owner', 'c')), key);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.lock_conversation(chat.attachment, text) FROM PUBLIC;
@@ -197,9 +195,9 @@ BEGIN
     ELSIF place.key IS NULL THEN
         RETURN NULL;
     END IF;
-    EXECUTE format('SELECT m.%I::text IS DISTINCT FROM $2 FROM %s AS m WHERE m.%I = $1::%s FOR NO KEY UPDATE', pair.columns ->> 'status',
-                   pair.messages, pair.columns ->> 'message_id', chat.cast_type(pair.messages, pair.columns ->> 'message_id'))
-       INTO due USING place.key, status;
+    due := chat.lock_on(NULL::boolean, pair.messages, format(
+        'SELECT m.%I::text IS DISTINCT FROM $2 FROM %s AS m WHERE m.%I = $1::%s FOR NO KEY UPDATE', pair.columns ->> 'status',
+        pair.messages, pair.columns ->> 'message_id', chat.cast_type(pair.messages, pair.columns ->> 'message_id')), place.key, status);
     IF due THEN
         PERFORM chat.update_roles(pair.messages, pair.columns,
             jsonb_build_object('status', status, 'status_updated_at', COALESCE(at, now())), pair.columns ->> 'message_id', ARRAY[place.key]);
@@ -216,15 +214,12 @@ CREATE FUNCTION chat.lock_message(pair chat.attachment, key text) RETURNS jsonb
 $$
 DECLARE
     c jsonb := pair.columns;
-    found_one jsonb;
 BEGIN
-    EXECUTE format('SELECT jsonb_build_object(''key'', m.%1$I, ''conversation'', m.%2$I, ''content'', m.%3$I, ''metadata'', %4$s, ''direction'', m.%8$I) '
+    RETURN chat.lock_on(NULL::jsonb, pair.messages, format('SELECT jsonb_build_object(''key'', m.%1$I, ''conversation'', m.%2$I, ''content'', m.%3$I, ''metadata'', %4$s, ''direction'', m.%8$I) '
                    '  FROM %5$s AS m WHERE m.%1$I = $1::%6$s%7$s FOR NO KEY UPDATE',
                    c ->> 'message_id', c ->> 'conversation', c ->> 'content',
                    COALESCE('m.' || quote_ident(c ->> 'metadata'), 'NULL::text'), pair.messages,
-                   chat.cast_type(pair.messages, c ->> 'message_id'), chat.not_deleted(pair, 'm'), c ->> 'direction')
-       INTO found_one USING key;
-    RETURN found_one;
+                   chat.cast_type(pair.messages, c ->> 'message_id'), chat.not_deleted(pair, 'm'), c ->> 'direction'), key);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.lock_message(chat.attachment, text) FROM PUBLIC;
@@ -343,9 +338,8 @@ DECLARE
     hidden text := CASE WHEN c ? 'private' THEN format(' AND m.%I IS NOT TRUE', c ->> 'private') ELSE '' END || chat.not_deleted(pair, 'm');
     counted text := CASE WHEN c ? 'unread_count' THEN format(' LIMIT (SELECT c.%I FROM %s AS c WHERE c.%I = $1::%s)', c ->> 'unread_count',
         pair.conversations, c ->> 'conversation_id', chat.cast_type(pair.conversations, c ->> 'conversation_id')) ELSE '' END;
-    keys text[];
 BEGIN
-    EXECUTE format($f$
+    RETURN chat.lock_on(NULL::text[], pair.messages, format($f$
         SELECT array_agg(l.key) FROM (
             SELECT m.%1$I::text AS key FROM %2$s AS m
              WHERE m.%1$I = ANY (ARRAY(SELECT n.id FROM (
@@ -355,9 +349,7 @@ BEGIN
                AND m.%7$I::text IS DISTINCT FROM 'read'
              ORDER BY m.%1$I FOR NO KEY UPDATE OF m) l$f$,
         c ->> 'message_id', pair.messages, place[1], c ->> 'conversation', chat.cast_type(pair.messages, c ->> 'conversation'),
-        c ->> 'direction', c ->> 'status', hidden, chat.message_order(c, 'm.'), counted)
-       INTO keys USING key, up_to;
-    RETURN keys;
+        c ->> 'direction', c ->> 'status', hidden, chat.message_order(c, 'm.'), counted), key, up_to);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.unread_keys(chat.attachment, text, timestamptz) FROM PUBLIC;

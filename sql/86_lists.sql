@@ -156,7 +156,7 @@ BEGIN
         RETURN NULL;
     END IF;
     after := chat.decode_cursor(cursor, 'm', cardinality(chat.message_position(pair.columns)));
-    EXECUTE chat.message_page(pair, chat.message_bounds(pair, after)) INTO rows USING pair.id, place.key, size, after;
+    rows := chat.read_on(NULL::jsonb, pair.messages, chat.message_page(pair, chat.message_bounds(pair, after)), pair.id, place.key, size, after);
     RETURN chat.page(COALESCE(rows, '[]'), 'm', NULL, size, NULL, true);
 END
 $$;
@@ -292,12 +292,13 @@ BEGIN
     keys := chat.owner_keys(pair, owner);
     filter := chat.conversation_filter(pair, status, assigned_to, unread, pattern);
     after := chat.decode_cursor(cursor, 'c', CASE WHEN pair.columns ? 'last_message_at' THEN 2 ELSE 1 END);
-    EXECUTE chat.conversation_page(pair, cardinality(keys), filter, chat.conversation_bounds(pair, after)) INTO rows
-      USING pair.id, keys, status, assigned_to, pattern, after, size + 1, COALESCE((number - 1)::bigint * size, 0);
+    rows := chat.read_on(NULL::jsonb, pair.conversations, chat.conversation_page(pair, cardinality(keys), filter, chat.conversation_bounds(pair, after)),
+        pair.id, keys, status, assigned_to, pattern, after, size + 1, COALESCE((number - 1)::bigint * size, 0));
     IF jsonb_array_length(rows) <= size OR rows IS NULL AND number = 1 THEN -- the last page: it tells how many there are
         total := (number - 1)::bigint * size + COALESCE(jsonb_array_length(rows), 0);
     ELSIF number IS NOT NULL THEN
-        EXECUTE chat.conversation_count(pair, cardinality(keys), filter) INTO total USING pair.id, keys, status, assigned_to, pattern, most + 1;
+        total := chat.read_on(NULL::bigint, pair.conversations, chat.conversation_count(pair, cardinality(keys), filter),
+            pair.id, keys, status, assigned_to, pattern, most + 1);
     END IF;
     RETURN chat.page(COALESCE(rows, '[]'), 'c', number, size, CASE WHEN total <= most THEN total END, false);
 END

@@ -192,9 +192,9 @@ BEGIN
     owner := chat.caller_scope(owner);
     PERFORM chat.require_admin_scope();
     FOR keys IN SELECT * FROM chat.api_key_tables() LOOP
-        EXECUTE format('SELECT to_jsonb(k) FROM %s AS k WHERE k.id = $1 AND ($2 IS NULL OR %s = $2) FOR UPDATE OF k',
-                       keys.source, chat.user_expression(keys.owner_map, 'k'))
-           INTO key USING id, owner;
+        key := chat.lock_on(NULL::jsonb, keys.source, format(
+            'SELECT to_jsonb(k) FROM %s AS k WHERE k.id = $1 AND ($2 IS NULL OR %s = $2) FOR UPDATE OF k',
+            keys.source, chat.user_expression(keys.owner_map, 'k')), id, owner);
         IF key IS NOT NULL THEN
             source := keys.source;
             columns := keys.columns;
@@ -332,10 +332,11 @@ BEGIN
     PERFORM chat.require_owner(owner);
     PERFORM chat.require_admin_scope();
     FOR keys IN SELECT * FROM chat.api_key_tables() LOOP
-        EXECUTE format('SELECT jsonb_agg(chat.api_key_json(to_jsonb(k), $2) ORDER BY to_jsonb(k) ->> ''created_at'' DESC, k.id) '
-                       'FROM %s AS k WHERE %s = $1', keys.source, chat.user_expression(keys.owner_map, 'k'))
-           INTO of_table USING owner, keys.columns;
-        every := every || COALESCE(of_table, '[]');
+        of_table := chat.read_on(NULL::jsonb, keys.source, format(
+            'SELECT jsonb_agg(to_jsonb(k) ORDER BY to_jsonb(k) ->> ''created_at'' DESC, k.id) FROM %s AS k WHERE %s = $1',
+            keys.source, chat.user_expression(keys.owner_map, 'k')), owner);
+        every := every || (SELECT COALESCE(jsonb_agg(chat.api_key_json(k.v, keys.columns) ORDER BY k.n), '[]')
+                             FROM jsonb_array_elements(of_table) WITH ORDINALITY k (v, n));
     END LOOP;
     RETURN jsonb_build_object('success', true, 'data', every, 'pagination', jsonb_build_object('page', 1,
         'limit', jsonb_array_length(every), 'total', jsonb_array_length(every), 'hasMore', false, 'cursor', NULL));
