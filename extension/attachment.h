@@ -93,7 +93,8 @@ typedef struct ChatField
 	Oid relid;
 	AttrNumber attnum;
 	Oid type;
-	Oid output;   /* type's output function */
+	Oid output; /* type's output function */
+	bool varlena;
 	bool content; /* the message's content */
 	bool quiet;   /* a change of it alone is no event */
 } ChatField;

@@ -17,6 +17,7 @@
 #include "event_log.h"
 #include "payload.h"
 #include "plans.h"
+#include "row.h"
 #include "settings.h"
 
 TupleTableSlot *
@@ -91,6 +92,8 @@ emit_message(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 		chat_reader_fetch(&flush->reader, conversation->attachment, row->relid, row->tid, true);
 	char *key = key_text(conversation);
 	char *topic = psprintf("conversation:%s", key);
+	/* A private note is for those who work in the conversation: it goes to no webhook. */
+	bool note = chat_row_is_set(slot, flush->reader.layout, CHAT_M_PRIVATE);
 	StringInfoData payload;
 
 	initStringInfo(&payload);
@@ -98,10 +101,12 @@ emit_message(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 		chat_payload_row(&payload, flush->reader.layout, slot);
 	if (row->flags & CHAT_MESSAGE_NEW)
 		add_event(log, topic, "message.new",
-				  row->flags & CHAT_INCOMING ? "message.received" : "message.sent", conversation,
-				  key, (Datum) 0, &payload);
+				  note                         ? NULL
+				  : row->flags & CHAT_INCOMING ? "message.received"
+											   : "message.sent",
+				  conversation, key, (Datum) 0, &payload);
 	if (row->flags & CHAT_MESSAGE_UPDATED)
-		add_event(log, topic, "message.updated", "message.updated", conversation, key, (Datum) 0,
+		add_event(log, topic, "message.updated", note ? NULL : "message.updated", conversation, key, (Datum) 0,
 				  &payload);
 	if (row->flags & CHAT_MESSAGE_STATUS)
 	{
@@ -109,11 +114,11 @@ emit_message(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 
 		initStringInfo(&status);
 		chat_payload_status(&status, flush->reader.layout, slot);
-		add_event(log, topic, "message.status", "message.status", conversation, key, (Datum) 0,
+		add_event(log, topic, "message.status", note ? NULL : "message.status", conversation, key, (Datum) 0,
 				  &status);
 	}
 	if (row->flags & CHAT_MESSAGE_DELETED)
-		add_event(log, topic, "message.deleted", "message.deleted", conversation, key, (Datum) 0,
+		add_event(log, topic, "message.deleted", note ? NULL : "message.deleted", conversation, key, (Datum) 0,
 				  &payload);
 }
 

@@ -135,7 +135,6 @@ fill_field(ChatField *field, Form_pg_attribute attribute, int role)
 {
 	StringInfoData key;
 	const char *name = role < CHAT_ROLES ? roles[role].json : NULL;
-	bool varlena;
 
 	initStringInfo(&key);
 	escape_json(&key, name ? name : camel_case(NameStr(attribute->attname)));
@@ -146,7 +145,7 @@ fill_field(ChatField *field, Form_pg_attribute attribute, int role)
 	field->type = getBaseType(attribute->atttypid);
 	field->content = role == CHAT_M_CONTENT;
 	field->quiet = role == CHAT_C_UPDATED;
-	getTypeOutputInfo(field->type, &field->output, &varlena);
+	getTypeOutputInfo(field->type, &field->output, &field->varlena);
 }
 
 /* True when an earlier field has the same JSON key: a mapped role and a column of that very name. */

@@ -10,6 +10,7 @@
 #include <limits.h>
 #include <math.h>
 
+#include "access/detoast.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/pg_type.h"
@@ -29,8 +30,6 @@
 #include "payload.h"
 #include "settings.h"
 
-/* Longest text of a column other than the content; a longer one is left out and marked. */
-#define MAX_TEXT_BYTES (64 * 1024)
 #define PREVIEW_CHARACTERS 100
 
 /* Appends a number with leading zeros. */
@@ -122,23 +121,19 @@ append_truncated(StringInfo buf, const char *key)
 	appendStringInfoString(buf, "Truncated\":true");
 }
 
-/* Appends a text column: the content cut to its limit, another too long one as null. */
+/* Appends a text column; the content is cut to its limit. */
 static void
 append_text(StringInfo buf, const ChatField *field, Datum value, int content_limit)
 {
 	text *packed = DatumGetTextPP(value);
 	const char *data = VARDATA_ANY(packed);
 	int length = VARSIZE_ANY_EXHDR(packed);
-	int limit = field->content ? content_limit : MAX_TEXT_BYTES;
 
-	if (length <= limit)
+	if (!field->content || length <= content_limit)
 		append_string(buf, data, length);
 	else
 	{
-		if (field->content)
-			append_string(buf, data, pg_mbcliplen(data, length, limit));
-		else
-			appendStringInfoString(buf, "null");
+		append_string(buf, data, pg_mbcliplen(data, length, content_limit));
 		append_truncated(buf, field->key);
 	}
 	if ((Pointer) packed != DatumGetPointer(value))
@@ -212,9 +207,32 @@ append_value(StringInfo buf, const ChatField *field, Datum value, int content_li
 	}
 }
 
+/*
+ * Appends a column that is no content within its limit and what is left of the row's; a larger one as null, with a
+ * mark. What is stored in more bytes than that is not even read.
+ */
 static void
-append_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot, int content_limit)
+append_limited(StringInfo buf, const ChatField *field, Datum value, int limit, int end)
 {
+	int start = buf->len;
+
+	if (!field->varlena || toast_raw_datum_size(value) - VARHDRSZ <= (Size) limit)
+	{
+		append_value(buf, field, value, 0);
+		if (buf->len - start <= 2 * limit && buf->len <= end)
+			return;
+		buf->len = start;
+	}
+	appendStringInfoString(buf, "null");
+	append_truncated(buf, field->key);
+}
+
+static void
+append_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot, int content_limit,
+		   bool limited)
+{
+	int end = buf->len + chat_max_payload_bytes;
+
 	slot_getallattrs(slot);
 	for (int i = 0; i < layout->nfields; i++)
 	{
@@ -224,6 +242,9 @@ append_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot, int c
 		appendStringInfoString(buf, field->key);
 		if (slot->tts_isnull[field->attnum - 1])
 			appendStringInfoString(buf, "null");
+		else if (limited && !field->content)
+			append_limited(buf, field, slot->tts_values[field->attnum - 1], chat_max_field_bytes(),
+						   end);
 		else
 			append_value(buf, field, slot->tts_values[field->attnum - 1], content_limit);
 	}
@@ -235,13 +256,14 @@ chat_payload_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot)
 {
 	append_row(buf, layout, slot,
 			   layout->max_content_bytes >= 0 ? layout->max_content_bytes
-											  : chat_settings.max_content_bytes);
+											  : chat_settings.max_content_bytes,
+			   true);
 }
 
 void
 chat_payload_whole_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot)
 {
-	append_row(buf, layout, slot, INT_MAX);
+	append_row(buf, layout, slot, INT_MAX, false);
 }
 
 /* Appends the field of one attribute, with the given key in front. */

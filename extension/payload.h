@@ -11,9 +11,9 @@
 
 #include "attachment.h"
 
-/* Appends all columns of a row as one JSON object. */
+/* Appends all columns of a row as one JSON object, within the limits of an event. */
 extern void chat_payload_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot);
-/* The same with a message's content whole, for answers to readers. */
+/* The same, whole, for answers to readers. */
 extern void chat_payload_whole_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot);
 /* Appends {id, conversationId, status, timestamp} of a message. */
 extern void chat_payload_status(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot);

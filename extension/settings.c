@@ -34,6 +34,7 @@ int chat_notify = CHAT_NOTIFY_ADAPTIVE;
 bool chat_check_outgoing = true;
 bool chat_import = false;
 bool chat_rate_limits = true;
+int chat_max_payload_bytes = 256000;
 ChatSettings chat_settings = {
 	.max_content_bytes = 4096,
 	.max_media_bytes = 100 * 1024 * 1024,
@@ -123,6 +124,12 @@ chat_settings_init(void)
 		"A longer incoming one is stored whole; its events carry what fits, and say "
 		"contentTruncated.",
 		&chat_settings.max_content_bytes, 4096, 64, 1024 * 1024, PGC_SUSET, GUC_UNIT_BYTE, NULL,
+		NULL, NULL);
+	DefineCustomIntVariable(
+		PREFIX ".max_payload_bytes", "Largest payload of an event.",
+		"A column of more than a quarter of it is refused in outgoing messages; in events it is null, "
+		"with a mark such as metadataTruncated. Supabase Realtime takes 256 kB or more.",
+		&chat_max_payload_bytes, 256000, 16384, 64 * 1024 * 1024, PGC_SUSET, GUC_UNIT_BYTE, NULL,
 		NULL, NULL);
 	DefineCustomIntVariable(PREFIX ".max_media_bytes", "Largest media of an outgoing message.",
 							NULL, &chat_settings.max_media_bytes, 100 * 1024 * 1024, 0,

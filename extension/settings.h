@@ -35,11 +35,19 @@ extern int chat_notify; /* ChatNotifyMode */
 extern bool chat_check_outgoing;
 extern bool chat_import; /* what is written is old history, no news */
 extern bool chat_rate_limits;
+extern int chat_max_payload_bytes; /* of an event */
 extern ChatSettings chat_settings;
 
 extern void chat_settings_init(void);
 /* Reads overrides; strings are in the current memory context. */
 extern void chat_settings_read(ChatSettings *overrides, Jsonb *given);
+
+/* Largest column of a message in an event, content aside. */
+static inline int
+chat_max_field_bytes(void)
+{
+	return chat_max_payload_bytes / 4;
+}
 
 /* What counts for a pair of tables. */
 static inline int

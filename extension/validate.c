@@ -110,6 +110,38 @@ check_content(const Examined *row)
 			 errtablecol(row->relation, row->layout->att[CHAT_M_CONTENT])));
 }
 
+/* Refuses an outgoing message with a column that is too large for events. */
+static void
+check_columns(const Examined *row)
+{
+	Size limit = chat_max_field_bytes();
+	const ChatLayout *layout = row->layout;
+
+	for (int i = 0; i < layout->nfields; i++)
+	{
+		const ChatField *field = &layout->fields[i];
+		bool isnull;
+		Datum value = slot_getattr(row->new_slot, field->attnum, &isnull);
+		Size size = isnull || !field->varlena || field->content
+						? 0
+						: toast_raw_datum_size(value) - VARHDRSZ;
+
+		if (size <= limit ||
+			(row->old_slot != NULL && chat_row_same(row->old_slot, row->new_slot, field->attnum)))
+			continue;
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_STRING_DATA_RIGHT_TRUNCATION),
+			 errmsg("column \"%s\" of an outgoing message is %zu bytes large, more than %zu",
+					NameStr(
+						TupleDescAttr(RelationGetDescr(row->relation), field->attnum - 1)->attname),
+					size, limit),
+			 errhint("Store large data elsewhere, or raise "
+					 "chat_realtime.max_payload_bytes, of which this is a quarter."),
+			 errtablecol(row->relation, field->attnum)));
+	}
+}
+
 /* Refuses an outgoing media type that is not allowed. */
 static void
 check_media_type(const Examined *row)
@@ -145,6 +177,19 @@ check_media_size(const Examined *row)
 					errtablecol(row->relation, row->layout->att[CHAT_M_SIZE])));
 }
 
+/* False for most rows, at a glance. */
+static bool
+row_may_be_large(TupleTableSlot *slot)
+{
+	bool should_free;
+	HeapTuple tuple = ExecFetchSlotHeapTuple(slot, false, &should_free);
+	bool large = tuple->t_len > (uint32) chat_max_field_bytes() || HeapTupleHasExternal(tuple);
+
+	if (should_free)
+		heap_freetuple(tuple);
+	return large;
+}
+
 void
 chat_validate_message(const ChatAttachment *attachment, const ChatLayout *layout, Relation relation,
 					  TupleTableSlot *old_slot, TupleTableSlot *new_slot)
@@ -160,6 +205,8 @@ chat_validate_message(const ChatAttachment *attachment, const ChatLayout *layout
 	turned = is_new(&row, CHAT_M_DIRECTION);
 	if (turned || is_new(&row, CHAT_M_CONTENT))
 		check_content(&row);
+	if (row_may_be_large(new_slot))
+		check_columns(&row);
 	if (turned || is_new(&row, CHAT_M_MIME))
 		check_media_type(&row);
 	if (turned || is_new(&row, CHAT_M_SIZE))

@@ -170,7 +170,7 @@ BEGIN
     END IF;
     IF NOT chat.is_service_caller() AND NOT chat.can_join($1) THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
-            MESSAGE = format('topic "%s" may not be read by this user', $1);
+            MESSAGE = format('topic "%s" may not be read by this user', left($1, 246));
     END IF;
     SELECT e.xid, e.snapshot_xmin, e.next_xid INTO anchor FROM chat.event e WHERE e.id = $2;
     RETURN QUERY

@@ -60,7 +60,8 @@ $$
     -- What the column can hold of the value; one that must have a value keeps any when there is no message.
     SELECT string_agg(format('(c.%I IS DISTINCT FROM CAST(%s AS %s)%s)', a.attname, v.value, format_type(a.atttypid, a.atttypmod),
                              CASE WHEN a.attnotnull AND v.role <> 'unread_count' THEN ' AND n.at IS NOT NULL' ELSE '' END), ' OR ' ORDER BY v.role)
-      FROM (VALUES ('unread_count', 'u.unread'), ('last_message_preview', 'n.preview'),
+      FROM (VALUES ('unread_count', CASE chat.attribute_base_type(pair.conversations, pair.columns ->> 'unread_count')
+                        WHEN 'int2'::regtype THEN 'LEAST(u.unread, 32767)' WHEN 'int4'::regtype THEN 'LEAST(u.unread, 2147483647)' ELSE 'u.unread' END), ('last_message_preview', 'n.preview'),
                    ('last_message_at', CASE WHEN pair.columns -> 'utc' ? 'last_message_at' THEN 'n.at AT TIME ZONE ''UTC''' ELSE 'n.at' END)) v (role, value)
       JOIN pg_attribute a ON a.attrelid = pair.conversations AND a.attname = pair.columns ->> v.role AND a.attnum > 0 AND NOT a.attisdropped
 $$;

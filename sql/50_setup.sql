@@ -313,6 +313,7 @@ BEGIN
     END LOOP;
     RETURN QUERY SELECT * FROM chat.setup_secrets(schema, 'chat_api_keys', '{key_hash}');
     RETURN QUERY SELECT * FROM chat.setup_secrets(schema, 'chat_external_webhooks', '{secret,old_secret}');
+    RETURN QUERY SELECT * FROM chat.setup_deletions(schema);
     RETURN QUERY SELECT * FROM chat.setup_functions();
     RETURN QUERY SELECT * FROM chat.setup_supabase(schema);
     RETURN QUERY SELECT * FROM chat.attach(conversations, messages);

@@ -30,17 +30,25 @@ $$;
 REVOKE ALL ON FUNCTION chat.is_service_caller() FROM PUBLIC;
 COMMENT ON FUNCTION chat.is_service_caller() IS 'True when the calling role acts for every user: a superuser, one with BYPASSRLS, or one named to chat.grant_backend. Claims give nothing.';
 
-CREATE FUNCTION chat.id_is_valid(id text, type regtype) RETURNS boolean
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+CREATE FUNCTION chat.key_fits(relation regclass, name text, value text) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT CASE type WHEN 'uuid'::regtype
-                THEN id ~ '^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$'
-                WHEN 'int8'::regtype THEN id ~ '^[0-9]{1,18}$'
-                WHEN 'int4'::regtype THEN id ~ '^[0-9]{1,9}$'
-                ELSE id ~ '^[0-9]{1,4}$' END
+DECLARE
+    type regtype := chat.attribute_base_type($1, $2);
+BEGIN
+    RETURN CASE
+               WHEN type IS NULL THEN NULL
+               WHEN type = 'uuid'::regtype THEN value ~ '^[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){4}-?[0-9A-Fa-f]{8}$'
+               WHEN type NOT IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN true
+               WHEN value !~ '^-?[0-9]{1,19}$' THEN false
+               WHEN type = 'int8'::regtype THEN value::numeric BETWEEN -9223372036854775808 AND 9223372036854775807
+               WHEN type = 'int4'::regtype THEN value::numeric BETWEEN -2147483648 AND 2147483647
+               ELSE value::numeric BETWEEN -32768 AND 32767
+           END;
+END
 $$;
-REVOKE ALL ON FUNCTION chat.id_is_valid(text, regtype) FROM PUBLIC;
-COMMENT ON FUNCTION chat.id_is_valid(text, regtype) IS 'Whether a text can be an id of this type; a cast would raise.';
+REVOKE ALL ON FUNCTION chat.key_fits(regclass, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.key_fits(regclass, text, text) IS 'True when a text can be a value of a key column, so that a cast does not raise; NULL: no such column.';
 
 -- Topics do not say which pair of tables they belong to. Where several pairs have a conversation of the same id, its
 -- topics carry the events of all of them: only who takes part in each may join.
@@ -49,16 +57,16 @@ CREATE FUNCTION chat.takes_part(conversation_id text, user_id text) RETURNS bool
 $$
 DECLARE
     pair chat.attachment;
-    type regtype;
+    key text;
     here boolean;
     found boolean := false;
 BEGIN
     FOR pair IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
-        type := chat.attribute_type(pair.conversations, pair.columns ->> 'conversation_id');
-        CONTINUE WHEN chat.id_is_valid(conversation_id, type) IS NOT TRUE;
-        here := chat.read_on(NULL::boolean, pair.conversations, format('SELECT COALESCE($2 IN (%s, %s), false) FROM %s c WHERE c.%I = $1::%s',
+        key := pair.columns ->> 'conversation_id';
+        CONTINUE WHEN chat.key_fits(pair.conversations, key, conversation_id) IS NOT TRUE;
+        here := chat.read_on(NULL::boolean, pair.conversations, format('SELECT COALESCE($2 IN (%1$s, %2$s), false) AND c.%4$I::text = $1 FROM %3$s c WHERE c.%4$I = $1::%5$s',
             chat.user_expression(pair.columns -> 'owner', 'c'), chat.user_expression(pair.columns -> 'agent', 'c'),
-            pair.conversations, pair.columns ->> 'conversation_id', type), conversation_id, user_id);
+            pair.conversations, key, chat.cast_type(pair.conversations, key)), conversation_id, user_id);
         IF NOT here THEN
             RETURN false;
         END IF;
@@ -68,7 +76,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.takes_part(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.takes_part(text, text) IS 'Whether a user owns a conversation or is its agent, in every attached pair of tables that has one of this id; false for what is no id.';
+COMMENT ON FUNCTION chat.takes_part(text, text) IS 'Whether a user owns a conversation or is its agent, in every attached pair of tables that has one of this id; false for what is no id, or not spelled as events spell it.';
 
 CREATE FUNCTION chat.may_join(topic text, user_id text, write boolean) RETURNS boolean
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -90,8 +98,19 @@ REVOKE ALL ON FUNCTION chat.may_join(text, text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.may_join(text, text, boolean) IS 'The rule behind chat.can_join: a conversation''s owner and agent join its topics, a user its own inbox; nobody writes to an inbox.';
 
 CREATE FUNCTION chat.can_join(topic text, write boolean DEFAULT false) RETURNS boolean
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
-$$ SELECT COALESCE(chat.may_join(topic, chat.current_user_id(), COALESCE(write, false)), false) $$;
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    caller text;
+BEGIN
+    BEGIN
+        caller := chat.current_user_id();
+    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN -- claims that are no JSON are nobody's
+        RETURN false;
+    END;
+    RETURN COALESCE(chat.may_join(topic, caller, COALESCE(write, false)), false);
+END
+$$;
 COMMENT ON FUNCTION chat.can_join(text, boolean) IS 'Whether the caller''s own claims allow joining a topic (write: sending to it); never an error. For policies on realtime.messages; anonymous callers get false.';
 
 CREATE FUNCTION chat.can_join(topic text, claims jsonb, write boolean DEFAULT false) RETURNS boolean

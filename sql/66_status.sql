@@ -127,7 +127,7 @@ $$
         -- Named one by one: there are settings that only superusers may see.
         'settings', (SELECT jsonb_object_agg(replace(g.name, 'chat_realtime.', ''), current_setting(g.name)) FROM pg_settings g
             WHERE g.name = ANY (ARRAY(SELECT 'chat_realtime.' || n FROM unnest(ARRAY['notify', 'retention', 'audit_retention',
-                'sanitize', 'max_content_bytes', 'max_media_bytes', 'allowed_media_types', 'preview_labels', 'rate_limits']) n))),
+                'sanitize', 'max_content_bytes', 'max_payload_bytes', 'max_media_bytes', 'allowed_media_types', 'preview_labels', 'rate_limits']) n))),
         'hints', (SELECT COALESCE(jsonb_agg(h), '[]') FROM chat.status_hints() h))
 $$;
 REVOKE ALL ON FUNCTION chat.status() FROM PUBLIC;

@@ -119,6 +119,29 @@ $$;
 REVOKE ALL ON FUNCTION chat.external_webhooks(uuid[], text[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.external_webhooks(uuid[], text[]) IS 'The active webhooks with these ids, or where ids is NULL, of these owners. old_secret: only while it is still valid.';
 
+-- An event of a message that was written before its conversation does not say whose it is. Where several pairs of tables
+-- could have such an id, the event could be of any of them, and is nobody's.
+CREATE FUNCTION chat.owners_of(conversations text[]) RETURNS TABLE (conversation text, owner text)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+#variable_conflict use_variable
+DECLARE
+    pairs chat.attachment[];
+BEGIN
+    FOREACH conversation IN ARRAY conversations LOOP
+        pairs := ARRAY(SELECT a FROM chat.attachment a
+                        WHERE chat.key_fits(a.conversations, a.columns ->> 'conversation_id', conversation));
+        CONTINUE WHEN cardinality(pairs) <> 1;
+        owner := chat.presence_conversation(pairs[1], conversation) ->> 'owner';
+        IF owner IS NOT NULL THEN
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.owners_of(text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.owners_of(text[]) IS 'The users who own conversations, of those that only one attached pair of tables can have.';
+
 -- The events of one read: late ones, then at most max_rows with ids above the position, as chat.realtime_read
 -- has them. Inlined into the queries below.
 CREATE FUNCTION chat.external_webhook_events(last_id bigint, running xid8[], upper xid8, max_rows integer)
@@ -156,24 +179,33 @@ DECLARE
     running xid8[] := ARRAY(SELECT pg_snapshot_xip(seen));
     upper xid8 := pg_snapshot_xmax(seen);
     owners text[];
+    orphans text[];
+    adopted_conversations text[];
+    adopted_owners text[];
     endpoints chat.webhook_endpoint[];
     -- Attempts beyond the position: it was saved before a crash, and some of what follows was delivered.
     again boolean := COALESCE((SELECT max(a.event_id) FROM chat.webhook_attempt a) > $1, false);
 BEGIN
-    SELECT GREATEST(max(e.id), $1), array_agg(DISTINCT e.owner) FILTER (WHERE e.webhook IS NOT NULL)
-      INTO id, owners
+    SELECT GREATEST(max(e.id), $1), array_agg(DISTINCT e.owner) FILTER (WHERE e.webhook IS NOT NULL AND e.owner IS NOT NULL),
+           array_agg(DISTINCT e.conversation) FILTER (WHERE e.webhook IS NOT NULL AND e.owner IS NULL AND e.conversation IS NOT NULL)
+      INTO id, owners, orphans
       FROM chat.external_webhook_events($1, running, upper, $3) e;
     payload := pg_current_snapshot();
     RETURN NEXT;
+    IF orphans IS NOT NULL THEN
+        SELECT array_agg(o.conversation), array_agg(o.owner) INTO adopted_conversations, adopted_owners FROM chat.owners_of(orphans) o;
+        owners := owners || adopted_owners;
+    END IF;
     IF owners IS NOT NULL THEN
         endpoints := ARRAY(SELECT w FROM chat.external_webhooks(NULL, owners) w);
     END IF;
     IF cardinality(endpoints) > 0 THEN
         RETURN QUERY
         WITH message AS (
-            SELECT e.id, 0 AS part, 'evt_' || e.id AS message_id, e.webhook AS type, e.owner,
-                   COALESCE(e.conversation, '') AS conversation, e.created_at, e.payload
+            SELECT e.id, 0 AS part, 'evt_' || e.id AS message_id, e.webhook AS type,
+                   COALESCE(e.owner, a.owner) AS owner, COALESCE(e.conversation, '') AS conversation, e.created_at, e.payload
               FROM chat.external_webhook_events($1, running, upper, $3) e
+              LEFT JOIN unnest(adopted_conversations, adopted_owners) a (conversation, owner) ON e.owner IS NULL AND a.conversation = e.conversation
              WHERE e.webhook IS NOT NULL
             UNION ALL
             SELECT e.id, 1, 'evt_' || e.id || '_closed', 'conversation.closed', e.owner,

@@ -110,7 +110,9 @@ BEGIN
     PERFORM chat.run_on(home, format('DELETE FROM %s AS w WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid', home), NULL, id::text);
     DELETE FROM chat.webhook_delivery d WHERE d.webhook = delete_webhook.id;
     DELETE FROM chat.webhook_state s WHERE s.webhook = delete_webhook.id;
-    PERFORM chat.audit('webhook.deleted', id::text);
+    IF NOT chat.audits_deletions(home) THEN
+        PERFORM chat.audit('webhook.deleted', id::text);
+    END IF;
     RETURN true;
 END
 $$;

@@ -36,25 +36,6 @@ $$;
 REVOKE ALL ON FUNCTION chat.cast_type(regclass, text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.cast_type(regclass, text, boolean) IS 'Type of a column, qualified, to cast to. exact: without its length, so that a value that is too long is an error instead of being cut. NULL: no such column.';
 
-CREATE FUNCTION chat.key_fits(relation regclass, name text, value text) RETURNS boolean
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    type text := chat.cast_type($1, $2);
-BEGIN
-    RETURN CASE
-               WHEN type IS NULL THEN NULL
-               WHEN type = 'uuid' THEN value ~ '^[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){4}-?[0-9A-Fa-f]{8}$'
-               WHEN type = 'bigint' THEN value ~ '^-?[0-9]{1,18}$'
-               WHEN type = 'integer' THEN value ~ '^-?[0-9]{1,9}$'
-               WHEN type = 'smallint' THEN value ~ '^-?[0-9]{1,4}$'
-               ELSE true
-           END;
-END
-$$;
-REVOKE ALL ON FUNCTION chat.key_fits(regclass, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.key_fits(regclass, text, text) IS 'True when a text can be a value of a key column; NULL: no such column.';
-
 CREATE FUNCTION chat.require_owner(owner text) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
