@@ -263,7 +263,7 @@ static int
 execute(SPIPlanPtr prepared, ChatPlan plan, Datum *values, const char *nulls)
 {
 	int outer = own_depth;
-	int result;
+	volatile int result;
 
 	if (plan != CHAT_PLAN_SET)
 		return SPI_execute_plan(prepared, values, nulls, false, 0);
