@@ -106,20 +106,20 @@ emit_message(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 											   : "message.sent",
 				  conversation, key, (Datum) 0, &payload);
 	if (row->flags & CHAT_MESSAGE_UPDATED)
-		add_event(log, topic, "message.updated", note ? NULL : "message.updated", conversation, key, (Datum) 0,
-				  &payload);
+		add_event(log, topic, "message.updated", note ? NULL : "message.updated", conversation, key,
+				  (Datum) 0, &payload);
 	if (row->flags & CHAT_MESSAGE_STATUS)
 	{
 		StringInfoData status;
 
 		initStringInfo(&status);
 		chat_payload_status(&status, flush->reader.layout, slot);
-		add_event(log, topic, "message.status", note ? NULL : "message.status", conversation, key, (Datum) 0,
-				  &status);
+		add_event(log, topic, "message.status", note ? NULL : "message.status", conversation, key,
+				  (Datum) 0, &status);
 	}
 	if (row->flags & CHAT_MESSAGE_DELETED)
-		add_event(log, topic, "message.deleted", note ? NULL : "message.deleted", conversation, key, (Datum) 0,
-				  &payload);
+		add_event(log, topic, "message.deleted", note ? NULL : "message.deleted", conversation, key,
+				  (Datum) 0, &payload);
 }
 
 /* The user id behind a conversation's owner or agent column, or NULL. */
