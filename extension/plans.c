@@ -10,6 +10,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 
 #include "owner.h"
 #include "plans.h"
@@ -258,6 +259,17 @@ table_of(const ChatAttachment *a, ChatPlan plan)
 	return plan == CHAT_PLAN_NEWEST || plan == CHAT_PLAN_UNREAD ? a->messages : a->conversations;
 }
 
+/*
+ * Executes on what is committed now, whatever the transaction's snapshot: rules R1 and R2 are about all messages, also those
+ * that a REPEATABLE READ transaction does not see.
+ */
+static int
+execute_now(SPIPlanPtr prepared, Datum *values, const char *nulls)
+{
+	return SPI_execute_snapshot(prepared, values, nulls, GetLatestSnapshot(), InvalidSnapshot,
+								false, true, 0);
+}
+
 /* Executes under the current identity; notes that an UPDATE of a conversation is ours. */
 static int
 execute(SPIPlanPtr prepared, ChatPlan plan, Datum *values, const char *nulls)
@@ -266,11 +278,11 @@ execute(SPIPlanPtr prepared, ChatPlan plan, Datum *values, const char *nulls)
 	volatile int result;
 
 	if (plan != CHAT_PLAN_SET)
-		return SPI_execute_plan(prepared, values, nulls, false, 0);
+		return execute_now(prepared, values, nulls);
 	own_depth = trigger_depth() + 1;
 	PG_TRY();
 	{
-		result = SPI_execute_plan(prepared, values, nulls, false, 0);
+		result = execute_now(prepared, values, nulls);
 	}
 	PG_FINALLY();
 	{
