@@ -132,6 +132,8 @@ note_message_new(const ChatAttachment *attachment, Relation relation, const Chat
 	uint16 event = CHAT_MESSAGE_NEW;
 	ChatPending *row;
 
+	if (facts->deleted)
+		return; /* nobody hears of it, and its deletion will not be told */
 	if (comes_from_partition(relation, before, message, facts))
 	{
 		before->flags &= ~CHAT_MESSAGE_DELETED;
