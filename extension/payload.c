@@ -2,8 +2,8 @@
  * Building payloads; see payload.h.
  *
  * Strings of the database hold neither NUL nor invalid text, so escaping is enough; json columns go through jsonb,
- * since json can hold what other parsers refuse (lone surrogates, numbers out of range); numbers that JSON cannot say
- * (NaN, infinity) become null.
+ * since json can hold what other parsers refuse (lone surrogates, numbers out of range), and then are null; so are numbers
+ * and times that JSON or ISO 8601 cannot say (NaN, infinity).
  */
 #include "postgres.h"
 
@@ -76,6 +76,19 @@ append_time(StringInfo buf, Timestamp value)
 	appendStringInfoString(buf, "+00:00\"");
 }
 
+/* Appends a date as ISO 8601, whatever DateStyle the session has; one that this cannot say is null. */
+static void
+append_date(StringInfo buf, DateADT value)
+{
+	int year, month, day;
+
+	j2date(DATE_NOT_FINITE(value) ? 0 : value + POSTGRES_EPOCH_JDATE, &year, &month, &day);
+	if (DATE_NOT_FINITE(value) || year < 0 || year > 9999)
+		appendStringInfoString(buf, "null");
+	else
+		appendStringInfo(buf, "\"%04d-%02d-%02d\"", year, month, day);
+}
+
 /* Appends a number as its type prints it, or null where JSON has no word for it. */
 static void
 append_number(StringInfo buf, const char *text)
@@ -95,11 +108,41 @@ append_jsonb(StringInfo buf, Datum value)
 	JsonbToCString(buf, &jsonb->root, VARSIZE(jsonb));
 }
 
-/* Appends json by way of jsonb. */
+/*
+ * json as jsonb, or 0: json can hold what jsonb refuses (a NUL, half a surrogate pair, a number too large), and no row is
+ * refused for its payload. The conversion touches memory only, so no subtransaction is needed to catch its error.
+ */
+static Datum
+jsonb_of(char *text)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile Datum value = (Datum) 0;
+
+	PG_TRY();
+	{
+		value = DirectFunctionCall1(jsonb_in, CStringGetDatum(text));
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(context);
+		if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		FlushErrorState();
+	}
+	PG_END_TRY();
+	return value;
+}
+
+/* Appends json by way of jsonb, or null where that cannot say it. */
 static void
 append_json(StringInfo buf, char *text)
 {
-	append_jsonb(buf, DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+	Datum value = jsonb_of(text);
+
+	if (value == (Datum) 0)
+		appendStringInfoString(buf, "null");
+	else
+		append_jsonb(buf, value);
 }
 
 /* Appends a quoted JSON string of the given bytes. */
@@ -188,6 +231,9 @@ append_value(StringInfo buf, const ChatField *field, Datum value, int content_li
 		case TIMESTAMPTZOID:
 		case TIMESTAMPOID:
 			append_time(buf, DatumGetTimestamp(value));
+			break;
+		case DATEOID:
+			append_date(buf, DatumGetDateADT(value));
 			break;
 		case JSONBOID:
 			append_jsonb(buf, value);
