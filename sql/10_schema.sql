@@ -1,5 +1,17 @@
 \echo Use "CREATE EXTENSION chat_realtime" to load this file. \quit
 
+-- Payloads are JSON, which is UTF-8, and so are labels and emoji. All of the script is ASCII: it is read before this.
+DO $$
+BEGIN
+    IF pg_catalog.getdatabaseencoding() <> 'UTF8' THEN
+        RAISE EXCEPTION USING
+            ERRCODE = 'feature_not_supported',
+            MESSAGE = pg_catalog.format('chat_realtime needs a database with encoding UTF8, and this one has %s', pg_catalog.getdatabaseencoding()),
+            HINT = 'CREATE DATABASE ... ENCODING ''UTF8'' TEMPLATE template0, and move the tables there with pg_dump.';
+    END IF;
+END
+$$;
+
 -- The schema of the control file is used as it is when it exists: refuse one that somebody else owns,
 -- who could otherwise have prepared objects in it.
 DO $$
@@ -36,7 +48,7 @@ COMMENT ON COLUMN chat.attachment.webhooks IS 'Table of external webhooks beside
 COMMENT ON COLUMN chat.attachment.api_keys IS 'Table of API keys beside the pair, or NULL.';
 
 -- The event log. Rows are written by the extension's C code alone (heap and indexes directly), never
--- updated and never deleted: retention drops whole partitions. Partition n holds the ids n·2³² … (n+1)·2³²−1.
+-- updated and never deleted: retention drops whole partitions. Partition n holds the ids n * 2^32 ... (n + 1) * 2^32 - 1.
 -- CACHE must stay 1: ids of one conversation are in commit order because each is drawn under its lock.
 CREATE SEQUENCE chat.event_seq AS bigint CACHE 1;
 REVOKE ALL ON SEQUENCE chat.event_seq FROM PUBLIC;

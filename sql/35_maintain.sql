@@ -12,7 +12,7 @@ BEGIN
     IF to_regclass('chat.' || name) IS NOT NULL THEN
         RETURN false;
     END IF;
-    -- ATTACH lets others read and write chat.event meanwhile, CREATE TABLE … PARTITION OF does not.
+    -- ATTACH lets others read and write chat.event meanwhile, CREATE TABLE ... PARTITION OF does not.
     EXECUTE format('CREATE TABLE chat.%I (LIKE chat.event_0 INCLUDING ALL)', name);
     EXECUTE format('REVOKE ALL ON chat.%I FROM PUBLIC', name);
     EXECUTE format('COMMENT ON TABLE chat.%I IS %L', name, 'Partition of the event log, made by chat.maintain.');
@@ -22,7 +22,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.make_event_partition(bigint) FROM PUBLIC;
-COMMENT ON FUNCTION chat.make_event_partition(bigint) IS 'Makes partition event_<number> of the log, for the ids from number·2³² on; false: it is there.';
+COMMENT ON FUNCTION chat.make_event_partition(bigint) IS 'Makes partition event_<number> of the log, for the ids from number * 2^32 on; false: it is there.';
 
 CREATE FUNCTION chat.event_partitions() RETURNS TABLE (number bigint, relation regclass, oldest timestamptz, newest timestamptz)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS

@@ -254,7 +254,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'undefined_column',
             MESSAGE = format('table %s has no column for "%s"', relation, role),
             DETAIL = format('Looked for: %s.', array_to_string(wanted.candidates, ', ')),
-            HINT = format('Pass its name: chat.attach(…, …, ''{"%s": "column"}'').', role);
+            HINT = format('Pass its name: chat.attach(..., ..., ''{"%s": "column"}'').', role);
     END IF;
     IF name IS NOT NULL THEN
         PERFORM chat.require_role_column(relation, name, role);

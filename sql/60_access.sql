@@ -129,7 +129,7 @@ BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles r WHERE r.rolname = $1) THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_object',
             MESSAGE = format('role "%s" does not exist', role),
-            HINT = format('CREATE ROLE %I LOGIN PASSWORD …;', role);
+            HINT = format('CREATE ROLE %I LOGIN PASSWORD ...;', role);
     END IF;
 END
 $$;

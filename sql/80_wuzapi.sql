@@ -3,7 +3,7 @@
 CREATE FUNCTION chat.wuzapi_parse(payload jsonb) RETURNS jsonb
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_wuzapi_parse';
 REVOKE ALL ON FUNCTION chat.wuzapi_parse(jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.wuzapi_parse(jsonb) IS 'Turns the body of a WUZAPI webhook, of any generation, into one form: {kind: message | edit | revoke | reaction | vote | receipt | typing | group | history | ignored, …}. Errors: 22023 and 22004 name a field of a known event that is wrong or missing, 22P02 is for text in jsonData that is no JSON.';
+COMMENT ON FUNCTION chat.wuzapi_parse(jsonb) IS 'Turns the body of a WUZAPI webhook, of any generation, into one form: {kind: message | edit | revoke | reaction | vote | receipt | typing | group | history | ignored, ...}. Errors: 22023 and 22004 name a field of a known event that is wrong or missing, 22P02 is for text in jsonData that is no JSON.';
 
 CREATE FUNCTION chat.verify_wuzapi(body bytea, signature text, key text) RETURNS boolean
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_verify_wuzapi';

@@ -97,13 +97,13 @@ BEGIN
     ELSIF type = 'sticker' AND chat.type_is_allowed(attachment, 'image') THEN
         RETURN event || jsonb_build_object('type', 'image', 'metadata', metadata);
     ELSIF type = 'location' THEN
-        content := '📍 ' || COALESCE(place ->> 'name', concat_ws(', ', place ->> 'latitude', place ->> 'longitude'));
+        content := E'\U0001F4CD ' || COALESCE(place ->> 'name', concat_ws(', ', place ->> 'latitude', place ->> 'longitude'));
     ELSIF type = 'contact' THEN
         metadata := metadata || jsonb_build_object('vcard', content);
-        content := '👤 ' || COALESCE(metadata ->> 'contactName', '');
+        content := E'\U0001F464 ' || COALESCE(metadata ->> 'contactName', '');
     END IF;
     RETURN event || jsonb_build_object('type', 'text', 'metadata', metadata, 'content',
-        CASE WHEN COALESCE(content, '') = '' THEN '📩 ' || initcap(replace(type, '_', ' ')) ELSE content END);
+        CASE WHEN COALESCE(content, '') = '' THEN E'\U0001F4E9 ' || initcap(replace(type, '_', ' ')) ELSE content END);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_storable(chat.attachment, jsonb) FROM PUBLIC;
@@ -170,7 +170,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_message(chat.attachment, text[], jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.wuzapi_message(chat.attachment, text[], jsonb) IS 'Stores a parsed message once: {action: message | duplicate, conversationId, messageId, externalId, …}.';
+COMMENT ON FUNCTION chat.wuzapi_message(chat.attachment, text[], jsonb) IS 'Stores a parsed message once: {action: message | duplicate, conversationId, messageId, externalId, ...}.';
 
 CREATE FUNCTION chat.wuzapi_scope(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -326,4 +326,4 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.ingest_wuzapi(text, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.ingest_wuzapi(text, jsonb) IS 'Takes the body of a WUZAPI webhook for a user: stores a message once, applies edits, revokes, reactions and votes, moves statuses forward, passes typing on, takes over the history. Returns {action: message | duplicate | edit | revoke | reaction | vote | status | typing | group | history | ignored, conversationId, messageId, …}. Errors: 22004 for a NULL, 42501 when the caller may not act for the owner, 55000 when nothing is attached, class 22 for a payload that is no usable event.';
+COMMENT ON FUNCTION chat.ingest_wuzapi(text, jsonb) IS 'Takes the body of a WUZAPI webhook for a user: stores a message once, applies edits, revokes, reactions and votes, moves statuses forward, passes typing on, takes over the history. Returns {action: message | duplicate | edit | revoke | reaction | vote | status | typing | group | history | ignored, conversationId, messageId, ...}. Errors: 22004 for a NULL, 42501 when the caller may not act for the owner, 55000 when nothing is attached, class 22 for a payload that is no usable event.';

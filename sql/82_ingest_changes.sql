@@ -77,7 +77,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_edit(chat.attachment, text[], jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.wuzapi_edit(chat.attachment, text[], jsonb) IS 'Gives a message its new content and marks it as edited; one that is unknown is stored with the mark: {action: edit | message | duplicate | ignored, …}.';
+COMMENT ON FUNCTION chat.wuzapi_edit(chat.attachment, text[], jsonb) IS 'Gives a message its new content and marks it as edited; one that is unknown is stored with the mark: {action: edit | message | duplicate | ignored, ...}.';
 
 CREATE FUNCTION chat.wuzapi_revoke(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -85,7 +85,7 @@ $$
 DECLARE
     message jsonb := chat.wuzapi_target(attachment, owner_keys, event);
     answer jsonb;
-    changes jsonb := '{"content": "🚫 Esta mensagem foi apagada", "type": "text", "media_url": null, "media_mime_type": null,
+    changes jsonb := E'{"content": "\U0001F6AB Esta mensagem foi apagada", "type": "text", "media_url": null, "media_mime_type": null,
         "media_filename": null, "media_size_bytes": null, "media_duration_seconds": null}';
 BEGIN
     IF message IS NULL THEN
@@ -108,7 +108,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_revoke(chat.attachment, text[], jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.wuzapi_revoke(chat.attachment, text[], jsonb) IS 'Takes a message''s content away and marks it as deleted: {action: revoke | ignored, …}.';
+COMMENT ON FUNCTION chat.wuzapi_revoke(chat.attachment, text[], jsonb) IS 'Takes a message''s content away and marks it as deleted: {action: revoke | ignored, ...}.';
 
 CREATE FUNCTION chat.entries_of(message jsonb, list text) RETURNS jsonb
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
@@ -153,7 +153,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_entry(chat.attachment, text[], jsonb, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.wuzapi_entry(chat.attachment, text[], jsonb, text, text) IS 'Notes a person''s reaction or vote in a list of the message''s metadata, [{from, emoji or options, at}]; an empty one takes it away, and is remembered as [{from, at}] in reactionsRemoved or votesRemoved: {action: reaction | vote | duplicate | ignored, …}.';
+COMMENT ON FUNCTION chat.wuzapi_entry(chat.attachment, text[], jsonb, text, text) IS 'Notes a person''s reaction or vote in a list of the message''s metadata, [{from, emoji or options, at}]; an empty one takes it away, and is remembered as [{from, at}] in reactionsRemoved or votesRemoved: {action: reaction | vote | duplicate | ignored, ...}.';
 
 CREATE FUNCTION chat.wuzapi_group(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -176,4 +176,4 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_group(chat.attachment, text[], jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.wuzapi_group(chat.attachment, text[], jsonb) IS 'Gives the conversation of a group the group''s name: {action: group | ignored, …}.';
+COMMENT ON FUNCTION chat.wuzapi_group(chat.attachment, text[], jsonb) IS 'Gives the conversation of a group the group''s name: {action: group | ignored, ...}.';

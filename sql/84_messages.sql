@@ -236,7 +236,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.not_deleted(chat.attachment, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.not_deleted(chat.attachment, text) IS 'SQL text, AND …: that message alias is not marked as deleted; empty where the table marks none.';
+COMMENT ON FUNCTION chat.not_deleted(chat.attachment, text) IS 'SQL text, AND ...: that message alias is not marked as deleted; empty where the table marks none.';
 
 -- What the table has no column for is kept in the metadata, where that is an object.
 CREATE FUNCTION chat.mark_message(pair chat.attachment, message jsonb, changes jsonb, marks jsonb) RETURNS void

@@ -23,7 +23,7 @@ $$;
 REVOKE ALL ON FUNCTION chat.base64url(bytea) FROM PUBLIC;
 COMMENT ON FUNCTION chat.base64url(bytea) IS 'Base64 that needs no escaping in URLs, without padding.';
 
--- A cursor is the place of the last row of a page, {kind|place|…}, with a checksum in front, in base64url. It is no secret and
+-- A cursor is the place of the last row of a page, {kind|place|...}, with a checksum in front, in base64url. It is no secret and
 -- gives no right: ownership is checked on every page.
 CREATE FUNCTION chat.encode_cursor(kind text, place text[]) RETURNS text
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
