@@ -1,77 +1,139 @@
 // What must be true after a history, worked out from the tables and from a record of the committed row changes,
 // without the extension's own code.
-import { rows } from '../lib/db.mjs';
+import { rows, value } from '../lib/db.mjs';
 
-/** The record: ordinary PL/pgSQL triggers that note each row change in the transaction that made it. */
-export const record = `
+/**
+ * The record: ordinary PL/pgSQL triggers that note each row change in the transaction that made it. A conversation's has
+ * the users behind its columns too.
+ */
+export const record = (model) => `
 CREATE SCHEMA record;
-CREATE TABLE record.change (seq bigserial, xid xid8 DEFAULT pg_current_xact_id(), op text, old jsonb, new jsonb);
+CREATE TABLE record.change (seq bigserial, xid xid8 DEFAULT pg_current_xact_id(), of text, op text, old jsonb, new jsonb);
 CREATE INDEX ON record.change (xid);
+${model.users}
+CREATE FUNCTION record.seen(row_ jsonb, of text) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT CASE WHEN of = 'conversations' THEN row_ || jsonb_build_object('owner', record.user_of(row_), 'agent', record.agent_of(row_)) ELSE row_ END $$;
 CREATE FUNCTION record.note() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
 BEGIN
-    INSERT INTO record.change (op, old, new) VALUES (TG_OP,
-        CASE WHEN TG_OP <> 'INSERT' THEN to_jsonb(OLD) END, CASE WHEN TG_OP <> 'DELETE' THEN to_jsonb(NEW) END);
+    INSERT INTO record.change (of, op, old, new) VALUES (TG_ARGV[0], TG_OP,
+        CASE WHEN TG_OP <> 'INSERT' THEN record.seen(to_jsonb(OLD), TG_ARGV[0]) END, CASE WHEN TG_OP <> 'DELETE' THEN record.seen(to_jsonb(NEW), TG_ARGV[0]) END);
     RETURN NULL;
 END $$;
-CREATE TRIGGER zz_record AFTER INSERT OR UPDATE OR DELETE ON public.chat_messages FOR EACH ROW EXECUTE FUNCTION record.note();
+CREATE FUNCTION record.note_truncation() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO record.change (of, op, old) SELECT 'chat_messages', TG_OP, jsonb_build_object('last', s.last_value) FROM chat.event_seq s;
+    RETURN NULL;
+END $$;
+CREATE FUNCTION record.copy(conversation text, rows int, content text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    file text := format('%s/copied.%s', current_setting('data_directory'), pg_backend_pid());
+BEGIN
+    EXECUTE format('COPY (SELECT %L, ''incoming'', %L FROM generate_series(1, %s)) TO %L', conversation, content, rows, file);
+    EXECUTE format('COPY public.chat_messages (conversation_id, direction, content) FROM %L', file);
+END $$;
+CREATE TRIGGER zzz_record AFTER INSERT OR UPDATE OR DELETE ON public.chat_messages FOR EACH ROW EXECUTE FUNCTION record.note('chat_messages');
+${model.unwatched ? '' : "CREATE TRIGGER zzz_record AFTER INSERT OR UPDATE OR DELETE ON public.conversations FOR EACH ROW EXECUTE FUNCTION record.note('conversations');"}
+CREATE TRIGGER aaa_record BEFORE TRUNCATE ON public.chat_messages EXECUTE FUNCTION record.note_truncation();
 `;
 
 const same = (a, b) => JSON.stringify(a) === JSON.stringify(b);
+const differs = (a, b, ...quiet) => Object.keys(b).some((key) => !quiet.includes(key) && !same(a[key], b[key]));
 
 /** Events that design 4.3 asks for, of one changed message. */
-function eventsOf({ op, old, new: row }) {
-  const event = (name, of) => `${of.conversation_id} message.${name} ${of.id}`;
-  if (op === 'INSERT') return [event('new', row)];
-  if (op === 'DELETE') return old.is_deleted ? [] : [event('deleted', old)];
-  if (old.conversation_id !== row.conversation_id) return [...(old.is_deleted ? [] : [event('deleted', old)]), event('new', row)];
-  if (row.is_deleted) return old.is_deleted ? [] : [event('deleted', row)];
+function messageEvents({ op, old, new: row, moved }, model) {
+  const gone = (message) => model.mark.on(message);
+  const event = (name, of) => `message.${name} ${JSON.stringify(name === 'status' ? [of.id, of.conversation_id, of.status] : [of.id, of.conversation_id, of.content, of.status, of.metadata])}`;
+  if (op === 'TRUNCATE') return [];
+  if (op === 'INSERT') return gone(row) ? [] : [event('new', row)];
+  if (op === 'DELETE') return gone(old) ? [] : [event('deleted', old)];
+  if (old.conversation_id !== row.conversation_id) return [...messageEvents({ op: 'DELETE', old }, model), ...messageEvents({ op: 'INSERT', new: row }, model)];
+  if (gone(row)) return gone(old) ? [] : [event('deleted', moved ? old : row)];
+  // What changed of a row that went to another partition, nobody looks at: all of it is said.
+  if (moved) return [event(gone(old) ? 'new' : 'updated', row)];
   const list = [];
-  if (old.is_deleted || ['content', 'message_type', 'metadata'].some((key) => !same(old[key], row[key]))) list.push(event('updated', row));
+  if (gone(old) || ['content', 'message_type', 'metadata'].some((key) => !same(old[key], row[key]))) list.push(event('updated', row));
   if (old.status !== row.status) list.push(event('status', row));
   return list;
 }
 
-/** Events per transaction, of messages: as recorded, and as written. */
-async function messageEvents(db, from, problems) {
+const stateOf = (row) => [row.id, row.unread_count, row.last_message_preview, row.status, row.contact_name, row.assigned_agent_id];
+
+/** The same for a conversation. */
+function conversationEvents({ op, old, new: row }) {
+  if (op === 'DELETE') return [];
+  const event = (name, user) => `user:${user}:inbox conversation.${name} ${JSON.stringify(stateOf(row))}`;
+  if (op === 'INSERT') return [event('new', row.owner)];
+  const list = [];
+  if (differs(old, row, 'updated_at')) list.push(event('updated', row.owner));
+  if (!differs({ a: old.assigned_agent_id, b: old.assigned_bot_id }, { a: row.assigned_agent_id, b: row.assigned_bot_id })) return list;
+  list.push(event('assigned', row.owner));
+  if (old.assigned_agent_id !== row.assigned_agent_id && row.agent && row.agent !== row.owner) list.push(event('assigned', row.agent));
+  return list;
+}
+
+/** Changes as they were meant: an UPDATE that moves a row to another partition is seen as a DELETE and an INSERT. */
+function joinMoves(changes) {
+  const list = [];
+  for (const change of changes) {
+    const before = list.at(-1);
+    const moved = change.op === 'INSERT' && before?.op === 'DELETE' && before.of === 'chat_messages' && before.xid === change.xid && before.old.id === change.new.id;
+    if (moved) list[list.length - 1] = { ...change, op: 'UPDATE', old: before.old, moved };
+    else list.push(change);
+  }
+  return list;
+}
+
+/** What an event of the log says, in the words of the two functions above. */
+function said({ topic, event, conversation, payload: p }) {
+  if (event === 'message.status') return `${event} ${JSON.stringify([p.id, p.conversationId, p.status])}`;
+  if (event.startsWith('message.')) return `${event} ${JSON.stringify([p.id, p.conversationId, p.content, p.status, p.metadata])}`;
+  if (String(p.id) !== conversation) return `payload of ${p.id} under conversation ${conversation}`;
+  return `${topic} ${event} ${JSON.stringify([p.id, p.unreadCount, p.lastMessagePreview, p.status, p.contactName, p.assignedAgentId])}`;
+}
+
+/** Events per transaction: as the recorded changes ask for, and as written. */
+async function events(db, from, model, problems) {
   const expected = new Map();
   const written = new Map();
   const add = (map, xid, text) => map.set(xid, [...(map.get(xid) ?? []), text]);
-  for (const change of await rows(db, 'SELECT xid::text, op, old, new FROM record.change ORDER BY seq')) {
-    for (const text of eventsOf(change)) add(expected, change.xid, text);
+  const changes = await rows(db, 'SELECT xid::text, of, op, old, new FROM record.change ORDER BY record.change.xid, seq');
+  for (const change of model.partitioned ? joinMoves(changes) : changes) {
+    const list = change.of === 'conversations' ? conversationEvents(change) : messageEvents(change, model);
+    for (const text of list) add(expected, change.xid, text);
   }
-  const log = await rows(db, `SELECT xid::text, conversation, event, payload::jsonb AS payload FROM chat.event
-    WHERE id > $1 AND event LIKE 'message.%' ORDER BY id`, [from]);
-  for (const { xid, conversation, event, payload } of log) add(written, xid, `${conversation} ${event} ${payload.id}`);
+  const log = await rows(db, 'SELECT xid::text, topic, conversation, event, payload::jsonb AS payload FROM chat.event WHERE id > $1 ORDER BY id', [from]);
+  for (const event of log) if (event.event.startsWith('message.') || !model.unwatched) add(written, event.xid, said(event));
   for (const xid of new Set([...expected.keys(), ...written.keys()])) {
     const [want, have] = [expected, written].map((map) => (map.get(xid) ?? []).sort());
-    if (!same(want, have)) problems.push(`events of transaction ${xid}: ${JSON.stringify({ want, have })}`);
+    if (!same(want, have)) problems.push(`events of transaction ${xid}: ${JSON.stringify({ want: want.filter((t) => !have.includes(t)), have: have.filter((t) => !want.includes(t)), counts: [want.length, have.length] })}`);
   }
 }
 
 /** Rules R1 and R2, by recounting. */
-async function counters(db, owner, problems) {
+async function counters(db, owner, model, problems) {
+  const deleted = model.mark.sql('m');
   const wrong = await rows(db, `
     SELECT c.id, c.unread_count, c.last_message_at, c.last_message_preview, n.*, u.count
       FROM public.conversations c
       LEFT JOIN LATERAL (SELECT COALESCE(m."timestamp", m.created_at) AS at, chat.message_preview(m.message_type, m.content, m.media_filename) AS preview
-          FROM public.chat_messages m WHERE m.conversation_id = c.id AND NOT m.is_private_note AND NOT m.is_deleted
+          FROM public.chat_messages m WHERE m.conversation_id = c.id AND NOT m.is_private_note AND NOT ${deleted}
          ORDER BY 1 DESC, m.created_at DESC, m.id DESC LIMIT 1) n ON true,
       LATERAL (SELECT count(*)::int AS count FROM public.chat_messages m WHERE m.conversation_id = c.id AND m.direction = 'incoming'
-          AND m.status <> 'read' AND NOT m.is_private_note AND NOT m.is_deleted) u
-     WHERE c.user_id = $1 AND (c.unread_count, c.last_message_at, c.last_message_preview) IS DISTINCT FROM (u.count, n.at, n.preview)`, [owner]);
+          AND m.status <> 'read' AND NOT m.is_private_note AND NOT ${deleted}) u
+     WHERE c.${model.owner} = $1 AND (c.unread_count, c.last_message_at, c.last_message_preview) IS DISTINCT FROM (u.count, n.at, n.preview)`, [owner]);
   for (const row of wrong) problems.push(`counters: ${JSON.stringify(row)}`);
+  for (const row of await rows(db, 'SELECT id, count(*) FROM public.conversations GROUP BY id HAVING count(*) > 1')) problems.push(`twice there: ${JSON.stringify(row)}`);
 }
 
 const fields = { content: 'content', status: 'status', messageType: 'message_type', metadata: 'metadata', conversationId: 'conversation_id' };
 
 /** Playing the events of all topics again makes the tables' rows. */
-async function replay(db, owner, from, problems) {
+async function replay(db, owner, from, model, problems) {
   const messages = new Map();
   const conversations = new Map();
   const log = await rows(db, `SELECT id, conversation, topic, event, payload::jsonb AS payload FROM chat.event WHERE id > $1 ORDER BY id`, [from]);
   for (const { id, conversation, topic, event, payload } of log) {
-    if (event === 'message.new') messages.set(payload.id, payload);
-    else if (event === 'message.updated') messages.set(payload.id, payload);
+    if (event === 'message.new' || event === 'message.updated') messages.set(payload.id, { ...payload, told: id });
     else if (event === 'message.status' && messages.has(payload.id)) messages.get(payload.id).status = payload.status;
     else if (event === 'message.deleted' && String(messages.get(payload.id)?.conversationId) === conversation) messages.delete(payload.id);
     else if (/^conversation\.(new|updated)$/.test(event)) {
@@ -82,17 +144,18 @@ async function replay(db, owner, from, problems) {
       conversations.set(payload.id, payload);
     }
   }
-  const stored = await rows(db, `SELECT m.* FROM public.chat_messages m JOIN public.conversations c ON c.id = m.conversation_id WHERE c.user_id = $1`, [owner]);
-  const alive = stored.filter((row) => !row.is_deleted);
+  const stored = await rows(db, `SELECT m.* FROM public.chat_messages m JOIN public.conversations c ON c.id = m.conversation_id WHERE c.${model.owner} = $1`, [owner]);
+  const alive = stored.filter((row) => !model.mark.on(row));
   for (const row of alive) {
     const seen = messages.get(row.id);
-    const differs = Object.entries(fields).filter(([key, column]) => !seen || !same(seen[key], row[column])).map(([key]) => key);
-    if (differs.length) problems.push(`message ${row.id} replayed differs in ${differs}: ${JSON.stringify({ seen, row })}`);
+    const wrong = Object.entries(fields).filter(([key, column]) => !seen || !same(seen[key], row[column])).map(([key]) => key);
+    if (wrong.length) problems.push(`message ${row.id} replayed differs in ${wrong}: ${JSON.stringify({ seen, row })}`);
   }
   const ids = new Set(alive.map((row) => row.id));
-  const cascaded = new Set(stored.map((row) => row.id));
-  for (const id of messages.keys()) if (!ids.has(id) && !cascaded.has(id)) problems.push(`message ${id} lives on in the events`);
-  for (const row of await rows(db, 'SELECT * FROM public.conversations WHERE user_id = $1', [owner])) {
+  // Emptying a table is told by its conversations alone: nobody hears of the messages that there were.
+  const truncated = Number(await value(db, "SELECT max((old -> 'last')::bigint) FROM record.change WHERE op = 'TRUNCATE'") ?? 0);
+  for (const [id, { told }] of messages) if (!ids.has(id) && told > truncated) problems.push(`message ${id} lives on in the events`);
+  for (const row of await rows(db, `SELECT * FROM public.conversations WHERE ${model.owner} = $1`, [owner])) {
     const seen = conversations.get(row.id);
     const stale = !seen || seen.unreadCount !== row.unread_count || seen.lastMessagePreview !== row.last_message_preview ||
       seen.contactName !== row.contact_name || seen.status !== row.status || seen.assignedAgentId !== row.assigned_agent_id ||
@@ -112,11 +175,11 @@ async function order(db, from, problems) {
 }
 
 /** A list of what is wrong after the history that began when the log stood at "from". */
-export async function judge(db, { owner, from }) {
+export async function judge(db, { owner, from, model }) {
   const problems = [];
-  await counters(db, owner, problems);
-  await messageEvents(db, from, problems);
-  await replay(db, owner, from, problems);
+  await counters(db, owner, model, problems);
+  await events(db, from, model, problems);
+  await replay(db, owner, from, model, problems);
   await order(db, from, problems);
   return problems;
 }
