@@ -25,6 +25,7 @@ test-functions:
 
 # FUZZ_SECONDS: each target's time.
 fuzz:
+	@regress/lib/deps.sh test
 	@exec regress/fuzz/run $(FUZZ)
 
 # Undefined behaviour in the extension ends the backend, and with it the test.

@@ -5,6 +5,7 @@ import path from 'node:path';
 import { Cluster } from './cluster.mjs';
 import { finish } from './janitor.mjs';
 import { mark } from './reporter.mjs';
+import { patience } from './wait.mjs';
 import { createWorkspace, make, root } from './workspace.mjs';
 
 const fileLimit = Number(process.env.FILE_LIMIT ?? 180) * 1000; // ms for one file of regress/e2e
@@ -26,7 +27,7 @@ function program(command, args, { env = {}, limit = 300_000, line }) {
   const all = { ...process.env, ...env };
   for (const name of ['MAKEFLAGS', 'MAKELEVEL', 'MFLAGS', 'NODE_TEST_CONTEXT']) delete all[name];
   const child = spawn(command, args, { cwd: root, env: all, stdio: ['ignore', 'pipe', 'pipe'] });
-  const timer = setTimeout(() => child.kill('SIGTERM'), limit);
+  const timer = setTimeout(() => child.kill('SIGTERM'), limit * patience);
   for (const stream of [child.stdout, child.stderr]) {
     let rest = '';
     stream.on('data', (chunk) => {
@@ -153,6 +154,7 @@ async function proofs() {
     ['random concurrent histories', node('histories.mjs'), { HISTORIES: '20', SEED: '1' }],
     ['every function as every role', node('functions.mjs'), { CALLS: '2', SEED: '1049086908' }],
     ['mutated WUZAPI bodies', node('wuzapi.mjs'), { ROUNDS: '10', SEED: '1' }],
+    ['payloads of odd rows', node('payloads.mjs'), { ROUNDS: '20', SEED: '2' }],
     ['fuzzing of the pure parts', [path.join(root, 'regress/fuzz/run'), []], { FUZZ_SECONDS: '5' }],
     ['build, units, regress and isolation with PostgreSQL 17', [path.join(root, 'regress/matrix/run'), ['17']], { CHAT_REALTIME_WORKSPACE: '' }],
   ];
