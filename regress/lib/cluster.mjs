@@ -10,7 +10,7 @@ import { addPostmaster, addServer, removeDirectory, removePostmaster, removeServ
 import { freePort } from './ports.mjs';
 import { runProgram } from './program.mjs';
 import { until, within } from './wait.mjs';
-import { serverUser, temporaryDirectory, workspace } from './workspace.mjs';
+import { serverEnvironment, serverUser, temporaryDirectory, workspace } from './workspace.mjs';
 
 const exec = promisify(execFile);
 const signals = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT', kill: 'SIGKILL' };
@@ -23,6 +23,10 @@ function stageSettings({ stage, pg }) {
     : { extension_destdir: stage, dynamic_library_path: library };
 }
 
+/** SERVER_WRAPPER: a command to run the server under. SERVER_LOGS: a folder that keeps the servers' logs. */
+const wrapper = process.env.SERVER_WRAPPER?.split(' ') ?? [];
+const logs = process.env.SERVER_LOGS;
+
 const quote = (value) => `'${String(value).replaceAll("'", "''")}'`;
 
 export class Cluster {
@@ -32,7 +36,7 @@ export class Cluster {
     const cluster = new Cluster();
     cluster.dir = temporaryDirectory();
     cluster.data = path.join(cluster.dir, 'data');
-    cluster.log = path.join(cluster.dir, 'postgresql.log');
+    cluster.log = path.join(logs ?? cluster.dir, logs ? `${path.basename(cluster.dir)}.log` : 'postgresql.log');
     cluster.bindir = shared.pg.bindir;
     cluster.major = shared.pg.major;
     cluster.password = shared.password;
@@ -62,8 +66,9 @@ export class Cluster {
 
   async start() {
     const log = openSync(this.log, 'a');
-    this.server = spawn(path.join(this.bindir, 'postgres'), ['-D', this.data],
-      { ...serverUser(), cwd: '/', detached: true, stdio: ['ignore', log, log], env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8' } });
+    const [command, ...args] = [...wrapper, path.join(this.bindir, 'postgres'), '-D', this.data];
+    this.server = spawn(command, args,
+      { ...serverUser(), cwd: '/', detached: true, stdio: ['ignore', log, log], env: serverEnvironment() });
     closeSync(log);
     this.server.unref();
     const { server } = this;

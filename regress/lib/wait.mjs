@@ -1,5 +1,8 @@
 // Waiting for conditions: every wait ends as soon as its condition holds, and none without a limit.
 
+/** PATIENCE: by how much limits are longer, where a server is slower than usual (regress/checked). */
+export const patience = Number(process.env.PATIENCE || 1);
+
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
 
 /**
@@ -7,7 +10,7 @@ export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
  * waited for; what may be a function that describes the state at that moment. An error thrown by check counts as "not yet".
  */
 export async function until(check, what, limit = 10000, pause = 15) {
-  const end = Date.now() + limit;
+  const end = Date.now() + limit * patience;
   let last;
   for (;;) {
     try {
@@ -19,7 +22,7 @@ export async function until(check, what, limit = 10000, pause = 15) {
     }
     if (Date.now() >= end) {
       const text = typeof what === 'function' ? await what() : what;
-      throw new Error(`not within ${limit} ms: ${text}${last ? ` (${last.message})` : ''}`, { cause: last });
+      throw new Error(`not within ${limit * patience} ms: ${text}${last ? ` (${last.message})` : ''}`, { cause: last });
     }
     await sleep(pause);
   }
@@ -29,7 +32,7 @@ export async function until(check, what, limit = 10000, pause = 15) {
 export async function within(promise, what, limit = 10000) {
   let timer;
   const late = new Promise((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not within ${limit} ms: ${what}`)), limit);
+    timer = setTimeout(() => reject(new Error(`not within ${limit * patience} ms: ${what}`)), limit * patience);
   });
   try {
     return await Promise.race([promise, late]);

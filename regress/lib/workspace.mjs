@@ -25,6 +25,12 @@ export function serverUser() {
   return { uid: Number(uid), gid: Number(gid) };
 }
 
+/** What a server's programs find in their environment; options of checkers of memory are handed on. */
+export function serverEnvironment() {
+  const { PATH, ASAN_OPTIONS, UBSAN_OPTIONS } = process.env;
+  return { PATH, LC_ALL: 'C.UTF-8', ...(ASAN_OPTIONS && { ASAN_OPTIONS, UBSAN_OPTIONS }) };
+}
+
 /** A temporary directory that the server's user owns; removed at the end. */
 export function temporaryDirectory(mode = 0o700) {
   const dir = mkdtempSync(path.join(os.tmpdir(), 'chat_realtime-'));
@@ -61,7 +67,7 @@ async function initdb(pg, dir) {
   if (user.uid !== undefined) chownSync(pwfile, user.uid, user.gid);
   await runProgram(path.join(pg.bindir, 'initdb'), ['-D', data, '-U', 'postgres', '--encoding=UTF8', '--locale=C.UTF-8',
     '--auth-local=trust', '--auth-host=scram-sha-256', `--pwfile=${pwfile}`, '--no-sync', '--no-instructions'],
-  { ...user, cwd: '/', env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8' } });
+  { ...user, cwd: '/', env: serverEnvironment() });
   return { data, password };
 }
 
