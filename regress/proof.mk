@@ -1,7 +1,7 @@
 # What proves the rest: other versions of PostgreSQL, a model of the protocol, random histories, fuzzing. Included by
 # the Makefile.
 
-.PHONY: test-matrix model test-random test-functions fuzz test-undefined
+.PHONY: test-matrix model test-random test-functions test-payloads fuzz test-undefined test-valgrind test-address
 
 # VERSIONS="17 18": which majors.
 test-matrix:
@@ -11,7 +11,7 @@ test-matrix:
 model:
 	@exec regress/model/run $(MODEL)
 
-# HISTORIES: how many. SEED: of the first one; a failure prints its own.
+# HISTORIES: how many. SEED: of the first one; a failure prints its own. MODELS="design partitioned live": of which tables.
 test-random:
 	@regress/lib/deps.sh test
 	@$(MAKE) -s extension
@@ -22,6 +22,12 @@ test-functions:
 	@regress/lib/deps.sh test
 	@$(MAKE) -s extension
 	@CALLS="$(CALLS)" SEED="$(SEED)" node regress/random/functions.mjs
+
+# ROUNDS: pairs of tables. SEED.
+test-payloads:
+	@regress/lib/deps.sh test
+	@$(MAKE) -s extension
+	@ROUNDS="$(ROUNDS)" SEED="$(SEED)" node regress/random/payloads.mjs
 
 # FUZZ_SECONDS: each target's time.
 fuzz:
@@ -37,3 +43,9 @@ test-undefined:
 	COPT="$(UNDEFINED)" node regress/random/wuzapi.mjs && \
 	COPT="$(UNDEFINED)" HISTORIES=20 node regress/random/histories.mjs; \
 	status=$$?; $(MAKE) -s clean; exit $$status
+
+# On a server with assertions that tells Valgrind, or AddressSanitizer and UndefinedBehaviorSanitizer, what its memory is;
+# built once from Debian's sources. PARTS="suites wuzapi payloads histories functions": what to run.
+test-valgrind test-address:
+	@regress/lib/deps.sh test
+	@exec regress/checked/run $(@:test-%=%)
