@@ -1,71 +1,12 @@
 // The example front end in two browsers, with the example backend, the sidecar and the database behind it.
 import assert from 'node:assert/strict';
-import { execFile, spawn } from 'node:child_process';
-import { existsSync } from 'node:fs';
-import net from 'node:net';
-import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { promisify } from 'node:util';
 import { Backend } from '../lib/backend.mjs';
 import { Bed } from '../lib/bed.mjs';
 import { launchBrowser, noBrowser } from '../lib/browser.mjs';
 import { value } from '../lib/db.mjs';
-import { addProcess, removeProcess } from '../lib/janitor.mjs';
-import { freePort } from '../lib/ports.mjs';
+import { Line, noVite, picture, servePage } from '../lib/page.mjs';
 import { sleep, until } from '../lib/wait.mjs';
-import { root, temporaryDirectory } from '../lib/workspace.mjs';
-
-const directory = path.join(root, 'examples/react');
-const vite = path.join(directory, 'node_modules/vite/bin/vite.js');
-const noVite = !existsSync(vite) && 'needs npm ci in examples/react';
-const screenshots = process.env.SCREENSHOTS; // a directory to keep pictures of the page in
-
-/** A line that can be cut: what a browser has of the network. */
-class Line {
-  constructor(target) {
-    this.target = target;
-    this.sockets = new Set();
-  }
-
-  async up() {
-    this.port ??= await freePort();
-    this.server = net.createServer((near) => {
-      const far = net.connect(this.target, '127.0.0.1');
-      for (const [from, to] of [[near, far], [far, near]]) {
-        this.sockets.add(from);
-        from.on('error', () => {});
-        from.on('close', () => {
-          this.sockets.delete(from);
-          to.destroy();
-        });
-        from.pipe(to);
-      }
-    });
-    await new Promise((resolve) => this.server.listen(this.port, '127.0.0.1', resolve));
-    return this;
-  }
-
-  async cut() {
-    const closed = new Promise((resolve) => this.server.close(resolve));
-    for (const socket of this.sockets) socket.destroy();
-    await closed;
-  }
-}
-
-/** Builds the page, type-checked, and serves it together with backend and endpoint from one port. */
-async function servePage(env) {
-  const out = temporaryDirectory();
-  const options = { cwd: directory, env: { PATH: process.env.PATH, HOME: out, ...env } };
-  await promisify(execFile)(process.execPath, [path.join(directory, 'node_modules/typescript/bin/tsc')], options);
-  await promisify(execFile)(process.execPath, [vite, 'build', '--outDir', out, '--emptyOutDir'], options);
-  const port = await freePort();
-  const child = spawn(process.execPath, [vite, 'preview', '--outDir', out, '--host', '127.0.0.1', '--port', port, '--strictPort'],
-    { ...options, detached: true, stdio: 'ignore' });
-  child.unref();
-  addProcess(child.pid);
-  await until(async () => (await fetch(`http://127.0.0.1:${port}/`)).ok, 'the page to be served', 60000);
-  return { port, close: () => { child.kill(); removeProcess(child.pid); } };
-}
 
 describe('the example front end', { skip: noBrowser || noVite }, () => {
   let bed, backend, sidecar, page, line, here, there, ana, bia;
@@ -105,7 +46,6 @@ describe('the example front end', { skip: noBrowser || noVite }, () => {
 
   const row = (tab, name) => tab.locator('.row', { has: tab.locator('.name', { hasText: name }) });
   const bubble = (tab, text) => tab.locator('.bubble', { hasText: text });
-  const picture = (tab, name) => screenshots && tab.screenshot({ path: path.join(screenshots, `${name}.png`) });
 
   async function write(tab, text) {
     await tab.getByLabel('Message').fill(text);

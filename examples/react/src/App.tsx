@@ -1,9 +1,10 @@
 import { type FormEvent, useEffect, useMemo, useRef, useState } from 'react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { createClient } from '@supabase/supabase-js';
+import { io } from 'socket.io-client';
 import { type Api, type Conversation, createApi, type Id, type Message } from './api';
 import { keys, withMessage } from './cache';
-import { useChatRealtime } from './useChatRealtime';
+import { providerOfBuild, useChatRealtime } from './useChatRealtime';
 
 interface Session {
   token: string;
@@ -47,6 +48,19 @@ function SignIn({ onSession }: { onSession: (session: Session) => void }) {
   );
 }
 
+/** The existing server's Socket.IO, for as long as users are on it. */
+function useSocket(token: string) {
+  const [socket] = useState(() => (providerOfBuild === 'socketio' || providerOfBuild === 'both'
+    ? io(`${import.meta.env.VITE_SOCKET_URL ?? location.origin}/chat`, { auth: { token }, autoConnect: false, transports: ['websocket'] }) : undefined));
+  useEffect(() => {
+    socket?.connect();
+    return () => {
+      socket?.disconnect();
+    };
+  }, [socket]);
+  return socket;
+}
+
 function Desk({ session }: { session: Session }) {
   const [open, setOpen] = useState<Id>();
   const api = useMemo(() => createApi(session.token), [session.token]);
@@ -54,7 +68,7 @@ function Desk({ session }: { session: Session }) {
     import.meta.env.VITE_SUPABASE_URL ?? location.origin, import.meta.env.VITE_SUPABASE_ANON_KEY ?? 'anon',
     { accessToken: async () => session.token },
   ), [session.token]);
-  const { live, typing, sendTyping } = useChatRealtime({ ...session, conversationId: open, fetchEvents: api.events, supabase });
+  const { live, typing, sendTyping } = useChatRealtime({ ...session, conversationId: open, fetchEvents: api.events, supabase, socket: useSocket(session.token) });
   const conversations = useQuery({ queryKey: keys.conversations, queryFn: api.conversations });
   const conversation = conversations.data?.find(({ id }) => id === open);
   const unread = conversations.data?.reduce((sum, { unreadCount }) => sum + unreadCount, 0) ?? 0;

@@ -7,6 +7,8 @@ import { applyEvent, keys, reload } from './cache';
 import { TopicFeed } from './topicFeed';
 import { type Provider, type SocketLike, transportsOf } from './transport';
 
+/** Which transports this build of the front end is for. */
+export const providerOfBuild = (import.meta.env.VITE_CHAT_REALTIME_PROVIDER as Provider | undefined) ?? 'supabase';
 const typingExpires = 5_000;
 const typingEvery = 2_000;
 
@@ -45,8 +47,7 @@ function useTyping() {
 }
 
 export function useChatRealtime({
-  userId, username, conversationId, fetchEvents, supabase, socket,
-  provider = (import.meta.env.VITE_CHAT_REALTIME_PROVIDER as Provider | undefined) ?? 'supabase',
+  userId, username, conversationId, fetchEvents, supabase, socket, provider = providerOfBuild,
 }: ChatRealtimeOptions) {
   const client = useQueryClient();
   const [live, setLive] = useState(false);
