@@ -111,6 +111,7 @@ for (const provider of ['socketio', 'both']) {
       for (const tab of tabs) await until(async () => (await shown(tab, /burst \d\d/)).length >= written.length, 'all of them', 60000, 200);
       await sleep(500); // would anything come twice
       for (const tab of tabs) assert.deepEqual(await shown(tab, /burst \d\d/), written);
+      for (const tab of tabs) await row(tab, 'Ana').locator('.preview', { hasText: written.at(-1) }).waitFor();
       await picture(tabs[1], `${provider}-burst`);
     });
 

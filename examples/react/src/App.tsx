@@ -78,7 +78,7 @@ function Desk({ session }: { session: Session }) {
   }, [unread]);
 
   return (
-    <div className="desk">
+    <div className={conversation ? 'desk open' : 'desk'}>
       <aside>
         <header>
           <h1>Inbox</h1>
@@ -93,7 +93,7 @@ function Desk({ session }: { session: Session }) {
         {conversations.error && <p className="problem">{conversations.error.message}</p>}
       </aside>
       {conversation
-        ? <Thread key={conversation.id} api={api} conversation={conversation} typing={typing} onTyping={sendTyping} />
+        ? <Thread key={conversation.id} api={api} conversation={conversation} typing={typing} onTyping={sendTyping} onBack={() => setOpen(undefined)} />
         : <main><p className="empty">Choose a conversation</p></main>}
     </div>
   );
@@ -122,9 +122,10 @@ interface ThreadProps {
   conversation: Conversation;
   typing: string[];
   onTyping: (isTyping: boolean) => void;
+  onBack: () => void;
 }
 
-function Thread({ api, conversation, typing, onTyping }: ThreadProps) {
+function Thread({ api, conversation, typing, onTyping, onBack }: ThreadProps) {
   const { id, unreadCount } = conversation;
   const messages = useQuery({ queryKey: keys.messages(id), queryFn: () => api.messages(id) });
   const end = useRef<HTMLDivElement>(null);
@@ -138,7 +139,11 @@ function Thread({ api, conversation, typing, onTyping }: ThreadProps) {
 
   return (
     <main>
-      <header><h2>{nameOf(conversation)}</h2><span>{conversation.status}</span></header>
+      <header>
+        <button className="back" aria-label="Back to the inbox" onClick={onBack}>‹</button>
+        <h2>{nameOf(conversation)}</h2>
+        <span>{conversation.status}</span>
+      </header>
       <div className="messages">
         {messages.data?.map((message) => <Bubble key={message.id} message={message} />)}
         {typing.length > 0 && <p className="typing">{typing.join(', ')} typing…</p>}
@@ -154,7 +159,7 @@ const ticks = { pending: '…', sent: '✓', delivered: '✓✓', read: '✓✓'
 function Bubble({ message }: { message: Message }) {
   return (
     <div className={`bubble ${message.direction}`} data-id={message.id}>
-      {message.content}
+      {message.content || <em>{message.mediaFilename || message.messageType}</em>}
       <small>
         {clock(message.timestamp ?? message.createdAt)}
         {message.direction === 'outgoing' && <span className={`status ${message.status}`} title={message.status}>{ticks[message.status]}</span>}

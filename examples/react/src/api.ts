@@ -17,6 +17,8 @@ export interface Message {
   conversationId: Id;
   messageId?: string | null;
   content: string | null;
+  messageType?: string;
+  mediaFilename?: string | null;
   direction: 'incoming' | 'outgoing';
   status: 'pending' | 'sent' | 'delivered' | 'read' | 'failed';
   createdAt: string;

@@ -65,7 +65,7 @@ export class TopicFeed {
     this.ask();
   }
 
-  /** Applies an event unless it is known. True: it came after a newer one, so what it changed may be stale now. */
+  /** Applies an event unless it is known. True: it came after a newer one, and what it says may be over: not applied, to be looked at. */
   private take(event: ChatEvent): boolean {
     if (this.closed) return false;
     const { id } = event;
@@ -73,12 +73,11 @@ export class TopicFeed {
       if (this.seen.has(id)) return false;
       this.seen.add(id);
       if (this.seen.size > remembered) this.seen.delete(this.seen.values().next().value!);
+      if (id < this.newest) return true;
+      this.newest = id;
     }
     this.handlers.event(event);
-    if (id === undefined) return false;
-    const late = id < this.newest;
-    this.newest = Math.max(this.newest, id);
-    return late;
+    return false;
   }
 
   /** One question at a time; what comes up meanwhile is asked afterwards. */
