@@ -15,7 +15,7 @@ const log = (error, req) => console.error(JSON.stringify({
 }));
 const db = createDb({
   connectionString: DATABASE_URL, application_name: 'chat-backend', max: Number(POOL_SIZE),
-  statement_timeout: 10_000, connectionTimeoutMillis: 5_000,
+  statement_timeout: 30_000, connectionTimeoutMillis: 5_000, // as long as WUZAPI waits: a history may be large
 }, log);
 const wuzapiInstances = WUZAPI_INSTANCES ? JSON.parse(readFileSync(WUZAPI_INSTANCES, 'utf8')) : [];
 const app = createApp({ db, jwtSecret: JWT_SECRET, wuzapiInstances, log });
