@@ -25,6 +25,7 @@ const notValid = JSON.stringify({ error: 'The request is not valid', code: 'BAD_
 const server = http.createServer((req, res) => app(req, res, () => {
   res.writeHead(400, { 'Content-Type': 'application/json', 'Content-Length': notValid.length }).end(notValid);
 }));
+server.keepAliveTimeout = 65_000; // longer than proxies keep theirs: a request must not meet a connection that is being closed
 server.listen(Number(PORT), HOST, () => console.log(`http://${HOST}:${server.address().port}/api/v1/chat`));
 
 // What Node refuses before Express sees it, such as headers that are too large.

@@ -89,6 +89,7 @@ async function installcheck(part, variable, outputdir) {
   const failedBefore = failed;
   const code = await program('make', ['-s', 'installcheck', `${variable}=`], {
     env: cluster.env(),
+    limit: 900_000,
     line: (text) => {
       const test = regressLine(text);
       if (test) report(part, test.name, test.ok, test.ms);
