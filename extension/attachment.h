@@ -108,6 +108,7 @@ typedef struct ChatLayout
 	int max_content_bytes;     /* of the pair's own, or -1 */
 	int nfields;
 	ChatField *fields;
+	bool by_settings; /* how some field prints depends on settings of the session */
 	/* conversations only */
 	Oid key_index;      /* unique index on the id alone */
 	bool plain;         /* an UPDATE of the counters would reach nothing of the user's */

@@ -69,12 +69,19 @@ equality(Oid type)
 static bool
 find_row(ChatTable *table, ChatKey key, Snapshot snapshot)
 {
-	Relation index = index_open(table->layout->key_index, RowExclusiveLock);
-	IndexScanDesc scan = chat_index_beginscan(table->relation, index, snapshot, 1);
+	Relation index;
+	IndexScanDesc scan;
 	Oid type = table->attachment->key_type;
 	ScanKeyData scan_key;
 	bool found;
 
+	if (!OidIsValid(table->layout->key_index))
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("attached table \"%s\" has no primary key any more",
+							   RelationGetRelationName(table->relation)),
+						errhint("Make one on the column of the conversations' ids.")));
+	index = index_open(table->layout->key_index, RowExclusiveLock);
+	scan = chat_index_beginscan(table->relation, index, snapshot, 1);
 	ScanKeyInit(&scan_key, 1, BTEqualStrategyNumber, equality(type), chat_key_to_datum(key, type));
 	index_rescan(scan, &scan_key, 1, NULL, 0);
 	found = index_getnext_slot(scan, ForwardScanDirection, table->slot);

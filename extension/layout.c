@@ -100,6 +100,34 @@ role_of_column(const ChatAttachment *attachment, const char *column, bool messag
 	return CHAT_ROLES;
 }
 
+/* True for types whose text depends on settings such as TimeZone, DateStyle or extra_float_digits, or may do. */
+static bool
+type_prints_by_settings(Oid type)
+{
+	Oid element = get_base_element_type(type);
+
+	switch (OidIsValid(element) ? element : type)
+	{
+		case BOOLOID:
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case NUMERICOID:
+		case TEXTOID:
+		case VARCHAROID:
+		case BPCHAROID:
+		case JSONOID:
+		case JSONBOID:
+		case UUIDOID:
+			return false;
+		case TIMESTAMPOID:
+		case TIMESTAMPTZOID:
+			return OidIsValid(element); /* a single one is printed without them */
+		default:
+			return !type_is_enum(OidIsValid(element) ? element : type);
+	}
+}
+
 /* Types that no client wants in a payload. */
 static bool
 type_is_carried(Oid type)
@@ -194,8 +222,10 @@ build_fields(const ChatAttachment *attachment, Relation relation, bool messages,
 			if (!type_is_carried(type))
 				continue;
 			fill_field(field, attribute, role);
-			if (!key_is_taken(layout, field->key))
-				layout->nfields++;
+			if (key_is_taken(layout, field->key))
+				continue;
+			layout->nfields++;
+			layout->by_settings |= type_prints_by_settings(type);
 		}
 	}
 	return layout;

@@ -16,11 +16,15 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "mb/pg_wchar.h"
+#include "pgtime.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/bytea.h"
 #include "utils/date.h"
 #include "utils/datetime.h"
+#include "utils/float.h"
 #include "utils/fmgrprotos.h"
+#include "utils/guc.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -274,10 +278,37 @@ append_limited(StringInfo buf, const ChatField *field, Datum value, int limit, i
 }
 
 static void
+set_for_now(const char *name, const char *value)
+{
+	(void) set_config_option(name, value, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+							 false);
+}
+
+/* Sets what output functions look at, so that whoever writes makes the same payload; AtEOXact_GUC takes it back. */
+static int
+set_output(void)
+{
+	int level = NewGUCNestLevel();
+
+	if (DateStyle != USE_ISO_DATES)
+		set_for_now("datestyle", "ISO");
+	if (IntervalStyle != INTSTYLE_POSTGRES)
+		set_for_now("intervalstyle", "postgres");
+	if (extra_float_digits < 1)
+		set_for_now("extra_float_digits", "1");
+	if (bytea_output != BYTEA_OUTPUT_HEX)
+		set_for_now("bytea_output", "hex");
+	if (strcmp(pg_get_timezone_name(session_timezone), "UTC") != 0)
+		set_for_now("timezone", "UTC");
+	return level;
+}
+
+static void
 append_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot, int content_limit,
 		   bool limited)
 {
 	int end = buf->len + chat_max_payload_bytes;
+	int level = layout->by_settings ? set_output() : 0;
 
 	slot_getallattrs(slot);
 	for (int i = 0; i < layout->nfields; i++)
@@ -295,6 +326,8 @@ append_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot, int c
 			append_value(buf, field, slot->tts_values[field->attnum - 1], content_limit);
 	}
 	appendStringInfoChar(buf, '}');
+	if (layout->by_settings)
+		AtEOXact_GUC(false, level);
 }
 
 void

@@ -4,7 +4,7 @@ CREATE FUNCTION chat.make_trigger(relation regclass, name text, timing text, fun
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    arguments bytea := convert_to(id::text, 'UTF8') || '\x00';
+    arguments bytea := convert_to(id::text, 'UTF8') || decode('00', 'hex');
 BEGIN
     IF EXISTS (SELECT FROM pg_trigger t WHERE t.tgrelid = relation AND t.tgname = name
                AND t.tgfoid = to_regprocedure(format('chat.%I()', function)) AND t.tgargs = arguments) THEN
@@ -277,7 +277,7 @@ BEGIN
     FOR t IN
         SELECT g.tgrelid::regclass AS relation, g.tgname FROM pg_trigger g
          WHERE g.tgname ~ '^(00|zz)_chat_realtime_' AND g.tgparentid = 0
-           AND g.tgargs = convert_to(pair.id::text, 'UTF8') || '\x00'
+           AND g.tgargs = convert_to(pair.id::text, 'UTF8') || decode('00', 'hex')
          ORDER BY g.tgrelid, g.tgname
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', t.tgname, t.relation);

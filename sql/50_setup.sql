@@ -302,7 +302,7 @@ BEGIN
     conversations := to_regclass(format('%I.conversations', schema));
     messages := to_regclass(format('%I.chat_messages', schema));
     columns := chat.resolve_columns(conversations, messages,
-        COALESCE((SELECT a.columns FROM chat.attachment a WHERE a.messages = to_regclass(format('%I.chat_messages', schema))), '{}'));
+        COALESCE((SELECT chat.recorded_columns(a) FROM chat.attachment a WHERE a.messages = to_regclass(format('%I.chat_messages', schema))), '{}'));
     RETURN QUERY SELECT * FROM chat.setup_indexes(schema);
     FOR t IN SELECT m AS name FROM unnest(made) m LOOP
         PERFORM chat.setup_policies(schema, t.name, conversations, columns);

@@ -57,7 +57,7 @@ BEGIN
           FROM (SELECT pair.conversations::oid AS relid UNION SELECT pair.messages
                 UNION SELECT p.relid FROM pg_partition_tree(pair.messages) p) r
           LEFT JOIN pg_trigger g ON g.tgrelid = r.relid AND g.tgname ~ '^(00|zz)_chat_realtime_'
-           AND g.tgargs = convert_to(pair.id::text, 'UTF8') || '\x00'
+           AND g.tgargs = convert_to(pair.id::text, 'UTF8') || decode('00', 'hex')
          WHERE g.oid IS NULL OR g.tgenabled = 'D' ORDER BY 1, 2
     LOOP
         RETURN NEXT CASE WHEN t.tgname IS NULL THEN format('%s has no triggers: %s', t.relation, again)

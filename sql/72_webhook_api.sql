@@ -116,7 +116,7 @@ BEGIN
       FROM pg_attribute t WHERE t.attrelid = source AND t.attname = 'user_id';
     made := chat.run_on(source, format(
         'INSERT INTO %s AS w (id, user_id, url, events, secret) '
-        'VALUES (pg_catalog.gen_random_uuid(), $1[1]::%s, $1[2], $1[3]::pg_catalog.text[], $1[4]) RETURNING pg_catalog.to_jsonb(w)',
+        'VALUES (pg_catalog.gen_random_uuid(), $1[1]::%s, $1[2], $1[3]::pg_catalog.text[], $1[4]) RETURNING pg_catalog.to_jsonb(w.*)',
         source, owner_type), ARRAY[owner, url, ARRAY(SELECT DISTINCT e FROM unnest(events) e ORDER BY e)::text,
                                    COALESCE(NULLIF(secret, ''), chat.make_webhook_secret())]);
     PERFORM chat.audit('webhook.created', made ->> 'id', jsonb_build_object('owner', owner, 'events', made -> 'events'));
@@ -144,7 +144,7 @@ BEGIN
     END IF;
     changed := chat.run_on(source, format(
         'UPDATE %s AS w SET old_secret = w.secret, old_secret_expires_at = $1[2]::pg_catalog.timestamptz, secret = $1[1], '
-        'updated_at = pg_catalog.now() WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid RETURNING pg_catalog.to_jsonb(w)', source),
+        'updated_at = pg_catalog.now() WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid RETURNING pg_catalog.to_jsonb(w.*)', source),
         ARRAY[chat.make_webhook_secret(), to_jsonb(now() + grace) #>> '{}'], id::text);
     IF changed IS NULL THEN
         RETURN NULL;

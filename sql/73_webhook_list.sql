@@ -23,7 +23,7 @@ DECLARE
 BEGIN
     PERFORM chat.check_webhook_owner(owner);
     FOR source IN SELECT s.source FROM chat.external_webhook_tables() s LOOP
-        rows := chat.read_on(NULL::jsonb, source, format('SELECT jsonb_agg(to_jsonb(w) ORDER BY to_jsonb(w) ->> ''created_at'', w.id) '
+        rows := chat.read_on(NULL::jsonb, source, format('SELECT jsonb_agg(to_jsonb(w.*) ORDER BY to_jsonb(w.*) ->> ''created_at'', w.id) '
             '  FROM %s w WHERE w.user_id = $1::%s', source, chat.cast_type(source, 'user_id')), owner);
         webhooks := webhooks || (SELECT COALESCE(jsonb_agg(chat.shown_webhook(f.v) ORDER BY f.n), '[]')
                                    FROM jsonb_array_elements(rows) WITH ORDINALITY f (v, n));
@@ -78,7 +78,7 @@ BEGIN
     IF home IS NULL THEN
         RETURN NULL;
     END IF;
-    webhook := chat.lock_on(NULL::jsonb, home, format('SELECT to_jsonb(w) FROM %s w WHERE w.id = $1 FOR NO KEY UPDATE', home), id) || changes;
+    webhook := chat.lock_on(NULL::jsonb, home, format('SELECT to_jsonb(w.*) FROM %s w WHERE w.id = $1 FOR NO KEY UPDATE', home), id) || changes;
     url := webhook ->> 'url';
     events := ARRAY(SELECT DISTINCT e FROM jsonb_array_elements_text(webhook -> 'events') e ORDER BY e);
     PERFORM chat.check_webhook(url, events);
@@ -88,7 +88,7 @@ BEGIN
     changed := chat.run_on(home, format(
         'UPDATE %s AS w SET url = $1[1], events = $1[2]::pg_catalog.text[], '
         'is_active = COALESCE($1[3]::pg_catalog.bool, w.is_active), updated_at = pg_catalog.now() '
-        'WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid RETURNING pg_catalog.to_jsonb(w)', home),
+        'WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid RETURNING pg_catalog.to_jsonb(w.*)', home),
         ARRAY[url, events::text, changes ->> 'isActive'], id::text);
     -- An address may hold a token.
     PERFORM chat.audit('webhook.changed', id::text, changes - 'url' || CASE WHEN changes ? 'url' THEN '{"url": true}' ELSE '{}' END::jsonb);

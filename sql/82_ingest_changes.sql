@@ -32,7 +32,7 @@ BEGIN
     ELSIF (message ->> 'direction' = 'outgoing') <> (event ->> 'fromMe')::boolean
           AND NOT (event ->> 'kind' = 'revoke' AND (event ->> 'isGroup')::boolean) THEN
         RETURN jsonb_build_object('action', 'ignored', 'reason', event ->> 'kind' || ' of somebody else''s message');
-    ELSIF at ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00$' AND at >= chat.iso_time((event ->> 'timestamp')::timestamptz) THEN
+    ELSIF at ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}[.][0-9]{6}[+]00:00$' AND at >= chat.iso_time((event ->> 'timestamp')::timestamptz) THEN
         RETURN jsonb_build_object('action', 'duplicate', 'conversationId', message -> 'conversation', 'messageId', message -> 'key',
                                   'externalId', event -> 'target');
     END IF;
@@ -162,7 +162,7 @@ DECLARE
     name text := event ->> 'name';
     conversation jsonb;
 BEGIN
-    IF name ~ '^\s*[0-9]*\s*$' OR name ~ '@g\.us' OR name ~* '^grupo \d+' THEN
+    IF name ~ '^[[:space:]]*[0-9]*[[:space:]]*$' OR name ~ '@g[.]us' OR name ~* '^grupo [0-9]+' THEN
         RETURN '{"action": "ignored", "reason": "no name of a group"}';
     END IF;
     conversation := chat.find_contact(attachment, owner_keys, ARRAY[event ->> 'chat'], false);

@@ -114,12 +114,23 @@ DECLARE
     relation regclass := CASE WHEN messages THEN pair.messages ELSE pair.conversations END;
     id text := pair.columns ->> CASE WHEN messages THEN 'message_id' ELSE 'conversation_id' END;
 BEGIN
-    RETURN chat.read_on(NULL::jsonb, relation, format('SELECT chat.row_json($1, t) FROM %s AS t WHERE t.%I = $2::%s',
+    RETURN chat.read_on(NULL::jsonb, relation, format('SELECT chat.row_json($1, t.*) FROM %s AS t WHERE t.%I = $2::%s',
         relation, id, chat.cast_type(relation, id)), pair.id, key);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.object_json(chat.attachment, boolean, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.object_json(chat.attachment, boolean, text) IS 'A message or conversation as the API shows it; NULL when it is gone.';
+
+-- Literals have no backslashes but in E'': what those mean elsewhere is a setting of the session (standard_conforming_strings).
+CREATE FUNCTION chat.like_pattern(search text) RETURNS text
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN '%' || regexp_replace(nullif(search, ''), E'([\\\\%_])', E'\\\\\\1', 'g') || '%';
+END
+$$;
+REVOKE ALL ON FUNCTION chat.like_pattern(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.like_pattern(text) IS 'A LIKE pattern for what contains a text, in which that text is meant literally; NULL for none.';
 
 -- JSON of the caller's
 
@@ -137,9 +148,9 @@ BEGIN
         WHEN 'string' THEN CASE WHEN kind <> 'string' THEN 'must be a string'
                                 WHEN octet_length(as_text) > field.most_bytes THEN format('is longer than %s bytes', field.most_bytes) END
         WHEN 'id' THEN CASE WHEN kind NOT IN ('string', 'number') OR length(as_text) NOT BETWEEN 1 AND 64 THEN 'must be an id' END
-        WHEN 'time' THEN CASE WHEN kind <> 'string' OR as_text !~ '^\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d(:?\d\d)?)$'
+        WHEN 'time' THEN CASE WHEN kind <> 'string' OR as_text !~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}([.][0-9]{1,9})?)?([Zz]|[+-][0-9]{2}(:?[0-9]{2})?)$'
                               THEN 'must be a time with its offset, such as 2026-06-18T13:19:38+02:00' END
-        WHEN 'integer' THEN CASE WHEN kind <> 'number' OR as_text !~ '^\d{1,10}$' OR as_text::bigint > 2147483647
+        WHEN 'integer' THEN CASE WHEN kind <> 'number' OR as_text !~ '^[0-9]{1,10}$' OR as_text::bigint > 2147483647
                                  THEN 'must be an integer from 0 to 2147483647' END
         ELSE CASE WHEN kind <> field.type THEN format('must be %s', CASE field.type WHEN 'object' THEN 'an object' ELSE 'true or false' END) END
     END;

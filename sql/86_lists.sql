@@ -126,7 +126,7 @@ DECLARE
     c jsonb := pair.columns;
     exprs text[] := chat.message_position(c, 'm.');
     names text[] := ARRAY(SELECT 'p' || n FROM generate_series(1, cardinality(exprs)) n);
-    parts text := (SELECT string_agg(format('(SELECT m, %s FROM %s AS m WHERE m.%I = $2::%s AND %s ORDER BY %s LIMIT $3 + 1)',
+    parts text := (SELECT string_agg(format('(SELECT (m.*)::%2$s AS m, %1$s FROM %2$s AS m WHERE m.%3$I = $2::%4$s AND %5$s ORDER BY %6$s LIMIT $3 + 1)',
             (SELECT string_agg(e || ' AS p' || n, ', ' ORDER BY n) FROM unnest(exprs) WITH ORDINALITY u (e, n)), pair.messages,
             c ->> 'conversation', chat.cast_type(pair.messages, c ->> 'conversation'), bound, chat.message_order(c, 'm.')), ' UNION ALL ')
         FROM unnest(bounds) bound);
@@ -223,6 +223,7 @@ $$;
 REVOKE ALL ON FUNCTION chat.conversation_bounds(chat.attachment, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.conversation_bounds(chat.attachment, text[]) IS 'SQL texts of the parts of a list that come after a place, each of which an index has in order.';
 
+-- A table may have a column of the alias's name: the whole row is (c.*).
 -- Each account of the owner's, and each part, is a query of its own, which reads in the order of an index and no further than
 -- the page needs. Accounts are constants in it: the planner must see how many conversations they have.
 CREATE FUNCTION chat.conversation_parts(pair chat.attachment, accounts integer, what text, filter text, bounds text[], most text) RETURNS text
@@ -248,7 +249,7 @@ BEGIN
         chat.place_expression(ARRAY(SELECT format('(p.c).%I', pair.columns ->> r)
             FROM unnest('{last_message_at,conversation_id}'::text[]) WITH ORDINALITY u (r, n) WHERE pair.columns ? r ORDER BY n)),
         chat.conversation_order(pair.columns, '(u.c).'),
-        chat.conversation_parts(pair, accounts, 'c', filter, bounds, '$7 + $8')));
+        chat.conversation_parts(pair, accounts, format('(c.*)::%s AS c', pair.conversations), filter, bounds, '$7 + $8')));
 END
 $$;
 REVOKE ALL ON FUNCTION chat.conversation_page(chat.attachment, integer, text, text[]) FROM PUBLIC;
@@ -273,7 +274,7 @@ DECLARE
     most constant integer := 10000; -- more than this are not counted: a total must not cost more than the page
     size integer := chat.page_limit("limit", 20);
     number integer := CASE WHEN cursor IS NULL THEN page END;
-    pattern text := '%' || regexp_replace(nullif(search, ''), '([\\%_])', '\\\1', 'g') || '%';
+    pattern text := chat.like_pattern(search);
     pair chat.attachment;
     keys text[];
     filter text;

@@ -9,7 +9,7 @@ DECLARE
     pair chat.attachment := place.pair;
     c jsonb := pair.columns;
     size integer := chat.page_limit("limit", 50);
-    pattern text := '%' || regexp_replace(search, '([\\%_])', '\\\1', 'g') || '%';
+    pattern text := chat.like_pattern(search);
     rows jsonb;
 BEGIN
     IF COALESCE(search, '') = '' THEN
@@ -21,7 +21,7 @@ BEGIN
     END IF;
     rows := chat.read_on(NULL::jsonb, pair.messages, format($f$
         SELECT jsonb_agg(jsonb_build_object('data', chat.row_json($1, p.m)) ORDER BY p.n)
-          FROM (SELECT m, row_number() OVER (ORDER BY %1$s) AS n FROM %2$s AS m
+          FROM (SELECT (m.*)::%2$s AS m, row_number() OVER (ORDER BY %1$s) AS n FROM %2$s AS m
                  WHERE m.%3$I = $2::%4$s AND m.%5$I ILIKE $4%6$s%7$s ORDER BY %1$s LIMIT $3 + 1) p$f$,
         chat.message_order(c, 'm.'), pair.messages, c ->> 'conversation',
         chat.cast_type(pair.messages, c ->> 'conversation'), c ->> 'content', chat.not_deleted(pair, 'm'),

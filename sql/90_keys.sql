@@ -167,9 +167,9 @@ DECLARE
     statement text;
     given jsonb;
 BEGIN
-    SELECT format(CASE WHEN id IS NULL THEN 'INSERT INTO %1$s AS k (%2$s) SELECT %3$s FROM %5$s RETURNING pg_catalog.to_jsonb(k)'
+    SELECT format(CASE WHEN id IS NULL THEN 'INSERT INTO %1$s AS k (%2$s) SELECT %3$s FROM %5$s RETURNING pg_catalog.to_jsonb(k.*)'
                        ELSE 'UPDATE %1$s AS k SET %4$s FROM %5$s WHERE k.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid '
-                            'RETURNING pg_catalog.to_jsonb(k)' END, source,
+                            'RETURNING pg_catalog.to_jsonb(k.*)' END, source,
                   string_agg(quote_ident(v.name), ', ' ORDER BY v.name),
                   string_agg(format('r.%I', v.name), ', ' ORDER BY v.name),
                   string_agg(format('%1$I = r.%1$I', v.name), ', ' ORDER BY v.name),
@@ -193,7 +193,7 @@ BEGIN
     PERFORM chat.require_admin_scope();
     FOR keys IN SELECT * FROM chat.api_key_tables() LOOP
         key := chat.lock_on(NULL::jsonb, keys.source, format(
-            'SELECT to_jsonb(k) FROM %s AS k WHERE k.id = $1 AND ($2 IS NULL OR %s = $2) FOR UPDATE OF k',
+            'SELECT to_jsonb(k.*) FROM %s AS k WHERE k.id = $1 AND ($2 IS NULL OR %s = $2) FOR UPDATE OF k',
             keys.source, chat.user_expression(keys.owner_map, 'k')), id, owner);
         IF key IS NOT NULL THEN
             source := keys.source;
@@ -333,7 +333,7 @@ BEGIN
     PERFORM chat.require_admin_scope();
     FOR keys IN SELECT * FROM chat.api_key_tables() LOOP
         of_table := chat.read_on(NULL::jsonb, keys.source, format(
-            'SELECT jsonb_agg(to_jsonb(k) ORDER BY to_jsonb(k) ->> ''created_at'' DESC, k.id) FROM %s AS k WHERE %s = $1',
+            'SELECT jsonb_agg(to_jsonb(k.*) ORDER BY to_jsonb(k.*) ->> ''created_at'' DESC, k.id) FROM %s AS k WHERE %s = $1',
             keys.source, chat.user_expression(keys.owner_map, 'k')), owner);
         every := every || (SELECT COALESCE(jsonb_agg(chat.api_key_json(k.v, keys.columns) ORDER BY k.n), '[]')
                              FROM jsonb_array_elements(of_table) WITH ORDINALITY k (v, n));

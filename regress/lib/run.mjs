@@ -83,6 +83,11 @@ function regressLine(text) {
   return tap && { name: tap[2], ok: !tap[1], ms: tap[3] };
 }
 
+/** A text, its middle left out where it is longer than twice so many characters. */
+function bothEnds(text, most) {
+  return text.length <= 2 * most ? text : `${text.slice(0, most)}\n… ${text.length - 2 * most} characters left out …\n${text.slice(-most)}`;
+}
+
 async function installcheck(part, variable, outputdir) {
   const cluster = await Cluster.create();
   const output = [];
@@ -97,7 +102,7 @@ async function installcheck(part, variable, outputdir) {
     },
   });
   const diffs = path.join(root, outputdir, 'regression.diffs');
-  if (code !== 0 && existsSync(diffs)) console.log(readFileSync(diffs, 'utf8').slice(0, 12000));
+  if (code !== 0 && existsSync(diffs)) console.log(bothEnds(readFileSync(diffs, 'utf8'), 12000));
   if (code !== 0 && failed === failedBefore) report(part, 'make installcheck', false, undefined, output.slice(-30).join('\n'));
   await cluster.remove();
 }
