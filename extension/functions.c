@@ -6,7 +6,6 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xlog.h"
-#include "catalog/pg_control.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"

@@ -10,11 +10,9 @@
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
-#include "utils/builtins.h"
 #include "utils/relcache.h"
 
 #include "media_type.h"
-#include "payload.h"
 #include "row.h"
 #include "settings.h"
 #include "validate.h"

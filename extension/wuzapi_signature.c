@@ -9,7 +9,6 @@
 #include "common/hmac.h"
 #include "common/sha2.h"
 #include "fmgr.h"
-#include "utils/builtins.h"
 
 #include "compat.h"
 

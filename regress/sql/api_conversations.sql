@@ -11,18 +11,9 @@ SET chat_realtime.rate_limits = off;
 \set bob '''bbbbbbbb-0000-4000-8000-000000000002'''
 \set agent '''eeeeeeee-0000-4000-8000-000000000003'''
 CREATE FUNCTION brief(object jsonb) RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_strip_nulls(object - '{createdAt,updatedAt,userId}'::text[]) $$;
-CREATE FUNCTION answer(call text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    state text;
-    message text;
-    result text;
-BEGIN
-    EXECUTE 'SELECT ' || call INTO result;
-    RETURN result;
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
-    RETURN state || ' ' || message;
-END $$;
+\getenv srcdir PG_ABS_SRCDIR
+\set shared :srcdir '/sql/shared/answer.sql'
+\i :shared
 -- Ids of a list's rows, and its pagination without the cursor, which is opaque.
 CREATE FUNCTION ids(list jsonb) RETURNS text LANGUAGE sql AS $$
     SELECT COALESCE((SELECT string_agg(d ->> 'id', ',' ORDER BY n) FROM jsonb_array_elements(list -> 'data') WITH ORDINALITY u (d, n)), '')

@@ -13,19 +13,9 @@ SET chat_realtime.rate_limits = off;
 CREATE FUNCTION brief(object jsonb) RETURNS jsonb LANGUAGE sql AS $$
     SELECT jsonb_strip_nulls(object - '{createdAt,updatedAt,statusUpdatedAt,userId,isMuted,isPrivateNote,conversationId}'::text[]
            #- '{metadata,editedAt}') $$;
--- What a call answers, an error as its SQLSTATE and message.
-CREATE FUNCTION answer(call text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-    state text;
-    message text;
-    result text;
-BEGIN
-    EXECUTE 'SELECT ' || call INTO result;
-    RETURN result;
-EXCEPTION WHEN OTHERS THEN
-    GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, message = MESSAGE_TEXT;
-    RETURN state || ' ' || message;
-END $$;
+\getenv srcdir PG_ABS_SRCDIR
+\set shared :srcdir '/sql/shared/answer.sql'
+\i :shared
 SELECT count(*) > 0 AS set_up FROM chat.setup();
 \pset format unaligned
 \pset tuples_only on

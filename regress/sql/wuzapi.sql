@@ -8,19 +8,8 @@ SET TIME ZONE 'UTC';
 SET chat_realtime.rate_limits = off;
 CREATE EXTENSION chat_realtime;
 \getenv srcdir PG_ABS_SRCDIR
-\set bodies `cd :'srcdir'/fixtures/wuzapi && { echo '{'; for f in *.json; do echo "$comma"; comma=,; echo "\"${f%.json}\":"; cat "$f"; done; echo '}'; }`
-CREATE TABLE body AS SELECT key AS name, value AS body FROM jsonb_each(:'bodies');
--- The body of that name, with some of its fields changed.
-CREATE FUNCTION body(name text, changes jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE
-    result jsonb := (SELECT b.body FROM body b WHERE b.name = $1);
-    change record;
-BEGIN
-    FOR change IN SELECT * FROM jsonb_each(changes) LOOP
-        result := jsonb_set(result, string_to_array(change.key, '.'), change.value);
-    END LOOP;
-    RETURN result;
-END $$;
+\set shared :srcdir '/sql/shared/bodies.sql'
+\i :shared
 -- What the normaliser answers, an error as its SQLSTATE and message.
 CREATE FUNCTION parse(payload text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE

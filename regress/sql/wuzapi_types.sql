@@ -7,18 +7,8 @@ SET client_min_messages = warning;
 SET TIME ZONE 'UTC';
 CREATE EXTENSION chat_realtime;
 \getenv srcdir PG_ABS_SRCDIR
-\set bodies `cd :'srcdir'/fixtures/wuzapi && { echo '{'; for f in *.json; do echo "$comma"; comma=,; echo "\"${f%.json}\":"; cat "$f"; done; echo '}'; }`
-CREATE TABLE body AS SELECT key AS name, value AS body FROM jsonb_each(:'bodies');
-CREATE FUNCTION body(name text, changes jsonb DEFAULT '{}') RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE
-    result jsonb := (SELECT b.body FROM body b WHERE b.name = $1);
-    change record;
-BEGIN
-    FOR change IN SELECT * FROM jsonb_each(changes) LOOP
-        result := jsonb_set(result, string_to_array(change.key, '.'), change.value);
-    END LOOP;
-    RETURN result;
-END $$;
+\set shared :srcdir '/sql/shared/bodies.sql'
+\i :shared
 \set ann '''aaaaaaaa-0000-4000-8000-000000000001'''
 SELECT count(*) > 0 AS set_up FROM chat.setup();
 -- Ingests bodies of these names, one after the other.
