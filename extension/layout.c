@@ -115,6 +115,7 @@ type_prints_by_settings(Oid type)
 		case JSONBOID:
 		case UUIDOID:
 			return false;
+		case DATEOID:
 		case TIMESTAMPOID:
 		case TIMESTAMPTZOID:
 			return OidIsValid(element); /* a single one is printed without them */
