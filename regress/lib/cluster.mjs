@@ -64,9 +64,10 @@ export class Cluster {
     appendFileSync(path.join(this.data, 'postgresql.conf'), lines.join(''));
   }
 
-  async start() {
+  /** under: a program and its arguments that the server runs under, such as valgrind. */
+  async start(under = wrapper) {
     const log = openSync(this.log, 'a');
-    const [command, ...args] = [...wrapper, path.join(this.bindir, 'postgres'), '-D', this.data];
+    const [command, ...args] = [...under, path.join(this.bindir, 'postgres'), '-D', this.data];
     this.server = spawn(command, args,
       { ...serverUser(), cwd: '/', detached: true, stdio: ['ignore', log, log], env: serverEnvironment() });
     closeSync(log);
@@ -75,7 +76,7 @@ export class Cluster {
     addPostmaster(server.pid);
     this.exited = new Promise((resolve) => server.once('exit', resolve));
     server.once('exit', () => removePostmaster(server.pid));
-    await until(() => ['ready', 'standby'].includes(this.state()), () => `the server does not start: ${this.tail()}`, 30000);
+    await until(() => ['ready', 'standby'].includes(this.state()), () => `the server does not start: ${this.tail()}`, under.length ? 120000 : 30000);
   }
 
   /** The postmaster's own word on how far it is. */

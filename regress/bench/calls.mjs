@@ -1,0 +1,83 @@
+// What a call of the API costs in instructions of its backend, counted by valgrind: the same on a busy machine and on a
+// quiet one. A call is what a backend sends, a prepared statement of node-postgres; the first one of a connection is
+// counted apart. What the kernel does for a request is not in it.
+import { execFile } from 'node:child_process';
+import { chownSync, existsSync, mkdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { promisify } from 'node:util';
+import { Cluster } from '../lib/cluster.mjs';
+import { connect, value } from '../lib/db.mjs';
+import { finish } from '../lib/janitor.mjs';
+import { until } from '../lib/wait.mjs';
+import { serverUser } from '../lib/workspace.mjs';
+
+const exec = promisify(execFile);
+const calls = Number(process.env.CALLS ?? 200);
+const warm = 20; // PostgreSQL plans a statement's first five calls one by one
+
+const owner = '11111111-1111-1111-1111-111111111111';
+
+async function setup(cluster) {
+  await cluster.psql('CREATE DATABASE chat');
+  const db = await connect(cluster);
+  await db.query('CREATE EXTENSION chat_realtime; SELECT chat.setup()');
+  await db.query(`SELECT count(chat.create_api_key('${owner}', 'k' || n)) FROM generate_series(1, 1000) n`);
+  const key = await value(db, `SELECT chat.create_api_key('${owner}', 'bench', rate_limit => 1000000) ->> 'key'`);
+  const unknown = await value(db, 'SELECT chat.make_api_key()');
+  await db.query(`UPDATE public.chat_api_keys SET last_used_at = now() + interval '1 day'; VACUUM ANALYZE`.split(';')[0]);
+  await db.query('VACUUM ANALYZE');
+  await db.end();
+  return { key, unknown };
+}
+
+const authenticate = 'SELECT * FROM chat.authenticate(key => $1, required_scope => $2)';
+
+/** What is called: the statement and its values. */
+const statements = ({ key, unknown }) => ({
+  'SELECT 1': ['SELECT 1'],
+  'authenticate': [authenticate, [key, 'chat:read']],
+  'authenticate, unknown key': [authenticate, [unknown, 'chat:read']],
+  'authenticate, no key': [authenticate, ['nonsense', 'chat:read']],
+  'check_rate_limit': [`SELECT * FROM chat.check_rate_limit($1, $2, interval '60 s')`, ['api-chat:1', 100]],
+});
+
+/** Instructions of a backend that is asked this so many times. */
+async function count(cluster, dir, [text, values], times) {
+  const db = await connect(cluster);
+  const file = path.join(dir, String(db.processID));
+  for (let i = 0; i < times; i++) await db.query({ name: 'call', text, values });
+  await db.end();
+  const total = () => existsSync(file) && /^(?:totals|summary): (\d+)/m.exec(readFileSync(file, 'latin1'));
+  await until(total, () => `valgrind counted nothing in ${file}`, 120000);
+  return { file, instructions: Number(total()[1]) };
+}
+
+try {
+  const cluster = await Cluster.create({ autovacuum: 'off', jit: 'off' });
+  const dir = path.join(cluster.dir, 'callgrind');
+  const { uid, gid } = serverUser();
+  mkdirSync(dir);
+  if (uid !== undefined) chownSync(dir, uid, gid);
+  const sides = statements(await setup(cluster));
+  await cluster.stop();
+  await cluster.start(['valgrind', '-q', '--tool=callgrind', `--callgrind-out-file=${dir}/%p`]);
+  await count(cluster, dir, ['SELECT 1'], 1);
+  console.log('\nA call, thousands of instructions of the backend\n                              each    over SELECT 1     the first');
+  let base, idle;
+  for (const [name, statement] of Object.entries(sides)) {
+    if (process.env.ONLY && name !== 'SELECT 1' && !name.startsWith(process.env.ONLY)) continue;
+    const first = await count(cluster, dir, statement, 1);
+    const short = await count(cluster, dir, statement, warm);
+    const long = await count(cluster, dir, statement, warm + calls);
+    const each = (long.instructions - short.instructions) / calls / 1000;
+    base ??= each;
+    idle ??= (await count(cluster, dir, statement, 0)).instructions;
+    console.log(`  ${name.padEnd(26)} ${each.toFixed(1).padStart(6)} ${(each / base).toFixed(2).padStart(14)} x ${((first.instructions - idle) / 1000).toFixed(0).padStart(12)}`);
+    for (const [end, { file }] of Object.entries(process.env.KEEP ? { first, short, long } : {})) {
+      await exec("cp", [file, path.join(process.env.KEEP, `${name.replaceAll(/\W+/g, "_")}.${end}`)]);
+    }
+  }
+  await cluster.stop();
+} finally {
+  await finish();
+}
