@@ -25,6 +25,7 @@ PG_FUNCTION_INFO_V1(chat_api_key_hash);
 
 char *chat_key_pepper = "";
 char *chat_key_pepper_old = "";
+uint64 chat_key_peppers = 1;
 
 /* False in a session that loaded the library itself: until then, any role could read the setting. */
 static bool pepper_is_hidden = false;
@@ -45,6 +46,12 @@ check_pepper(char **value, void **extra, GucSource source)
 	return true;
 }
 
+static void
+pepper_changed(const char *value, void *extra)
+{
+	chat_key_peppers++;
+}
+
 void
 chat_apikey_init(void)
 {
@@ -53,11 +60,11 @@ chat_apikey_init(void)
 		"chat_realtime.key_pepper", "Secret that API keys are hashed with (HMAC-SHA-256).",
 		"Empty: they are hashed with SHA-256 alone. Needs shared_preload_libraries.",
 		&chat_key_pepper, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY | GUC_NOT_IN_SAMPLE, check_pepper,
-		NULL, NULL);
+		pepper_changed, NULL);
 	DefineCustomStringVariable(
 		"chat_realtime.key_pepper_old", "The pepper before: keys hashed with it are good still.",
 		"Empty: there was none. Such a key is hashed anew when it is used.", &chat_key_pepper_old,
-		"", PGC_SIGHUP, GUC_SUPERUSER_ONLY | GUC_NOT_IN_SAMPLE, check_pepper, NULL, NULL);
+		"", PGC_SIGHUP, GUC_SUPERUSER_ONLY | GUC_NOT_IN_SAMPLE, check_pepper, pepper_changed, NULL);
 }
 
 /* Six base62 characters of a CRC-32, the most significant first. */

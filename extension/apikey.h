@@ -13,6 +13,7 @@
 
 extern char *chat_key_pepper;     /* empty: none */
 extern char *chat_key_pepper_old; /* keys hashed with it are good still; empty: plain SHA-256 are */
+extern uint64 chat_key_peppers;   /* changes when one of them does */
 
 /* Defines the settings of the peppers. */
 extern void chat_apikey_init(void);

@@ -146,9 +146,8 @@ table_name(const char *text)
 									  get_rel_name(relid));
 }
 
-/* Reads a mapping of users: {"column": …, "table": …, "key": …, "user": …}. */
-static void
-read_user_mapping(Jsonb *columns, const char *role, ChatUserMapping *mapping)
+void
+chat_user_mapping_read(Jsonb *columns, const char *role, ChatUserMapping *mapping)
 {
 	JsonbValue found;
 	JsonbValue *value = getKeyJsonValueFromContainer(&columns->root, role, strlen(role), &found);
@@ -182,8 +181,8 @@ read_attachment(ChatAttachment *attachment, HeapTuple row, TupleDesc desc)
 	chat_settings_read(
 		&attachment->settings,
 		DatumGetJsonbP(SPI_getbinval(row, desc, SPI_fnumber(desc, "settings"), &isnull)));
-	read_user_mapping(columns, "owner", &attachment->owner);
-	read_user_mapping(columns, "agent", &attachment->agent);
+	chat_user_mapping_read(columns, "owner", &attachment->owner);
+	chat_user_mapping_read(columns, "agent", &attachment->agent);
 	attachment->column[CHAT_C_OWNER] = attachment->owner.column;
 	attachment->column[CHAT_C_AGENT] = attachment->agent.column;
 }

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "executor/spi.h"
+#include "utils/jsonb.h"
 #include "utils/rel.h"
 
 #include "settings.h"
@@ -126,6 +127,11 @@ extern ChatLayout *chat_layout_get(ChatAttachment *attachment, Relation relation
 /* Builds a layout in the current memory context; chat_layout_get keeps it. */
 extern ChatLayout *chat_layout_build(const ChatAttachment *attachment, Relation relation,
 									 bool messages, MemoryContext context);
+/*
+ * Reads a mapping of users of chat.attachment.columns: {"column": …, "table": …, "key": …, "user": …}. Error 42P01 when
+ * that table is gone.
+ */
+extern void chat_user_mapping_read(Jsonb *columns, const char *role, ChatUserMapping *mapping);
 /* The role's name in chat.attachment.columns. */
 extern const char *chat_role_name(ChatRole role);
 /* Oid of a table of schema chat; error 55000 when it is missing. */

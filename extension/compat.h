@@ -11,6 +11,8 @@
 #include "access/transam.h"
 #include "executor/executor.h"
 #include "portability/instr_time.h"
+#include "storage/bufmgr.h"
+#include "utils/rel.h"
 #include "utils/relcache.h"
 
 #if PG_VERSION_NUM < 150000
@@ -102,6 +104,17 @@ chat_is_virtual(Form_pg_attribute attribute)
 	return attribute->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL;
 #else
 	return false;
+#endif
+}
+
+/* Pins the buffer that a block of a table was in, if it is in it still. */
+static inline bool
+chat_read_recent_buffer(Relation relation, BlockNumber block, Buffer buffer)
+{
+#if PG_VERSION_NUM >= 160000
+	return ReadRecentBuffer(relation->rd_locator, MAIN_FORKNUM, block, buffer);
+#else
+	return ReadRecentBuffer(relation->rd_node, MAIN_FORKNUM, block, buffer);
 #endif
 }
 

@@ -194,11 +194,21 @@ build_counted(StringInfo sql, const ChatAttachment *a)
 					 column_of("c", a->column[CHAT_C_ID]));
 }
 
-/* $1 the owner's or agent's column value */
-static void
-build_user(StringInfo sql, const ChatUserMapping *mapping)
+SPIPlanPtr
+chat_plan_keep(const char *statement, int nargs, Oid *types)
 {
-	appendStringInfo(sql, "SELECT %s", user_expression(mapping, "$1"));
+	SPIPlanPtr plan = SPI_prepare(statement, nargs, types);
+
+	if (plan == NULL)
+		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
+	SPI_keepplan(plan);
+	return plan;
+}
+
+SPIPlanPtr
+chat_plan_user(const ChatUserMapping *mapping, Oid type)
+{
+	return chat_plan_keep(psprintf("SELECT %s", user_expression(mapping, "$1")), 1, &type);
 }
 
 /* Type of the column behind a mapping. */
@@ -215,7 +225,6 @@ prepare(const ChatAttachment *a, ChatPlan plan)
 	StringInfoData sql;
 	Oid types[4] = {a->key_type, INT8OID, TIMESTAMPTZOID, TEXTOID};
 	int ntypes = 1;
-	SPIPlanPtr prepared;
 
 	initStringInfo(&sql);
 	switch (plan)
@@ -235,21 +244,13 @@ prepare(const ChatAttachment *a, ChatPlan plan)
 			ntypes = 0;
 			break;
 		case CHAT_PLAN_OWNER:
-			build_user(&sql, &a->owner);
-			types[0] = mapping_type(a, &a->owner);
-			break;
+			return chat_plan_user(&a->owner, mapping_type(a, &a->owner));
 		case CHAT_PLAN_AGENT:
-			build_user(&sql, &a->agent);
-			types[0] = mapping_type(a, &a->agent);
-			break;
+			return chat_plan_user(&a->agent, mapping_type(a, &a->agent));
 		case CHAT_PLANS:
 			break;
 	}
-	prepared = SPI_prepare(sql.data, ntypes, types);
-	if (prepared == NULL)
-		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	SPI_keepplan(prepared);
-	return prepared;
+	return chat_plan_keep(sql.data, ntypes, types);
 }
 
 /* The table a plan works on: its owner's authority is used. */

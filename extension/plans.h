@@ -25,6 +25,10 @@ chat_plan_run(ChatAttachment *attachment, ChatPlan plan, Datum *values, const ch
 extern Datum chat_plan_result(int column, bool *isnull);
 /* The same as text in the current memory context, or NULL. */
 extern char *chat_plan_text(int column);
+/* Prepares a statement and keeps its plan. */
+extern SPIPlanPtr chat_plan_keep(const char *statement, int nargs, Oid *types);
+/* Keeps a plan that finds the user ($1: the column's value, of this type) behind a mapping: one row, one text. */
+extern SPIPlanPtr chat_plan_user(const ChatUserMapping *mapping, Oid type);
 /* True while the extension's own UPDATE of a conversation fires that table's triggers. */
 extern bool chat_plan_is_own_update(void);
 

@@ -6,7 +6,7 @@
 #include <time.h>
 
 #include "access/detoast.h"
-#include "funcapi.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/numeric.h"
@@ -15,6 +15,7 @@
 #include "settings.h"
 #include "compat.h"
 #include "ratelimit.h"
+#include "result.h"
 #include "shmem.h"
 
 #define SLOT_CHANGING PG_UINT64_MAX
@@ -244,9 +245,9 @@ chat_limit_take(ChatLimitKind kind, const void *name, size_t length, int32 max_c
 }
 
 Datum
-chat_limit_reset_at(const ChatLimitResult *result)
+chat_limit_reset_at(const ChatLimitResult *result, TimestampTz now)
 {
-	return TimestampTzGetDatum(GetCurrentTimestamp() + (result->full_after + 999) / 1000);
+	return TimestampTzGetDatum(now + (result->full_after + 999) / 1000);
 }
 
 Datum
@@ -298,7 +299,6 @@ chat_check_rate_limit(PG_FUNCTION_ARGS)
 	text *bucket = bucket_name(fcinfo);
 	ChatLimitResult result;
 	int32 max_requests;
-	TupleDesc desc;
 	Datum values[4];
 	bool nulls[4] = {false};
 
@@ -308,15 +308,13 @@ chat_check_rate_limit(PG_FUNCTION_ARGS)
 	if (max_requests < 1 || max_requests > MAX_CALLS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("max_requests must be from 1 to %d", MAX_CALLS)));
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
 	result = chat_limit_take(CHAT_LIMIT_NAMED, VARDATA_ANY(bucket), VARSIZE_ANY_EXHDR(bucket),
 							 max_requests, period_of(PG_GETARG_INTERVAL_P(2)));
 	values[0] = BoolGetDatum(result.allowed);
 	values[1] = Int32GetDatum(result.remaining);
-	values[2] = chat_limit_reset_at(&result);
+	values[2] = chat_limit_reset_at(&result, GetCurrentTimestamp());
 	values[3] = chat_limit_retry_after(&result);
-	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
+	PG_RETURN_DATUM(chat_result_row(fcinfo, values, nulls, lengthof(values)));
 }
 
 /*

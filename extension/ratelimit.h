@@ -20,6 +20,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "port/atomics.h"
 #include "storage/spin.h"
 
@@ -68,7 +69,7 @@ extern void chat_limits_init(ChatLimitTable *table);
 extern ChatLimitResult
 chat_limit_take(ChatLimitKind kind, const void *name, size_t length, int32 max_calls, int64 period);
 /* The result's times as SQL has them: timestamptz, and numeric seconds. */
-extern Datum chat_limit_reset_at(const ChatLimitResult *result);
+extern Datum chat_limit_reset_at(const ChatLimitResult *result, TimestampTz now);
 extern Datum chat_limit_retry_after(const ChatLimitResult *result);
 
 #endif

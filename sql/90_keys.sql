@@ -16,76 +16,23 @@ COMMENT ON FUNCTION chat.api_key_hash(text) IS 'What is stored of a key: its SHA
 
 -- Where keys are kept
 
+CREATE FUNCTION chat.api_key_columns(OUT source regclass, OUT pair integer, OUT columns jsonb) RETURNS SETOF record
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_api_key_columns';
+REVOKE ALL ON FUNCTION chat.api_key_columns() FROM PUBLIC;
+COMMENT ON FUNCTION chat.api_key_columns() IS 'The attached tables of API keys that have what is needed, as chat.authenticate reads them: id of the first pair that names each, and its columns by role. Errors: 42804 for a column of another type.';
+
 CREATE FUNCTION chat.api_key_tables()
     RETURNS TABLE (source regclass, pair chat.attachment, columns jsonb, owner_map jsonb)
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-DECLARE
-    needed CONSTANT text[] := '{id,owner,name,key_hash,key_prefix,scopes}';
-    wrong record;
-BEGIN
-    FOR pair IN SELECT DISTINCT ON (a.api_keys) a.* FROM chat.attachment a JOIN pg_class c ON c.oid = a.api_keys AND c.relkind = 'r'
-                 ORDER BY a.api_keys, a.id LOOP
-        source := pair.api_keys;
-        WITH role (role, name, types) AS (
-            VALUES ('id', 'id', '{uuid}'::regtype[]), ('owner', 'user_id', NULL), ('owner', pair.columns -> 'owner' ->> 'column', NULL),
-                   ('name', 'name', '{text,varchar}'), ('key_hash', 'key_hash', '{text,varchar}'), ('key_prefix', 'key_prefix', '{text,varchar}'),
-                   ('scopes', 'scopes', '{text[]}'), ('rate_limit', 'rate_limit_per_minute', '{int4}'), ('rate_limit', 'rate_limit', '{int4}'),
-                   ('is_active', 'is_active', '{bool}'), ('last_used_at', 'last_used_at', '{timestamptz}'),
-                   ('expires_at', 'expires_at', '{timestamptz}'), ('created_at', 'created_at', NULL), ('updated_at', 'updated_at', NULL),
-                   ('replaced_by', 'replaced_by', '{uuid}'))
-        SELECT jsonb_object_agg(r.role, t.attname) AS columns,
-               min(r.name) FILTER (WHERE t.atttypid <> ALL (r.types)) AS name,
-               min(r.types[1]::text) FILTER (WHERE t.atttypid <> ALL (r.types)) AS type
-          INTO wrong
-          FROM role r JOIN pg_attribute t ON t.attrelid = source AND t.attname = r.name AND t.attnum > 0 AND NOT t.attisdropped;
-        columns := wrong.columns;
-        CONTINUE WHEN columns ?& needed IS NOT TRUE;
-        -- An expiry that is not understood must not be one that never comes.
-        IF wrong.name IS NOT NULL THEN
-            RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch', COLUMN = wrong.name,
-                MESSAGE = format('column "%s" of table %s of API keys has a type that cannot be used', wrong.name, source),
-                HINT = format('Make it %s.', wrong.type);
-        END IF;
-        owner_map := CASE WHEN columns ->> 'owner' = pair.columns -> 'owner' ->> 'column' THEN pair.columns -> 'owner'
-                          ELSE jsonb_build_object('column', columns ->> 'owner') END;
-        RETURN NEXT;
-    END LOOP;
-END
+    SELECT c.source, a, c.columns,
+           CASE WHEN c.columns ->> 'owner' = a.columns -> 'owner' ->> 'column' THEN a.columns -> 'owner'
+                ELSE jsonb_build_object('column', c.columns ->> 'owner') END
+      FROM chat.api_key_columns() c JOIN chat.attachment a ON a.id = c.pair
+     ORDER BY c.source
 $$;
 REVOKE ALL ON FUNCTION chat.api_key_tables() FROM PUBLIC;
-COMMENT ON FUNCTION chat.api_key_tables() IS 'The attached tables of API keys that have what is needed: with the first pair that names each, its columns by role, and how its owner column leads to a user id. Errors: 42804 for a column of another type.';
-
--- Run by chat.authenticate as the table's owner, with whatever search_path the caller has: everything is qualified.
-CREATE FUNCTION chat.api_key_statements() RETURNS TABLE (source regclass, columns smallint[], owner text, touch text)
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    keys record;
-    stamps boolean;
-BEGIN
-    FOR keys IN SELECT * FROM chat.api_key_tables() LOOP
-        source := keys.source;
-        columns := ARRAY(
-            SELECT COALESCE((SELECT t.attnum FROM pg_attribute t WHERE t.attrelid = keys.source AND t.attname = keys.columns ->> r.role), 0::smallint)
-              FROM unnest('{id,owner,key_hash,scopes,rate_limit,is_active,expires_at,last_used_at}'::text[]) WITH ORDINALITY r (role, n)
-             ORDER BY r.n);
-        owner := CASE WHEN keys.owner_map ? 'table'
-                      THEN format('SELECT u.%I::pg_catalog.text FROM %s AS u WHERE u.%I OPERATOR(pg_catalog.=) $1', keys.owner_map ->> 'user',
-                                  (keys.owner_map ->> 'table')::regclass, keys.owner_map ->> 'key') END;
-        stamps := keys.columns ? 'last_used_at';
-        touch := format(
-            'UPDATE %1$s AS k SET key_hash = $2%2$s WHERE k.id OPERATOR(pg_catalog.=) (SELECT l.id FROM %1$s AS l '
-            'WHERE l.id OPERATOR(pg_catalog.=) $1 AND ($3 OR %3$s) FOR UPDATE SKIP LOCKED)', source,
-            CASE WHEN stamps THEN ', last_used_at = pg_catalog.clock_timestamp()' ELSE '' END,
-            CASE WHEN stamps THEN '(l.last_used_at OPERATOR(pg_catalog.>=) (pg_catalog.clock_timestamp() OPERATOR(pg_catalog.-) '
-                                  '''1 min''::pg_catalog.interval)) IS NOT TRUE' ELSE 'false' END);
-        RETURN NEXT;
-    END LOOP;
-END
-$$;
-REVOKE ALL ON FUNCTION chat.api_key_statements() FROM PUBLIC;
-COMMENT ON FUNCTION chat.api_key_statements() IS 'For chat.authenticate: numbers of the columns that it reads of each table of keys (0: there is none); how the user behind an owner column ($1) is found, where that is kept in another table; and how to note that a key ($1: id, $2: its hash, $3: whether the hash is another one) was used, without waiting for its row.';
+COMMENT ON FUNCTION chat.api_key_tables() IS 'What chat.api_key_columns tells, with the pair itself and how the owner column leads to a user id. Errors: as there.';
 
 CREATE FUNCTION chat.authenticate(key text, required_scope text DEFAULT NULL) RETURNS chat.auth_result
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_authenticate';
