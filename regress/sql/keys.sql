@@ -198,6 +198,14 @@ SELECT key_hash FROM chat_api_keys;
 RESET ROLE;
 RESET request.jwt.claims;
 
+-- A session that has seen more keys than it has places for them
+CREATE TEMP TABLE many AS SELECT gen_random_uuid() AS id, chat.make_api_key() AS key FROM generate_series(1, 600);
+INSERT INTO chat_api_keys (id, user_id, name, key_hash, key_prefix) SELECT id, :u2, 'many', chat.api_key_hash(key), left(key, 10) FROM many;
+SELECT round, count(*) FILTER (WHERE r.key_id = m.id AND r.code = 'OK') AS right_one
+  FROM generate_series(1, 3) round, many m, LATERAL chat.authenticate(m.key) r GROUP BY round ORDER BY round;
+DELETE FROM chat_api_keys USING many m WHERE m.id = chat_api_keys.id;
+SELECT r.code, count(*) FROM many m, LATERAL chat.authenticate(m.key) r GROUP BY r.code;
+
 -- Names in the caller's search_path change nothing.
 CREATE SCHEMA hostile;
 CREATE FUNCTION hostile.equal(text, text) RETURNS boolean LANGUAGE sql AS $$ SELECT true $$;
@@ -209,6 +217,21 @@ SELECT (chat.authenticate(chat.make_api_key())).code, (chat.authenticate(:'key')
 RESET search_path;
 
 -- The table may change under a session that has used it.
+ALTER TABLE chat_api_keys ALTER COLUMN expires_at TYPE text;
+SELECT chat.authenticate(:'key');
+SELECT state(format('SELECT chat.authenticate(%L)', :'key'));
+SELECT chat.list_api_keys(:u1);
+ALTER TABLE chat_api_keys ALTER COLUMN expires_at TYPE timestamptz USING expires_at::timestamptz;
+SELECT (chat.authenticate(:'key')).code;
+SELECT long_ago(:'key');
+ALTER SCHEMA public RENAME TO renamed;
+SELECT (chat.authenticate(:'key')).code;
+ALTER SCHEMA renamed RENAME TO public;
+SELECT used(:'key');
+BEGIN;
+ALTER TYPE chat.auth_result ADD ATTRIBUTE more integer;
+SELECT chat.authenticate('x');
+ROLLBACK;
 ALTER TABLE chat_api_keys ADD COLUMN note text DEFAULT 'x', DROP COLUMN updated_at, ALTER COLUMN key_hash TYPE text;
 SELECT (chat.authenticate(:'key')).code;
 ALTER TABLE chat_api_keys DROP COLUMN last_used_at, DROP COLUMN is_active, DROP COLUMN replaced_by;
