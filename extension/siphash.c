@@ -40,7 +40,7 @@ absorb(SipState *s, uint64_t word)
 	s->v0 ^= word;
 }
 
-/* Up to 8 bytes, the first one lowest. */
+/* Up to 7 bytes, the first one lowest. */
 static inline uint64_t
 little_endian(const unsigned char *bytes, size_t count)
 {
@@ -49,6 +49,15 @@ little_endian(const unsigned char *bytes, size_t count)
 	for (size_t i = 0; i < count; i++)
 		word |= (uint64_t) bytes[i] << (8 * i);
 	return word;
+}
+
+/* Eight of them, in one load where the machine is little endian: compilers know this form. */
+static inline uint64_t
+whole_word(const unsigned char *b)
+{
+	return (uint64_t) b[0] | (uint64_t) b[1] << 8 | (uint64_t) b[2] << 16 | (uint64_t) b[3] << 24 |
+		   (uint64_t) b[4] << 32 | (uint64_t) b[5] << 40 | (uint64_t) b[6] << 48 |
+		   (uint64_t) b[7] << 56;
 }
 
 static inline uint64_t
@@ -72,7 +81,7 @@ chat_siphash(const ChatHash *key, const void *data, size_t length)
 	ChatHash hash;
 
 	for (size_t at = 0; at < whole; at += 8)
-		absorb(&s, little_endian(bytes + at, 8));
+		absorb(&s, whole_word(bytes + at));
 	absorb(&s, little_endian(bytes + whole, length - whole) | (uint64_t) length << 56);
 	s.v2 ^= 0xee;
 	hash.low = squeeze(&s);

@@ -72,7 +72,7 @@ BEGIN
         id uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
         user_id uuid NOT NULL %s,
         name varchar(255) NOT NULL,
-        key_hash varchar(255) NOT NULL UNIQUE,
+        key_hash varchar(255) COLLATE "C" NOT NULL UNIQUE,
         key_prefix varchar(10) NOT NULL,
         scopes text[] NOT NULL DEFAULT '{chat:read,chat:write}',
         rate_limit integer NOT NULL DEFAULT 100 CHECK (rate_limit > 0),
