@@ -203,8 +203,10 @@ CREATE TEMP TABLE many AS SELECT gen_random_uuid() AS id, chat.make_api_key() AS
 INSERT INTO chat_api_keys (id, user_id, name, key_hash, key_prefix) SELECT id, :u2, 'many', chat.api_key_hash(key), left(key, 10) FROM many;
 SELECT round, count(*) FILTER (WHERE r.key_id = m.id AND r.code = 'OK') AS right_one
   FROM generate_series(1, 3) round, many m, LATERAL chat.authenticate(m.key) r GROUP BY round ORDER BY round;
+BEGIN;
 DELETE FROM chat_api_keys USING many m WHERE m.id = chat_api_keys.id;
 SELECT r.code, count(*) FROM many m, LATERAL chat.authenticate(m.key) r GROUP BY r.code;
+ROLLBACK;
 
 -- Names in the caller's search_path change nothing.
 CREATE SCHEMA hostile;
