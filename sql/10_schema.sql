@@ -104,19 +104,23 @@ CREATE TABLE chat.consumer (
 REVOKE ALL ON chat.consumer FROM PUBLIC;
 COMMENT ON TABLE chat.consumer IS 'Readers of the event log: position (everything with id <= last_id that is visible in snapshot is done) and lease.';
 
--- Positions and log rows hold transaction ids, which mean something only in the cluster that gave them out. One
--- row says which cluster that is. After a restore there are two: the one that CREATE EXTENSION wrote in the new
--- cluster and the one from the dump; chat.adopt_log then makes them one again.
+-- Positions and log rows hold transaction ids, which mean something only among those of the cluster that gave them
+-- out. One row says which cluster that is, and which transaction wrote it: a copy of the files, pg_upgrade's included,
+-- keeps that, and the transaction ids with it; a row that came with a dump was written by another transaction. After
+-- a restore there are two rows: the one that CREATE EXTENSION wrote in the new cluster and the one from the dump;
+-- chat.adopt_log then makes them one again.
 CREATE TABLE chat.origin (
     installation      uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
     system_identifier bigint NOT NULL,
     database          oid NOT NULL,
     timeline          integer NOT NULL,
-    committed_up_to   bigint NOT NULL DEFAULT 0
+    committed_up_to   bigint NOT NULL DEFAULT 0,
+    written_by        xid
 );
 REVOKE ALL ON chat.origin FROM PUBLIC;
 COMMENT ON TABLE chat.origin IS 'The cluster and database whose transaction ids are in the log and in the consumers'' positions.';
 COMMENT ON COLUMN chat.origin.committed_up_to IS 'Events up to this id came with a restore: they count as committed, whatever their xid.';
+COMMENT ON COLUMN chat.origin.written_by IS 'The row''s own xmin, where it was written; another one where a dump brought it.';
 
 SELECT pg_catalog.pg_extension_config_dump('chat.attachment', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.attachment_id_seq', '');

@@ -100,6 +100,7 @@ COMMENT ON FUNCTION chat.cluster_identity() IS 'What tells this cluster from a r
 INSERT INTO chat.origin (system_identifier, database, timeline)
     SELECT i.system_identifier, d.oid, i.timeline
       FROM chat.cluster_identity() i, pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database();
+UPDATE chat.origin SET written_by = xmin;
 
 -- Every backend keeps what it read of chat.attachment; a change tells all of them to read it again.
 CREATE FUNCTION chat.attachment_changed() RETURNS trigger

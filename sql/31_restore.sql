@@ -19,10 +19,10 @@ $$;
 REVOKE ALL ON FUNCTION chat.skip_event_ids() FROM PUBLIC;
 COMMENT ON FUNCTION chat.skip_event_ids() IS 'Moves the event ids up by a million: some that are not in the log here were delivered by the cluster that this is a copy of.';
 
--- A physical copy (a promoted standby, a backup restored to a point in time) goes on with the transaction ids of
--- its original, and a position is in the WAL behind every commit that it saw: positions hold, also for prepared
--- transactions. In a logical copy (dump and restore, pg_upgrade, a database made from a template) transaction ids
--- mean nothing: the rows that came with it count as committed, and positions start again at the present, before
+-- A physical copy (a promoted standby, a backup restored to a point in time, a cluster that pg_upgrade made, a database
+-- made from a template) goes on with the transaction ids of its original, and a position is in the WAL behind every
+-- commit that it saw: positions hold, also for prepared transactions. In a logical copy (dump and restore) transaction
+-- ids mean nothing: the rows that came with it count as committed, and positions start again at the present, before
 -- the first row that they had not seen.
 CREATE FUNCTION chat.adopt_log() RETURNS boolean
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '10s' AS
@@ -35,8 +35,9 @@ BEGIN
     SELECT i.*, d.oid AS database INTO here
       FROM chat.cluster_identity() i, pg_database d WHERE d.datname = current_database();
     FOR i IN 1 .. 2 LOOP
-        SELECT count(*) <> 1 OR bool_or((o.system_identifier, o.database) <> (here.system_identifier, here.database)) AS logically,
-               bool_or(o.timeline <> here.timeline) AS physically
+        SELECT count(*) <> 1 OR bool_or(o.xmin IS DISTINCT FROM o.written_by) AS logically,
+               bool_or((o.system_identifier, o.database, o.timeline)
+                       <> (here.system_identifier, here.database, here.timeline)) AS physically
           INTO copied FROM chat.origin o;
         IF NOT (copied.logically OR copied.physically) THEN
             RETURN false;
@@ -45,7 +46,9 @@ BEGIN
         PERFORM chat.lock_event_ids(true);
     END LOOP;
     IF NOT copied.logically THEN
-        UPDATE chat.origin o SET timeline = here.timeline;
+        UPDATE chat.origin o
+           SET system_identifier = here.system_identifier, database = here.database, timeline = here.timeline;
+        UPDATE chat.origin o SET written_by = o.xmin;
         PERFORM chat.skip_event_ids();
         RETURN true;
     END IF;
@@ -62,6 +65,7 @@ BEGIN
     DELETE FROM chat.origin;
     INSERT INTO chat.origin (system_identifier, database, timeline, committed_up_to)
         VALUES (here.system_identifier, here.database, here.timeline, last);
+    UPDATE chat.origin o SET written_by = o.xmin;
     PERFORM chat.skip_event_ids();
     RETURN true;
 END

@@ -56,7 +56,8 @@ BEGIN
     next := to_regclass('chat.event_' || current + 1);
     -- Not into one that this transaction made: nobody else could write there before it commits.
     IF next IS NOT NULL
-       AND (oldest < clock_timestamp() - retention / 4 OR chat.committed_up_to() > current << 32)
+       AND (oldest < clock_timestamp() - retention / 4 OR chat.committed_up_to() > current << 32
+            OR oldest > clock_timestamp() + retention / 4) -- the clock was set back
        AND NOT EXISTS (SELECT FROM pg_locks l WHERE l.pid = pg_backend_pid() AND l.locktype = 'relation'
                        AND l.relation = next AND l.mode = 'AccessExclusiveLock') THEN
         PERFORM setval('chat.event_seq', (current + 1) << 32, false);
@@ -71,7 +72,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.advance_event_partition() FROM PUBLIC;
-COMMENT ON FUNCTION chat.advance_event_partition() IS 'Part of chat.maintain: moves the event ids into the next partition when the first event of the current one is older than a quarter of the retention, or came with a restore, and makes the one after it.';
+COMMENT ON FUNCTION chat.advance_event_partition() IS 'Part of chat.maintain: moves the event ids into the next partition when the first event of the current one is a quarter of the retention away from now, or came with a restore, and makes the one after it.';
 
 CREATE FUNCTION chat.event_partition_is_done(relation regclass) RETURNS boolean
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -132,8 +133,13 @@ DECLARE
     over timestamptz := clock_timestamp() - chat.retention('retention');
     p record;
 BEGIN
-    FOR p IN SELECT * FROM chat.event_partitions() v WHERE v.number < current LOOP
-        CONTINUE WHEN p.newest >= over OR (p.newest IS NULL AND p.number = 0);
+    -- A time that is yet to come was written before the clock was set back: the partition is as old as the ones after it.
+    FOR p IN SELECT v.number, v.relation,
+                    CASE WHEN v.newest > clock_timestamp() + interval '1 min'
+                         THEN LEAST(v.newest, min(v.oldest) OVER (ORDER BY v.number ROWS BETWEEN 1 FOLLOWING AND UNBOUNDED FOLLOWING))
+                         ELSE v.newest END AS newest
+               FROM chat.event_partitions() v ORDER BY v.number LOOP
+        CONTINUE WHEN p.number >= current OR p.newest >= over OR (p.newest IS NULL AND p.number = 0);
         object := p.relation::text;
         action := chat.drop_event_partition(p.number, p.relation);
         RETURN NEXT;
@@ -190,22 +196,29 @@ $$;
 REVOKE ALL ON FUNCTION chat.lock_event_ids(boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.lock_event_ids(boolean) IS 'Until the end of the transaction nobody else moves the event ids on; false: somebody is doing it.';
 
--- Dropping comes last: it holds its locks until the end of the transaction.
+-- Each part by itself: what one cannot lock is no reason to leave the others undone. Dropping events comes last: it
+-- holds its locks until the end of the transaction.
 CREATE FUNCTION chat.maintain() RETURNS TABLE (object text, action text)
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS
 $$
+DECLARE
+    part text;
 BEGIN
     IF NOT chat.lock_event_ids(false) THEN
         RETURN;
     END IF;
-    RETURN QUERY SELECT * FROM chat.advance_event_partition();
-    PERFORM chat.webhook_maintain();
-    RETURN QUERY SELECT * FROM chat.expire_audit_log();
-    RETURN QUERY SELECT * FROM chat.expire_events();
+    FOREACH part IN ARRAY ARRAY['advance_event_partition', 'make_attempt_partitions', 'drop_attempt_partitions',
+                                'forget_deliveries', 'expire_audit_log', 'expire_events'] LOOP
+        BEGIN
+            RETURN QUERY EXECUTE format('SELECT p.object, p.action FROM chat.%I() p', part);
+        EXCEPTION WHEN lock_not_available THEN
+            RETURN QUERY SELECT part, format('put off: %s', SQLERRM);
+        END;
+    END LOOP;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.maintain() FROM PUBLIC;
-COMMENT ON FUNCTION chat.maintain() IS 'To be called now and then (the sidecar does): makes partitions of the event log ahead and drops those whose retention is over, clears up webhook attempts and the audit log; says what it did. Call it in a transaction of its own. Never waits for a writer.';
+COMMENT ON FUNCTION chat.maintain() IS 'To be called now and then (the sidecar does): makes partitions of the event log and of webhook attempts ahead, drops those whose retention is over, clears up webhook deliveries and the audit log; says what it did of the log, and what it put off because it could not lock something within a second. Call it in a transaction of its own. Never waits for a writer.';
 
 CREATE FUNCTION chat.set_consumer(name text, enabled boolean) RETURNS void
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS

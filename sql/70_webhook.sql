@@ -50,7 +50,7 @@ CREATE TABLE chat.webhook_attempt_default PARTITION OF chat.webhook_attempt DEFA
 REVOKE ALL ON chat.webhook_attempt_default FROM PUBLIC;
 CREATE INDEX webhook_attempt_default_webhook_idx ON chat.webhook_attempt_default (webhook, at);
 CREATE INDEX webhook_attempt_default_event_idx ON chat.webhook_attempt_default (event_id, webhook);
-COMMENT ON TABLE chat.webhook_attempt_default IS 'Attempts of days for which chat.webhook_maintain has made no partition.';
+COMMENT ON TABLE chat.webhook_attempt_default IS 'Attempts of days for which chat.maintain has made no partition.';
 
 CREATE TABLE chat.webhook_state (
     webhook          uuid PRIMARY KEY,

@@ -229,46 +229,67 @@ $$;
 REVOKE ALL ON FUNCTION chat.forget_webhooks(uuid[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.forget_webhooks(uuid[]) IS 'Drops what was still to be delivered to those of the webhooks that no table has any more.';
 
-CREATE FUNCTION chat.webhook_maintain() RETURNS void
-    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+-- Clearing up, as parts of chat.maintain: what one of them cannot lock it leaves to the next time.
+
+-- The default partition is locked before it is looked at: an attempt that came into it in between would not fit beside
+-- the new partition. ATTACH locks it all the same.
+CREATE FUNCTION chat.make_attempt_partitions() RETURNS TABLE (object text, action text)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
     today date := (clock_timestamp() AT TIME ZONE 'UTC')::date;
     day date;
     partition text;
 BEGIN
-    PERFORM set_config('lock_timeout', '2s', true);
     FOR i IN 0 .. 2 LOOP
         day := today + i;
         partition := 'webhook_attempt_' || to_char(day, 'YYYYMMDD');
-        IF to_regclass('chat.' || partition) IS NULL
-           AND NOT EXISTS (SELECT FROM chat.webhook_attempt_default d
-                            WHERE d.at >= day::timestamp AT TIME ZONE 'UTC'
-                              AND d.at < (day + 1)::timestamp AT TIME ZONE 'UTC') THEN
-            EXECUTE format('CREATE TABLE chat.%I (LIKE chat.webhook_attempt_default INCLUDING ALL EXCLUDING IDENTITY)', partition);
-            EXECUTE format('REVOKE ALL ON chat.%I FROM PUBLIC', partition);
-            EXECUTE format('ALTER TABLE chat.webhook_attempt ATTACH PARTITION chat.%I FOR VALUES FROM (%L) TO (%L)',
-                           partition, day || ' 00:00:00+00', day + 1 || ' 00:00:00+00');
-        END IF;
+        CONTINUE WHEN to_regclass('chat.' || partition) IS NOT NULL;
+        LOCK TABLE chat.webhook_attempt_default IN ACCESS EXCLUSIVE MODE;
+        CONTINUE WHEN EXISTS (SELECT FROM chat.webhook_attempt_default d
+                               WHERE d.at >= day::timestamp AT TIME ZONE 'UTC'
+                                 AND d.at < (day + 1)::timestamp AT TIME ZONE 'UTC');
+        EXECUTE format('CREATE TABLE chat.%I (LIKE chat.webhook_attempt_default INCLUDING ALL EXCLUDING IDENTITY)', partition);
+        EXECUTE format('REVOKE ALL ON chat.%I FROM PUBLIC', partition);
+        EXECUTE format('ALTER TABLE chat.webhook_attempt ATTACH PARTITION chat.%I FOR VALUES FROM (%L) TO (%L)',
+                       partition, day || ' 00:00:00+00', day + 1 || ' 00:00:00+00');
     END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.make_attempt_partitions() FROM PUBLIC;
+COMMENT ON FUNCTION chat.make_attempt_partitions() IS 'Part of chat.maintain: makes the partitions of chat.webhook_attempt for today and the next two days; a day of which the default partition has rows stays there.';
+
+CREATE FUNCTION chat.drop_attempt_partitions() RETURNS TABLE (object text, action text)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    oldest date := (clock_timestamp() AT TIME ZONE 'UTC')::date - 7;
+    partition text;
+BEGIN
     FOR partition IN
         SELECT c.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
          WHERE i.inhparent = 'chat.webhook_attempt'::regclass AND c.relname ~ '^webhook_attempt_[0-9]{8}$'
-           AND right(c.relname, 8) < to_char(today - 7, 'YYYYMMDD') LOOP
+           AND right(c.relname, 8) < to_char(oldest, 'YYYYMMDD') LOOP
         EXECUTE format('DROP TABLE chat.%I', partition);
     END LOOP;
     DELETE FROM chat.webhook_attempt_default d WHERE d.at < clock_timestamp() - interval '7 days';
+END
+$$;
+REVOKE ALL ON FUNCTION chat.drop_attempt_partitions() FROM PUBLIC;
+COMMENT ON FUNCTION chat.drop_attempt_partitions() IS 'Part of chat.maintain: drops the partitions of chat.webhook_attempt that are older than 7 days.';
 
+CREATE FUNCTION chat.forget_deliveries() RETURNS TABLE (object text, action text)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
     PERFORM chat.forget_webhooks(ARRAY(SELECT d.webhook FROM chat.webhook_delivery d UNION SELECT s.webhook FROM chat.webhook_state s));
     DELETE FROM chat.webhook_state s WHERE s.failure_count = 0 AND COALESCE(s.paused_until, '-infinity') < clock_timestamp();
     -- Nobody waits any more for what a webhook missed that has been off this long.
     DELETE FROM chat.webhook_delivery d WHERE d.created_at < clock_timestamp() - interval '30 days';
-EXCEPTION WHEN lock_not_available THEN
-    RETURN;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.webhook_maintain() FROM PUBLIC;
-COMMENT ON FUNCTION chat.webhook_maintain() IS 'Makes the partitions of chat.webhook_attempt for today and the next two days, drops those older than 7 days, and forgets deliveries of webhooks that are gone. To be called now and then; does nothing when it cannot get its locks within 2 s.';
+REVOKE ALL ON FUNCTION chat.forget_deliveries() FROM PUBLIC;
+COMMENT ON FUNCTION chat.forget_deliveries() IS 'Part of chat.maintain: forgets deliveries of webhooks that are gone, and those older than 30 days.';
 
 CREATE FUNCTION chat.webhook_pending() RETURNS bigint
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS

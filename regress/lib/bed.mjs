@@ -10,11 +10,12 @@ import { Sidecar } from './sidecar.mjs';
 import { root } from './workspace.mjs';
 
 export class Bed {
-  static async create({ settings = {}, owner = randomUUID() } = {}) {
+  /** shared: the workspace, of this run unless given. */
+  static async create({ settings = {}, owner = randomUUID(), shared } = {}) {
     const bed = new Bed();
     bed.owner = owner;
     bed.closing = [];
-    bed.cluster = await Cluster.create(settings);
+    bed.cluster = await Cluster.create(settings, undefined, shared);
     bed.closing.push(() => bed.cluster.remove());
     await bed.cluster.psql('CREATE DATABASE chat');
     bed.db = await bed.connect();

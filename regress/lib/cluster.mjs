@@ -30,10 +30,14 @@ const logs = process.env.SERVER_LOGS;
 const quote = (value) => `'${String(value).replaceAll("'", "''")}'`;
 
 export class Cluster {
-  /** Makes a cluster and starts it. settings: postgresql.conf's; fill(cluster) makes the data directory, if given. */
-  static async create(settings = {}, fill) {
-    const shared = await workspace();
+  /**
+   * Makes a cluster and starts it. settings: postgresql.conf's; fill(cluster) makes the data directory, if given;
+   * shared: the workspace, of this run unless given.
+   */
+  static async create(settings = {}, fill, shared) {
+    shared ??= await workspace();
     const cluster = new Cluster();
+    cluster.shared = shared;
     cluster.dir = temporaryDirectory();
     cluster.data = path.join(cluster.dir, 'data');
     cluster.log = path.join(logs ?? cluster.dir, logs ? `${path.basename(cluster.dir)}.log` : 'postgresql.log');
@@ -43,19 +47,23 @@ export class Cluster {
     cluster.port = await freePort();
     if (fill) await fill(cluster);
     else await runProgram('cp', ['-a', shared.template, cluster.data]);
-    cluster.configure({
-      shared_preload_libraries: 'chat_realtime', // rate limits: before PostgreSQL 17 only so
-      port: cluster.port,
-      listen_addresses: '127.0.0.1',
-      unix_socket_directories: cluster.dir,
-      max_prepared_transactions: 10,
-      log_line_prefix: '%m [%p] %q%a: ',
-      ...stageSettings(shared),
-      ...settings,
-    });
+    cluster.configure({ ...cluster.usual(), ...settings });
     addServer(cluster.data);
     await cluster.start();
     return cluster;
+  }
+
+  /** Settings that every cluster here has. */
+  usual() {
+    return {
+      shared_preload_libraries: 'chat_realtime', // rate limits: before PostgreSQL 17 only so
+      port: this.port,
+      listen_addresses: '127.0.0.1',
+      unix_socket_directories: this.dir,
+      max_prepared_transactions: 10,
+      log_line_prefix: '%m [%p] %q%a: ',
+      ...stageSettings(this.shared),
+    };
   }
 
   /** Appends settings; a later one wins. They count from the next start. */

@@ -1,7 +1,7 @@
 // What all throw-away clusters of one run share: a staged installation of the extension and an empty
 // data directory to copy. regress/run makes it once; a test file started by itself makes its own.
 import { execFile } from 'node:child_process';
-import { chownSync, chmodSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, chmodSync, cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import os from 'node:os';
 import path from 'node:path';
@@ -41,22 +41,24 @@ export function temporaryDirectory(mode = 0o700) {
   return dir;
 }
 
-async function pgConfig() {
-  const { stdout } = await exec(process.env.PG_CONFIG ?? 'pg_config', ['--bindir', '--pkglibdir', '--sharedir', '--version']);
+async function installation(pgConfig) {
+  const { stdout } = await exec(pgConfig, ['--bindir', '--pkglibdir', '--sharedir', '--version']);
   const [bindir, pkglibdir, sharedir, version] = stdout.trim().split('\n');
   return { bindir, pkglibdir, sharedir, major: Number(/\d+/.exec(version)[0]) };
 }
 
-/** Runs make in the source tree; what it prints is shown only when it fails. */
-export async function make(...args) {
+/** Runs make in a source tree; what it prints is shown only when it fails. */
+async function makeIn(tree, args) {
   const env = { ...process.env };
   for (const name of ['MAKEFLAGS', 'MAKELEVEL', 'MFLAGS']) delete env[name];
   try {
-    return await runProgram('make', ['-s', '-C', root, ...args], { env });
+    return await runProgram('make', ['-s', '-C', tree, ...args], { env });
   } catch (error) {
     throw new Error(`make ${args.join(' ')} failed:\n${error.stdout ?? ''}${error.stderr ?? error.message}`);
   }
 }
+
+export const make = (...args) => makeIn(root, args);
 
 async function initdb(pg, dir) {
   const password = randomBytes(16).toString('hex');
@@ -71,16 +73,31 @@ async function initdb(pg, dir) {
   return { data, password };
 }
 
+/** What is installed of an extension staged from a tree, and an empty data directory. */
+async function fill(dir, tree, pgConfig) {
+  const pg = await installation(pgConfig);
+  const stage = path.join(dir, 'stage');
+  await makeIn(tree, ['install', 'SIDECAR=no', `PG_CONFIG=${pgConfig}`, `DESTDIR=${stage}`]);
+  const template = await initdb(pg, dir);
+  return { dir, stage, pg, template: template.data, password: template.password };
+}
+
 /** Stages the extension as it is in the tree and makes an empty data directory. */
 export async function createWorkspace() {
-  const pg = await pgConfig();
   const dir = temporaryDirectory(0o755);
-  const stage = path.join(dir, 'stage');
-  await make('install', 'SIDECAR=no', `DESTDIR=${stage}`);
-  const template = await initdb(pg, dir);
-  const workspace = { dir, stage, pg, template: template.data, password: template.password };
+  const workspace = await fill(dir, root, process.env.PG_CONFIG ?? 'pg_config');
   writeFileSync(path.join(dir, 'workspace.json'), JSON.stringify(workspace), { mode: 0o600 });
   return workspace;
+}
+
+/** The same for another PostgreSQL of this machine: built from a copy of the extension's sources. */
+export function otherWorkspace(pgConfig) {
+  const dir = temporaryDirectory(0o755);
+  const tree = path.join(dir, 'tree');
+  for (const name of ['Makefile', 'chat_realtime.control', 'extension', 'sql', 'regress/proof.mk']) {
+    cpSync(path.join(root, name), path.join(tree, name), { recursive: true, filter: (file) => !/\.(o|bc|tmp)$/.test(file) });
+  }
+  return fill(dir, tree, pgConfig);
 }
 
 let current;

@@ -86,6 +86,26 @@ SELECT chat.set_consumer('webhooks', false);
 SELECT * FROM chat.maintain();
 SELECT * FROM partitions();
 
+-- The clock was ten years ahead, and is set back: ids go on in the next partition, and what was written then is as old
+-- as what came after it.
+SELECT emit('future') > 0 AS emitted;
+UPDATE chat.event SET created_at = created_at + interval '10 years' WHERE topic = 'future';
+SELECT * FROM chat.maintain();
+SELECT chat.consumer_save('realtime', :realtime, (SELECT max(id) FROM chat.event), pg_current_snapshot()::text);
+SELECT * FROM chat.maintain();
+SELECT emit('after') > 0 AS emitted;
+SELECT * FROM chat.maintain();
+SELECT age_log('2 days');
+SELECT chat.consumer_save('realtime', :realtime, (SELECT max(id) FROM chat.event), pg_current_snapshot()::text);
+SELECT * FROM chat.maintain();
+SELECT * FROM partitions();
+-- It jumps ahead: whoever has not read keeps what there is.
+SELECT emit('kept') > 0 AS emitted;
+SELECT age_log('10 years');
+SELECT * FROM chat.maintain();
+SELECT chat.consumer_save('realtime', :realtime, (SELECT max(id) FROM chat.event), pg_current_snapshot()::text);
+SELECT * FROM chat.maintain();
+
 -- The audit log, oldest first.
 UPDATE chat.audit_log SET at = at - interval '400 days' WHERE id = 1;
 SELECT * FROM chat.maintain();

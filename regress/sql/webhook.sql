@@ -201,15 +201,16 @@ DROP OWNED BY regress_hook_user;
 DROP ROLE regress_hook_user;
 
 -- Clearing up: partitions of today and two days more, none twice; what belongs to no webhook goes.
-SELECT chat.webhook_maintain();
-SELECT chat.webhook_maintain();
+SELECT * FROM chat.make_attempt_partitions();
+SELECT * FROM chat.make_attempt_partitions();
 SELECT count(*) >= 2 AS made FROM pg_inherits WHERE inhparent = 'chat.webhook_attempt'::regclass
    AND inhrelid::regclass::text ~ '_\d{8}$';
 CREATE TABLE chat.webhook_attempt_20200101 PARTITION OF chat.webhook_attempt
     FOR VALUES FROM ('2020-01-01 00:00:00+00') TO ('2020-01-02 00:00:00+00');
 INSERT INTO chat.webhook_delivery (webhook, event_id, message_id, type, created_at, payload)
 VALUES ('dddddddd-0000-0000-0000-000000000000', 1, 'evt_1', 'message.received', now(), '{}');
-SELECT chat.webhook_maintain();
+SELECT * FROM chat.drop_attempt_partitions();
+SELECT * FROM chat.forget_deliveries();
 SELECT to_regclass('chat.webhook_attempt_20200101') AS dropped, count(*) AS orphans
   FROM chat.webhook_delivery WHERE webhook = 'dddddddd-0000-0000-0000-000000000000';
 
