@@ -6,7 +6,8 @@ EXTVERSION     = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSI
 INSTALL_SQL    = sql/$(EXTENSION)--$(EXTVERSION).sql
 MODULE_big     = $(EXTENSION)
 OBJS           = $(patsubst %.c,%.o,$(sort $(wildcard extension/*.c)))
-DATA           = $(wildcard sql/*--*--*.sql)
+# An install script of an earlier version, kept in the tree, is where updates from it start.
+DATA           = $(filter-out $(INSTALL_SQL),$(wildcard sql/$(EXTENSION)--*.sql))
 DATA_built     = $(INSTALL_SQL)
 PG_CFLAGS      = -Wextra -Wno-unused-parameter -Wno-sign-compare
 REGRESS        = $(patsubst regress/sql/%.sql,%,$(sort $(wildcard regress/sql/*.sql)))
@@ -122,6 +123,7 @@ help:
 	@echo 'make bench         measure; BENCH=writes, bulk, instructions, calls, latency, drain, auth or backend'
 	@echo 'make torture       kill the sidecar (KILLS=50) and PostgreSQL (CRASHES=0) under load; nothing may get lost'
 	@echo 'make test-matrix   build and test against PostgreSQL 15, 17 and 18 (VERSIONS="17 18"), as root'
+	@echo 'make test-upgrade  pg_upgrade, dumps and logical replication from 15 to 17 and 18, and from 17 to 18, as root'
 	@echo 'make test-plans    plans of the API with 1,000,000 messages and 100,000 conversations'
 	@echo 'make model         check the model of doorbell and cursor with Spin (MODEL=quick: smaller bounds)'
 	@echo 'make test-random   random concurrent histories, judged by recounting (HISTORIES=2000 SEED=1)'

@@ -60,8 +60,10 @@ struct ChatLog
 	TimestampTz now;
 	MemoryContext home;    /* of the log itself, its slots and indexes */
 	MemoryContext context; /* of the slots' tuples; emptied after each write */
-	int nslots;            /* made so far */
-	int nrows;             /* filled */
+	Datum *values;         /* of a row: one for each column of the partition */
+	bool *nulls;
+	int nslots; /* made so far */
+	int nrows;  /* filled */
 	TupleTableSlot *slots[ROWS_AT_ONCE];
 };
 
@@ -121,6 +123,8 @@ close_partition(ChatLog *log)
 	{
 		chat_indexes_close(log->indexes);
 		table_close(log->relation, NoLock);
+		pfree(log->values);
+		pfree(log->nulls);
 	}
 	log->partition = -1;
 }
@@ -138,6 +142,20 @@ partition_oid(const char *name)
 	return relid;
 }
 
+/*
+ * Room for a row. A newer version's script may have added columns that this library, loaded before, does not know:
+ * they stay NULL.
+ */
+static void
+make_row(ChatLog *log)
+{
+	int columns = Max(RelationGetDescr(log->relation)->natts, COLUMNS);
+
+	log->values = palloc0(sizeof(Datum) * columns);
+	log->nulls = palloc0(sizeof(bool) * columns);
+	memset(log->nulls + COLUMNS, true, columns - COLUMNS);
+}
+
 /* Opens the partition that an id belongs to. */
 static void
 open_partition(ChatLog *log, int64 id)
@@ -151,6 +169,7 @@ open_partition(ChatLog *log, int64 id)
 	snprintf(name, sizeof(name), "event_" INT64_FORMAT, partition);
 	log->relation = table_open(partition_oid(name), RowExclusiveLock);
 	log->indexes = chat_indexes_open(log->relation);
+	make_row(log);
 	log->partition = partition;
 }
 
@@ -178,13 +197,15 @@ set_text(Datum *values, bool *nulls, int column, const char *text)
 int64
 chat_log_add(ChatLog *log, const ChatEvent *event)
 {
-	Datum values[COLUMNS];
-	bool nulls[COLUMNS] = {false};
 	int64 id = nextval_internal(log->sequence, false);
 	MemoryContext old = MemoryContextSwitchTo(log->home);
+	Datum *values;
+	bool *nulls;
 	TupleTableSlot *slot;
 
 	open_partition(log, id);
+	values = log->values;
+	nulls = log->nulls;
 	slot = next_slot(log);
 	MemoryContextSwitchTo(log->context);
 	values[COL_ID] = Int64GetDatum(id);

@@ -1,11 +1,16 @@
 # What proves the rest: other versions of PostgreSQL, a model of the protocol, random histories, fuzzing. Included by
 # the Makefile.
 
-.PHONY: test-matrix model test-random test-functions test-payloads fuzz test-undefined test-valgrind test-address
+.PHONY: test-matrix test-upgrade model test-random test-functions test-payloads fuzz test-undefined test-valgrind test-address
 
-# VERSIONS="17 18": which majors.
+# VERSIONS="17 18:15,17": which majors, and upgrades to them from which.
 test-matrix:
+	@regress/lib/deps.sh test
 	@exec regress/matrix/run $(VERSIONS)
+
+test-upgrade:
+	@regress/lib/deps.sh test
+	@PARTS= exec regress/matrix/run $(or $(VERSIONS),17:15 18:15,17)
 
 # MODEL=quick: smaller bounds.
 model:

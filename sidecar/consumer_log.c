@@ -79,45 +79,6 @@ append_batch(struct consumer *consumer, PGresult *rows)
 /* Saving */
 
 static void
-on_saved(void *arg, PGresult *result)
-{
-	struct consumer *consumer = arg;
-	struct db_error error;
-
-	consumer->saving = false;
-	if (result == NULL)
-		return;
-	if (PQresultStatus(result) != PGRES_TUPLES_OK)
-	{
-		db_error_of_result(result, &error);
-		log_event(LOG_ERROR, "a position could not be saved", "consumer", "%s",
-				  consumer->sink->name, "error", "%s", error.text, "hint", "%s", error.hint, NULL);
-		consumer_restart(consumer, "a position could not be saved");
-	}
-	else if (strcmp(PQgetvalue(result, 0, 0), "t") != 0)
-		consumer_restart(consumer, "another process took the lease");
-	else
-		consumer_advance_drain(consumer);
-}
-
-void
-consumer_save(struct consumer *consumer)
-{
-	char epoch[CONSUMER_NUMBER_SIZE], last_id[CONSUMER_NUMBER_SIZE];
-	const char *const params[] = {consumer->sink->name, epoch, last_id, consumer->done.snapshot};
-
-	if (consumer->state != LEADING || consumer->saving || consumer->done.snapshot == NULL)
-		return;
-	snprintf(epoch, sizeof(epoch), "%" PRIu64, consumer->epoch);
-	snprintf(last_id, sizeof(last_id), "%" PRId64, consumer->done.last_id);
-	consumer->saving = true;
-	consumer->saved_at = uv_now(consumer->app->loop);
-	db_query(consumer->db, &save_statement, params, on_saved, consumer);
-	free(consumer->done.snapshot);
-	consumer->done.snapshot = NULL;
-}
-
-static void
 on_save_timer(uv_timer_t *timer)
 {
 	consumer_save(timer->data);
@@ -136,6 +97,48 @@ plan_save(struct consumer *consumer)
 		consumer_save(consumer);
 	else
 		uv_timer_start(&consumer->save, on_save_timer, consumer->saved_at + gap - now, 0);
+}
+
+static void
+on_saved(void *arg, PGresult *result)
+{
+	struct consumer *consumer = arg;
+	struct db_error error;
+
+	consumer->saving = false;
+	if (result == NULL)
+		return;
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
+	{
+		db_error_of_result(result, &error);
+		log_event(LOG_ERROR, "a position could not be saved", "consumer", "%s",
+				  consumer->sink->name, "error", "%s", error.text, "hint", "%s", error.hint, NULL);
+		consumer_restart(consumer, "a position could not be saved");
+	}
+	else if (strcmp(PQgetvalue(result, 0, 0), "t") != 0)
+		consumer_restart(consumer, "another process took the lease");
+	else
+	{
+		plan_save(consumer); /* of what was done meanwhile */
+		consumer_advance_drain(consumer);
+	}
+}
+
+void
+consumer_save(struct consumer *consumer)
+{
+	char epoch[CONSUMER_NUMBER_SIZE], last_id[CONSUMER_NUMBER_SIZE];
+	const char *const params[] = {consumer->sink->name, epoch, last_id, consumer->done.snapshot};
+
+	if (consumer->state != LEADING || consumer->saving || consumer->done.snapshot == NULL)
+		return;
+	snprintf(epoch, sizeof(epoch), "%" PRIu64, consumer->epoch);
+	snprintf(last_id, sizeof(last_id), "%" PRId64, consumer->done.last_id);
+	consumer->saving = true;
+	consumer->saved_at = uv_now(consumer->app->loop);
+	db_query(consumer->db, &save_statement, params, on_saved, consumer);
+	free(consumer->done.snapshot);
+	consumer->done.snapshot = NULL;
 }
 
 /* Moves the position to save past the batches at the front that are done. */

@@ -13,7 +13,7 @@ struct statement
 	const struct db_statement *what;
 	db_callback callback;
 	void *arg;
-	bool prepares;    /* it was sent with its preparation */
+	bool prepares;    /* it was sent with its preparation, which has not succeeded yet */
 	PGresult *result; /* what came for it so far; the first error stays */
 	const char *params[];
 };
@@ -165,9 +165,12 @@ is_error(const PGresult *result)
 		   status == PGRES_PIPELINE_ABORTED;
 }
 
+/* A preparation outlives the error of an execution behind it. */
 static void
 keep_result(struct statement *statement, PGresult *result)
 {
+	if (!is_error(result))
+		statement->prepares = false;
 	if (statement->result != NULL && is_error(statement->result))
 	{
 		PQclear(result);
@@ -186,7 +189,7 @@ finish_first(struct pipeline *pipeline)
 	pipeline->first = statement->next;
 	if (pipeline->first == NULL)
 		pipeline->tail = &pipeline->first;
-	if (statement->prepares && (statement->result == NULL || is_error(statement->result)))
+	if (statement->prepares)
 		forget_prepared(pipeline, statement->what);
 	pipeline->kept = false;
 	statement->callback(statement->arg, statement->result);

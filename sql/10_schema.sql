@@ -12,13 +12,12 @@ BEGIN
 END
 $$;
 
--- The schema of the control file is used as it is when it exists: refuse one that somebody else owns,
--- who could otherwise have prepared objects in it.
+-- The schema of the control file is used as it is when it exists: refuse one that somebody owns who could have
+-- prepared objects in it. A dump makes it before the extension, for its owner, whoever restores it.
 DO $$
 BEGIN
-    IF EXISTS (SELECT FROM pg_catalog.pg_namespace n
-               WHERE n.nspname = 'chat'
-                 AND n.nspowner <> (SELECT r.oid FROM pg_catalog.pg_roles r WHERE r.rolname = current_user)) THEN
+    IF EXISTS (SELECT FROM pg_catalog.pg_namespace n JOIN pg_catalog.pg_roles r ON r.oid = n.nspowner
+               WHERE n.nspname = 'chat' AND r.rolname <> current_user AND NOT r.rolsuper) THEN
         RAISE EXCEPTION USING
             ERRCODE = 'insufficient_privilege',
             MESSAGE = 'schema "chat" exists and belongs to another role',

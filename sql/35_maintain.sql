@@ -196,8 +196,9 @@ $$;
 REVOKE ALL ON FUNCTION chat.lock_event_ids(boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.lock_event_ids(boolean) IS 'Until the end of the transaction nobody else moves the event ids on; false: somebody is doing it.';
 
--- Each part by itself: what one cannot lock is no reason to leave the others undone. Dropping events comes last: it
--- holds its locks until the end of the transaction.
+-- Each part by itself: what one cannot lock is no reason to leave the others undone. Locks stay until the end of the
+-- transaction: those of chat.webhook_attempt are taken in the sidecar's order, the table's before a partition's, and
+-- dropping events comes last.
 CREATE FUNCTION chat.maintain() RETURNS TABLE (object text, action text)
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS
 $$
@@ -207,7 +208,7 @@ BEGIN
     IF NOT chat.lock_event_ids(false) THEN
         RETURN;
     END IF;
-    FOREACH part IN ARRAY ARRAY['advance_event_partition', 'make_attempt_partitions', 'drop_attempt_partitions',
+    FOREACH part IN ARRAY ARRAY['advance_event_partition', 'drop_attempt_partitions', 'make_attempt_partitions',
                                 'forget_deliveries', 'expire_audit_log', 'expire_events'] LOOP
         BEGIN
             RETURN QUERY EXECUTE format('SELECT p.object, p.action FROM chat.%I() p', part);

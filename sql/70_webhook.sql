@@ -65,6 +65,8 @@ COMMENT ON COLUMN chat.webhook_state.first_failure_at IS 'Since when every attem
 SELECT pg_catalog.pg_extension_config_dump('chat.webhook_delivery', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.webhook_delivery_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.webhook_state', '');
+SELECT pg_catalog.pg_extension_config_dump('chat.webhook_attempt_id_seq', '');
+SELECT pg_catalog.pg_extension_config_dump('chat.webhook_attempt_default', '');
 
 CREATE FUNCTION chat.external_webhook_tables() RETURNS TABLE (source regclass, columns text[])
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS

@@ -231,8 +231,8 @@ COMMENT ON FUNCTION chat.forget_webhooks(uuid[]) IS 'Drops what was still to be 
 
 -- Clearing up, as parts of chat.maintain: what one of them cannot lock it leaves to the next time.
 
--- The default partition is locked before it is looked at: an attempt that came into it in between would not fit beside
--- the new partition. ATTACH locks it all the same.
+-- An attempt on its way into the default partition while one is attached would be refused there, or refuse it: the
+-- table is locked against writing first. ATTACH locks the default partition all the same.
 CREATE FUNCTION chat.make_attempt_partitions() RETURNS TABLE (object text, action text)
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -245,7 +245,7 @@ BEGIN
         day := today + i;
         partition := 'webhook_attempt_' || to_char(day, 'YYYYMMDD');
         CONTINUE WHEN to_regclass('chat.' || partition) IS NOT NULL;
-        LOCK TABLE chat.webhook_attempt_default IN ACCESS EXCLUSIVE MODE;
+        LOCK TABLE ONLY chat.webhook_attempt IN SHARE ROW EXCLUSIVE MODE;
         CONTINUE WHEN EXISTS (SELECT FROM chat.webhook_attempt_default d
                                WHERE d.at >= day::timestamp AT TIME ZONE 'UTC'
                                  AND d.at < (day + 1)::timestamp AT TIME ZONE 'UTC');

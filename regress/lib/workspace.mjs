@@ -77,7 +77,7 @@ async function initdb(pg, dir) {
 async function fill(dir, tree, pgConfig) {
   const pg = await installation(pgConfig);
   const stage = path.join(dir, 'stage');
-  await makeIn(tree, ['install', 'SIDECAR=no', `PG_CONFIG=${pgConfig}`, `DESTDIR=${stage}`]);
+  await makeIn(tree, ['-j2', 'install', 'SIDECAR=no', `PG_CONFIG=${pgConfig}`, `DESTDIR=${stage}`]);
   const template = await initdb(pg, dir);
   return { dir, stage, pg, template: template.data, password: template.password };
 }

@@ -141,7 +141,7 @@ SELECT chat.create_webhook(:ann, 'https://example.com/', '{*}') ->> 'id' AS hook
 SELECT chat.list_webhooks(:ann) #>> '{data,0,url}', chat.update_webhook(:'hook', '{"url": "https://example.org/"}') ->> 'url', struck();
 SELECT count(*) FROM chat.webhook_read(0, pg_current_snapshot()::text, 100);
 SELECT count(*) FROM chat.webhook_due(10, '{}', '{}');
-SELECT chat.webhook_maintain(), struck();
+SELECT count(*), struck() FROM chat.forget_deliveries();
 SELECT chat.list_api_keys('bbbbbbbb-0000-4000-8000-000000000002') -> 'data' AS stolen;
 SELECT jsonb_typeof(chat.status()), struck();
 SELECT chat.detach('evil.chat_messages') IS NOT NULL AS detached \g /dev/null
