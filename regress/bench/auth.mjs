@@ -1,15 +1,16 @@
 // What checking a request costs: chat.authenticate and chat.check_rate_limit against SELECT 1, each a prepared
-// statement of 32 clients. The runs alternate, and each side's best counts.
+// statement of 32 clients.
 import { execFile } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
 import { Cluster } from '../lib/cluster.mjs';
 import { finish } from '../lib/janitor.mjs';
+import { paired } from './paired.mjs';
 
 const exec = promisify(execFile);
-const rounds = Number(process.env.ROUNDS ?? 3);
-const seconds = Number(process.env.SECONDS_EACH ?? 10);
+const rounds = Number(process.env.ROUNDS ?? 11);
+const seconds = Number(process.env.SECONDS_EACH ?? 3);
 const clients = Number(process.env.CLIENTS ?? 32);
 const goal = 0.8;
 
@@ -48,15 +49,13 @@ try {
   const sides = Object.entries(scripts).map(([name, text], n) => {
     const file = path.join(cluster.dir, `auth-${n}.sql`);
     writeFileSync(file, `${text}\n`);
-    return { name, file, best: 0 };
+    return { name, file };
   });
-  for (let round = 0; round < rounds; round++) {
-    for (const side of sides) side.best = Math.max(side.best, await run(cluster, side.file, key));
-  }
-  console.log(`\nChecking a request, ${clients} clients, best of ${rounds} runs of ${seconds} s (goal: at least ${goal} x)`);
-  for (const { name, best } of sides) {
-    console.log(`  ${name.padEnd(32)} ${best.toFixed(0).padStart(8)}/s ${(best / sides[0].best).toFixed(2).padStart(8)} x`);
-  }
+  const figures = await paired(sides, rounds, async ({ file }) => ({ rate: await run(cluster, file, key) }));
+  console.log(`\nChecking a request, ${clients} clients, medians of ${rounds} rounds of ${seconds} s (goal: at least ${goal} x)`);
+  figures.forEach(({ rate }, i) => {
+    console.log(`  ${sides[i].name.padEnd(32)} ${rate.figure.toFixed(0).padStart(8)}/s ${rate.ratio.toFixed(2).padStart(8)} x`);
+  });
   await cluster.remove();
 } finally {
   await finish?.();
