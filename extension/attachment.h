@@ -90,14 +90,17 @@ typedef struct ChatAttachment
 
 typedef struct ChatField
 {
-	char *key; /* JSON key, quoted, with colon: "unreadCount": */
+	char *key;       /* ,"unreadCount":null */
+	int key_length;  /* of that without null */
+	int null_length; /* … with it */
 	Oid relid;
 	AttrNumber attnum;
 	Oid type;
-	Oid output; /* type's output function */
+	Oid element; /* of an array, what it is of */
 	bool varlena;
-	bool content; /* the message's content */
-	bool quiet;   /* a change of it alone is no event */
+	bool content;    /* the message's content */
+	bool quiet;      /* a change of it alone is no event */
+	FmgrInfo output; /* type's output function */
 } ChatField;
 
 typedef struct ChatLayout
@@ -132,6 +135,8 @@ extern ChatLayout *chat_layout_build(const ChatAttachment *attachment, Relation 
  * that table is gone.
  */
 extern void chat_user_mapping_read(Jsonb *columns, const char *role, ChatUserMapping *mapping);
+/* Fills what depends on a field's type. */
+extern void chat_field_type(ChatField *field, Oid type, MemoryContext context);
 /* The role's name in chat.attachment.columns. */
 extern const char *chat_role_name(ChatRole role);
 /* Oid of a table of schema chat; error 55000 when it is missing. */

@@ -115,6 +115,7 @@ chat_conversation_lock(ChatTable *table, ChatAttachment *attachment, ChatKey key
 	CommandCounterIncrement(); /* what this transaction did to the row is to be seen */
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	locked = find_row(table, key, snapshot) && lock_row(table, snapshot);
+	table->latest = table->slot;
 	UnregisterSnapshot(snapshot);
 	return locked;
 }
@@ -223,9 +224,7 @@ write_directly(ChatTable *table, const ChatCounters *counters)
 	if (chat_update_tuple(table->relation, &tid, table->new_slot, GetActiveSnapshot()))
 		index_new_version(table);
 	PopActiveSnapshot();
-	tid = table->new_slot->tts_tid;
-	ExecCopySlot(table->slot, table->new_slot);
-	table->slot->tts_tid = tid;
+	table->latest = table->new_slot;
 }
 
 /* Writes by an UPDATE statement, and reads the new version back. */

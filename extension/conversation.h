@@ -30,9 +30,10 @@ typedef struct ChatTable
 	ChatAttachment *attachment;
 	Relation relation;
 	ChatLayout *layout;
-	TupleTableSlot *slot; /* the locked row; after a write, its new version */
+	TupleTableSlot *slot; /* the locked row */
 	TupleTableSlot *new_slot;
-	ChatIndexes *indexes; /* opened at the first write */
+	TupleTableSlot *latest; /* the one of these with the row as it is now */
+	ChatIndexes *indexes;   /* opened at the first write */
 } ChatTable;
 
 /* Locks a conversation's row into table->slot; false: there is no such row (any more). */

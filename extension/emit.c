@@ -205,15 +205,25 @@ emit_conversation(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 
 /* conversation.updated of a conversation whose counters or last message changed. */
 static void
-emit_counters(ChatLog *log, ChatFlush *flush, const ChatConversation *conversation)
+emit_counters(ChatLog *log, ChatFlush *flush, ChatConversation *conversation)
 {
-	TupleTableSlot *slot =
-		chat_reader_fetch(&flush->reader, conversation->attachment,
-						  conversation->attachment->conversations, conversation->tid, false);
+	const ChatTable *table = &flush->table;
 	StringInfoData payload;
 
+	if (conversation->owner == NULL)
+		return; /* nobody owns it: no inbox to send it to */
 	initStringInfo(&payload);
-	chat_payload_row(&payload, flush->reader.layout, slot);
+	if (table->attachment == conversation->attachment &&
+		ItemPointerEquals(&table->latest->tts_tid, &conversation->tid))
+		chat_payload_row(&payload, table->layout, table->latest); /* it was the last one written */
+	else
+	{
+		TupleTableSlot *slot =
+			chat_reader_fetch(&flush->reader, conversation->attachment,
+							  conversation->attachment->conversations, conversation->tid, false);
+
+		chat_payload_row(&payload, flush->reader.layout, slot);
+	}
 	add_inbox_event(log, conversation->owner, "conversation.updated", "conversation.updated",
 					conversation, (Datum) 0, &payload);
 }

@@ -191,8 +191,8 @@ settle(ChatFlush *flush, ChatConversation *conversation)
 		chat_conversation_write(table, conversation->key, &wanted);
 		conversation->changed = true;
 	}
-	conversation->tid = table->slot->tts_tid;
-	conversation->owner = chat_emit_owner(conversation->attachment, table->layout, table->slot);
+	conversation->tid = table->latest->tts_tid;
+	conversation->owner = chat_emit_owner(conversation->attachment, table->layout, table->latest);
 }
 
 /* Adds one pending row to its conversation's sum. */

@@ -23,8 +23,8 @@ typedef struct IndexSet
 {
 	int count;
 	Oid *oids;
-	IndexInfo **infos; /* predicates are prepared */
-	EState *estate;    /* what predicates are evaluated in; NULL: there are none */
+	IndexInfo **infos; /* expressions and predicates are prepared */
+	EState *estate;    /* what these are evaluated in; NULL: there are none */
 	MemoryContext context;
 } IndexSet;
 
@@ -108,14 +108,15 @@ chat_indexes_plain(Relation heap)
 	return plain;
 }
 
-/* Prepares a partial index's predicate, to be evaluated in the set's own state. */
+/* Prepares an index's expressions and predicate, to be evaluated in the set's own state. */
 static void
-prepare_predicate(IndexSet *set, IndexInfo *info)
+prepare_expressions(IndexSet *set, IndexInfo *info)
 {
-	if (info->ii_Predicate == NIL)
+	if (info->ii_Expressions == NIL && info->ii_Predicate == NIL)
 		return;
 	if (set->estate == NULL)
 		set->estate = CreateExecutorState();
+	info->ii_ExpressionsState = ExecPrepareExprList(info->ii_Expressions, set->estate);
 	info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate, set->estate);
 }
 
@@ -138,7 +139,7 @@ build_set(Relation heap)
 		index_close(index, NoLock);
 		if (!info->ii_ReadyForInserts)
 			continue;
-		prepare_predicate(set, info);
+		prepare_expressions(set, info);
 		set->oids[set->count] = lfirst_oid(cell);
 		set->infos[set->count++] = info;
 	}
@@ -216,17 +217,20 @@ chat_indexes_open(Relation heap)
 	return indexes;
 }
 
-/* Whether a row belongs into a partial index. */
+/* Works out a row's entry; false: the row does not belong into the index. */
 static bool
-predicate_holds(IndexSet *set, const IndexInfo *info, TupleTableSlot *slot)
+form_entry(IndexSet *set, IndexInfo *info, TupleTableSlot *slot, Datum *values, bool *nulls)
 {
-	ExprContext *context;
+	if (set->estate != NULL)
+	{
+		ExprContext *context = GetPerTupleExprContext(set->estate);
 
-	if (info->ii_Predicate == NIL)
-		return true;
-	context = GetPerTupleExprContext(set->estate);
-	context->ecxt_scantuple = slot;
-	return ExecQual(info->ii_PredicateState, context);
+		context->ecxt_scantuple = slot;
+		if (info->ii_PredicateState != NULL && !ExecQual(info->ii_PredicateState, context))
+			return false;
+	}
+	FormIndexDatum(info, slot, set->estate, values, nulls);
+	return true;
 }
 
 /* True when no column of an index is among those that changed. */
@@ -246,6 +250,20 @@ entry_is_alike(const IndexInfo *info, const AttrNumber *changed)
 	return true;
 }
 
+/*
+ * How an entry's uniqueness is to be checked. One that is alike needs no look for duplicates: a valid index holds none, and
+ * whoever adds one meanwhile finds the version before, which our transaction replaces, and waits for us. Of a partial
+ * index that version may not have been a part.
+ */
+static IndexUniqueCheck
+unique_check(Relation index, const IndexInfo *info, bool alike)
+{
+	if (!info->ii_Unique)
+		return UNIQUE_CHECK_NO;
+	return alike && index->rd_index->indisvalid && info->ii_Predicate == NIL ? UNIQUE_CHECK_NO
+																			 : UNIQUE_CHECK_YES;
+}
+
 /* One index after the other: its upper pages stay at hand. */
 void
 chat_indexes_insert(ChatIndexes *indexes, TupleTableSlot **slots, int nslots,
@@ -259,15 +277,14 @@ chat_indexes_insert(ChatIndexes *indexes, TupleTableSlot **slots, int nslots,
 	{
 		IndexInfo *info = set->infos[i];
 		bool alike = entry_is_alike(info, changed);
+		IndexUniqueCheck check = unique_check(indexes->relations[i], info, alike);
 
 		for (int row = 0; row < nslots; row++)
 		{
-			if (!predicate_holds(set, info, slots[row]))
+			if (!form_entry(set, info, slots[row], values, nulls))
 				continue;
-			FormIndexDatum(info, slots[row], set->estate, values, nulls);
 			(void) index_insert(indexes->relations[i], values, nulls, &slots[row]->tts_tid,
-								indexes->heap, info->ii_Unique ? UNIQUE_CHECK_YES : UNIQUE_CHECK_NO,
-								alike, info);
+								indexes->heap, check, alike, info);
 		}
 	}
 	if (set->estate != NULL)

@@ -2,7 +2,7 @@
  * Index entries of rows that are written without the executor: those of the event log, and the new versions of
  * conversations.
  *
- * What the executor would work out for each statement (BuildIndexInfo, a partial index's predicate) is kept per table
+ * What the executor would work out for each statement (BuildIndexInfo, expressions and predicates) is kept per table
  * until the table's relcache entry is invalidated, which every change of its indexes does.
  */
 #ifndef CHAT_INDEXES_H

@@ -153,23 +153,37 @@ role_type_ok(ChatRole role, Oid type)
 	}
 }
 
+void
+chat_field_type(ChatField *field, Oid type, MemoryContext context)
+{
+	Oid output;
+
+	field->type = type;
+	field->element = get_base_element_type(type);
+	getTypeOutputInfo(type, &output, &field->varlena);
+	fmgr_info_cxt(output, &field->output, context);
+}
+
 /* Fills one JSON field of a layout. */
 static void
-fill_field(ChatField *field, Form_pg_attribute attribute, int role)
+fill_field(ChatField *field, Form_pg_attribute attribute, int role, MemoryContext context)
 {
 	StringInfoData key;
 	const char *name = role < CHAT_ROLES ? roles[role].json : NULL;
 
 	initStringInfo(&key);
+	appendStringInfoChar(&key, ',');
 	escape_json(&key, name ? name : camel_case(NameStr(attribute->attname)));
 	appendStringInfoChar(&key, ':');
+	field->key_length = key.len;
+	appendStringInfoString(&key, "null");
+	field->null_length = key.len;
 	field->key = key.data;
 	field->relid = attribute->attrelid;
 	field->attnum = attribute->attnum;
-	field->type = getBaseType(attribute->atttypid);
 	field->content = role == CHAT_M_CONTENT;
 	field->quiet = role == CHAT_C_UPDATED;
-	getTypeOutputInfo(field->type, &field->output, &field->varlena);
+	chat_field_type(field, getBaseType(attribute->atttypid), context);
 }
 
 /* True when an earlier field has the same JSON key: a mapped role and a column of that very name. */
@@ -217,7 +231,7 @@ build_fields(const ChatAttachment *attachment, Relation relation, bool messages,
 			}
 			if (!type_is_carried(type))
 				continue;
-			fill_field(field, attribute, role);
+			fill_field(field, attribute, role, context);
 			if (key_is_taken(layout, field->key))
 				continue;
 			layout->nfields++;

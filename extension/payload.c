@@ -30,68 +30,12 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+#include "json_text.h"
 #include "owner.h"
 #include "payload.h"
 #include "settings.h"
 
 #define PREVIEW_CHARACTERS 100
-
-/* Appends a number with leading zeros. */
-static void
-append_digits(StringInfo buf, int value, int digits)
-{
-	char text[8];
-
-	for (int i = digits - 1; i >= 0; i--)
-	{
-		text[i] = '0' + value % 10;
-		value /= 10;
-	}
-	appendBinaryStringInfo(buf, text, digits);
-}
-
-/* Appends a time as ISO 8601 in UTC; infinity is null. A time without zone counts as UTC. */
-static void
-append_time(StringInfo buf, Timestamp value)
-{
-	static const char before[] = "\"--T::.";
-	struct pg_tm tm;
-	fsec_t fsec;
-	int parts[7];
-
-	if (TIMESTAMP_NOT_FINITE(value) || timestamp2tm(value, NULL, &tm, &fsec, NULL, NULL) != 0 ||
-		tm.tm_year < 0 || tm.tm_year > 9999)
-	{
-		appendStringInfoString(buf, "null");
-		return;
-	}
-	parts[0] = tm.tm_year;
-	parts[1] = tm.tm_mon;
-	parts[2] = tm.tm_mday;
-	parts[3] = tm.tm_hour;
-	parts[4] = tm.tm_min;
-	parts[5] = tm.tm_sec;
-	parts[6] = fsec;
-	for (int i = 0; i < (int) lengthof(parts); i++)
-	{
-		appendStringInfoChar(buf, before[i]);
-		append_digits(buf, parts[i], i == 0 ? 4 : i == 6 ? 6 : 2);
-	}
-	appendStringInfoString(buf, "+00:00\"");
-}
-
-/* Appends a date as ISO 8601, whatever DateStyle the session has; one that this cannot say is null. */
-static void
-append_date(StringInfo buf, DateADT value)
-{
-	int year, month, day;
-
-	j2date(DATE_NOT_FINITE(value) ? 0 : value + POSTGRES_EPOCH_JDATE, &year, &month, &day);
-	if (DATE_NOT_FINITE(value) || year < 0 || year > 9999)
-		appendStringInfoString(buf, "null");
-	else
-		appendStringInfo(buf, "\"%04d-%02d-%02d\"", year, month, day);
-}
 
 /* Appends a number as its type prints it, or null where JSON has no word for it. */
 static void
@@ -144,28 +88,17 @@ append_json(StringInfo buf, char *text)
 	Datum value = jsonb_of(text);
 
 	if (value == (Datum) 0)
-		appendStringInfoString(buf, "null");
+		chat_append_literal(buf, "null");
 	else
 		append_jsonb(buf, value);
 }
 
-/* Appends a quoted JSON string of the given bytes. */
+/* Appends "<name>Truncated":true after a field. */
 static void
-append_string(StringInfo buf, const char *text, int length)
+append_truncated(StringInfo buf, const ChatField *field)
 {
-	char *copy = pnstrdup(text, length);
-
-	escape_json(buf, copy);
-	pfree(copy);
-}
-
-/* Appends "<name>Truncated":true after a field whose quoted key is given. */
-static void
-append_truncated(StringInfo buf, const char *key)
-{
-	appendStringInfoChar(buf, ',');
-	appendBinaryStringInfo(buf, key, strlen(key) - 2);
-	appendStringInfoString(buf, "Truncated\":true");
+	chat_append(buf, field->key, field->key_length - 2);
+	chat_append_literal(buf, "Truncated\":true");
 }
 
 /* Appends a text column; the content is cut to its limit. */
@@ -177,14 +110,21 @@ append_text(StringInfo buf, const ChatField *field, Datum value, int content_lim
 	int length = VARSIZE_ANY_EXHDR(packed);
 
 	if (!field->content || length <= content_limit)
-		append_string(buf, data, length);
+		chat_append_string(buf, data, length);
 	else
 	{
-		append_string(buf, data, pg_mbcliplen(data, length, content_limit));
-		append_truncated(buf, field->key);
+		chat_append_string(buf, data, pg_mbcliplen(data, length, content_limit));
+		append_truncated(buf, field);
 	}
 	if ((Pointer) packed != DatumGetPointer(value))
 		pfree(packed);
+}
+
+/* A value as its type prints it. */
+static char *
+output_text(const ChatField *field, Datum value)
+{
+	return OutputFunctionCall(unconstify(FmgrInfo *, &field->output), value);
 }
 
 /* Turns an array into json. */
@@ -200,19 +140,21 @@ convert_array(void *arg)
 static void
 append_other(StringInfo buf, const ChatField *field, Datum value)
 {
-	Oid element = get_base_element_type(field->type);
-
-	if (element != InvalidOid)
+	if (OidIsValid(field->element))
 	{
 		/* A type of a user's may have a cast to json of the user's. */
-		if (element >= FirstNormalObjectId)
+		if (field->element >= FirstNormalObjectId)
 			chat_as_owner(field->relid, true, convert_array, &value);
 		else
 			convert_array(&value);
 		append_json(buf, TextDatumGetCString(value));
 	}
 	else
-		escape_json(buf, OidOutputFunctionCall(field->output, value));
+	{
+		char *printed = output_text(field, value);
+
+		chat_append_string(buf, printed, strlen(printed));
+	}
 }
 
 /* Appends one value that is not NULL. */
@@ -222,22 +164,34 @@ append_value(StringInfo buf, const ChatField *field, Datum value, int content_li
 	switch (field->type)
 	{
 		case BOOLOID:
-			appendStringInfoString(buf, DatumGetBool(value) ? "true" : "false");
+			if (DatumGetBool(value))
+				chat_append_literal(buf, "true");
+			else
+				chat_append_literal(buf, "false");
 			break;
 		case INT2OID:
+			chat_append_integer(buf, DatumGetInt16(value));
+			break;
 		case INT4OID:
+			chat_append_integer(buf, DatumGetInt32(value));
+			break;
 		case INT8OID:
+			chat_append_integer(buf, DatumGetInt64(value));
+			break;
 		case FLOAT4OID:
 		case FLOAT8OID:
 		case NUMERICOID:
-			append_number(buf, OidOutputFunctionCall(field->output, value));
+			append_number(buf, output_text(field, value));
+			break;
+		case UUIDOID:
+			chat_append_uuid(buf, DatumGetUUIDP(value));
 			break;
 		case TIMESTAMPTZOID:
 		case TIMESTAMPOID:
-			append_time(buf, DatumGetTimestamp(value));
+			chat_append_time(buf, DatumGetTimestamp(value));
 			break;
 		case DATEOID:
-			append_date(buf, DatumGetDateADT(value));
+			chat_append_date(buf, DatumGetDateADT(value));
 			break;
 		case JSONBOID:
 			append_jsonb(buf, value);
@@ -273,8 +227,8 @@ append_limited(StringInfo buf, const ChatField *field, Datum value, int limit, i
 			return;
 		buf->len = start;
 	}
-	appendStringInfoString(buf, "null");
-	append_truncated(buf, field->key);
+	chat_append_literal(buf, "null");
+	append_truncated(buf, field);
 }
 
 static void
@@ -307,25 +261,28 @@ static void
 append_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot, int content_limit,
 		   bool limited)
 {
-	int end = buf->len + chat_max_payload_bytes;
+	int start = buf->len;
+	int end = start + chat_max_payload_bytes;
+	int limit = chat_max_field_bytes();
 	int level = layout->by_settings ? set_output() : 0;
 
 	slot_getallattrs(slot);
 	for (int i = 0; i < layout->nfields; i++)
 	{
 		const ChatField *field = &layout->fields[i];
+		Datum value = slot->tts_values[field->attnum - 1];
+		bool isnull = slot->tts_isnull[field->attnum - 1];
 
-		appendStringInfoChar(buf, i == 0 ? '{' : ',');
-		appendStringInfoString(buf, field->key);
-		if (slot->tts_isnull[field->attnum - 1])
-			appendStringInfoString(buf, "null");
-		else if (limited && !field->content)
-			append_limited(buf, field, slot->tts_values[field->attnum - 1], chat_max_field_bytes(),
-						   end);
+		chat_append(buf, field->key, isnull ? field->null_length : field->key_length);
+		if (isnull)
+			continue;
+		if (limited && !field->content)
+			append_limited(buf, field, value, limit, end);
 		else
-			append_value(buf, field, slot->tts_values[field->attnum - 1], content_limit);
+			append_value(buf, field, value, content_limit);
 	}
-	appendStringInfoChar(buf, '}');
+	buf->data[start] = '{'; /* in place of the first comma */
+	chat_append_literal(buf, "}");
 	if (layout->by_settings)
 		AtEOXact_GUC(false, level);
 }
@@ -350,17 +307,17 @@ static void
 append_attribute(StringInfo buf, const char *key, const ChatLayout *layout, TupleTableSlot *slot,
 				 ChatRole role)
 {
-	ChatField field = {.type = layout->type[role]};
-	bool isnull, varlena;
+	ChatField field = {.relid = layout->relid};
+	bool isnull;
 	Datum value = slot_getattr(slot, layout->att[role], &isnull);
 
 	appendStringInfoString(buf, key);
 	if (isnull)
 	{
-		appendStringInfoString(buf, "null");
+		chat_append_literal(buf, "null");
 		return;
 	}
-	getTypeOutputInfo(field.type, &field.output, &varlena);
+	chat_field_type(&field, layout->type[role], CurrentMemoryContext);
 	append_value(buf, &field, value, INT_MAX);
 }
 
@@ -377,7 +334,7 @@ chat_payload_status(StringInfo buf, const ChatLayout *layout, TupleTableSlot *sl
 	else
 	{
 		appendStringInfoString(buf, ",\"timestamp\":");
-		append_time(buf, GetCurrentTransactionStartTimestamp());
+		chat_append_time(buf, GetCurrentTransactionStartTimestamp());
 	}
 	appendStringInfoChar(buf, '}');
 }
@@ -423,6 +380,20 @@ chat_datum_text(Datum value, bool isnull, Oid type)
 		return TextDatumGetCString(value);
 	if (type == BPCHAROID) /* without the blanks at its end, which mean nothing */
 		return TextDatumGetCString(DirectFunctionCall1(rtrim1, value));
+	if (type == INT8OID)
+	{
+		char *text = palloc(MAXINT8LEN + 1);
+
+		(void) pg_lltoa(DatumGetInt64(value), text);
+		return text;
+	}
+	if (type == UUIDOID)
+	{
+		char *text = palloc0(CHAT_UUID_TEXT_LENGTH + 1);
+
+		chat_write_uuid(text, DatumGetUUIDP(value));
+		return text;
+	}
 	getTypeOutputInfo(type, &output, &varlena);
 	return OidOutputFunctionCall(output, value);
 }

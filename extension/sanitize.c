@@ -18,6 +18,7 @@
  * once and taken off at most once. Line feed, tab and carriage return are valid and stay.
  */
 #include "sanitize.h"
+#include "words.h"
 
 static bool
 is_opener(unsigned char c)
@@ -38,19 +39,36 @@ ends_c1_control(unsigned char before, unsigned char c)
 	return before == 0xc2 && c >= 0x80 && c <= 0x9f;
 }
 
+/* The place, from i on, of the next byte that may have to go, by itself or with its neighbour; length: none. */
+static size_t
+next_suspect(const char *text, size_t length, size_t i)
+{
+	for (; i + CHAT_WORD_BYTES <= length; i += CHAT_WORD_BYTES)
+	{
+		uint64_t word = chat_word(text + i);
+
+		if (chat_word_has_below(word, 0x20) || chat_word_has(word, '<') ||
+			chat_word_has(word, 0x7f) || chat_word_has(word, 0xc2))
+			break;
+	}
+	while (i < length && !is_invalid_control(text[i]) && text[i] != '<' &&
+		   (unsigned char) text[i] != 0xc2)
+		i++;
+	return i;
+}
+
 bool
 chat_text_is_inert(const char *text, size_t length, bool utf8)
 {
-	unsigned char before = 0;
-
-	for (size_t i = 0; i < length; i++)
+	for (size_t i = next_suspect(text, length, 0); i < length;
+		 i = next_suspect(text, length, i + 1))
 	{
 		unsigned char c = text[i];
+		unsigned char next = i + 1 < length ? text[i + 1] : ' ';
 
-		if (is_invalid_control(c) || (before == '<' && is_opener(c)) ||
-			(utf8 && ends_c1_control(before, c)))
+		if (is_invalid_control(c) || (c == '<' && is_opener(next)) ||
+			(utf8 && ends_c1_control(c, next)))
 			return false;
-		before = c;
 	}
 	return true;
 }

@@ -85,7 +85,8 @@ CREATE TABLE chat.event_0 PARTITION OF chat.event FOR VALUES FROM (0) TO (429496
 REVOKE ALL ON chat.event_0 FROM PUBLIC;
 CREATE UNIQUE INDEX event_0_id_idx ON chat.event_0 (id);
 CREATE INDEX event_0_xid_idx ON chat.event_0 (xid);
-CREATE INDEX event_0_topic_idx ON chat.event_0 (topic, id);
+-- A topic's hash makes entries half as large, and comparing them cheaper: every event pays for that.
+CREATE INDEX event_0_topic_idx ON chat.event_0 (pg_catalog.hashtextextended(topic, 0), id);
 COMMENT ON TABLE chat.event_0 IS 'First partition of the event log, and the pattern of those that chat.maintain makes.';
 
 CREATE TABLE chat.consumer (

@@ -187,7 +187,8 @@ BEGIN
     ), fresh AS (
         SELECT e.id, e.event, e.payload, e.created_at
           FROM chat.event e
-         WHERE e.topic = $1 AND e.id > $2 AND e.expires_at IS NULL
+         WHERE hashtextextended(e.topic, 0) = hashtextextended($1, 0) AND e.topic = $1
+           AND e.id > $2 AND e.expires_at IS NULL
          ORDER BY e.id LIMIT $3
     )
     SELECT r.id, r.event, r.payload::jsonb, r.created_at

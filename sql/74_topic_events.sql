@@ -23,7 +23,8 @@ BEGIN
         RETURN NULL;
     END IF;
     IF after_id IS NULL THEN
-        SELECT max(e.id) INTO newest FROM chat.event e WHERE e.topic = $1;
+        SELECT e.id INTO newest FROM chat.event e
+         WHERE hashtextextended(e.topic, 0) = hashtextextended($1, 0) AND e.topic = $1 ORDER BY e.id DESC LIMIT 1;
         RETURN jsonb_build_object('success', true, 'data', '[]'::jsonb, 'position', COALESCE(newest, 0), 'hasMore', false);
     END IF;
     SELECT jsonb_agg(jsonb_build_object('id', e.id, 'event', e.event, 'payload', e.payload, 'createdAt', e.created_at)),

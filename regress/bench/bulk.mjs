@@ -6,7 +6,7 @@ import path from 'node:path';
 import { promisify } from 'node:util';
 import { Cluster } from '../lib/cluster.mjs';
 import { finish } from '../lib/janitor.mjs';
-import { build, variants } from './variants.mjs';
+import { build } from './variants.mjs';
 
 const exec = promisify(execFile);
 const rounds = Number(process.env.ROUNDS ?? 3);
@@ -43,8 +43,8 @@ function script(cluster, name, text) {
 
 try {
   const cluster = await Cluster.create({ autovacuum: 'off', max_wal_size: '8GB' });
-  const bare = await build(cluster, 'bare', variants.bare);
-  const ours = await build(cluster, 'chat_realtime', variants.chat_realtime);
+  const bare = await build(cluster, 'bare');
+  const ours = await build(cluster, 'chat_realtime');
   const rows = Array.from({ length: copied }, (_, i) => `${1 + i % 100}\t3EB0A1B2C3D4E5F60718\tincoming\t${content}\tdelivered\n`);
   const file = script(cluster, 'messages.copy', rows.join(''));
   const best = { bare: Infinity, ours: Infinity, update: 0, hot: 0 };

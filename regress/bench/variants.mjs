@@ -25,6 +25,7 @@ const outbox = `INSERT INTO public.outbox (topic, event, payload) VALUES
 const notify = `PERFORM pg_notify('chat', json_build_object('topic', 'conversation:' || NEW.conversation_id, 'payload', to_jsonb(NEW))::text);
         PERFORM pg_notify('chat', json_build_object('topic', 'user:' || c.user_id || ':inbox', 'payload', to_jsonb(c))::text);`;
 
+/** What is compared: triggers of one's own, '' for none; null: those of chat_realtime. */
 export const variants = {
   bare: '',
   'plpgsql + outbox': plpgsql(outbox),
@@ -32,9 +33,16 @@ export const variants = {
   chat_realtime: null,
 };
 
-/** Makes a database with one side in it. */
-export async function build(cluster, name, sql) {
+/** What only counts instructions: conversations that nobody owns have no inbox, so no event. */
+const unowned = 'without conversation event';
+
+/** Variants whose cost shows what a part of chat_realtime costs. */
+export const parts = { ...variants, [unowned]: null };
+
+/** Makes a database with one side, and so many conversations, in it. */
+export async function build(cluster, name, count = conversations) {
   const database = name.replaceAll(/\W+/g, '_');
+  const sql = parts[name];
   await cluster.psql(`CREATE DATABASE ${database}`);
   const run = (text) => cluster.psql(text, { database });
   await run('CREATE EXTENSION chat_realtime');
@@ -43,7 +51,11 @@ export async function build(cluster, name, sql) {
     await run(`DO $$ BEGIN PERFORM chat.detach('public.chat_messages'); END $$`);
     if (sql) await run(sql);
   }
-  await run(`INSERT INTO public.conversations (user_id, contact_jid) SELECT '${owner}', g || '@s.whatsapp.net' FROM generate_series(1, ${conversations}) g`);
+  if (name === unowned) await run('ALTER TABLE public.conversations ALTER user_id DROP NOT NULL');
+  // Very many of them are made as if they had come long ago: without events.
+  await run(`SET session_replication_role = ${count > conversations ? 'replica' : 'origin'};
+    INSERT INTO public.conversations (user_id, contact_jid)
+    SELECT ${name === unowned ? 'NULL' : `'${owner}'`}, g || '@s.whatsapp.net' FROM generate_series(1, ${count}) g`);
   await run('VACUUM ANALYZE public.conversations');
   return { name, database };
 }
