@@ -10,7 +10,7 @@ test-matrix:
 
 test-upgrade:
 	@regress/lib/deps.sh test
-	@PARTS= exec regress/matrix/run $(or $(VERSIONS),17:15 18:15,17)
+	@PARTS= exec regress/matrix/run $(or $(VERSIONS),17:15)
 
 # MODEL=quick: smaller bounds.
 model:
