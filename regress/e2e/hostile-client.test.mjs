@@ -60,10 +60,7 @@ async function furnish(owner) {
 
 before(async () => {
   bed = await Bed.create();
-  await bed.role('chat_backend', 'grant_backend');
-  await bed.db.query('ALTER ROLE chat_backend SET chat_realtime.rate_limits = off');
-  backend = await Backend.start(bed.cluster, { wuzapi: [{ userID: 'w', token: 'wuzapi-token', owner: bed.owner }] });
-  bed.closing.push(() => backend.stop());
+  backend = await Backend.unlimited(bed, { wuzapi: [{ userID: 'w', token: 'wuzapi-token', owner: bed.owner }] });
   ({ key, apiKey, conversation: talk, message, webhook } = await furnish(bed.owner));
   other = await furnish(randomUUID());
   otherKey = other.key;

@@ -17,12 +17,10 @@ for (const provider of ['socketio', 'both']) {
 
     before(async () => {
       bed = await Bed.create();
-      await bed.role('chat_backend', 'grant_backend');
-      await bed.db.query('ALTER ROLE chat_backend SET chat_realtime.rate_limits = off');
       sidecar = await bed.sidecar();
-      backend = await Backend.start(bed.cluster, { jwtSecret: sidecar.env.EMBEDDED_JWT_SECRET });
+      backend = await Backend.unlimited(bed, { jwtSecret: sidecar.env.EMBEDDED_JWT_SECRET });
       old = await SocketIoServer.start();
-      bed.closing.push(() => backend.stop(), () => old.down());
+      bed.closing.push(() => old.down());
       page = await servePage({ BACKEND_URL: backend.url, REALTIME_URL: sidecar.url, SOCKET_URL: old.url, VITE_SUPABASE_ANON_KEY: sidecar.anonKey, VITE_CHAT_REALTIME_PROVIDER: provider },
         { check: false }); // react.test.mjs does
       bed.closing.push(() => page.close());

@@ -14,11 +14,8 @@ describe('the example front end', { skip: noBrowser || noVite }, () => {
 
   before(async () => {
     bed = await Bed.create();
-    await bed.role('chat_backend', 'grant_backend');
-    await bed.db.query('ALTER ROLE chat_backend SET chat_realtime.rate_limits = off');
     sidecar = await bed.sidecar();
-    backend = await Backend.start(bed.cluster, { jwtSecret: sidecar.env.EMBEDDED_JWT_SECRET });
-    bed.closing.push(() => backend.stop());
+    backend = await Backend.unlimited(bed, { jwtSecret: sidecar.env.EMBEDDED_JWT_SECRET });
     page = await servePage({ BACKEND_URL: backend.url, REALTIME_URL: sidecar.url, VITE_SUPABASE_ANON_KEY: sidecar.anonKey });
     bed.closing.push(() => page.close());
     line = await new Line(page.port).up();
