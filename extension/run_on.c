@@ -15,9 +15,11 @@
 #include "utils/lsyscache.h"
 
 #include "owner.h"
+#include "recent_plans.h"
 
 PG_FUNCTION_INFO_V1(chat_run_on);
 PG_FUNCTION_INFO_V1(chat_read_on);
+PG_FUNCTION_INFO_V1(chat_find_on);
 PG_FUNCTION_INFO_V1(chat_lock_on);
 
 #define MAX_PARAMETERS 16
@@ -32,6 +34,7 @@ typedef struct Statement
 	char nulls[MAX_PARAMETERS];
 	bool writes;    /* fires triggers and defaults of the table's */
 	bool read_only; /* sees what the calling statement sees */
+	bool keeps;     /* its plan */
 	Oid result;
 } Statement;
 
@@ -46,6 +49,38 @@ set_search_path(Oid relid)
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
+/* True while a statement whose plan is kept runs: one within it, of a trigger's, must not drop that plan. */
+static bool busy = false;
+
+static int
+execute_kept(Statement *statement)
+{
+	volatile int result;
+
+	busy = true;
+	PG_TRY();
+	{
+		result = SPI_execute_plan(
+			chat_recent_plan(statement->text, statement->nparameters, statement->types),
+			statement->values, statement->nulls, statement->read_only, 0);
+	}
+	PG_FINALLY();
+	{
+		busy = false;
+	}
+	PG_END_TRY();
+	return result;
+}
+
+static int
+execute_statement(Statement *statement)
+{
+	if (statement->keeps && !busy)
+		return execute_kept(statement);
+	return SPI_execute_with_args(statement->text, statement->nparameters, statement->types,
+								 statement->values, statement->nulls, statement->read_only, 0);
+}
+
 static void
 execute(void *arg)
 {
@@ -53,8 +88,7 @@ execute(void *arg)
 
 	if (statement->writes)
 		set_search_path(statement->relid);
-	if (SPI_execute_with_args(statement->text, statement->nparameters, statement->types,
-							  statement->values, statement->nulls, statement->read_only, 0) < 0)
+	if (execute_statement(statement) < 0)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("the statement cannot be run here: %s",
 							   SPI_result_code_string(SPI_result))));
@@ -120,7 +154,7 @@ add_parameter(FunctionCallInfo fcinfo, Statement *statement, int argument, Oid t
 Datum
 chat_run_on(PG_FUNCTION_ARGS)
 {
-	Statement statement = {.writes = true, .result = JSONBOID};
+	Statement statement = {.writes = true, .keeps = true, .result = JSONBOID};
 
 	set_statement(fcinfo, &statement, 0);
 	add_parameter(fcinfo, &statement, 2, TEXTARRAYOID);
@@ -130,9 +164,10 @@ chat_run_on(PG_FUNCTION_ARGS)
 
 /* The first argument is of the type that is wanted; those behind the statement are its parameters. */
 static Datum
-read_rows(FunctionCallInfo fcinfo, bool read_only)
+read_rows(FunctionCallInfo fcinfo, bool read_only, bool keeps)
 {
-	Statement statement = {.read_only = read_only, .result = get_fn_expr_rettype(fcinfo->flinfo)};
+	Statement statement = {
+		.read_only = read_only, .keeps = keeps, .result = get_fn_expr_rettype(fcinfo->flinfo)};
 
 	set_statement(fcinfo, &statement, 1);
 	if (PG_NARGS() > MAX_PARAMETERS + 3)
@@ -147,12 +182,19 @@ read_rows(FunctionCallInfo fcinfo, bool read_only)
 Datum
 chat_read_on(PG_FUNCTION_ARGS)
 {
-	return read_rows(fcinfo, true);
+	return read_rows(fcinfo, true, false);
+}
+
+/* SQL: chat.find_on(type, relation, statement, …) */
+Datum
+chat_find_on(PG_FUNCTION_ARGS)
+{
+	return read_rows(fcinfo, true, true);
 }
 
 /* SQL: chat.lock_on(type, relation, statement, …) */
 Datum
 chat_lock_on(PG_FUNCTION_ARGS)
 {
-	return read_rows(fcinfo, false);
+	return read_rows(fcinfo, false, true);
 }

@@ -48,24 +48,12 @@ REVOKE ALL ON FUNCTION chat.column_roles() FROM PUBLIC;
 COMMENT ON FUNCTION chat.column_roles() IS 'Roles that a column can have: in which table, under which names it is looked for (NULL: the primary key), whether attach fails without it, what kind of type it has, and whether the triggers write it.';
 
 CREATE FUNCTION chat.attribute_type(relation regclass, name text) RETURNS regtype
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-    SELECT a.atttypid::regtype FROM pg_attribute a
-     WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped
-$$;
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_attribute_type';
 REVOKE ALL ON FUNCTION chat.attribute_type(regclass, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.attribute_type(regclass, text) IS 'Type of a column, NULL when there is no such column.';
 
 CREATE FUNCTION chat.attribute_base_type(relation regclass, name text) RETURNS regtype
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-    WITH RECURSIVE step (type) AS (
-        SELECT a.atttypid FROM pg_attribute a
-         WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped
-        UNION ALL
-        SELECT t.typbasetype FROM step s JOIN pg_type t ON t.oid = s.type WHERE t.typtype = 'd')
-    SELECT s.type::regtype FROM step s JOIN pg_type t ON t.oid = s.type WHERE t.typtype <> 'd'
-$$;
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_attribute_base_type';
 REVOKE ALL ON FUNCTION chat.attribute_base_type(regclass, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.attribute_base_type(regclass, text) IS 'Type of a column, of a domain its base type; NULL when there is no such column.';
 

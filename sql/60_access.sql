@@ -64,7 +64,7 @@ BEGIN
     FOR pair IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
         key := pair.columns ->> 'conversation_id';
         CONTINUE WHEN chat.key_fits(pair.conversations, key, conversation_id) IS NOT TRUE;
-        here := chat.read_on(NULL::boolean, pair.conversations, format('SELECT COALESCE($2 IN (%1$s, %2$s), false) AND c.%4$I::text = $1 FROM %3$s c WHERE c.%4$I = $1::%5$s',
+        here := chat.find_on(NULL::boolean, pair.conversations, format('SELECT COALESCE($2 IN (%1$s, %2$s), false) AND c.%4$I::text = $1 FROM %3$s c WHERE c.%4$I = $1::%5$s',
             chat.user_expression(pair.columns -> 'owner', 'c'), chat.user_expression(pair.columns -> 'agent', 'c'),
             pair.conversations, key, chat.cast_type(pair.conversations, key)), conversation_id, user_id);
         IF NOT here THEN

@@ -25,14 +25,7 @@ CREATE FUNCTION chat.status_rank(status text) RETURNS integer
 COMMENT ON FUNCTION chat.status_rank(text) IS 'Place of a message status on its way forward: pending and failed 0, sent 1, delivered 2, read 3; NULL for any other.';
 
 CREATE FUNCTION chat.cast_type(relation regclass, name text, exact boolean DEFAULT false) RETURNS text
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    RETURN (SELECT format_type(a.atttypid, CASE WHEN exact THEN NULL ELSE a.atttypmod END)
-              FROM pg_attribute a
-             WHERE a.attrelid = $1 AND a.attname = $2 AND a.attnum > 0 AND NOT a.attisdropped);
-END
-$$;
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_cast_type';
 REVOKE ALL ON FUNCTION chat.cast_type(regclass, text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.cast_type(regclass, text, boolean) IS 'Type of a column, qualified, to cast to. exact: without its length, so that a value that is too long is an error instead of being cut. NULL: no such column.';
 
@@ -69,7 +62,7 @@ BEGIN
     IF chat.key_fits(source, map ->> 'user', owner) IS NOT TRUE THEN
         RETURN NULL;
     END IF;
-    RETURN chat.read_on(NULL::text[], source, format(
+    RETURN chat.find_on(NULL::text[], source, format(
         'SELECT array_agg(o.%1$I::text ORDER BY o.%1$I) FROM %2$s AS o WHERE o.%3$I = $1::%4$s',
         map ->> 'key', source, map ->> 'user', chat.cast_type(source, map ->> 'user')), owner);
 END
@@ -236,7 +229,7 @@ BEGIN
         chat.cast_type(rel, c -> 'owner' ->> 'column'), chat.cast_type(rel, c ->> 'contact_jid'),
         CASE WHEN lock THEN 'FOR NO KEY UPDATE' ELSE '' END);
     RETURN CASE WHEN lock THEN chat.lock_on(NULL::jsonb, rel, statement, owner_keys, jids)
-                ELSE chat.read_on(NULL::jsonb, rel, statement, owner_keys, jids) END;
+                ELSE chat.find_on(NULL::jsonb, rel, statement, owner_keys, jids) END;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.find_contact(chat.attachment, text[], text[], boolean) FROM PUBLIC;

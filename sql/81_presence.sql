@@ -7,7 +7,7 @@ DECLARE
     c jsonb := attachment.columns;
     rel regclass := attachment.conversations;
 BEGIN
-    RETURN chat.read_on(NULL::jsonb, rel, format(
+    RETURN chat.find_on(NULL::jsonb, rel, format(
         $f$SELECT jsonb_build_object('id', c.%1$I, 'owner', %2$s, 'agent', %3$s) FROM %4$s AS c WHERE c.%1$I = $1::%5$s$f$,
         c ->> 'conversation_id', chat.user_expression(c -> 'owner', 'c'),
         chat.user_expression(c -> 'agent', 'c'), rel, chat.cast_type(rel, c ->> 'conversation_id')), conversation_id);

@@ -35,7 +35,7 @@ DECLARE
     c jsonb := attachment.columns;
     rel regclass := attachment.messages;
 BEGIN
-    RETURN chat.read_on(NULL::jsonb, rel, format(
+    RETURN chat.find_on(NULL::jsonb, rel, format(
         'SELECT to_jsonb(m.%I) FROM %s AS m WHERE m.%I = $1::%s AND m.%I = $2::%s ORDER BY m.%1$I LIMIT 1',
         c ->> 'message_id', rel, c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'),
         c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id')), conversation_id, external_id);

@@ -72,7 +72,7 @@ BEGIN
     FOR pair IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
         CONTINUE WHEN chat.key_fits(pair.conversations, pair.columns ->> 'conversation_id', conversation_id) IS NOT TRUE;
         fits := true;
-        key := chat.read_on(NULL::text, pair.conversations, format(
+        key := chat.find_on(NULL::text, pair.conversations, format(
             'SELECT c.%1$I::text FROM %2$s AS c WHERE c.%1$I = $1::%3$s AND %4$s', pair.columns ->> 'conversation_id',
             pair.conversations, chat.cast_type(pair.conversations, pair.columns ->> 'conversation_id'),
             chat.ownership(pair.columns, agents)), conversation_id, scope);
@@ -94,7 +94,7 @@ BEGIN
     FOR pair IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
         CONTINUE WHEN chat.key_fits(pair.messages, pair.columns ->> 'message_id', message_id) IS NOT TRUE;
         fits := true;
-        key := chat.read_on(NULL::text, pair.messages, format(
+        key := chat.find_on(NULL::text, pair.messages, format(
             'SELECT m.%1$I::text FROM %2$s AS m JOIN %3$s AS c ON c.%4$I = m.%5$I WHERE m.%1$I = $1::%6$s AND %7$s',
             pair.columns ->> 'message_id', pair.messages, pair.conversations, pair.columns ->> 'conversation_id',
             pair.columns ->> 'conversation', chat.cast_type(pair.messages, pair.columns ->> 'message_id'),
@@ -114,7 +114,7 @@ DECLARE
     relation regclass := CASE WHEN messages THEN pair.messages ELSE pair.conversations END;
     id text := pair.columns ->> CASE WHEN messages THEN 'message_id' ELSE 'conversation_id' END;
 BEGIN
-    RETURN chat.read_on(NULL::jsonb, relation, format('SELECT chat.row_json($1, t.*) FROM %s AS t WHERE t.%I = $2::%s',
+    RETURN chat.find_on(NULL::jsonb, relation, format('SELECT chat.row_json($1, t.*) FROM %s AS t WHERE t.%I = $2::%s',
         relation, id, chat.cast_type(relation, id)), pair.id, key);
 END
 $$;

@@ -25,25 +25,36 @@ async function setup(cluster) {
   const key = await value(db, `SELECT chat.create_api_key('${owner}', 'bench', rate_limit => 1000000) ->> 'key'`);
   const unknown = await value(db, 'SELECT chat.make_api_key()');
   await db.query("UPDATE public.chat_api_keys SET last_used_at = now() + interval '1 day'"); // nothing to note
+  const conversation = await value(db, `INSERT INTO public.conversations (user_id, contact_jid)
+    SELECT '${owner}', n || '@s.whatsapp.net' FROM generate_series(1, 1000) n RETURNING id`);
+  const message = await value(db, `INSERT INTO public.chat_messages (conversation_id, message_id, direction, content)
+    SELECT $1, '3EB0' || n, 'outgoing', 'text ' || n FROM generate_series(1, 1000) n RETURNING id`, [conversation]);
   await db.query('VACUUM ANALYZE');
   await db.end();
-  return { key, unknown };
+  return { key, unknown, conversation, message };
 }
 
 const authenticate = 'SELECT * FROM chat.authenticate(key => $1, required_scope => $2)';
 
-/** What is called: the statement and its values. */
-const statements = ({ key, unknown }) => ({
+/** What is called: the statement, its values, and what to set before. */
+const statements = ({ key, unknown, conversation, message }) => ({
   'SELECT 1': ['SELECT 1'],
   'authenticate': [authenticate, [key, 'chat:read']],
   'authenticate, unknown key': [authenticate, [unknown, 'chat:read']],
   'authenticate, no key': [authenticate, ['nonsense', 'chat:read']],
   'check_rate_limit': [`SELECT * FROM chat.check_rate_limit($1, $2, interval '60 s')`, ['api-chat:1', 100]],
+  'save_message': ['SELECT chat.save_message($1, $2, $3)', [conversation, { content: 'Olá, tudo bem?' }, owner], 'SET chat_realtime.rate_limits = off'],
+  'update_message_status': ['SELECT chat.update_message_status($1, $2, owner => $3)', [message, 'delivered', owner]],
+  'mark_read': ['SELECT chat.mark_read($1, owner => $2)', [conversation, owner]],
+  'list_messages': ['SELECT chat.list_messages($1, owner => $2)', [conversation, owner]],
+  'list_conversations': ['SELECT chat.list_conversations($1)', [owner]],
+  'get_conversation': ['SELECT chat.get_conversation($1, $2)', [conversation, owner]],
 });
 
 /** Instructions of a backend that is asked this so many times. */
-async function count(cluster, dir, [text, values], times) {
+async function count(cluster, dir, [text, values, setting], times) {
   const db = await connect(cluster);
+  if (setting) await db.query(setting);
   const file = path.join(dir, String(db.processID));
   for (let i = 0; i < times; i++) await db.query({ name: 'call', text, values });
   await db.end();
