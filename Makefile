@@ -123,7 +123,7 @@ help:
 	@echo 'make bench         measure; BENCH=writes, bulk, scale, instructions, calls, latency, drain, auth or backend'
 	@echo 'make torture       kill the sidecar (KILLS=50) and PostgreSQL (CRASHES=0) under load; nothing may get lost'
 	@echo 'make test-matrix   build and test against PostgreSQL 15, 17 and 18 (VERSIONS="17 18"), as root'
-	@echo 'make test-upgrade  pg_upgrade, dumps and logical replication from 15 to 17 and 18, and from 17 to 18, as root'
+	@echo 'make test-upgrade  pg_upgrade, dumps and logical replication from 15 to 17 (VERSIONS="18:17"), as root'
 	@echo 'make test-plans    plans of the API with 1,000,000 messages and 100,000 conversations'
 	@echo 'make model         check the model of doorbell and cursor with Spin (MODEL=quick: smaller bounds)'
 	@echo 'make test-random   random concurrent histories, judged by recounting (HISTORIES=2000 SEED=1)'
