@@ -1,7 +1,7 @@
 # What proves the rest: other versions of PostgreSQL, a model of the protocol, random histories, fuzzing. Included by
 # the Makefile.
 
-.PHONY: test-matrix test-upgrade model test-random test-functions test-payloads fuzz test-undefined test-valgrind test-address
+.PHONY: test-matrix test-upgrade model test-random test-functions test-payloads fuzz test-undefined test-valgrind test-address coverage
 
 # VERSIONS="17 18:15,17": which majors, and upgrades to them from which.
 test-matrix:
@@ -54,3 +54,9 @@ test-undefined:
 test-valgrind test-address:
 	@regress/lib/deps.sh test
 	@exec regress/checked/run $(@:test-%=%)
+
+# ONLY="unit regress webhook-down": parts of make test to count, unit, regress, isolation and e2e unless named. ADD=1: to what
+# earlier runs have counted.
+coverage:
+	@regress/lib/deps.sh test
+	@ADD="$(ADD)" exec regress/coverage/run $(ONLY)

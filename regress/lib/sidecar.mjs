@@ -7,11 +7,11 @@ import { freePort } from './ports.mjs';
 import { until, within } from './wait.mjs';
 import { sidecarBinary } from './workspace.mjs';
 
-/** What another build of the sidecar (SIDECAR_BINARY) is told: options of the sanitizers. */
-const sanitizers = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(A|UB|L)SAN_OPTIONS$/.test(name)));
+/** What another build of the sidecar (SIDECAR_BINARY) is told: options of the sanitizers, where its counters go. */
+const instruments = Object.fromEntries(Object.entries(process.env).filter(([name]) => /^(A|UB|L)SAN_OPTIONS$|^LLVM_PROFILE_FILE$/.test(name)));
 
 export class Sidecar {
-  /** env: its settings. Nothing else of the environment is passed on, but PATH and options of sanitizers. */
+  /** env: its settings. Nothing else of the environment is passed on, but PATH and what instruments need. */
   constructor(env = {}, args = []) {
     this.env = env;
     this.args = args;
@@ -39,7 +39,7 @@ export class Sidecar {
 
   run() {
     this.child = spawn(sidecarBinary, this.args, {
-      env: { PATH: process.env.PATH, ...sanitizers, ...this.env },
+      env: { PATH: process.env.PATH, ...instruments, ...this.env },
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
     });

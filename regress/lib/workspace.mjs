@@ -25,10 +25,10 @@ export function serverUser() {
   return { uid: Number(uid), gid: Number(gid) };
 }
 
-/** What a server's programs find in their environment; options of checkers of memory are handed on. */
+/** What a server's programs find in their environment; options of checkers of memory, and where counters go, are handed on. */
 export function serverEnvironment() {
-  const { PATH, ASAN_OPTIONS, UBSAN_OPTIONS } = process.env;
-  return { PATH, LC_ALL: 'C.UTF-8', ...(ASAN_OPTIONS && { ASAN_OPTIONS, UBSAN_OPTIONS }) };
+  const { PATH, ASAN_OPTIONS, UBSAN_OPTIONS, LLVM_PROFILE_FILE } = process.env;
+  return { PATH, LC_ALL: 'C.UTF-8', ...(ASAN_OPTIONS && { ASAN_OPTIONS, UBSAN_OPTIONS }), ...(LLVM_PROFILE_FILE && { LLVM_PROFILE_FILE }) };
 }
 
 /** A temporary directory that the server's user owns; removed at the end. */
