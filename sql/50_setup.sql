@@ -232,7 +232,6 @@ CREATE FUNCTION chat.setup_supabase(schema text) RETURNS TABLE (object text, act
 $$
 DECLARE
     name text;
-    p record;
 BEGIN
     FOREACH name IN ARRAY ARRAY['conversations', 'chat_messages'] LOOP
         IF EXISTS (SELECT FROM pg_publication b WHERE b.pubname = 'supabase_realtime' AND NOT b.puballtables)
@@ -242,19 +241,7 @@ BEGIN
             RETURN QUERY SELECT format('%I.%I', schema, name), 'added to publication supabase_realtime'::text;
         END IF;
     END LOOP;
-    IF to_regclass('realtime.messages') IS NULL OR to_regprocedure('realtime.topic()') IS NULL
-       OR chat.existing_roles('authenticated') IS NULL THEN
-        RETURN;
-    END IF;
-    FOR p IN SELECT * FROM (VALUES
-        ('chat_realtime_read', 'SELECT', 'USING', ''), ('chat_realtime_write', 'INSERT', 'WITH CHECK', ', true')) v (name, command, clause, write)
-    LOOP
-        CONTINUE WHEN EXISTS (SELECT FROM pg_policy y WHERE y.polrelid = 'realtime.messages'::regclass AND y.polname = p.name);
-        EXECUTE format('CREATE POLICY %I ON realtime.messages FOR %s TO authenticated %s '
-                       '(extension IN (''broadcast'', ''presence'') AND (SELECT chat.can_join((SELECT realtime.topic())%s)))',
-                       p.name, p.command, p.clause, p.write);
-        RETURN QUERY SELECT 'realtime.messages'::text, format('policy %s created', p.name);
-    END LOOP;
+    RETURN QUERY SELECT * FROM chat.setup_channels();
 END
 $$;
 REVOKE ALL ON FUNCTION chat.setup_supabase(text) FROM PUBLIC;

@@ -88,36 +88,40 @@ BEGIN
         RETURN false;
     END IF;
     IF part IS NOT NULL THEN
-        RETURN chat.takes_part(part[2], user_id);
+        RETURN (NOT write OR part[1] = 'presence') AND chat.takes_part(part[2], user_id);
     END IF;
-    -- An inbox is written by the service alone: what a client could send there would look like an event.
     RETURN NOT write AND topic = 'user:' || user_id || ':inbox';
 END
 $$;
 REVOKE ALL ON FUNCTION chat.may_join(text, text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION chat.may_join(text, text, boolean) IS 'The rule behind chat.can_join: a conversation''s owner and agent join its topics, a user its own inbox; nobody writes to an inbox.';
+COMMENT ON FUNCTION chat.may_join(text, text, boolean) IS 'The rule behind chat.can_join: a conversation''s owner and agent join its topics, a user its own inbox. They broadcast on presence:* alone: what a client could send elsewhere would look like an event.';
 
+-- An error would end the check of a policy, and with it every private channel of the project.
 CREATE FUNCTION chat.can_join(topic text, write boolean DEFAULT false) RETURNS boolean
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
-DECLARE
-    caller text;
 BEGIN
-    BEGIN
-        caller := chat.current_user_id();
-    EXCEPTION WHEN data_exception OR program_limit_exceeded THEN -- claims that are no JSON are nobody's
+    RETURN COALESCE(chat.may_join(topic, chat.current_user_id(), COALESCE(write, false)), false);
+EXCEPTION
+    WHEN data_exception OR program_limit_exceeded THEN -- claims that are no JSON are nobody's
         RETURN false;
-    END;
-    RETURN COALESCE(chat.may_join(topic, caller, COALESCE(write, false)), false);
+    WHEN others THEN
+        RAISE WARNING 'chat.can_join: %', SQLERRM;
+        RETURN false;
 END
 $$;
-COMMENT ON FUNCTION chat.can_join(text, boolean) IS 'Whether the caller''s own claims allow joining a topic (write: sending to it); never an error. For policies on realtime.messages; anonymous callers get false.';
+COMMENT ON FUNCTION chat.can_join(text, boolean) IS 'Whether the caller''s own claims allow joining a topic (write: broadcasting to it); never an error. For policies on realtime.messages; anonymous callers get false.';
 
 CREATE FUNCTION chat.can_join(topic text, claims jsonb, write boolean DEFAULT false) RETURNS boolean
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT COALESCE(claims ->> 'role' = 'service_role'
-                    OR chat.may_join(topic, nullif(claims ->> 'sub', ''), COALESCE(write, false)), false)
+BEGIN
+    RETURN COALESCE(claims ->> 'role' = 'service_role'
+                    OR chat.may_join(topic, nullif(claims ->> 'sub', ''), COALESCE(write, false)), false);
+EXCEPTION WHEN others THEN
+    RAISE WARNING 'chat.can_join: %', SQLERRM;
+    RETURN false;
+END
 $$;
 REVOKE ALL ON FUNCTION chat.can_join(text, jsonb, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.can_join(text, jsonb, boolean) IS 'The same for claims that the caller has verified: for the sidecar and for service callers only.';

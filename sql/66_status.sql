@@ -90,6 +90,8 @@ $$
     UNION ALL
     SELECT 'nothing is attached: run SELECT * FROM chat.setup()' WHERE NOT EXISTS (SELECT FROM chat.attachment)
     UNION ALL
+    SELECT h FROM chat.channel_hints() h
+    UNION ALL
     SELECT format('no sidecar delivers %s', c.name) FROM chat.consumer c WHERE c.enabled AND c.expires_at < clock_timestamp()
     UNION ALL
     SELECT 'no sidecar has run yet' WHERE NOT EXISTS (SELECT FROM chat.consumer)

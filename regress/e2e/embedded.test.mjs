@@ -101,16 +101,19 @@ test('a join that enables presence gets an empty state, and track is answered', 
   assert.deepEqual(await socket.reply('2'), ok);
 });
 
+/** Where clients may broadcast. */
+const room = () => `presence:${conversation}`;
+
 test('a push reaches the others, its sender only with self, and is answered only with ack', async () => {
   const [sender, other] = [await connect(), await connect({ vsn: '1.0.0' })];
-  await sender.join(topic, token, '1', { broadcast: { ack: true, self: true } });
-  await other.join(topic, token, '1');
+  await sender.join(room(), token, '1', { broadcast: { ack: true, self: true } });
+  await other.join(room(), token, '1');
   const push = { type: 'broadcast', event: 'typing', payload: { on: true } };
-  sender.send('1', '2', `realtime:${topic}`, 'broadcast', push);
+  sender.send('1', '2', `realtime:${room()}`, 'broadcast', push);
   assert.deepEqual(await sender.reply('2'), ok);
-  assert.deepEqual(sender.frames.find((f) => f[3] === 'broadcast'), [null, null, `realtime:${topic}`, 'broadcast', push]);
+  assert.deepEqual(sender.frames.find((f) => f[3] === 'broadcast'), [null, null, `realtime:${room()}`, 'broadcast', push]);
   assert.deepEqual((await other.hears((f) => f.event === 'broadcast', 'the push')).payload, push);
-  other.send('1', '3', `realtime:${topic}`, 'broadcast', push);
+  other.send('1', '3', `realtime:${room()}`, 'broadcast', push);
   await until(() => sender.frames.filter((f) => f[3] === 'broadcast').length === 2, 'the second push');
   assert.deepEqual((await other.settled()).filter((f) => f.ref === '3' || f.event === 'broadcast').length, 1);
 });
@@ -123,11 +126,11 @@ function binaryPush(joinRef, ref, name, event, payload, encoding) {
 
 test('a binary push arrives as a frame of type 4, and as text where it is JSON and the client is old', async () => {
   const [sender, modern, old] = [await connect(), await connect(), await connect({ vsn: '1.0.0' })];
-  for (const socket of [sender, modern, old]) await socket.join(topic, token, '1');
-  sender.socket.send(binaryPush('1', '2', `realtime:${topic}`, 'json', '{"a":1}', 1));
-  sender.socket.send(binaryPush('1', '3', `realtime:${topic}`, 'octets', Buffer.from([0, 255, 1]), 0));
+  for (const socket of [sender, modern, old]) await socket.join(room(), token, '1');
+  sender.socket.send(binaryPush('1', '2', `realtime:${room()}`, 'json', '{"a":1}', 1));
+  sender.socket.send(binaryPush('1', '3', `realtime:${room()}`, 'octets', Buffer.from([0, 255, 1]), 0));
   await until(() => modern.frames.filter(Buffer.isBuffer).length === 2, 'two binary frames');
-  const full = `realtime:${topic}`;
+  const full = `realtime:${room()}`;
   const expected = (event, payload, encoding) => Buffer.concat([Buffer.from([4, full.length, event.length, 0, encoding]), Buffer.from(full + event), Buffer.from(payload)]);
   assert.deepEqual(modern.frames.filter(Buffer.isBuffer), [expected('json', '{"a":1}', 1), expected('octets', Buffer.from([0, 255, 1]), 0)]);
   const heard = (await old.settled()).filter((f) => f.event === 'broadcast');
@@ -141,6 +144,23 @@ test('a stranger can neither join an inbox nor write to it', async () => {
   stranger.send('1', '2', `realtime:user:${bed.owner}:inbox`, 'broadcast', { type: 'broadcast', event: 'forged', payload: {} });
   await stranger.settled();
   assert.ok(!(await owner.settled()).some((f) => f[3] === 'broadcast'));
+});
+
+test('participants broadcast nothing to a conversation or an inbox, by WebSocket or HTTP', async () => {
+  const inbox = `user:${bed.owner}:inbox`;
+  const [participant, reader] = [await connect(), await connect()];
+  const post = (messages) => fetch(`${sidecar.url}/api/broadcast`, { method: 'POST', body: JSON.stringify({ messages }),
+    headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` } });
+  for (const socket of [participant, reader]) for (const [n, name] of [topic, inbox, room()].entries()) await socket.join(name, token, String(n));
+  for (const [n, name] of [topic, inbox, room()].entries()) {
+    participant.send(String(n), `p${n}`, `realtime:${name}`, 'broadcast', { type: 'broadcast', event: 'message.deleted', payload: { forged: name } });
+    await post([{ topic: name, event: 'message.new', payload: { forged: name }, private: true }]);
+  }
+  const heard = () => reader.frames.filter((f) => f[3] === 'broadcast' && f[4].payload.forged).map((f) => f[2]);
+  await until(() => heard().length === 2, 'what was said where clients may');
+  await bed.message(conversation, 'true');
+  await reader.hears((f) => f[4]?.payload?.content === 'true', 'what the database said');
+  assert.deepEqual(heard(), Array(2).fill(`realtime:${room()}`));
 });
 
 test('a new token is taken without an answer; one that may not read closes the channel', async () => {

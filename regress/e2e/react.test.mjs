@@ -99,6 +99,23 @@ describe('the example front end', { skip: noBrowser || noVite }, () => {
     await bubble(there, 'Quero três').waitFor({ state: 'detached' });
   });
 
+  test('what a participant forges changes nothing but who is typing', async () => {
+    const before = await there.locator('.bubble').allTextContents();
+    const id = Number(await bubble(there, 'Bom dia, Ana!').getAttribute('data-id'));
+    const say = (event, payload) => fetch(`${sidecar.url}/api/broadcast`, {
+      method: 'POST', headers: { 'content-type': 'application/json', authorization: `Bearer ${backend.token(bed.owner)}` },
+      body: JSON.stringify({ messages: ['conversation', 'presence'].map((kind) => ({ topic: `${kind}:${ana}`, event, payload, private: true, id: '9007199254740991' })) }) });
+    await say('message.deleted', { id, conversationId: Number(ana) });
+    await say('message.new', { id: 99999, conversationId: Number(ana), content: 'forged', direction: 'incoming', status: 'read', createdAt: new Date() });
+    for (const payload of [null, [], { conversationId: 0, userId: 'x', isTyping: true }, { conversationId: ana, userId: { a: 1 }, isTyping: true }]) await say('presence.typing', payload);
+    await say('presence.typing', { conversationId: ana, userId: 'x', username: 'Eva'.repeat(100), isTyping: true });
+    await there.locator('.typing', { hasText: 'EvaEva' }).waitFor();
+    assert.equal(await there.locator('.typing').textContent(), `${'Eva'.repeat(20)} typing…`);
+    assert.deepEqual(await there.locator('.bubble').allTextContents(), before);
+    await bed.message(ana, 'after the forgery');
+    await bubble(there, 'after the forgery').waitFor();
+  });
+
   test('offline and back: nothing missing, nothing twice', async () => {
     await line.cut();
     await there.locator('.state', { hasText: 'polling' }).waitFor({ timeout: 60000 });

@@ -175,31 +175,39 @@ INSERT INTO expected (object, operation, sql, anon, ann, bob, zoe, service, nobo
 ('chat.grant_backend', 'EXECUTE',   'SELECT chat.grant_backend(''anon'')',                                   'denied', 'denied', 'denied', 'denied', 'denied', 'denied'),
 ('chat.message_after', 'as trigger', 'CREATE TEMP TABLE t (); CREATE TRIGGER x AFTER INSERT ON t EXECUTE FUNCTION chat.message_after(''1'')', 'denied', 'denied', 'denied', 'denied', 'denied', 'denied'),
 ('schema chat', 'CREATE',           'CREATE TABLE chat.x ()',                                                'denied', 'denied', 'denied', 'denied', 'denied', 'denied');
--- Joining a private channel as Realtime checks it: read = a row is visible, write = a row may be inserted.
+-- Joining a private channel as Realtime checks it: read = a row of the topic is visible, write = one may be inserted;
+-- clients broadcast on presence:* alone, and track wherever they may read but in an inbox.
+CREATE TABLE topic (topic text PRIMARY KEY, reads text[], broadcasts text[], tracks text[]);
+INSERT INTO topic VALUES
+    ('conversation:1', '{1,0,1}', '{policy,policy,policy}', '{1,policy,1}'),
+    ('conversation:2', '{1,0,0}', '{policy,policy,policy}', '{1,policy,policy}'),
+    ('conversation:3', '{0,1,0}', '{policy,policy,policy}', '{policy,1,policy}'),
+    ('presence:1', '{1,0,1}', '{1,policy,1}', '{1,policy,1}'),
+    ('presence:3', '{0,1,0}', '{policy,1,policy}', '{policy,1,policy}'),
+    ('conversation:11111111-0000-4000-8000-000000000001', '{1,0,1}', '{policy,policy,policy}', '{1,policy,1}'),
+    ('presence:11111111-0000-4000-8000-000000000001', '{1,0,1}', '{1,policy,1}', '{1,policy,1}'),
+    ('conversation:11111111-0000-4000-8000-000000000003', '{0,1,0}', '{policy,policy,policy}', '{policy,1,policy}'),
+    ('user:a0000000-0000-4000-8000-000000000000:inbox', '{1,0,0}', '{policy,policy,policy}', '{policy,policy,policy}'),
+    ('user:c0000000-0000-4000-8000-000000000000:inbox', '{0,0,1}', '{policy,policy,policy}', '{policy,policy,policy}');
+INSERT INTO topic SELECT t, '{0,0,0}', '{policy,policy,policy}', '{policy,policy,policy}'
+  FROM unnest(ARRAY['conversation:4', 'conversation:1 ', 'presence:01', 'conversation:01:x', 'conversation:1; DROP TABLE x',
+    'conversation:99999999999999999999999', 'presence:', 'canary:1', '', 'x']) t;
 INSERT INTO expected (object, operation, sql, topic, anon, ann, bob, zoe, service, nobody)
 SELECT 'topic ' || t.topic, o.operation, o.sql, t.topic, o.anon, a[1], a[2], a[3], o.service, 'denied'
-  FROM (VALUES
-    ('conversation:1', '{1,0,1}'::text[], '{1,policy,1}'::text[]),
-    ('conversation:2', '{1,0,0}', '{1,policy,policy}'),
-    ('conversation:3', '{0,1,0}', '{policy,1,policy}'),
-    ('presence:1', '{1,0,1}', '{1,policy,1}'),
-    ('conversation:11111111-0000-4000-8000-000000000001', '{1,0,1}', '{1,policy,1}'),
-    ('conversation:11111111-0000-4000-8000-000000000003', '{0,1,0}', '{policy,1,policy}'),
-    ('user:a0000000-0000-4000-8000-000000000000:inbox', '{1,0,0}', '{policy,policy,policy}'),
-    ('user:c0000000-0000-4000-8000-000000000000:inbox', '{0,0,1}', '{policy,policy,policy}'),
-    ('conversation:4', '{0,0,0}', '{policy,policy,policy}'),
-    ('conversation:1 ', '{0,0,0}', '{policy,policy,policy}'),
-    ('conversation:01:x', '{0,0,0}', '{policy,policy,policy}'),
-    ('conversation:1; DROP TABLE x', '{0,0,0}', '{policy,policy,policy}'),
-    ('conversation:99999999999999999999999', '{0,0,0}', '{policy,policy,policy}'),
-    ('', '{0,0,0}', '{policy,policy,policy}'),
-    ('x', '{0,0,0}', '{policy,policy,policy}')) t (topic, r, w)
+  FROM topic t
  CROSS JOIN LATERAL (VALUES
-    ('read', 'SELECT count(*) FROM realtime.messages', '0', '1', t.r),
-    ('write', format('INSERT INTO realtime.messages (topic, extension) VALUES (%L, ''broadcast'')', t.topic), 'policy', '1', t.w)) o (operation, sql, anon, service, a);
-INSERT INTO expected (object, operation, sql, topic, anon, ann, bob, zoe, service, nobody) VALUES
-('topic conversation:1', 'write, other extension', 'INSERT INTO realtime.messages (topic, extension) VALUES (''conversation:1'', ''postgres_changes'')', 'conversation:1', 'policy', 'policy', 'policy', 'policy', '1', 'denied');
-INSERT INTO realtime.messages (topic, extension) VALUES ('probe', 'broadcast');
+    ('read', 'SELECT count(*) FROM realtime.messages', '0', (SELECT 2 * count(*) FROM topic)::text, ARRAY(SELECT (2 * r::int)::text FROM unnest(t.reads) r)),
+    ('broadcast', format('INSERT INTO realtime.messages (topic, extension) VALUES (%L, ''broadcast'')', t.topic), 'policy', '1', t.broadcasts),
+    ('track', format('INSERT INTO realtime.messages (topic, extension) VALUES (%L, ''presence'')', t.topic), 'policy', '1', t.tracks)) o (operation, sql, anon, service, a);
+-- Who may join one topic can do nothing with the rows of the others, its own included.
+INSERT INTO expected (object, operation, sql, topic, anon, ann, bob, zoe, service, nobody)
+SELECT 'topic ' || j || ' joined', format('INSERT %s for %s', e, t.topic),
+       format('INSERT INTO realtime.messages (topic, extension) VALUES (%L, %L)', t.topic, e), j, 'policy', 'policy', 'policy', 'policy', '1', 'denied'
+  FROM topic t, unnest(ARRAY['presence:1', 'conversation:1', '']) j, unnest(ARRAY['broadcast', 'presence']) e WHERE t.topic <> j;
+INSERT INTO expected (object, operation, sql, topic, anon, ann, bob, zoe, service, nobody)
+SELECT 'topic ' || j, 'write, other extension', format('INSERT INTO realtime.messages (topic, extension) VALUES (%L, ''postgres_changes'')', j),
+       j, 'policy', 'policy', 'policy', 'policy', '1', 'denied' FROM unnest(ARRAY['conversation:1', 'presence:1']) j;
+INSERT INTO realtime.messages (topic, extension) SELECT t.topic, e FROM topic t, unnest(ARRAY['broadcast', 'presence']) e;
 \set QUIET off
 
 -- One loop over all of it; only what is not as expected shows.
@@ -247,6 +255,35 @@ RESET ROLE;
 RESET request.jwt.claims;
 SELECT unread_count - :unread_count AS counted, last_message_preview FROM conversations WHERE id = 1;
 SELECT event FROM chat.event WHERE id > :last ORDER BY id;
+
+-- Policies of an earlier version are named, and replaced by setup; one that somebody changed is left.
+ALTER POLICY chat_realtime_read ON realtime.messages
+    USING (extension IN ('broadcast', 'presence') AND (SELECT chat.can_join((SELECT realtime.topic()))));
+ALTER POLICY chat_realtime_write ON realtime.messages
+    WITH CHECK (extension IN ('broadcast', 'presence') AND (SELECT chat.can_join((SELECT realtime.topic()), true)));
+SELECT h FROM jsonb_array_elements_text(chat.status() -> 'hints') h WHERE h ~ 'policy';
+SELECT * FROM chat.setup();
+SELECT name, state FROM chat.channel_policy_states() ORDER BY name;
+SELECT attempt(a, 'SELECT count(*) FROM realtime.messages', 'presence:1') AS read,
+       attempt(a, $$INSERT INTO realtime.messages (topic, extension) VALUES ('conversation:1', 'broadcast')$$, 'conversation:1') AS forged
+  FROM actor a WHERE name = 'ann';
+SELECT count(*) AS hints FROM jsonb_array_elements_text(chat.status() -> 'hints') h WHERE h ~ 'policy';
+ALTER POLICY chat_realtime_write ON realtime.messages WITH CHECK (topic = (SELECT realtime.topic()) AND extension = 'presence' AND chat.can_join(topic));
+SELECT * FROM chat.setup();
+ALTER POLICY chat_realtime_read ON realtime.messages TO authenticated, anon;
+SELECT name, state FROM chat.channel_policy_states() ORDER BY name;
+DROP POLICY chat_realtime_write ON realtime.messages;
+ALTER POLICY chat_realtime_read ON realtime.messages TO authenticated;
+SELECT * FROM chat.setup();
+
+-- Whatever is wrong with a table, can_join answers.
+ALTER TABLE legacy.agents RENAME user_id TO agent_user_id;
+SELECT attempt(a, 'SELECT chat.can_join(''conversation:11111111-0000-4000-8000-000000000001'')') AS own,
+       attempt(a, 'SELECT count(*) FROM realtime.messages', 'presence:11111111-0000-4000-8000-000000000001') AS policy,
+       chat.can_join('conversation:11111111-0000-4000-8000-000000000001', jsonb_build_object('sub', a.sub)) AS endpoint
+  FROM actor a WHERE name = 'ann';
+ALTER TABLE legacy.agents RENAME agent_user_id TO user_id;
+SELECT chat.can_join('conversation:11111111-0000-4000-8000-000000000001', jsonb_build_object('sub', a.sub)) AS mended FROM actor a WHERE name = 'ann';
 
 -- The policies on realtime.messages go with the extension, those of the tables stay, and so does all data.
 \set VERBOSITY terse

@@ -137,7 +137,7 @@ INSERT INTO public.chat_messages (conversation_id, direction, content) VALUES (1
 UPDATE public.chat_messages SET status = 'read' WHERE content OPERATOR(pg_catalog.=) 'hidden';
 DELETE FROM public.chat_messages WHERE content OPERATOR(pg_catalog.=) 'hidden';
 SELECT chat.save_message('1', '{"content": "q"}') ->> 'content', chat.list_messages('1') IS NOT NULL, chat.list_conversations(:ann) IS NOT NULL, chat.mark_read('1') > 0,
-       chat.may_join('conversation:1', :ann, true), chat.recount(), chat.status() IS NOT NULL;
+       chat.may_join('presence:1', :ann, true), chat.recount(), chat.status() IS NOT NULL;
 SELECT chat.create_api_key(:ann, 'k') ->> 'key' AS key, chat.create_webhook(:ann, 'https://example.com', '{*}') ->> 'id' AS hook \gset
 SELECT (chat.authenticate(:'key')).code, chat.list_api_keys(:ann) IS NOT NULL, chat.list_webhooks(:ann) IS NOT NULL, chat.enable_webhook(:'hook'), chat.delete_webhook(:'hook');
 SELECT count(*) FROM chat.webhook_read(0, pg_current_snapshot()::text, 5);

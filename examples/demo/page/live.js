@@ -20,31 +20,38 @@ const sleep = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 
 class Topic {
   constructor(name, load, handle) {
-    Object.assign(this, { name, load, handle, position: 0, loaded: false, seen: new Set(), joined: false });
+    Object.assign(this, { name, load, handle, position: 0, newest: 0, loaded: false, seen: new Set(), joined: false });
   }
 
   take(id, event, payload) {
     const number = Number(id); // events_since gives numbers, a broadcast's id is text
     if (this.seen.has(number)) return false;
     this.seen.add(number);
-    this.position = Math.max(this.position, number);
+    this.newest = Math.max(this.newest, number);
     this.handle(event, payload);
     return true;
   }
 
-  /** All at first, later what was missed; returns how many events those were. */
+  /** All at first, later what was missed; returns how many events those were. Only asking moves the position, never what is heard. */
   async catchUp() {
     if (!this.loaded) {
-      this.position = Math.max(this.position, await this.load());
+      this.position = await this.load();
       this.loaded = true;
       return 0;
     }
     let missed = 0;
-    for (;;) {
+    let late = false;
+    for (let more = true; more;) {
       const events = await get('/api/events', { topic: this.name, after: this.position });
-      for (const { id, event, payload } of events) if (this.take(id, event, payload)) missed++;
-      if (events.length < page) return missed;
+      for (const { id, event, payload } of events) {
+        const old = Number(id) < this.newest;
+        if (this.take(id, event, payload)) [missed, late] = [missed + 1, late || old];
+        this.position = Math.max(this.position, Number(id));
+      }
+      more = events.length >= page;
     }
+    if (late) await this.load(); // what came after it was heard first: the present state says what holds
+    return missed;
   }
 }
 
@@ -85,7 +92,7 @@ export class Live {
     this.topics.set(name, topic);
     await this.client.realtime.setAuth();
     this.client.channel(name, { config: { private: true } })
-      .on('broadcast', { event: '*' }, ({ event, payload, meta }) => topic.take(meta.id, event, payload))
+      .on('broadcast', { event: '*' }, ({ event, payload, meta }) => meta?.id !== undefined && topic.take(meta.id, event, payload))
       .subscribe((status) => this.changed(topic, status));
   }
 

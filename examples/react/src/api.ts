@@ -32,7 +32,7 @@ export interface Presence {
   isTyping: boolean;
 }
 
-/** What a topic carries. Presence has no id: it is not kept. */
+/** What a topic carries. What participants say has no id. */
 export interface ChatEvent {
   id?: number;
   event: string;

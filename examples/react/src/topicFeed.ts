@@ -46,10 +46,6 @@ export class TopicFeed {
     this.ask();
   }
 
-  send(event: string, payload: unknown) {
-    for (const connection of this.connections) connection.send(event, payload);
-  }
-
   close() {
     this.closed = true;
     clearTimeout(this.timer);

@@ -26,9 +26,9 @@ export function supabaseTransport(supabase: SupabaseClient): Transport {
   function join(topic: string, listener: Listener) {
     const channel = supabase.channel(topic, { config: { private: true } });
     channel.on('broadcast', { event: '*' }, ({ event, payload, meta }) => {
-      const id = meta?.id === undefined ? undefined : Number(meta.id);
-      // Other participants may send to the topic too: of what the database did not write, only presence counts.
-      if (id !== undefined || event.startsWith('presence.')) listener.event({ id, event, payload });
+      // On presence:* any participant may say anything, an id included. All else is the service's, with an id.
+      if (topic.startsWith('presence:')) listener.event({ event, payload });
+      else if (meta?.id !== undefined) listener.event({ id: Number(meta.id), event, payload });
     });
     return channel.subscribe((state) => listener.live(state === 'SUBSCRIBED'));
   }
@@ -77,9 +77,9 @@ export const socketTransport = (socket: SocketLike): Transport => (topic, listen
       listener.live(true);
     },
     disconnect: () => listener.live(false),
-    typing_status: (payload) => conversation && listener.event({ event: 'presence.typing', payload }),
   };
-  for (const name of changes) handlers[name] = () => listener.hint();
+  if (topic.startsWith('presence:')) handlers.typing_status = (payload) => listener.event({ event: 'presence.typing', payload });
+  else for (const name of changes) handlers[name] = () => listener.hint();
   for (const [name, handler] of Object.entries(handlers)) socket.on(name, handler);
   if (socket.connected) handlers.connect!(undefined);
   return {

@@ -4,6 +4,7 @@ import { useQueryClient } from '@tanstack/react-query';
 import type { SupabaseClient } from '@supabase/supabase-js';
 import type { FetchEvents, Id, Presence } from './api';
 import { applyEvent, keys, reload } from './cache';
+import { enterRoom } from './room';
 import { TopicFeed } from './topicFeed';
 import { type Provider, type SocketLike, transportsOf } from './transport';
 
@@ -52,7 +53,7 @@ export function useChatRealtime({
   const client = useQueryClient();
   const [live, setLive] = useState(false);
   const { typing, heard, clear } = useTyping();
-  const feed = useRef<TopicFeed>(undefined);
+  const room = useRef<ReturnType<typeof enterRoom>>(undefined);
   const lastTyping = useRef(0);
   const transports = useMemo(() => transportsOf(provider, supabase, socket), [provider, supabase, socket]);
 
@@ -76,9 +77,10 @@ export function useChatRealtime({
       reset: () => void reload(client, keys.messages(conversationId)),
       live: () => {},
     });
-    feed.current = messages;
+    const entered = room.current = enterRoom(conversationId, transports, heard);
     return () => {
-      feed.current = undefined;
+      room.current = undefined;
+      entered.leave();
       messages.close();
       clear();
     };
@@ -88,7 +90,7 @@ export function useChatRealtime({
   const sendTyping = useCallback((isTyping: boolean) => {
     if (isTyping ? Date.now() - lastTyping.current < typingEvery : lastTyping.current === 0) return;
     lastTyping.current = isTyping ? Date.now() : 0;
-    feed.current?.send('presence.typing', { conversationId, userId, username, isTyping, lastSeen: new Date().toISOString() });
+    room.current?.send('presence.typing', { conversationId, userId, username, isTyping, lastSeen: new Date().toISOString() });
   }, [conversationId, userId, username]);
 
   return { live, typing, sendTyping };

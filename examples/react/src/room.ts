@@ -1,0 +1,30 @@
+// What participants tell each other straight from browser to browser, on presence:<conversation>: who is typing.
+//
+// Anybody who takes part may send anything there, under any name. So nothing of it is kept, moves a position or is
+// applied to a list: a name is shown for some seconds.
+import type { Id, Presence } from './api';
+import type { Transport } from './transport';
+
+const longestName = 60;
+
+/** A presence that can be shown; undefined: it is none of this conversation's. */
+function presenceOf(payload: unknown, conversation: Id): Presence | undefined {
+  const { conversationId, userId, username, isTyping } = (payload ?? {}) as Partial<Record<keyof Presence, unknown>>;
+  if (String(conversationId) !== String(conversation) || typeof userId !== 'string') return undefined;
+  return { conversationId: conversation, userId, username: typeof username === 'string' ? username.slice(0, longestName) : null, isTyping: isTyping === true };
+}
+
+export function enterRoom(conversation: Id, transports: Transport[], heard: (presence: Presence) => void) {
+  const connections = transports.map((transport) => transport(`presence:${conversation}`, {
+    event: ({ event, payload }) => {
+      const presence = event === 'presence.typing' ? presenceOf(payload, conversation) : undefined;
+      if (presence) heard(presence);
+    },
+    hint: () => {},
+    live: () => {},
+  }));
+  return {
+    send: (event: string, payload: unknown) => connections.forEach((connection) => connection.send(event, payload)),
+    leave: () => connections.forEach((connection) => connection.close()),
+  };
+}
