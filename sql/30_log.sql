@@ -73,26 +73,44 @@ $$;
 REVOKE ALL ON FUNCTION chat.consumer_save(text, bigint, bigint, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.consumer_save(text, bigint, bigint, text) IS 'Saves a position under the lease''s epoch; false: the lease was lost and nothing is saved.';
 
--- One statement, one snapshot: the late rows (id <= last_id, written by a transaction that the old snapshot
--- did not see: in progress then, or at or above its xmax), and what comes after last_id. A snapshot's xmax is
--- one past the newest completed transaction, so a running one that drew a lower id may lie above it.
--- Late rows are found by the index on xid, never by the one on id, which would read all of the log: "id + 0" and
--- the upper bound, which a planner without statistics thinks to be selective, see to that. Rows that came with a
--- restore have foreign xids and are never late. There are hardly ever any, which the planner cannot know: left to
--- itself it starts parallel workers for each read.
+-- Statements on the log leave the planner nothing to choose: statistics of a log that few transactions wrote, or that
+-- has few topics, make it read all of the log otherwise. Each condition fits one index, the one that is meant; a column
+-- of another index stands in an expression ("id + 0", a row of topic and id); "OFFSET 0" keeps outer conditions, joins
+-- and orders outside; and the functions have sequential and bitmap scans turned off.
+
+-- A snapshot's xmax is one past the newest completed transaction, so a running one that drew a lower id may lie above
+-- it; what is visible now lies below the present one's. Rows that came with a restore have foreign xids and are never late.
+-- Inlined into its callers, whose settings it needs.
+CREATE FUNCTION chat.late_events(last_id bigint, seen pg_snapshot) RETURNS SETOF chat.event
+    LANGUAGE sql STABLE AS
+$$
+    SELECT l.*
+      FROM (SELECT e.*
+              FROM pg_catalog.pg_snapshot_xip($2) running
+             CROSS JOIN LATERAL (SELECT * FROM chat.event e
+                                  WHERE e.xid OPERATOR(pg_catalog.=) running AND e.id + 0 <= $1 OFFSET 0) e
+            UNION ALL
+            SELECT e.*
+              FROM (SELECT * FROM chat.event e
+                     WHERE e.xid OPERATOR(pg_catalog.>=) pg_catalog.pg_snapshot_xmax($2)
+                       AND e.xid OPERATOR(pg_catalog.<) pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
+                       AND e.id + 0 <= $1 OFFSET 0) e) l
+     WHERE l.id > (SELECT chat.committed_up_to())
+$$;
+REVOKE ALL ON FUNCTION chat.late_events(bigint, pg_snapshot) FROM PUBLIC;
+COMMENT ON FUNCTION chat.late_events(bigint, pg_snapshot) IS 'The late rows of a position: id <= last_id, written by a transaction that seen did not see (in progress then, or at or above its xmax), and visible now.';
+
+-- One statement, one snapshot: the late rows, and what comes after last_id.
 CREATE FUNCTION chat.realtime_read(last_id bigint, snapshot text, max_rows integer)
     RETURNS TABLE (id bigint, topic text, event text, conversation text, created_at timestamptz,
                    expired boolean, payload text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0 SET jit = off
-    SET enable_seqscan = off SET enable_bitmapscan = off AS
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
 $$
 #variable_conflict use_column
 DECLARE
     seen pg_snapshot := $2::pg_snapshot;
-    running xid8[] := ARRAY(SELECT pg_snapshot_xip(seen));
-    upper xid8 := pg_snapshot_xmax(seen);
-    restored bigint := chat.committed_up_to();
 BEGIN
     RETURN QUERY
     WITH fresh AS MATERIALIZED (
@@ -102,13 +120,7 @@ BEGIN
     ), late AS (
         SELECT e.id, e.topic, e.event, e.conversation, e.created_at,
                e.expires_at < clock_timestamp() AS expired, e.payload
-          FROM chat.event e WHERE e.id + 0 <= $1 AND e.id > restored AND e.xid = ANY (running)
-        UNION ALL
-        SELECT e.id, e.topic, e.event, e.conversation, e.created_at,
-               e.expires_at < clock_timestamp(), e.payload
-          FROM chat.event e WHERE e.id + 0 <= $1 AND e.id > restored
-             AND e.xid BETWEEN upper AND '18446744073709551615'
-        ORDER BY id
+          FROM chat.late_events($1, seen) e ORDER BY e.id
     )
     SELECT COALESCE((SELECT max(f.id) FROM fresh f), $1), NULL, NULL, NULL, NULL::timestamptz, NULL::boolean,
            pg_current_snapshot()::text
@@ -132,7 +144,8 @@ REVOKE ALL ON FUNCTION chat.disarm() FROM PUBLIC;
 COMMENT ON FUNCTION chat.disarm() IS 'Disarms the doorbell of this session.';
 
 CREATE FUNCTION chat.sidecar_stats() RETURNS TABLE (consumer text, lag bigint, oldest_seconds double precision)
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
 $$
     SELECT c.name, chat.ids_after(c.last_id),
            COALESCE(EXTRACT(epoch FROM clock_timestamp() -
@@ -152,7 +165,7 @@ CREATE FUNCTION chat.events_since(topic text, after_id bigint, max_rows integer 
     RETURNS TABLE (id bigint, event text, payload jsonb, created_at timestamptz)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0 SET jit = off
-    SET enable_seqscan = off SET enable_bitmapscan = off AS
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
 $$
 #variable_conflict use_column
 DECLARE
@@ -187,9 +200,9 @@ BEGIN
     ), fresh AS (
         SELECT e.id, e.event, e.payload, e.created_at
           FROM chat.event e
-         WHERE hashtextextended(e.topic, 0) = hashtextextended($1, 0) AND e.topic = $1
-           AND e.id > $2 AND e.expires_at IS NULL
-         ORDER BY e.id LIMIT $3
+         WHERE (hashtextextended(e.topic, 0), e.id) > (hashtextextended($1, 0), $2)
+           AND hashtextextended(e.topic, 0) <= hashtextextended($1, 0) AND e.topic = $1 AND e.expires_at IS NULL
+         ORDER BY hashtextextended(e.topic, 0), e.id LIMIT $3
     )
     SELECT r.id, r.event, r.payload::jsonb, r.created_at
       FROM (SELECT l.id, l.event, l.payload, l.created_at FROM late l WHERE l.topic = $1 AND l.expires_at IS NULL
@@ -199,3 +212,18 @@ END
 $$;
 REVOKE ALL ON FUNCTION chat.events_since(text, bigint, integer) FROM PUBLIC;
 COMMENT ON FUNCTION chat.events_since(text, bigint, integer) IS 'Events of a topic after an id, for a client that was away: at most max_rows (1 to 1000), and beyond that, rows below after_id that may have committed after it; clients drop ids they know. Presence is left out. Errors: 42501 for a topic the caller may not join, 22004, 22023.';
+
+-- The end of a topic's range of the index: "=" would make its order that of ids, which the index on id has, too.
+CREATE FUNCTION chat.newest_event(topic text) RETURNS bigint
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
+$$
+BEGIN
+    RETURN (SELECT e.id FROM chat.event e
+             WHERE hashtextextended(e.topic, 0) >= hashtextextended($1, 0)
+               AND hashtextextended(e.topic, 0) <= hashtextextended($1, 0) AND e.topic = $1
+             ORDER BY hashtextextended(e.topic, 0) DESC, e.id DESC LIMIT 1);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.newest_event(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.newest_event(text) IS 'Id of a topic''s newest event; NULL: there is none.';

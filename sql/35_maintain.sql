@@ -75,18 +75,18 @@ REVOKE ALL ON FUNCTION chat.advance_event_partition() FROM PUBLIC;
 COMMENT ON FUNCTION chat.advance_event_partition() IS 'Part of chat.maintain: moves the event ids into the next partition when the first event of the current one is a quarter of the retention away from now, or came with a restore, and makes the one after it.';
 
 CREATE FUNCTION chat.event_partition_is_done(relation regclass) RETURNS boolean
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+    SET max_parallel_workers_per_gather = 0 SET jit = off
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
 $$
 DECLARE
+    number bigint := (SELECT substr(c.relname, 7)::bigint FROM pg_class c WHERE c.oid = relation);
     waits boolean;
 BEGIN
-    EXECUTE format(
-        'SELECT EXISTS (SELECT FROM chat.consumer c WHERE c.enabled AND ('
-        '   EXISTS (SELECT FROM %1$s e WHERE e.id > c.last_id)'
-        '   OR EXISTS (SELECT FROM %1$s e WHERE e.id + 0 > $1 AND e.xid BETWEEN pg_snapshot_xmax(c.snapshot) AND ''18446744073709551615'')'
-        '   OR EXISTS (SELECT FROM %1$s e WHERE e.id + 0 > $1 AND e.xid = ANY (ARRAY(SELECT pg_snapshot_xip(c.snapshot))))))',
-        relation) INTO waits USING chat.committed_up_to();
-    RETURN NOT waits;
+    EXECUTE format('SELECT EXISTS (SELECT FROM chat.consumer c, LATERAL (SELECT FROM %s e WHERE e.id > c.last_id ORDER BY e.id LIMIT 1) fresh'
+                   '                WHERE c.enabled)', relation) INTO waits;
+    RETURN NOT (waits OR EXISTS (SELECT FROM chat.consumer c, chat.late_events(c.last_id, c.snapshot) late
+                                  WHERE c.enabled AND late.id >> 32 = number));
 END
 $$;
 REVOKE ALL ON FUNCTION chat.event_partition_is_done(regclass) FROM PUBLIC;

@@ -13,7 +13,7 @@ CREATE TABLE chat.webhook_delivery (
     attempts        integer NOT NULL DEFAULT 0,
     next_attempt_at timestamptz,
     last_error      text,
-    UNIQUE (webhook, event_id, message_id)
+    UNIQUE (event_id, message_id, webhook)
 );
 REVOKE ALL ON chat.webhook_delivery FROM PUBLIC;
 CREATE INDEX webhook_delivery_pair_idx ON chat.webhook_delivery (webhook, conversation, event_id, message_id);
@@ -144,42 +144,33 @@ $$;
 REVOKE ALL ON FUNCTION chat.owners_of(text[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.owners_of(text[]) IS 'The users who own conversations, of those that only one attached pair of tables can have.';
 
--- The events of one read: late ones, then at most max_rows with ids above the position, as chat.realtime_read
--- has them. Inlined into the queries below.
-CREATE FUNCTION chat.external_webhook_events(last_id bigint, running xid8[], upper xid8, max_rows integer)
+-- The events of one read, as chat.realtime_read has them. Inlined into the queries below.
+CREATE FUNCTION chat.external_webhook_events(last_id bigint, seen pg_snapshot, max_rows integer)
     RETURNS TABLE (id bigint, owner text, conversation text, webhook text, changes jsonb,
                    created_at timestamptz, payload text)
     LANGUAGE sql STABLE AS
 $$
     (SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload
-       FROM chat.event e WHERE e.id > $1 ORDER BY e.id LIMIT $4)
+       FROM chat.event e WHERE e.id > $1 ORDER BY e.id LIMIT $3)
     UNION ALL
-    SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload
-      FROM chat.event e
-     WHERE e.id + 0 <= $1 AND e.id > (SELECT chat.committed_up_to()) AND e.xid OPERATOR(pg_catalog.=) ANY ($2)
-    UNION ALL
-    SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload
-      FROM chat.event e
-     WHERE e.id + 0 <= $1 AND e.id > (SELECT chat.committed_up_to())
-       AND e.xid BETWEEN $3 AND '18446744073709551615'
+    SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload FROM chat.late_events($1, $2) e
 $$;
-REVOKE ALL ON FUNCTION chat.external_webhook_events(bigint, xid8[], xid8, integer) FROM PUBLIC;
-COMMENT ON FUNCTION chat.external_webhook_events(bigint, xid8[], xid8, integer) IS 'Part of chat.webhook_read: the events since a position, whether a webhook gets them or not.';
+REVOKE ALL ON FUNCTION chat.external_webhook_events(bigint, pg_snapshot, integer) FROM PUBLIC;
+COMMENT ON FUNCTION chat.external_webhook_events(bigint, pg_snapshot, integer) IS 'Part of chat.webhook_read: the events since a position, late ones and at most max_rows with ids above it, whether a webhook gets them or not.';
 
--- Same cursor as chat.realtime_read. A message that is stored already is not handed out again. Being STABLE,
+-- Same cursor as chat.realtime_read. Deliveries and attempts are looked up one by one, by the index on the event: an event
+-- has few of them, a webhook may have a million ("IS NOT DISTINCT FROM" fits no index). A message that is stored already is not handed out again. Being STABLE,
 -- all of its statements see the one snapshot that it returns. Its settings are those of chat.realtime_read.
 CREATE FUNCTION chat.webhook_read(last_id bigint, snapshot text, max_rows integer)
     RETURNS TABLE (id bigint, message_id text, type text, webhook uuid, url text, secret text, old_secret text,
                    conversation text, created_at text, blocked boolean, payload text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0 SET jit = off
-    SET enable_seqscan = off SET enable_bitmapscan = off AS
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
 $$
 #variable_conflict use_column
 DECLARE
     seen pg_snapshot := $2::pg_snapshot;
-    running xid8[] := ARRAY(SELECT pg_snapshot_xip(seen));
-    upper xid8 := pg_snapshot_xmax(seen);
     owners text[];
     orphans text[];
     adopted_conversations text[];
@@ -191,7 +182,7 @@ BEGIN
     SELECT GREATEST(max(e.id), $1), array_agg(DISTINCT e.owner) FILTER (WHERE e.webhook IS NOT NULL AND e.owner IS NOT NULL),
            array_agg(DISTINCT e.conversation) FILTER (WHERE e.webhook IS NOT NULL AND e.owner IS NULL AND e.conversation IS NOT NULL)
       INTO id, owners, orphans
-      FROM chat.external_webhook_events($1, running, upper, $3) e;
+      FROM chat.external_webhook_events($1, seen, $3) e;
     payload := pg_current_snapshot();
     RETURN NEXT;
     IF orphans IS NOT NULL THEN
@@ -206,13 +197,13 @@ BEGIN
         WITH message AS (
             SELECT e.id, 0 AS part, 'evt_' || e.id AS message_id, e.webhook AS type,
                    COALESCE(e.owner, a.owner) AS owner, COALESCE(e.conversation, '') AS conversation, e.created_at, e.payload
-              FROM chat.external_webhook_events($1, running, upper, $3) e
+              FROM chat.external_webhook_events($1, seen, $3) e
               LEFT JOIN unnest(adopted_conversations, adopted_owners) a (conversation, owner) ON e.owner IS NULL AND a.conversation = e.conversation
              WHERE e.webhook IS NOT NULL
             UNION ALL
             SELECT e.id, 1, 'evt_' || e.id || '_closed', 'conversation.closed', e.owner,
                    COALESCE(e.conversation, ''), e.created_at, e.payload
-              FROM chat.external_webhook_events($1, running, upper, $3) e
+              FROM chat.external_webhook_events($1, seen, $3) e
              WHERE e.webhook = 'conversation.updated' AND e.changes #>> '{status,new}' = 'resolved'
         ), paused AS MATERIALIZED (
             SELECT s.webhook FROM chat.webhook_state s WHERE s.paused_until > clock_timestamp()
@@ -221,15 +212,16 @@ BEGIN
                to_char(m.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
                w.id IN (SELECT p.webhook FROM paused p)
                OR EXISTS (SELECT FROM chat.webhook_delivery d
-                           WHERE d.webhook = w.id AND d.conversation = m.conversation), m.payload
+                           WHERE d.webhook = w.id AND d.conversation = m.conversation OFFSET 0), m.payload
           FROM message m
           JOIN unnest(endpoints) w ON w.owner = m.owner AND (m.type = ANY (w.events) OR '*' = ANY (w.events))
          WHERE NOT EXISTS (SELECT FROM chat.webhook_delivery d
-                            WHERE d.webhook = w.id AND d.event_id = m.id AND d.message_id = m.message_id)
+                            WHERE d.event_id = m.id AND d.message_id = m.message_id
+                              AND d.webhook IS NOT DISTINCT FROM w.id OFFSET 0)
            AND (NOT (again OR m.id <= $1)
                 OR NOT EXISTS (SELECT FROM chat.webhook_attempt a
-                                WHERE a.event_id = m.id AND a.webhook = w.id AND a.message_id = m.message_id
-                                  AND a.error IS NULL))
+                                WHERE a.event_id = m.id AND a.message_id = m.message_id
+                                  AND a.webhook IS NOT DISTINCT FROM w.id AND a.error IS NULL OFFSET 0))
          ORDER BY m.id, m.part, w.id;
     END IF;
 END
@@ -237,31 +229,31 @@ $$;
 REVOKE ALL ON FUNCTION chat.webhook_read(bigint, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION chat.webhook_read(bigint, text, integer) IS 'What came since a position. First row: the position after this read (id, and the snapshot as payload), which advances also past events that no webhook wants. Then one row per event and matching active webhook, late ones first, of at most max_rows events; without what chat.webhook_delivery holds, and without what was delivered already according to chat.webhook_attempt. old_secret: only while it is still valid. created_at: ISO 8601, UTC. blocked: an unfinished delivery of the same webhook and conversation exists, or the webhook is paused.';
 
--- Goes from webhook to webhook through the index, so that one with many due deliveries hides no other.
+-- Goes from webhook to webhook through the index, each one's earliest delivery, so that one with many hides no other.
 CREATE FUNCTION chat.webhook_due(max_rows integer, taken bigint[], busy uuid[])
     RETURNS TABLE (id bigint, message_id text, type text, webhook uuid, url text, secret text, old_secret text,
                    conversation text, created_at text, blocked boolean, payload text, delivery bigint,
                    attempts integer)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    SET jit = off AS
+    SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0 SET jit = off
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_incremental_sort = off SET enable_indexscan = on AS
 $$
 #variable_conflict use_column
 DECLARE
     candidates uuid[];
 BEGIN
     WITH RECURSIVE step AS (
-        (SELECT d.webhook FROM chat.webhook_delivery d WHERE d.next_attempt_at IS NOT NULL
-          ORDER BY d.webhook LIMIT 1)
+        (SELECT d.webhook, d.next_attempt_at FROM chat.webhook_delivery d WHERE d.next_attempt_at IS NOT NULL
+          ORDER BY d.webhook, d.next_attempt_at LIMIT 1)
         UNION ALL
-        SELECT (SELECT d.webhook FROM chat.webhook_delivery d
-                 WHERE d.next_attempt_at IS NOT NULL AND d.webhook > s.webhook ORDER BY d.webhook LIMIT 1)
-          FROM step s WHERE s.webhook IS NOT NULL
+        SELECT d.* FROM step s
+         CROSS JOIN LATERAL (SELECT d.webhook, d.next_attempt_at FROM chat.webhook_delivery d
+                              WHERE d.next_attempt_at IS NOT NULL AND d.webhook > s.webhook
+                              ORDER BY d.webhook, d.next_attempt_at LIMIT 1) d
     )
     SELECT array_agg(s.webhook) INTO candidates
       FROM step s
-     WHERE s.webhook <> ALL ($3)
-       AND EXISTS (SELECT FROM chat.webhook_delivery d
-                    WHERE d.webhook = s.webhook AND d.next_attempt_at <= clock_timestamp())
+     WHERE s.webhook <> ALL ($3) AND s.next_attempt_at <= clock_timestamp()
        AND NOT EXISTS (SELECT FROM chat.webhook_state p
                         WHERE p.webhook = s.webhook AND p.paused_until > clock_timestamp());
     IF candidates IS NULL THEN

@@ -37,7 +37,8 @@ COMMENT ON FUNCTION chat.webhook_save(bigint, uuid[], bigint[], text[], text[], 
 CREATE FUNCTION chat.settle_webhooks(webhooks uuid[], event_ids bigint[], message_ids text[], types text[],
                                      actions text[], stored boolean[], attempts integer[], errors text[],
                                      delays bigint[], counted boolean[]) RETURNS boolean
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_indexscan = on AS
 $$
 #variable_conflict use_column
 DECLARE
@@ -51,7 +52,7 @@ BEGIN
         DELETE FROM chat.webhook_delivery d
          USING unnest($1, $2, $3, $5, $6) AS u (webhook, event_id, message_id, action, stored)
          WHERE u.stored AND u.action = 'done'
-           AND d.webhook = u.webhook AND d.event_id = u.event_id AND d.message_id = u.message_id
+           AND d.event_id = u.event_id AND d.message_id = u.message_id AND d.webhook IS NOT DISTINCT FROM u.webhook
         RETURNING d.webhook, d.conversation)
     SELECT array_agg(g.webhook), array_agg(g.conversation) INTO hooks, conversations FROM gone g;
 
@@ -61,7 +62,7 @@ BEGIN
       FROM unnest($1, $2, $3, $5, $6, $7, $8, $9, $10)
            AS u (webhook, event_id, message_id, action, stored, attempt, error, delay, counted)
      WHERE u.stored AND u.action = 'retry'
-       AND d.webhook = u.webhook AND d.event_id = u.event_id AND d.message_id = u.message_id;
+       AND d.event_id = u.event_id AND d.message_id = u.message_id AND d.webhook IS NOT DISTINCT FROM u.webhook;
 
     -- The log still has these events: no position past them has been saved.
     WITH kept AS (

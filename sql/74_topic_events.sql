@@ -23,9 +23,7 @@ BEGIN
         RETURN NULL;
     END IF;
     IF after_id IS NULL THEN
-        SELECT e.id INTO newest FROM chat.event e
-         WHERE hashtextextended(e.topic, 0) = hashtextextended($1, 0) AND e.topic = $1 ORDER BY e.id DESC LIMIT 1;
-        RETURN jsonb_build_object('success', true, 'data', '[]'::jsonb, 'position', COALESCE(newest, 0), 'hasMore', false);
+        RETURN jsonb_build_object('success', true, 'data', '[]'::jsonb, 'position', COALESCE(chat.newest_event(topic), 0), 'hasMore', false);
     END IF;
     SELECT jsonb_agg(jsonb_build_object('id', e.id, 'event', e.event, 'payload', e.payload, 'createdAt', e.created_at)),
            count(*) FILTER (WHERE e.id > after_id), max(e.id)
