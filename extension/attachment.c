@@ -21,11 +21,13 @@
 
 #include "attachment.h"
 #include "key.h"
+#include "names.h"
 
 typedef struct AttachmentEntry
 {
 	int32 id; /* hash key */
 	bool valid;
+	bool building; /* of what it will depend is not known yet: every change counts */
 	ChatAttachment *attachment;
 } AttachmentEntry;
 
@@ -52,33 +54,57 @@ mark_attachments(void)
 		entry->valid = false;
 }
 
+/* Marks the cached layouts of a table as stale; InvalidOid means all tables. */
+static void
+mark_layouts(Oid relid)
+{
+	HASH_SEQ_STATUS scan;
+	LayoutEntry *entry;
+
+	hash_seq_init(&scan, layouts);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		if (relid == InvalidOid || entry->relid == relid)
+			entry->valid = false;
+	}
+}
+
+/* True when statements on an attachment name a table. */
+static bool
+names_table(const ChatAttachment *attachment, Oid relid)
+{
+	return attachment->conversations == relid || attachment->messages == relid ||
+		   attachment->owner.relid == relid || attachment->agent.relid == relid;
+}
+
 /* Marks what a change of a table makes stale; InvalidOid means all tables. */
 static void
 table_changed(Datum arg, Oid relid)
 {
 	HASH_SEQ_STATUS scan;
-	AttachmentEntry *attached;
-	LayoutEntry *layout;
-	bool all = relid == InvalidOid || relid == attachment_table;
+	AttachmentEntry *entry;
 
-	if (all)
+	if (relid == InvalidOid || relid == attachment_table)
 	{
 		mark_attachments();
+		mark_layouts(InvalidOid);
 		attachment_table = InvalidOid;
+		return;
 	}
 	hash_seq_init(&scan, attachments);
-	while ((attached = hash_seq_search(&scan)) != NULL)
+	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
-		if (attached->attachment != NULL && (attached->attachment->conversations == relid ||
-											 attached->attachment->messages == relid))
-			attached->valid = false;
+		if (entry->building || (entry->attachment != NULL && names_table(entry->attachment, relid)))
+			entry->valid = false;
 	}
-	hash_seq_init(&scan, layouts);
-	while ((layout = hash_seq_search(&scan)) != NULL)
-	{
-		if (all || layout->relid == relid)
-			layout->valid = false;
-	}
+	mark_layouts(relid);
+}
+
+/* A domain's constraints are rules of the columns that have it; a column's type may have changed its own. */
+static void
+type_changed(Datum arg, int cache, uint32 hash)
+{
+	mark_layouts(InvalidOid);
 }
 
 /* Statements of ours name schemas. */
@@ -103,6 +129,8 @@ chat_attachment_init(void)
 	layouts = hash_create("chat_realtime layouts", 16, &ctl, HASH_ELEM | HASH_BLOBS);
 	CacheRegisterRelcacheCallback(table_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(TYPEOID, type_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(CONSTROID, type_changed, (Datum) 0);
 }
 
 Oid
@@ -130,9 +158,9 @@ member_text(Jsonb *object, const char *key)
 	return pnstrdup(value->val.string.val, value->val.string.len);
 }
 
-/* Qualified and quoted name of a table that is named by a text such as public.accounts. */
-static char *
-table_name(const char *text)
+/* A table that is named by a text such as public.accounts. */
+static Oid
+table_named(const char *text)
 {
 	RangeVar *range = makeRangeVarFromNameList(textToQualifiedNameList(cstring_to_text(text)));
 	Oid relid = RangeVarGetRelid(range, NoLock, true);
@@ -142,8 +170,7 @@ table_name(const char *text)
 				(errcode(ERRCODE_UNDEFINED_TABLE),
 				 errmsg("table \"%s\", by which chat_realtime finds a user, does not exist", text),
 				 errhint("Call chat.attach again, with the mapping as it is now.")));
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-									  get_rel_name(relid));
+	return relid;
 }
 
 void
@@ -161,7 +188,8 @@ chat_user_mapping_read(Jsonb *columns, const char *role, ChatUserMapping *mappin
 	table = member_text(object, "table");
 	if (table == NULL)
 		return;
-	mapping->table = table_name(table);
+	mapping->relid = table_named(table);
+	mapping->table = chat_name_of(mapping->relid);
 	mapping->key = member_text(object, "key");
 	mapping->user = member_text(object, "user");
 }
@@ -263,9 +291,8 @@ load_attachment(int32 id, MemoryContext context)
 		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
 						errmsg("ids of \"%s\" are neither integers nor uuid",
 							   get_rel_name(attachment->conversations))));
-	attachment->search_path = psprintf(
-		"pg_catalog, %s, pg_temp",
-		quote_identifier(get_namespace_name(get_rel_namespace(attachment->conversations))));
+	attachment->search_path = psprintf("pg_catalog, %s, pg_temp",
+									   quote_identifier(chat_schema_of(attachment->conversations)));
 	return attachment;
 }
 
@@ -300,7 +327,7 @@ chat_attachment_get(int32 id)
 
 	if (!found)
 	{
-		entry->valid = false;
+		entry->valid = entry->building = false;
 		entry->attachment = NULL;
 	}
 	if (entry->valid)
@@ -310,17 +337,19 @@ chat_attachment_get(int32 id)
 	context = AllocSetContextCreate(TopTransactionContext, "chat_realtime attachment",
 									ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
-	entry->valid = true; /* an invalidation that arrives while loading clears it again */
+	entry->valid = entry->building =
+		true; /* an invalidation that comes meanwhile clears it again */
 	PG_TRY();
 	{
 		attachment = load_attachment(id, context);
 	}
 	PG_CATCH();
 	{
-		entry->valid = false;
+		entry->valid = entry->building = false;
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	entry->building = false;
 	callback = palloc0(sizeof(MemoryContextCallback));
 	callback->func = free_plans;
 	callback->arg = attachment;
@@ -347,18 +376,28 @@ chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages)
 		entry->valid = false;
 		entry->layout = NULL;
 	}
-	if (entry->valid)
+	if (entry->valid && entry->layout->attachment == attachment->id &&
+		entry->layout->messages == messages)
 		return entry->layout;
 	context =
 		AllocSetContextCreate(TopTransactionContext, "chat_realtime layout", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
-	layout = chat_layout_build(attachment, relation, messages, context);
+	entry->valid = true; /* an invalidation that comes meanwhile clears it again */
+	PG_TRY();
+	{
+		layout = chat_layout_build(attachment, relation, messages, context);
+	}
+	PG_CATCH();
+	{
+		entry->valid = false;
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	MemoryContextSwitchTo(old);
 	if (entry->layout != NULL)
 		retire(entry->layout->context);
 	MemoryContextSetParent(context, CacheMemoryContext);
 	entry->layout = layout;
-	entry->valid = true;
 	return layout;
 }
 

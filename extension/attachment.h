@@ -5,6 +5,9 @@
  * column is and which JSON field each column becomes; a partition has its own, since its columns may be in
  * another order. Invalidation only marks; the next chat_*_get builds anew, and what it replaces lives on
  * until the end of the transaction, so a pointer stays good for as long as a caller can hold it.
+ *
+ * Any look-up in a catalog, and any opening of a table or an index, may take in invalidations. So none of this points into
+ * PostgreSQL's own caches, and what is being built is marked by whatever changes meanwhile.
  */
 #ifndef CHAT_ATTACHMENT_H
 #define CHAT_ATTACHMENT_H
@@ -58,6 +61,7 @@ typedef struct ChatUserMapping
 {
 	char *column; /* NULL: the table has no such column */
 	char *table;  /* qualified and quoted, NULL: the column is the user id */
+	Oid relid;    /* of that table */
 	char *key;
 	char *user;
 } ChatUserMapping;
@@ -105,6 +109,8 @@ typedef struct ChatField
 
 typedef struct ChatLayout
 {
+	int32 attachment;
+	bool messages; /* else conversations */
 	Oid relid;
 	AttrNumber att[CHAT_ROLES];
 	Oid type[CHAT_ROLES];      /* of a domain, its base type */
@@ -125,7 +131,10 @@ extern void chat_attachment_init(void);
 
 /* Error 55000 when there is no such attachment. */
 extern ChatAttachment *chat_attachment_get(int32 id);
-/* messages: the table (or partition) holds messages, else conversations. */
+/*
+ * messages: the table (or partition) holds messages, else conversations. Error 55000 for a table that is neither of the
+ * attachment's, nor a partition of its messages.
+ */
 extern ChatLayout *chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages);
 /* Builds a layout in the current memory context; chat_layout_get keeps it. */
 extern ChatLayout *chat_layout_build(const ChatAttachment *attachment, Relation relation,

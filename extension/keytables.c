@@ -27,6 +27,7 @@
 
 #include "compat.h"
 #include "keytables.h"
+#include "names.h"
 
 PG_FUNCTION_INFO_V1(chat_api_key_columns);
 
@@ -121,13 +122,12 @@ find_columns(ChatKeyTable *table, TupleDesc desc)
 
 /* An expiry that is not understood must not be one that never comes. */
 static void
-check_types(const ChatKeyTable *table, Relation relation)
+check_types(const ChatKeyTable *table, TupleDesc desc)
 {
 	for (int i = 0; i < lengthof(names); i++)
 	{
-		AttrNumber number = column_number(RelationGetDescr(relation), names[i].name);
-		Oid type =
-			number ? TupleDescAttr(RelationGetDescr(relation), number - 1)->atttypid : InvalidOid;
+		AttrNumber number = column_number(desc, names[i].name);
+		Oid type = number ? TupleDescAttr(desc, number - 1)->atttypid : InvalidOid;
 
 		if (!OidIsValid(type) || !OidIsValid(names[i].types[0]) || type == names[i].types[0] ||
 			type == names[i].types[1])
@@ -200,25 +200,25 @@ static bool
 describe(ChatKeyTable *table)
 {
 	Relation relation = try_relation_open(table->relid, AccessShareLock);
+	TupleDesc desc;
 	bool usable;
 
 	if (relation == NULL)
 		return false;
-	usable = relation->rd_rel->relkind == RELKIND_RELATION &&
-			 find_columns(table, RelationGetDescr(relation));
+	desc = CreateTupleDescCopy(RelationGetDescr(relation)); /* other catalogs are looked at */
+	usable = relation->rd_rel->relkind == RELKIND_RELATION && find_columns(table, desc);
 	if (usable)
 	{
-		TupleDesc desc = RelationGetDescr(relation);
 		bool varlena;
 
-		table->name = quote_qualified_identifier(get_namespace_name(RelationGetNamespace(relation)),
-												 RelationGetRelationName(relation));
-		check_types(table, relation);
+		table->name = chat_name_of(table->relid);
+		check_types(table, desc);
 		find_index(table, relation);
 		keep_names(table, desc);
 		table->owner_type = TupleDescAttr(desc, table->column[CHAT_K_OWNER] - 1)->atttypid;
 		getTypeOutputInfo(table->owner_type, &table->owner_output, &varlena);
 	}
+	FreeTupleDesc(desc);
 	relation_close(relation, AccessShareLock);
 	return usable;
 }

@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "access/sysattr.h"
+#include "catalog/partition.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
 #include "optimizer/optimizer.h"
@@ -15,6 +16,7 @@
 #include "attachment.h"
 #include "compat.h"
 #include "indexes.h"
+#include "names.h"
 #include "owner.h"
 
 /* Role names of chat.attachment.columns, and the JSON key of those that clients know by a fixed name. */
@@ -200,13 +202,14 @@ key_is_taken(const ChatLayout *layout, const char *key)
 
 /* Builds the layout of one table: columns with a role first, so that their JSON keys win. */
 static ChatLayout *
-build_fields(const ChatAttachment *attachment, Relation relation, bool messages,
+build_fields(const ChatAttachment *attachment, Oid relid, TupleDesc desc, bool messages,
 			 MemoryContext context)
 {
 	ChatLayout *layout = palloc0(sizeof(ChatLayout));
-	TupleDesc desc = RelationGetDescr(relation);
 
-	layout->relid = RelationGetRelid(relation);
+	layout->attachment = attachment->id;
+	layout->messages = messages;
+	layout->relid = relid;
 	layout->context = context;
 	layout->max_content_bytes = attachment->settings.max_content_bytes;
 	layout->fields = palloc0(sizeof(ChatField) * Max(desc->natts, 1));
@@ -250,6 +253,20 @@ trigger_is_foreign(const Trigger *trigger)
 		   strncmp(trigger->tgname, "00_chat_realtime_", strlen("00_chat_realtime_")) != 0;
 }
 
+/* True when an UPDATE of counters fires such a trigger. Looks nothing up: trigdesc goes with the next invalidation. */
+static bool
+has_foreign_trigger(Relation relation)
+{
+	const TriggerDesc *triggers = relation->trigdesc;
+
+	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
+	{
+		if (trigger_is_foreign(&triggers->triggers[i]))
+			return true;
+	}
+	return false;
+}
+
 /* True when a CHECK constraint reads one of the columns that the flush writes. */
 static bool
 check_reads_kept(const ChatLayout *layout, const TupleConstr *constraints)
@@ -272,14 +289,14 @@ check_reads_kept(const ChatLayout *layout, const TupleConstr *constraints)
 
 /* Declared length of a varchar column in characters, or -1. */
 static int
-column_length(Relation relation, AttrNumber attnum)
+column_length(TupleDesc desc, AttrNumber attnum)
 {
 	Form_pg_attribute attribute;
 	int32 typmod;
 
 	if (attnum == 0)
 		return -1;
-	attribute = TupleDescAttr(RelationGetDescr(relation), attnum - 1);
+	attribute = TupleDescAttr(desc, attnum - 1);
 	typmod = attribute->atttypmod;
 	(void) getBaseTypeAndTypmod(attribute->atttypid, &typmod);
 	return typmod > (int32) VARHDRSZ ? typmod - (int32) VARHDRSZ : -1;
@@ -287,25 +304,19 @@ column_length(Relation relation, AttrNumber attnum)
 
 /* What writing counters into a conversations table has to know of it. */
 static void
-examine_conversations(ChatLayout *layout, Relation relation)
+examine_conversations(ChatLayout *layout, Relation relation, TupleDesc desc)
 {
-	const TriggerDesc *triggers = relation->trigdesc;
-	const TupleConstr *constraints = RelationGetDescr(relation)->constr;
+	const TupleConstr *constraints = desc->constr;
 
 	layout->key_index = chat_primary_key(relation);
 	layout->plain = relation->rd_rel->relkind == RELKIND_RELATION &&
+					!has_foreign_trigger(relation) &&
 					!(constraints != NULL && constraints->has_generated_stored) &&
 					!check_reads_kept(layout, constraints) && chat_indexes_plain(relation);
-	for (int i = 0; triggers != NULL && i < triggers->numtriggers; i++)
-	{
-		if (trigger_is_foreign(&triggers->triggers[i]))
-			layout->plain = false;
-	}
-	layout->preview_chars = column_length(relation, layout->att[CHAT_C_PREVIEW]);
+	layout->preview_chars = column_length(desc, layout->att[CHAT_C_PREVIEW]);
 	for (int role = CHAT_C_LAST_AT; role <= CHAT_C_PREVIEW; role++)
 	{
-		if (layout->att[role] != 0 &&
-			TupleDescAttr(RelationGetDescr(relation), layout->att[role] - 1)->attnotnull)
+		if (layout->att[role] != 0 && TupleDescAttr(desc, layout->att[role] - 1)->attnotnull)
 			layout->last_not_null = true;
 	}
 }
@@ -327,10 +338,9 @@ has_own_check(const TupleConstr *constraints, AttrNumber attnum)
 
 /* Finds out which words of a message the table itself rules. */
 static void
-examine_messages(ChatLayout *layout, Relation relation)
+examine_messages(ChatLayout *layout, TupleDesc desc)
 {
 	static const ChatRole words[] = {CHAT_M_DIRECTION, CHAT_M_STATUS, CHAT_M_TYPE};
-	TupleDesc desc = RelationGetDescr(relation);
 
 	for (int i = 0; i < (int) lengthof(words); i++)
 	{
@@ -357,12 +367,49 @@ static void
 build(void *arg)
 {
 	BuildCall *call = arg;
+	TupleDesc desc = CreateTupleDescCopyConstr(RelationGetDescr(call->relation));
 
-	call->layout = build_fields(call->attachment, call->relation, call->messages, call->context);
+	call->layout = build_fields(call->attachment, RelationGetRelid(call->relation), desc,
+								call->messages, call->context);
 	if (call->messages)
-		examine_messages(call->layout, call->relation);
+		examine_messages(call->layout, desc);
 	else
-		examine_conversations(call->layout, call->relation);
+		examine_conversations(call->layout, call->relation, desc);
+	FreeTupleDesc(desc);
+}
+
+/* True for the pair's own table, and for a partition of its messages. */
+static bool
+is_served(const ChatAttachment *attachment, Relation relation, bool messages)
+{
+	Oid relid = RelationGetRelid(relation);
+
+	if (!messages)
+		return relid == attachment->conversations;
+	return relid == attachment->messages ||
+		   (relation->rd_rel->relispartition &&
+			list_member_oid(get_partition_ancestors(relid), attachment->messages));
+}
+
+/*
+ * A trigger knows its pair by a number, which a copy of the table has, too: one that was restored beside the live tables, or
+ * came from another database. Its rows must not reach conversations that are not its own.
+ */
+static void
+require_served(const ChatAttachment *attachment, Relation relation, bool messages)
+{
+	Oid relid = RelationGetRelid(relation);
+
+	if (is_served(attachment, relation, messages))
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("a trigger of table %s belongs to another pair of tables, %s and %s",
+					chat_name_of(relid), chat_name_of(attachment->conversations),
+					chat_name_of(attachment->messages)),
+			 errdetail("Table and trigger were copied, or the table was a partition."),
+			 errhint("Call chat.attach for the pair that the table is of, or drop its triggers of "
+					 "chat_realtime: chat.status() names them.")));
 }
 
 /* What is constant in constraints and indexes is evaluated when they are looked at. */
@@ -372,6 +419,7 @@ chat_layout_build(const ChatAttachment *attachment, Relation relation, bool mess
 {
 	BuildCall call = {attachment, relation, messages, context, NULL};
 
+	require_served(attachment, relation, messages);
 	chat_as_owner(RelationGetRelid(relation), true, build, &call);
 	return call.layout;
 }

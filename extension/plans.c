@@ -12,6 +12,7 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
+#include "names.h"
 #include "owner.h"
 #include "plans.h"
 
@@ -31,14 +32,6 @@ bool
 chat_plan_is_own_update(void)
 {
 	return own_depth >= 0 && own_depth == trigger_depth();
-}
-
-/* Qualified, quoted name of a table. */
-static char *
-relation_name(Oid relid)
-{
-	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
-									  get_rel_name(relid));
 }
 
 /* alias.column, quoted. */
@@ -102,7 +95,7 @@ build_set(StringInfo sql, const ChatAttachment *a)
 {
 	const char *separator = "";
 
-	appendStringInfo(sql, "UPDATE %s AS c SET ", relation_name(a->conversations));
+	appendStringInfo(sql, "UPDATE %s AS c SET ", chat_name_of(a->conversations));
 	append_assignment(sql, &separator, a->column[CHAT_C_UNREAD], "$2");
 	append_assignment(sql, &separator, a->column[CHAT_C_LAST_AT],
 					  time_for(a, CHAT_C_LAST_AT, "$3"));
@@ -153,7 +146,7 @@ build_newest(StringInfo sql, const ChatAttachment *a)
 		appendStringInfo(sql, ", CAST(%s AS pg_catalog.text)",
 						 a->column[texts[i]] ? column_of("m", a->column[texts[i]]) : "NULL");
 	appendStringInfo(sql, " FROM %s AS m WHERE %s OPERATOR(pg_catalog.=) $1",
-					 relation_name(a->messages), column_of("m", a->column[CHAT_M_CONVERSATION]));
+					 chat_name_of(a->messages), column_of("m", a->column[CHAT_M_CONVERSATION]));
 	append_visible(sql, a);
 	appendStringInfo(sql,
 					 " AND %s OPERATOR(pg_catalog.>) pg_catalog.timestamptz '-infinity'"
@@ -172,7 +165,7 @@ build_unread(StringInfo sql, const ChatAttachment *a)
 					 "SELECT pg_catalog.count(*) FROM %s AS m WHERE %s OPERATOR(pg_catalog.=) $1 "
 					 "AND CAST(%s AS pg_catalog.text) OPERATOR(pg_catalog.=) 'incoming' AND "
 					 "COALESCE(CAST(%s AS pg_catalog.text), '') OPERATOR(pg_catalog.<>) 'read'",
-					 relation_name(a->messages), column_of("m", a->column[CHAT_M_CONVERSATION]),
+					 chat_name_of(a->messages), column_of("m", a->column[CHAT_M_CONVERSATION]),
 					 column_of("m", a->column[CHAT_M_DIRECTION]),
 					 column_of("m", a->column[CHAT_M_STATUS]));
 	append_visible(sql, a);
@@ -185,7 +178,7 @@ build_counted(StringInfo sql, const ChatAttachment *a)
 	const char *last_at = a->column[CHAT_C_LAST_AT];
 
 	appendStringInfo(sql, "SELECT %s FROM %s AS c WHERE ", column_of("c", a->column[CHAT_C_ID]),
-					 relation_name(a->conversations));
+					 chat_name_of(a->conversations));
 	appendStringInfo(sql, unread ? "%s OPERATOR(pg_catalog.<>) 0" : "false",
 					 unread ? column_of("c", unread) : "");
 	appendStringInfo(sql, last_at ? " OR %s IS NOT NULL" : "",
@@ -311,13 +304,9 @@ run(void *arg)
 
 	(void) set_config_option("search_path", call->attachment->search_path, PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	if (*prepared == NULL || !SPI_plan_is_valid(*prepared))
-	{
-		if (*prepared != NULL)
-			SPI_freeplan(*prepared);
-		*prepared = NULL;
+	/* What its text names is as it was when the attachment was read; an outer call may be running it. */
+	if (*prepared == NULL)
 		*prepared = prepare(call->attachment, call->plan);
-	}
 	result = execute(*prepared, call->plan, call->values, call->nulls);
 	if (result != SPI_OK_SELECT && result != SPI_OK_UPDATE_RETURNING)
 		elog(ERROR, "statement of chat_realtime returned %s", SPI_result_code_string(result));

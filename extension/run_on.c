@@ -14,6 +14,7 @@
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 
+#include "names.h"
 #include "owner.h"
 #include "recent_plans.h"
 
@@ -42,10 +43,9 @@ typedef struct Statement
 static void
 set_search_path(Oid relid)
 {
-	char *schema = get_namespace_name(get_rel_namespace(relid));
+	const char *schema = quote_identifier(chat_schema_of(relid));
 
-	(void) set_config_option("search_path",
-							 psprintf("pg_catalog, %s, pg_temp", quote_identifier(schema)),
+	(void) set_config_option("search_path", psprintf("pg_catalog, %s, pg_temp", schema),
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 

@@ -332,6 +332,7 @@ chat_message_truncate(PG_FUNCTION_ARGS)
 {
 	ChatAttachment *attachment = chat_trigger_attachment(fcinfo, "message_truncate", 0);
 
+	(void) chat_layout_get(attachment, ((TriggerData *) fcinfo->context)->tg_relation, true);
 	SPI_connect();
 	(void) chat_plan_run(attachment, CHAT_PLAN_COUNTED, NULL, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)

@@ -83,10 +83,30 @@ $$;
 REVOKE ALL ON FUNCTION chat.attachment_hints(chat.attachment) FROM PUBLIC;
 COMMENT ON FUNCTION chat.attachment_hints(chat.attachment) IS 'Part of chat.status: what of a pair of tables is no longer as it was attached.';
 
+-- A trigger knows its pair by a number. In a copy of a table that number is of the original, or of whatever pair has it here.
+CREATE FUNCTION chat.stray_triggers() RETURNS SETOF text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT format('triggers %s of %s belong to %s, so writing to it fails: call chat.attach for the pair that it is of, or DROP TRIGGER',
+                  string_agg(quote_ident(g.tgname), ', ' ORDER BY g.tgname), g.tgrelid::regclass,
+                  COALESCE(format('%s and %s', a.conversations, a.messages), 'a pair that is not attached'))
+      FROM pg_trigger g
+      JOIN pg_proc p ON p.oid = g.tgfoid AND p.pronamespace = 'chat'::regnamespace
+       AND p.proname IN ('message_before', 'message_after', 'message_truncate', 'conversation_before', 'conversation_after', 'flush')
+      LEFT JOIN chat.attachment a ON g.tgargs = convert_to(a.id::text, 'UTF8') || decode('00', 'hex')
+     WHERE g.tgparentid = 0
+       AND (g.tgrelid IN (a.conversations, a.messages) OR g.tgrelid IN (SELECT t.relid FROM pg_partition_tree(a.messages) t)) IS NOT TRUE
+     GROUP BY g.tgrelid, a.id, a.conversations, a.messages ORDER BY g.tgrelid::regclass::text
+$$;
+REVOKE ALL ON FUNCTION chat.stray_triggers() FROM PUBLIC;
+COMMENT ON FUNCTION chat.stray_triggers() IS 'Part of chat.status: triggers of ours on tables that their attachment does not name, such as those of a copy.';
+
 CREATE FUNCTION chat.status_hints() RETURNS SETOF text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
     SELECT h FROM chat.attachment a, chat.attachment_hints(a) h
+    UNION ALL
+    SELECT chat.stray_triggers()
     UNION ALL
     SELECT 'nothing is attached: run SELECT * FROM chat.setup()' WHERE NOT EXISTS (SELECT FROM chat.attachment)
     UNION ALL

@@ -5,7 +5,7 @@ import { copyFileSync, cpSync, readFileSync, readdirSync, writeFileSync } from '
 import path from 'node:path';
 import { after, test } from 'node:test';
 import { Bed } from '../lib/bed.mjs';
-import { restored, standby, upgraded } from '../lib/copies.mjs';
+import { restored, restoredBeside, standby, upgraded } from '../lib/copies.mjs';
 import { rows, value } from '../lib/db.mjs';
 import { FaultyRealtime } from '../lib/faulty-realtime.mjs';
 import { Load, allDelivered, events } from '../lib/load.mjs';
@@ -103,6 +103,37 @@ test('a dump restored into a new cluster: undelivered events come, late ones too
   await messages(second, bed.first, 1);
   await delivered(second, bed);
   assert.ok(bed.realtime.accepted.length - sent < 10, 'nearly nothing is sent again');
+});
+
+test('tables restored beside the live ones: writing to them fails, and reaches no live conversation, until they are attached', async () => {
+  const bed = await Bed.create();
+  beds.push(bed);
+  const conversation = await bed.conversation('Ana');
+  await messages(bed, conversation, 3);
+  const last = await lastId(bed);
+  await restoredBeside(bed);
+  for (const sql of ['DELETE FROM public.chat_messages', 'UPDATE public.chat_messages SET status = \'read\'', 'TRUNCATE public.chat_messages',
+    'INSERT INTO public.chat_messages (conversation_id, content, direction) SELECT id, \'x\', \'incoming\' FROM public.conversations',
+    'DELETE FROM public.conversations', 'UPDATE public.conversations SET contact_name = \'x\'',
+    'INSERT INTO public.conversations (user_id, contact_jid) SELECT user_id, \'x\' FROM public.conversations']) {
+    await assert.rejects(bed.db.query(sql), (error) => {
+      assert.equal(error.code, '55000', `${sql}: ${error.message}`);
+      assert.match(error.message, /table public\.(conversations|chat_messages) .* live\.conversations and live\.chat_messages/);
+      assert.match(error.hint, /chat\.attach/);
+      return true;
+    });
+  }
+  assert.equal(await value(bed.db, 'SELECT unread_count FROM live.conversations'), 3);
+  assert.equal(await lastId(bed), last);
+  const hints = async () => (await value(bed.db, 'SELECT chat.status()')).hints.filter((hint) => hint.startsWith('triggers'));
+  const named = await hints();
+  assert.equal(named.length, 2);
+  assert.match(named[0], /"00_chat_realtime_after", .* of public\.chat_messages belong to live\.conversations and live\.chat_messages/);
+  await bed.db.query(`SELECT * FROM chat.attach('public.conversations', 'public.chat_messages')`);
+  assert.deepEqual(await hints(), []);
+  await bed.db.query('DELETE FROM public.chat_messages WHERE id = (SELECT min(id) FROM public.chat_messages)');
+  assert.equal(await value(bed.db, 'SELECT unread_count FROM public.conversations'), 2);
+  assert.equal(await value(bed.db, 'SELECT unread_count FROM live.conversations'), 3);
 });
 
 test('a standby promoted: positions hold, ids go on beyond what was delivered, prepared transactions too', async () => {

@@ -36,6 +36,14 @@ export async function restored(original, shared) {
   return bedOf(cluster, original);
 }
 
+/** The schema is renamed to live, and a dump of it restored beside it, under its old name. */
+export async function restoredBeside({ cluster }) {
+  const file = path.join(temporaryDirectory(), 'dump');
+  await run(cluster, 'pg_dump', ['-Fc', '--schema=public', '-f', file, 'chat']);
+  await cluster.psql('ALTER SCHEMA public RENAME TO live', { database: 'chat' });
+  await run(cluster, 'pg_restore', ['--exit-on-error', '-d', 'chat', file]);
+}
+
 /** pg_dumpall into a new cluster: roles, their passwords and all databases. */
 export async function dumpedWhole(original, shared, settings = {}) {
   const cluster = await Cluster.create(settings, undefined, shared);
