@@ -17,6 +17,7 @@ struct server;
 struct consumer;
 struct embedded;
 struct webhook;
+struct hints;
 struct realtime;
 
 struct app
@@ -31,6 +32,7 @@ struct app
 	struct realtime *realtime_sink; /* its sink, for realtime_destroy */
 	struct consumer *webhooks;      /* NULL when WEBHOOKS=off */
 	struct webhook *webhook;        /* their sink, for webhook_destroy */
+	struct hints *hints;            /* what the database wants mended; for /readyz */
 	bool draining;                  /* SIGTERM was received */
 };
 

@@ -13,6 +13,7 @@
 #include "config.h"
 #include "consumer.h"
 #include "embedded/embedded.h"
+#include "hints.h"
 #include "http.h"
 #include "log.h"
 #include "maintain.h"
@@ -53,6 +54,8 @@ close_everything(struct process *process)
 		uv_close((uv_handle_t *) &process->signals[i], NULL);
 	uv_close((uv_handle_t *) &process->drain, NULL);
 	stats_destroy(process->stats);
+	hints_destroy(app->hints);
+	app->hints = NULL;
 	maintain_destroy(process->maintain);
 	realtime_destroy(app);
 	webhook_destroy(app);
@@ -197,6 +200,7 @@ create_parts(struct process *process)
 			return false;
 	}
 	process->stats = stats_create(app);
+	app->hints = hints_create(app);
 	process->maintain = maintain_create(app);
 	watch_signals(process);
 	return true;

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "consumer.h"
+#include "hints.h"
 #include "metrics.h"
 #include "realtime.h"
 
@@ -59,9 +60,9 @@ answer_ready(struct app *app, char **body, size_t *len, const char **type)
 		add_reason(reasons, "process", "ending");
 	ready = json_object_size(reasons) == 0;
 	return answer_json(ready ? 200 : 503,
-					   json_pack("{s:b,s:s,s:s,s:o}", "ready", ready, "realtime",
+					   json_pack("{s:b,s:s,s:s,s:o,s:o}", "ready", ready, "realtime",
 								 role(app->realtime), "webhooks", role(app->webhooks), "reasons",
-								 reasons),
+								 reasons, "hints", hints_list(app->hints)),
 					   body, len, type);
 }
 

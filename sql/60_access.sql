@@ -163,7 +163,7 @@ CREATE FUNCTION chat.grant_sidecar(role name) RETURNS void
 $$
     SELECT chat.grant_functions(role, '{consumer_acquire,consumer_renew,consumer_release,consumer_save,realtime_read,arm,
         disarm,sidecar_stats,api_stats,can_join,webhook_read,webhook_due,webhook_save,webhook_pending,
-        maintain,status,realtime_provider,set_realtime_health}')
+        maintain,status,channel_hints,realtime_provider,set_realtime_health}')
 $$;
 REVOKE ALL ON FUNCTION chat.grant_sidecar(name) FROM PUBLIC;
 COMMENT ON FUNCTION chat.grant_sidecar(name) IS 'Gives a role exactly what the sidecar needs: no table, only functions. Errors: 42704.';

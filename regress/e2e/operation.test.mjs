@@ -125,6 +125,28 @@ test('/healthz, /readyz and /metrics answer; anything else is 404', async () => 
   await sidecar.kill('SIGTERM');
 });
 
+test('/readyz names policies of an earlier version until chat.setup has replaced them', async () => {
+  await bed.db.query(`CREATE ROLE authenticated NOLOGIN;
+    CREATE SCHEMA realtime;
+    CREATE TABLE realtime.messages (topic text NOT NULL, extension text NOT NULL);
+    CREATE FUNCTION realtime.topic() RETURNS text LANGUAGE sql STABLE AS $$ SELECT current_setting('realtime.topic', true) $$;
+    CREATE POLICY chat_realtime_write ON realtime.messages FOR INSERT TO authenticated WITH CHECK
+      (extension IN ('broadcast', 'presence') AND (SELECT chat.can_join((SELECT realtime.topic()), true)))`);
+  const hints = async (sidecar) => (await (await sidecar.get('/readyz')).json()).hints;
+  let sidecar = await bed.sidecar();
+  await until(async () => (await hints(sidecar)).length > 0, 'a hint');
+  assert.match((await hints(sidecar)).join(), /^policy chat_realtime_write on realtime\.messages is an earlier version's.*SELECT \* FROM chat\.setup\(\)$/);
+  assert.equal((await sidecar.get('/readyz')).status, 200, 'it delivers all the same');
+  await sidecar.kill('SIGTERM');
+  await bed.db.query(`SELECT * FROM chat.setup();
+    ALTER POLICY chat_realtime_read ON realtime.messages USING (extension IN ('broadcast', 'presence') AND (SELECT chat.can_join((SELECT realtime.topic()))))`);
+  sidecar = await bed.sidecar();
+  await until(async () => (await hints(sidecar)).length > 0, 'the hint at the other one');
+  assert.deepEqual((await hints(sidecar)).map((hint) => hint.split(' ')[1]), ['chat_realtime_read']);
+  await sidecar.kill('SIGTERM');
+  await bed.db.query('DROP SCHEMA realtime CASCADE');
+});
+
 test('without EMBEDDED_JWT_SECRET it makes one and warns; no secret is ever in the log', async () => {
   const sidecar = new Sidecar({ DATABASE_URL: bed.cluster.url({ user: 'chat_sidecar', database: 'chat' }),
     HTTP_LISTEN: `127.0.0.1:${await freePort()}`, EMBEDDED_LISTEN: `127.0.0.1:${await freePort()}` }).run();
