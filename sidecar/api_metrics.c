@@ -13,7 +13,8 @@
 #define NAME_SIZE 64
 
 const struct db_statement api_metrics_statement = {
-	"api_stats", "SELECT kind, name, calls, seconds, within FROM chat.api_stats()", 0};
+	"api_stats", "SELECT kind, name, calls, seconds, within FROM chat.api_stats()", 0,
+	"kind name calls seconds? within?", DB_ANY_ROWS};
 
 struct series
 {

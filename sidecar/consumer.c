@@ -23,15 +23,16 @@
 #define LEASE_MARGIN_MS 1000 /* for a request that is decided now and arrives later */
 
 static const struct db_statement acquire_statement = {
-	"consumer_acquire", "SELECT epoch, last_id, snapshot FROM chat.consumer_acquire($1, $2, $3)",
-	3};
+	"consumer_acquire", "SELECT epoch, last_id, snapshot FROM chat.consumer_acquire($1, $2, $3)", 3,
+	"epoch last_id snapshot", DB_UP_TO_ONE_ROW};
 static const struct db_statement renew_statement = {
 	"consumer_renew",
-	"SELECT chat.consumer_renew($1, $2, $3), "
-	"pg_catalog.current_setting('chat_realtime.notify', true) = 'off'",
-	3};
-static const struct db_statement release_statement = {"consumer_release",
-													  "SELECT chat.consumer_release($1, $2)", 2};
+	"SELECT chat.consumer_renew($1, $2, $3) AS renewed, "
+	"pg_catalog.current_setting('chat_realtime.notify', true) = 'off' AS quiet",
+	3, "renewed quiet?", DB_ONE_ROW};
+static const struct db_statement release_statement = {
+	"consumer_release", "SELECT chat.consumer_release($1, $2) AS released", 2, "released?",
+	DB_ONE_ROW};
 
 struct db *
 consumer_db(struct consumer *consumer)
@@ -49,6 +50,12 @@ bool
 consumer_connected(const struct consumer *consumer)
 {
 	return consumer->admitted;
+}
+
+const char *
+consumer_hint(const struct consumer *consumer)
+{
+	return consumer->last_error[0] != '\0' ? consumer->refusal_hint : db_hint(consumer->db);
 }
 
 bool
@@ -113,6 +120,7 @@ report_refusal(struct consumer *consumer, const PGresult *result)
 			  consumer->sink->name, "error", "%s", error.text, "sqlstate", "%s", error.sqlstate,
 			  "hint", "%s", error.hint, NULL);
 	strcpy(consumer->last_error, error.text);
+	consumer->refusal_hint = error.hint;
 }
 
 static void
@@ -346,7 +354,8 @@ consumer_create(struct app *app, const struct sink *sink, void *sink_arg)
 	consumer->app = app;
 	consumer->sink = sink;
 	consumer->sink_arg = sink_arg;
-	consumer->read_statement = (struct db_statement){"read", sink->read_sql, 3};
+	consumer->read_statement =
+		(struct db_statement){"read", sink->read_sql, 3, sink->read_columns, DB_HEAD_AND_ROWS};
 	consumer->tail = &consumer->first;
 	make_owner(consumer);
 	register_metrics(consumer, app->metrics);

@@ -38,6 +38,7 @@ struct sink
 {
 	const char *name;     /* consumer's name: "realtime", "webhooks" */
 	const char *read_sql; /* SELECT * FROM chat.…_read($1 last_id, $2 snapshot, $3 max_rows) */
+	const char *read_columns; /* of its answer, as in struct db_statement */
 	int max_rows;
 	int max_batches; /* read ahead at most so many unfinished batches */
 	/* The lease was obtained (again): forget everything undelivered, start afresh. */
@@ -64,6 +65,8 @@ uint64_t consumer_epoch(const struct consumer *consumer);
 
 /* For /readyz and /metrics. */
 bool consumer_connected(const struct consumer *consumer);
+/* While it is not: what would mend that, static; "" when there is no advice. */
+const char *consumer_hint(const struct consumer *consumer);
 bool consumer_idle(const struct consumer *consumer); /* nothing unfinished */
 
 /*

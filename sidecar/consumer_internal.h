@@ -41,6 +41,7 @@ struct consumer
 	/* the lease */
 	char owner[CONSUMER_OWNER_SIZE];
 	char last_error[DB_ERROR_SIZE]; /* of asking for it */
+	const char *refusal_hint;       /* of the same */
 	uint64_t epoch;
 	int64_t lease_from; /* when the last granted request for it was sent */
 	int64_t asked_at;

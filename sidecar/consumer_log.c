@@ -23,10 +23,12 @@
 #define SAVE_BUSY_MS 200
 #define SAVE_IDLE_MS 20
 
-static const struct db_statement save_statement = {"consumer_save",
-												   "SELECT chat.consumer_save($1, $2, $3, $4)", 4};
-static const struct db_statement arm_statement = {"arm", "SELECT chat.arm()", 0};
-static const struct db_statement disarm_statement = {"disarm", "SELECT chat.disarm()", 0};
+static const struct db_statement save_statement = {
+	"consumer_save", "SELECT chat.consumer_save($1, $2, $3, $4) AS saved", 4, "saved", DB_ONE_ROW};
+static const struct db_statement arm_statement = {"arm", "SELECT chat.arm() AS armed", 0, "armed",
+												  DB_ONE_ROW};
+static const struct db_statement disarm_statement = {"disarm", "SELECT chat.disarm() AS disarmed",
+													 0, "disarmed?", DB_ONE_ROW};
 
 /* Positions and batches */
 
@@ -316,7 +318,7 @@ on_read(void *arg, PGresult *result)
 	consumer->reading = false;
 	if (result == NULL || consumer->draining)
 		return;
-	if (PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) > 0)
+	if (PQresultStatus(result) == PGRES_TUPLES_OK)
 	{
 		take_rows(consumer, result);
 		return;

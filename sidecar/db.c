@@ -1,6 +1,6 @@
 /*
- * See db.h. Life of a connection: WAITING (for its time) -> RESOLVING -> CONNECTING -> SETUP -> READY, and
- * from anywhere back to WAITING; CLOSED is the end.
+ * See db.h. Life of a connection: WAITING (for its time) -> RESOLVING -> CONNECTING -> EXAMINED (is it a session
+ * of its own?) -> SETUP -> READY, and from anywhere back to WAITING; CLOSED is the end.
  *
  * Statements that were queued during one turn of the loop are sent at its end. Callbacks may do anything,
  * db_close included: after each one the connection is looked at again. The struct outlives db_close until its
@@ -16,6 +16,7 @@
 #include "config.h"
 #include "db_error.h"
 #include "db_pipeline.h"
+#include "db_pooler.h"
 #include "db_target.h"
 #include "log.h"
 
@@ -36,6 +37,7 @@ enum state
 	WAITING,
 	RESOLVING,
 	CONNECTING,
+	EXAMINED,
 	SETUP,
 	READY,
 	CLOSED
@@ -51,8 +53,9 @@ struct db
 	struct db_target *target;
 	enum state state;
 	PGconn *conn;
-	uv_poll_t *poll; /* on the connection's socket */
-	int events;      /* that it waits for */
+	struct db_pooler *pooler; /* NULL unless EXAMINED */
+	uv_poll_t *poll;          /* on the connection's socket */
+	int events;               /* that it waits for */
 	uv_timer_t timer;
 	uv_prepare_t prepare; /* sends at the end of a turn */
 	uv_getaddrinfo_t resolve;
@@ -61,6 +64,7 @@ struct db
 	uint64_t ready_since;
 	struct pipeline pipeline;
 	char last_error[DB_ERROR_SIZE];
+	const char *hint; /* static */
 };
 
 static void start_connecting(struct db *db);
@@ -77,6 +81,12 @@ bool
 db_is_ready(const struct db *db)
 {
 	return db->state == READY;
+}
+
+const char *
+db_hint(const struct db *db)
+{
+	return db->hint;
 }
 
 /* The socket */
@@ -180,6 +190,7 @@ become_ready(struct db *db)
 	log_event(db->last_error[0] != '\0' ? LOG_INFO : LOG_DEBUG, "connected to the database",
 			  "connection", "%s", db->name, NULL);
 	db->last_error[0] = '\0';
+	db->hint = "";
 	db->handlers.ready(db->arg);
 }
 
@@ -212,9 +223,31 @@ begin_setup(struct db *db)
 
 	snprintf(sql, sizeof(sql), "%s%s", SESSION_SETUP, db->setup != NULL ? db->setup : "");
 	db->state = SETUP;
-	unwatch(db);
-	if (PQsetnonblocking(db->conn, 1) != 0 || !PQsendQuery(db->conn, sql) || !flush(db))
+	if (!PQsendQuery(db->conn, sql) || !flush(db))
 		lose(db, PQerrorMessage(db->conn));
+}
+
+static void
+on_examined(void *arg, const char *why)
+{
+	struct db *db = arg;
+
+	db->pooler = NULL;
+	if (why != NULL)
+		lose(db, why);
+	else
+		begin_setup(db);
+}
+
+/* Nothing is set before it is known whose session it is. */
+static void
+begin_examining(struct db *db)
+{
+	db->state = EXAMINED;
+	if (PQsetnonblocking(db->conn, 1) != 0)
+		lose(db, PQerrorMessage(db->conn));
+	else
+		db->pooler = db_pooler_start(db->app->loop, db->target, db->conn, on_examined, db);
 }
 
 /* Takes the next step of connecting. The socket may be another one, under the same number, after each. */
@@ -231,7 +264,7 @@ continue_connecting(struct db *db)
 			watch(db, UV_WRITABLE);
 			break;
 		case PGRES_POLLING_OK:
-			begin_setup(db);
+			begin_examining(db);
 			break;
 		default:
 			lose(db, PQerrorMessage(db->conn));
@@ -316,7 +349,7 @@ on_timer(uv_timer_t *timer)
 
 	if (db->state == WAITING)
 		start_connecting(db);
-	else if (db->state == CONNECTING || db->state == SETUP)
+	else if (db->state == CONNECTING || db->state == EXAMINED || db->state == SETUP)
 		lose(db, "the server does not answer");
 }
 
@@ -339,6 +372,7 @@ report(struct db *db, const struct db_error *error, bool was_ready)
 	bool known = strcmp(db->last_error, error->text) == 0;
 
 	strcpy(db->last_error, error->text);
+	db->hint = error->hint;
 	log_event(known && !was_ready ? LOG_DEBUG : LOG_WARN,
 			  was_ready ? "the database connection was lost" : "cannot connect to the database",
 			  "connection", "%s", db->name, "error", "%s", error->text, "sqlstate", "%s",
@@ -349,6 +383,9 @@ static void
 disconnect(struct db *db)
 {
 	unwatch(db);
+	if (db->pooler != NULL)
+		db_pooler_stop(db->pooler);
+	db->pooler = NULL;
 	PQfinish(db->conn);
 	db->conn = NULL;
 }
@@ -376,6 +413,8 @@ static void
 serve(struct db *db)
 {
 	PGconn *conn = db->conn;
+	char why[DB_ERROR_SIZE];
+	enum pipeline_taken taken;
 
 	if (!PQconsumeInput(conn) || !flush(db))
 	{
@@ -384,12 +423,14 @@ serve(struct db *db)
 	}
 	if (!take_notifies(db))
 		return;
-	while (pipeline_take(&db->pipeline, conn))
+	while ((taken = pipeline_take(&db->pipeline, conn, why, sizeof(why))) == PIPELINE_ANSWERED)
 	{
 		if (db->conn != conn || !take_notifies(db))
 			return;
 	}
-	if (PQstatus(conn) == CONNECTION_BAD)
+	if (taken == PIPELINE_MISSHAPEN)
+		lose(db, why);
+	else if (PQstatus(conn) == CONNECTION_BAD)
 		lose(db, PQerrorMessage(conn));
 }
 
@@ -414,7 +455,8 @@ on_poll(uv_poll_t *poll, int status, int events)
 void
 db_reconnect(struct db *db, const char *why)
 {
-	if (db->state == READY || db->state == SETUP || db->state == CONNECTING)
+	if (db->state == READY || db->state == SETUP || db->state == EXAMINED ||
+		db->state == CONNECTING)
 		lose(db, why);
 }
 
@@ -431,12 +473,13 @@ db_open(struct app *app, const char *name, const char *setup, const struct db_ha
 	snprintf(db->name, sizeof(db->name), "%s", name);
 	snprintf(application_name, sizeof(application_name), "chat-sidecar %s", db->name);
 	db->setup = setup;
+	db->hint = "";
 	db->handlers = *handlers;
 	db->arg = arg;
 	db->target = db_target_create(app->config->database_url, application_name);
 	if (db->target == NULL)
 		abort(); /* config_load has parsed it before */
-	pipeline_init(&db->pipeline);
+	pipeline_init(&db->pipeline, db->name);
 	db->backoff = (struct backoff){RETRY_MIN_MS, RETRY_MAX_MS, 0};
 	uv_timer_init(app->loop, &db->timer);
 	uv_prepare_init(app->loop, &db->prepare);

@@ -1,10 +1,11 @@
 /*
  * libpq on the event loop: one connection that keeps itself alive, and a queue of statements.
  *
- * Connects without blocking (names are resolved with uv_getaddrinfo), reconnects for ever with
- * back-off and jitter, prepares each statement once per connection, and hands NOTIFYs over. Statements
- * are sent in libpq's pipeline mode in the order they were queued. When the connection is lost, every
- * queued statement is answered with result NULL, then handlers.lost is called.
+ * Connects without blocking (names are resolved with uv_getaddrinfo), refuses transaction poolers (db_pooler.h),
+ * reconnects for ever with back-off and jitter, prepares each statement once per connection, and hands NOTIFYs over.
+ * Statements are sent in libpq's pipeline mode in the order they were queued. When the connection is lost, every
+ * queued statement is answered with result NULL, then handlers.lost is called. So it is when an answer has another
+ * shape than its statement names: a callback never sees such a one.
  */
 #ifndef SIDECAR_DB_H
 #define SIDECAR_DB_H
@@ -21,17 +22,29 @@ struct db_handlers
 	void (*notify)(void *arg, const char *channel, const char *payload); /* may be NULL */
 };
 
-/* One SQL statement, prepared under its name at first use on each connection. Static storage. */
+enum db_rows
+{
+	DB_ANY_ROWS,
+	DB_ONE_ROW,
+	DB_UP_TO_ONE_ROW,
+	DB_HEAD_AND_ROWS /* a first row that is about the others */
+};
+
+/* One SQL statement, prepared at first use on each connection, under its own name behind the connection's. Static storage. */
 struct db_statement
 {
 	const char *name;
 	const char *sql;
 	int nparams;
+	/* Its answer: names of all columns, apart by blanks. With ? one may be NULL, with ^ in the first row. */
+	const char *columns;
+	enum db_rows rows;
 };
 
 /*
  * Called once per statement. result is NULL when the connection was lost before the answer; otherwise
- * PQresultStatus tells (errors included). The result is freed by the caller after the callback.
+ * PQresultStatus tells: an error, or PGRES_TUPLES_OK and rows as the statement names them. The result is freed by the
+ * caller after the callback.
  */
 typedef void (*db_callback)(void *arg, PGresult *result);
 
@@ -49,6 +62,9 @@ void db_query(struct db *db, const struct db_statement *statement, const char *c
 			  db_callback callback, void *arg);
 
 bool db_is_ready(const struct db *db);
+
+/* What would mend the last trouble, static and without values of settings; "" when there is no advice. */
+const char *db_hint(const struct db *db);
 
 /* Drops the connection now and makes a new one (the lost handler is called). */
 void db_reconnect(struct db *db, const char *why);

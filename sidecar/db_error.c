@@ -4,7 +4,6 @@
 #include "db_error.h"
 
 #include <ctype.h>
-#include <stdbool.h>
 #include <string.h>
 
 #define CODE_LEN 5
@@ -86,9 +85,13 @@ db_error_of_connection(const char *message, struct db_error *error)
 		return;
 	}
 	copy_line(message, error->text);
-	error->hint = strstr(message, "refused") != NULL || strstr(message, "No such file") != NULL
-					  ? "check host and port in DATABASE_URL: is PostgreSQL running there?"
-					  : "";
+	if (strstr(message, "transaction pooler") != NULL)
+		error->hint =
+			"connect to PostgreSQL itself, or to the pooler in session mode (Supabase: port 5432, not 6543)";
+	else
+		error->hint = strstr(message, "refused") != NULL || strstr(message, "No such file") != NULL
+						  ? "check host and port in DATABASE_URL: is PostgreSQL running there?"
+						  : "";
 }
 
 void
@@ -104,4 +107,22 @@ db_error_of_result(const PGresult *result, struct db_error *error)
 		text = result != NULL ? PQresultErrorMessage(result) : "the connection was lost";
 	copy_line(text, error->text);
 	error->hint = hint_of(error->sqlstate);
+}
+
+static bool
+field_is(const PGresult *result, int field, const char *wanted)
+{
+	const char *value = PQresultErrorField(result, field);
+
+	return value != NULL && strcmp(value, wanted) == 0;
+}
+
+bool
+db_error_is_stale(const PGresult *result)
+{
+	/* "cached plan must not change result type" has a code that says no more than "not supported". */
+	return field_is(result, PG_DIAG_SQLSTATE, "26000") ||
+		   field_is(result, PG_DIAG_SQLSTATE, "42P05") ||
+		   (field_is(result, PG_DIAG_SQLSTATE, "0A000") &&
+			field_is(result, PG_DIAG_SOURCE_FUNCTION, "RevalidateCachedQuery"));
 }

@@ -5,6 +5,7 @@
 #define SIDECAR_DB_ERROR_H
 
 #include <libpq-fe.h>
+#include <stdbool.h>
 #include <stddef.h>
 
 #define DB_ERROR_SIZE 512
@@ -21,5 +22,11 @@ void db_error_of_connection(const char *message, struct db_error *error);
 
 /* Explains a failed statement; NULL: the connection was lost before the answer. */
 void db_error_of_result(const PGresult *result, struct db_error *error);
+
+/*
+ * Whether an error means that prepared statements are not what they were: a function was replaced by one with other
+ * columns, or the session is another one. They are good again on a new connection, and never on this one.
+ */
+bool db_error_is_stale(const PGresult *result);
 
 #endif

@@ -4,8 +4,13 @@
 #define _GNU_SOURCE
 #include "db_pipeline.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "db_shape.h"
+
+#define NAME_SIZE 128
 
 struct statement
 {
@@ -19,10 +24,11 @@ struct statement
 };
 
 void
-pipeline_init(struct pipeline *pipeline)
+pipeline_init(struct pipeline *pipeline, const char *prefix)
 {
 	memset(pipeline, 0, sizeof(*pipeline));
 	pipeline->tail = &pipeline->first;
+	pipeline->prefix = prefix;
 }
 
 static void
@@ -43,7 +49,7 @@ pipeline_free(struct pipeline *pipeline)
 		free_statement(statement);
 	}
 	free(pipeline->prepared);
-	pipeline_init(pipeline);
+	pipeline_init(pipeline, pipeline->prefix);
 }
 
 static struct statement *
@@ -133,15 +139,17 @@ static bool
 send_statement(struct pipeline *pipeline, PGconn *conn, struct statement *statement)
 {
 	const struct db_statement *what = statement->what;
+	char name[NAME_SIZE];
 
+	snprintf(name, sizeof(name), "%s_%s", pipeline->prefix, what->name);
 	if (!is_prepared(pipeline, what))
 	{
-		if (!PQsendPrepare(conn, what->name, what->sql, 0, NULL))
+		if (!PQsendPrepare(conn, name, what->sql, 0, NULL))
 			return false;
 		note_prepared(pipeline, what);
 		statement->prepares = true;
 	}
-	return PQsendQueryPrepared(conn, what->name, what->nparams, statement->params, NULL, NULL, 0) &&
+	return PQsendQueryPrepared(conn, name, what->nparams, statement->params, NULL, NULL, 0) &&
 		   put_sync(conn);
 }
 
@@ -198,8 +206,8 @@ finish_first(struct pipeline *pipeline)
 	free_statement(statement);
 }
 
-bool
-pipeline_take(struct pipeline *pipeline, PGconn *conn)
+enum pipeline_taken
+pipeline_take(struct pipeline *pipeline, PGconn *conn, char *why, size_t size)
 {
 	int ends = 0; /* NULLs in a row: one ends each command, two mean that nothing is there */
 
@@ -213,12 +221,14 @@ pipeline_take(struct pipeline *pipeline, PGconn *conn)
 		if (PQresultStatus(result) == PGRES_PIPELINE_SYNC)
 		{
 			PQclear(result);
+			if (!db_shape_fits(pipeline->first->what, pipeline->first->result, why, size))
+				return PIPELINE_MISSHAPEN;
 			finish_first(pipeline);
-			return true;
+			return PIPELINE_ANSWERED;
 		}
 		keep_result(pipeline->first, result);
 	}
-	return false;
+	return PIPELINE_NOTHING;
 }
 
 void

@@ -18,10 +18,12 @@ struct pipeline
 	struct statement *unsent;             /* the first one that is not on its way */
 	const struct db_statement **prepared; /* on this connection */
 	int nprepared;
-	bool kept; /* the callback keeps its result */
+	bool kept;          /* the callback keeps its result */
+	const char *prefix; /* of names on the server */
 };
 
-void pipeline_init(struct pipeline *pipeline);
+/* prefix: where sessions are shared after all, no two connections mean different statements by one name. */
+void pipeline_init(struct pipeline *pipeline, const char *prefix);
 /* Forgets what is still queued, without answering. */
 void pipeline_free(struct pipeline *pipeline);
 
@@ -32,11 +34,16 @@ void pipeline_add(struct pipeline *pipeline, const struct db_statement *statemen
 /* Puts what is unsent into the connection's output; false: the connection is broken. */
 bool pipeline_send(struct pipeline *pipeline, PGconn *conn) __attribute__((warn_unused_result));
 
-/*
- * Answers the first statement if all of its answer has arrived; false: nothing has. After true, the caller
- * looks whether the connection is still there.
- */
-bool pipeline_take(struct pipeline *pipeline, PGconn *conn) __attribute__((warn_unused_result));
+enum pipeline_taken
+{
+	PIPELINE_NOTHING,  /* the answer has not arrived, not all of it */
+	PIPELINE_ANSWERED, /* the caller looks whether the connection is still there */
+	PIPELINE_MISSHAPEN /* what arrived is no answer to the statement, and why says so: end the connection */
+};
+
+/* Answers the first statement if all of its answer has arrived. */
+enum pipeline_taken pipeline_take(struct pipeline *pipeline, PGconn *conn, char *why, size_t size)
+	__attribute__((warn_unused_result));
 
 /*
  * The connection is gone: answers all that is queued now with NULL. What callbacks queue meanwhile stays.

@@ -109,17 +109,28 @@ add_parameter(struct parameters *parameters, const char *keyword, const char *va
 	parameters->count++;
 }
 
+/* What of the URL is replaced: a name by its addresses, or all that says where the server is. */
+static const char *const nothing[] = {NULL}, *const host[] = {"host", NULL},
+						 *const place[] = {"host", "hostaddr", "port", NULL};
+
+static bool
+is_one_of(const char *const *list, const char *keyword)
+{
+	while (*list != NULL && strcmp(*list, keyword) != 0)
+		list++;
+	return *list != NULL;
+}
+
 /* Adds what the URL says, except for what is replaced. */
 static void
-add_given(struct parameters *parameters, const PQconninfoOption *options, bool resolved)
+add_given(struct parameters *parameters, const PQconninfoOption *options,
+		  const char *const *replaced)
 {
 	for (; options->keyword != NULL; options++)
 	{
-		if (options->val == NULL || strcmp(options->keyword, "client_encoding") == 0)
-			continue;
-		if (resolved && strcmp(options->keyword, "host") == 0)
-			continue;
-		add_parameter(parameters, options->keyword, options->val);
+		if (options->val != NULL && strcmp(options->keyword, "client_encoding") != 0 &&
+			!is_one_of(replaced, options->keyword))
+			add_parameter(parameters, options->keyword, options->val);
 	}
 }
 
@@ -190,13 +201,33 @@ db_target_connect(const struct db_target *target, const struct addrinfo *address
 	struct parameters parameters = {.count = 0};
 	char names[LIST_SIZE], list[LIST_SIZE];
 
-	add_given(&parameters, target->options, addresses != NULL);
+	add_given(&parameters, target->options, addresses != NULL ? host : nothing);
 	if (addresses != NULL)
 	{
 		list_addresses(target, addresses, names, list);
 		add_parameter(&parameters, "host", names);
 		add_parameter(&parameters, "hostaddr", list);
 	}
+	add_presets(&parameters, target);
+	return PQconnectStartParams(parameters.keywords, parameters.values, 0);
+}
+
+static void
+add_if_known(struct parameters *parameters, const char *keyword, const char *value)
+{
+	if (value != NULL && value[0] != '\0')
+		add_parameter(parameters, keyword, value);
+}
+
+PGconn *
+db_target_connect_beside(const struct db_target *target, const PGconn *conn)
+{
+	struct parameters parameters = {.count = 0};
+
+	add_given(&parameters, target->options, place);
+	add_if_known(&parameters, "host", PQhost(conn));
+	add_if_known(&parameters, "hostaddr", PQhostaddr(conn));
+	add_if_known(&parameters, "port", PQport(conn));
 	add_presets(&parameters, target);
 	return PQconnectStartParams(parameters.keywords, parameters.values, 0);
 }

@@ -23,4 +23,7 @@ const char *db_target_name(const struct db_target *target);
 /* Starts to connect; addresses of the name in the order to try, or NULL. */
 PGconn *db_target_connect(const struct db_target *target, const struct addrinfo *addresses);
 
+/* Starts another connection to the very server that one is connected to. */
+PGconn *db_target_connect_beside(const struct db_target *target, const PGconn *conn);
+
 #endif

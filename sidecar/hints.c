@@ -20,8 +20,8 @@ struct hints
 	json_t *list;
 };
 
-static const struct db_statement statement = {"hints",
-											  "SELECT h FROM chat.channel_hints() h ORDER BY h", 0};
+static const struct db_statement statement = {
+	"hints", "SELECT h AS hint FROM chat.channel_hints() h ORDER BY h", 0, "hint?", DB_ANY_ROWS};
 
 /* Says what was not said before. */
 static void
@@ -43,7 +43,7 @@ on_answer(void *arg, PGresult *result)
 	json_t *list;
 
 	hints->asking = false;
-	if (PQresultStatus(result) != PGRES_TUPLES_OK || PQnfields(result) != 1)
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 		return;
 	list = json_array();
 	for (int row = 0; row < PQntuples(result); row++)

@@ -19,8 +19,8 @@ struct maintain
 	bool asking;
 };
 
-static const struct db_statement statement = {"maintain",
-											  "SELECT object, action FROM chat.maintain()", 0};
+static const struct db_statement statement = {
+	"maintain", "SELECT object, action FROM chat.maintain()", 0, "object? action?", DB_ANY_ROWS};
 
 static void
 on_answer(void *arg, PGresult *result)

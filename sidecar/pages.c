@@ -42,6 +42,19 @@ role(const struct consumer *consumer)
 	return consumer_leads(consumer) ? "leader" : "standby";
 }
 
+static void
+add_database(json_t *reasons, const struct consumer *consumer)
+{
+	const char *hint;
+
+	if (consumer == NULL || consumer_connected(consumer))
+		return;
+	hint = consumer_hint(consumer);
+	json_object_set_new(reasons, "database",
+						json_sprintf("not connected, or the extension does not answer; %s",
+									 hint[0] != '\0' ? hint : "the log says what to change"));
+}
+
 static int
 answer_ready(struct app *app, char **body, size_t *len, const char **type)
 {
@@ -49,10 +62,8 @@ answer_ready(struct app *app, char **body, size_t *len, const char **type)
 	const char *trouble = realtime_trouble(app);
 	bool ready;
 
-	if (!consumer_connected(app->realtime) ||
-		(app->webhooks != NULL && !consumer_connected(app->webhooks)))
-		add_reason(reasons, "database",
-				   "not connected, or the extension does not answer; the log says what to change");
+	add_database(reasons, app->realtime);
+	add_database(reasons, app->webhooks);
 	/* A standby does not deliver, so it has nothing to say about Realtime. */
 	if (trouble != NULL && consumer_leads(app->realtime))
 		add_reason(reasons, "realtime", trouble);

@@ -505,6 +505,7 @@ realtime_create(struct app *app)
 		.read_sql = "SELECT id, topic, event, conversation, "
 					"pg_catalog.date_part('epoch', created_at), expired, payload "
 					"FROM chat.realtime_read($1, $2, $3)",
+		.read_columns = "id topic^ event^ conversation? date_part^ expired? payload",
 		.max_rows = READ_ROWS,
 		.max_batches = READ_AHEAD,
 		.start = on_start,

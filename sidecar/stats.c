@@ -34,7 +34,8 @@ struct stats
 };
 
 static const struct db_statement statement = {
-	"sidecar_stats", "SELECT consumer, lag, oldest_seconds FROM chat.sidecar_stats()", 0};
+	"sidecar_stats", "SELECT consumer, lag, oldest_seconds FROM chat.sidecar_stats()", 0,
+	"consumer lag oldest_seconds", DB_ANY_ROWS};
 
 /* Finds or makes a consumer's series; NULL: there are too many. */
 static struct consumer_stats *

@@ -286,6 +286,8 @@ webhook_create(struct app *app)
 	static const struct sink sink = {
 		.name = "webhooks",
 		.read_sql = "SELECT * FROM chat.webhook_read($1, $2, $3)",
+		.read_columns = "id message_id^ type^ webhook^ url? secret? old_secret? conversation^ "
+						"created_at^ blocked^ payload",
 		.max_rows = READ_ROWS,
 		.max_batches = READ_AHEAD,
 		.start = on_start,

@@ -24,10 +24,13 @@ struct query
 	unsigned generation;
 };
 
-static const struct db_statement due_statement = {"webhook_due",
-												  "SELECT * FROM chat.webhook_due($1, $2, $3)", 3};
-static const struct db_statement count_statement = {"webhook_pending",
-													"SELECT chat.webhook_pending()", 0};
+static const struct db_statement due_statement = {
+	"webhook_due", "SELECT * FROM chat.webhook_due($1, $2, $3)", 3,
+	"id message_id type webhook url? secret? old_secret? conversation created_at blocked payload "
+	"delivery attempts",
+	DB_ANY_ROWS};
+static const struct db_statement count_statement = {
+	"webhook_pending", "SELECT chat.webhook_pending() AS pending", 0, "pending", DB_ONE_ROW};
 
 static struct query *
 make_query(struct webhook *webhook)

@@ -69,7 +69,7 @@ static const struct db_statement save_statement = {
 	"webhook_save",
 	"SELECT saved, due FROM chat.webhook_save($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
 	"$14, $15, $16)",
-	1 + COLUMNS};
+	1 + COLUMNS, "saved due?", DB_ONE_ROW};
 
 static void
 list_init(struct list *list)

@@ -15,7 +15,8 @@ struct question
 };
 
 static const struct db_statement can_join = {
-	"can_join", "SELECT chat.can_join($1, $2::pg_catalog.jsonb, $3::pg_catalog.bool)", 3};
+	"can_join", "SELECT chat.can_join($1, $2::pg_catalog.jsonb, $3::pg_catalog.bool) AS allowed", 3,
+	"allowed?", DB_ONE_ROW};
 
 static void
 answered(void *arg, PGresult *result)

@@ -1,0 +1,68 @@
+// Answers of the database in another shape than the sidecar asked for: each ends the connection with a line that says
+// what is wrong, none is used, and once it is mended all that was committed arrives.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Bed } from '../lib/bed.mjs';
+import { value } from '../lib/db.mjs';
+import { until } from '../lib/wait.mjs';
+
+let bed, conversation, sidecar, subscriber, receiver;
+
+before(async () => {
+  bed = await Bed.create();
+  conversation = await bed.conversation('Ana');
+  receiver = await bed.receiver(['message.received']);
+  sidecar = await bed.sidecar();
+  subscriber = await bed.subscriber(sidecar);
+  await subscriber.join(`conversation:${conversation}`);
+});
+
+after(() => bed.close());
+
+/** Puts another function in the place of one, and gives back what puts the old one back. */
+async function replace(signature, result, body) {
+  const [name] = signature.split('(');
+  await bed.db.query(`ALTER EXTENSION chat_realtime DROP FUNCTION chat.${signature}; ALTER FUNCTION chat.${signature} RENAME TO old_${name}`);
+  await bed.db.query(`CREATE FUNCTION chat.${signature} RETURNS ${result} LANGUAGE sql AS $$ ${body} $$; GRANT EXECUTE ON FUNCTION chat.${signature} TO chat_sidecar`);
+  return () => bed.db.query(`DROP FUNCTION chat.${signature}; ALTER FUNCTION chat.old_${signature} RENAME TO ${name}; ALTER EXTENSION chat_realtime ADD FUNCTION chat.${signature}`);
+}
+
+const read = '(bigint, text, integer)';
+const head = `SELECT $1, NULL, NULL, NULL, NULL::timestamptz, NULL::boolean, pg_current_snapshot()::text`;
+const columns = 'TABLE (id bigint, topic text, event text, conversation text, created_at timestamptz, expired boolean, payload text)';
+
+for (const [what, signature, result, body, says] of [
+  ['a read without rows', `realtime_read${read}`, columns, `${head} WHERE false`, /read: 0 rows/],
+  ['a read whose first row has no position', `realtime_read${read}`, columns, head.replace('$1', 'NULL::bigint'), /read: id is NULL/],
+  ['a read whose event has no topic', `realtime_read${read}`, columns,
+    `${head} UNION ALL SELECT $1 + 1, NULL, 'e', NULL, now(), NULL, '{}'`, /read: topic is NULL/],
+  ['due webhooks with a column less', 'webhook_due(integer, bigint[], uuid[])',
+    'TABLE (id bigint, message_id text, type text)', `SELECT 1::bigint, 'm', 't'`, /webhook_due: prepared for another/],
+  ['read webhooks with a column more', `webhook_read${read}`,
+    `TABLE (id bigint, message_id text, type text, webhook uuid, url text, secret text, old_secret text,
+      conversation text, created_at text, blocked boolean, payload text, extra text)`,
+    `SELECT $1, NULL, NULL, NULL::uuid, NULL, NULL, NULL, NULL, NULL, false, pg_current_snapshot()::text, 'x'`, /read: 12 columns, not 11/],
+  ['a renewal that answers nothing', 'consumer_renew(text, bigint, integer)', 'boolean', 'SELECT NULL::boolean', /consumer_renew: renewed is NULL/],
+  ['a lease of two rows', 'consumer_acquire(text, text, integer)', 'TABLE (epoch bigint, last_id bigint, snapshot text)',
+    `SELECT n::bigint, 1::bigint, '1:1:' FROM generate_series(1, 2) n`, /consumer_acquire: 2 rows/],
+]) {
+  test(what, async () => {
+    const lines = sidecar.log.length;
+    const restore = await replace(signature, result, body);
+    // Those that are asked for only once in a life are asked for again.
+    if (/acquire/.test(signature)) await bed.db.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'chat_sidecar'`);
+    await bed.message(conversation, what);
+    await until(() => !sidecar.running || sidecar.log.slice(lines).some((line) => says.test(line.error)), () => `a line that says ${says}: ${sidecar.tail(30)}`, 20000);
+    assert.ok(sidecar.running, sidecar.tail());
+    await restore();
+    await until(() => subscriber.heard.some((m) => m.payload.content === what), () => `"${what}" at the client: ${sidecar.tail(30)}`, 30000);
+    await until(() => receiver.deliveries.some(({ body: sent }) => sent.data.content === what), () => `"${what}" at the webhook: ${sidecar.tail(30)}`, 30000);
+  });
+}
+
+test('nothing came of the wrong answers', async () => {
+  const contents = new Set(await value(bed.db, 'SELECT array_agg(content) FROM public.chat_messages'));
+  for (const { payload } of subscriber.heard) assert.ok(contents.has(payload.content), JSON.stringify(payload));
+  for (const { body } of receiver.deliveries) assert.ok(contents.has(body.data.content), JSON.stringify(body));
+  assert.equal((await sidecar.kill('SIGTERM')).code, 0, sidecar.tail());
+});
