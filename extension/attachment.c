@@ -174,24 +174,34 @@ table_named(const char *text)
 }
 
 void
-chat_user_mapping_read(Jsonb *columns, const char *role, ChatUserMapping *mapping)
+chat_user_mapping_from(Jsonb *object, ChatUserMapping *mapping)
 {
-	JsonbValue found;
-	JsonbValue *value = getKeyJsonValueFromContainer(&columns->root, role, strlen(role), &found);
-	Jsonb *object;
-	char *table;
+	char *table = member_text(object, "table");
 
-	if (value == NULL || value->type != jbvBinary)
-		return;
-	object = JsonbValueToJsonb(value);
 	mapping->column = member_text(object, "column");
-	table = member_text(object, "table");
 	if (table == NULL)
 		return;
 	mapping->relid = table_named(table);
 	mapping->table = chat_name_of(mapping->relid);
 	mapping->key = member_text(object, "key");
 	mapping->user = member_text(object, "user");
+}
+
+void
+chat_user_mapping_read(Jsonb *columns, const char *role, ChatUserMapping *mapping)
+{
+	JsonbValue found;
+	JsonbValue *value = getKeyJsonValueFromContainer(&columns->root, role, strlen(role), &found);
+
+	if (value != NULL && value->type == jbvBinary)
+		chat_user_mapping_from(JsonbValueToJsonb(value), mapping);
+}
+
+void
+chat_columns_read(ChatAttachment *attachment, Jsonb *columns)
+{
+	for (int role = 0; role < CHAT_ROLES; role++)
+		attachment->column[role] = member_text(columns, chat_role_name(role));
 }
 
 /* Fills an attachment from its row of chat.attachment. */
@@ -204,8 +214,7 @@ read_attachment(ChatAttachment *attachment, HeapTuple row, TupleDesc desc)
 	attachment->conversations = DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull));
 	attachment->messages = DatumGetObjectId(SPI_getbinval(row, desc, 3, &isnull));
 	columns = DatumGetJsonbP(SPI_getbinval(row, desc, SPI_fnumber(desc, "columns"), &isnull));
-	for (int role = 0; role < CHAT_ROLES; role++)
-		attachment->column[role] = member_text(columns, chat_role_name(role));
+	chat_columns_read(attachment, columns);
 	chat_settings_read(
 		&attachment->settings,
 		DatumGetJsonbP(SPI_getbinval(row, desc, SPI_fnumber(desc, "settings"), &isnull)));

@@ -144,8 +144,16 @@ extern ChatLayout *chat_layout_build(const ChatAttachment *attachment, Relation 
  * that table is gone.
  */
 extern void chat_user_mapping_read(Jsonb *columns, const char *role, ChatUserMapping *mapping);
+/* The same for the object itself. */
+extern void chat_user_mapping_from(Jsonb *object, ChatUserMapping *mapping);
+/* Reads the names of columns by role; owner and agent, which are objects, are left out. */
+extern void chat_columns_read(ChatAttachment *attachment, Jsonb *columns);
 /* Fills what depends on a field's type. */
 extern void chat_field_type(ChatField *field, Oid type, MemoryContext context);
+/* True when a condition reads this column of its table and no other. */
+extern bool chat_reads_only(Node *condition, AttrNumber attnum);
+/* True when the table itself says which words a column may hold: an enum, a domain's rule, a CHECK on it alone. */
+extern bool chat_word_is_ruled(TupleDesc desc, AttrNumber attnum);
 /* The role's name in chat.attachment.columns. */
 extern const char *chat_role_name(ChatRole role);
 /* Oid of a table of schema chat; error 55000 when it is missing. */

@@ -23,6 +23,8 @@
 
 PG_FUNCTION_INFO_V1(chat_message_before);
 PG_FUNCTION_INFO_V1(chat_conversation_before);
+PG_FUNCTION_INFO_V1(chat_status_moves);
+PG_FUNCTION_INFO_V1(chat_status_is_known);
 
 /* --- changing a row before it is stored ----------------------------------------------------------- */
 
@@ -118,6 +120,25 @@ status_step_allowed(const char *old_status, const char *new_status)
 	if (old_rank < 0 || new_rank < 0)
 		return true; /* a status of the table's own */
 	return new_rank > old_rank;
+}
+
+/* SQL: chat.status_moves(old, new) */
+Datum
+chat_status_moves(PG_FUNCTION_ARGS)
+{
+	char *old_status = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+	char *new_status = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
+
+	PG_RETURN_BOOL(status_step_allowed(old_status, new_status));
+}
+
+/* SQL: chat.status_is_known(status) */
+Datum
+chat_status_is_known(PG_FUNCTION_ARGS)
+{
+	char *status = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	PG_RETURN_BOOL(status_rank(status) >= 0 || strcmp(status, "failed") == 0);
 }
 
 /* Makes a text that the row brings in inert; see sanitize.h. */

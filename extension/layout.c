@@ -321,19 +321,34 @@ examine_conversations(ChatLayout *layout, Relation relation, TupleDesc desc)
 	}
 }
 
-/* True when a CHECK constraint reads this column and no other. */
+bool
+chat_reads_only(Node *condition, AttrNumber attnum)
+{
+	Bitmapset *columns = NULL;
+
+	pull_varattnos(condition, 1, &columns);
+	return bms_equal(columns, bms_make_singleton(attnum - FirstLowInvalidHeapAttributeNumber));
+}
+
 static bool
 has_own_check(const TupleConstr *constraints, AttrNumber attnum)
 {
 	for (int i = 0; constraints != NULL && i < constraints->num_check; i++)
 	{
-		Bitmapset *columns = NULL;
-
-		pull_varattnos(stringToNode(constraints->check[i].ccbin), 1, &columns);
-		if (bms_equal(columns, bms_make_singleton(attnum - FirstLowInvalidHeapAttributeNumber)))
+		if (chat_reads_only(stringToNode(constraints->check[i].ccbin), attnum))
 			return true;
 	}
 	return false;
+}
+
+bool
+chat_word_is_ruled(TupleDesc desc, AttrNumber attnum)
+{
+	Oid type = TupleDescAttr(desc, attnum - 1)->atttypid;
+	Oid base = getBaseType(type);
+
+	return type_is_enum(base) || (type != base && DomainHasConstraints(type)) ||
+		   has_own_check(desc->constr, attnum);
 }
 
 /* Finds out which words of a message the table itself rules. */
@@ -345,12 +360,8 @@ examine_messages(ChatLayout *layout, TupleDesc desc)
 	for (int i = 0; i < (int) lengthof(words); i++)
 	{
 		AttrNumber attnum = layout->att[words[i]];
-		Oid type = attnum == 0 ? InvalidOid : TupleDescAttr(desc, attnum - 1)->atttypid;
 
-		layout->own_rule[words[i]] =
-			attnum == 0 || type_is_enum(layout->type[words[i]]) ||
-			(type != layout->type[words[i]] && DomainHasConstraints(type)) ||
-			has_own_check(desc->constr, attnum);
+		layout->own_rule[words[i]] = attnum == 0 || chat_word_is_ruled(desc, attnum);
 	}
 }
 

@@ -12,6 +12,7 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 
+#include "fragments.h"
 #include "names.h"
 #include "owner.h"
 #include "plans.h"
@@ -34,51 +35,6 @@ chat_plan_is_own_update(void)
 	return own_depth >= 0 && own_depth == trigger_depth();
 }
 
-/* alias.column, quoted. */
-static char *
-column_of(const char *alias, const char *column)
-{
-	return psprintf("%s.%s", alias, quote_identifier(column));
-}
-
-/* The user id behind a mapping's column value, as text. */
-static char *
-user_expression(const ChatUserMapping *mapping, const char *value)
-{
-	if (mapping->table == NULL)
-		return psprintf("CAST(%s AS pg_catalog.text)", value);
-	return psprintf(
-		"(SELECT CAST(%s AS pg_catalog.text) FROM %s AS u WHERE %s OPERATOR(pg_catalog.=) %s)",
-		column_of("u", mapping->user), mapping->table, column_of("u", mapping->key), value);
-}
-
-/* True for a column that holds timestamps without zone, which count as UTC. */
-static bool
-lacks_zone(const ChatAttachment *a, ChatRole role)
-{
-	Oid relid = role < CHAT_M_ID ? a->conversations : a->messages;
-
-	return getBaseType(get_atttype(relid, get_attnum(relid, a->column[role]))) == TIMESTAMPOID;
-}
-
-/* Turns a time with zone, in SQL, into the type of a role's column. */
-static const char *
-time_for(const ChatAttachment *a, ChatRole role, const char *value)
-{
-	if (a->column[role] == NULL || !lacks_zone(a, role))
-		return value;
-	return psprintf("pg_catalog.timezone('UTC', %s)", value);
-}
-
-/* A message's time column as a time with zone. */
-static char *
-time_of(const ChatAttachment *a, ChatRole role)
-{
-	char *column = column_of("m", a->column[role]);
-
-	return lacks_zone(a, role) ? psprintf("(%s AT TIME ZONE 'UTC')", column) : column;
-}
-
 /* Appends one assignment of a SET list, if the table has the column. */
 static void
 append_assignment(StringInfo sql, const char **separator, const char *column, const char *value)
@@ -98,41 +54,12 @@ build_set(StringInfo sql, const ChatAttachment *a)
 	appendStringInfo(sql, "UPDATE %s AS c SET ", chat_name_of(a->conversations));
 	append_assignment(sql, &separator, a->column[CHAT_C_UNREAD], "$2");
 	append_assignment(sql, &separator, a->column[CHAT_C_LAST_AT],
-					  time_for(a, CHAT_C_LAST_AT, "$3"));
+					  chat_sql_time_for(a, CHAT_C_LAST_AT, "$3"));
 	append_assignment(sql, &separator, a->column[CHAT_C_PREVIEW], "$4");
 	append_assignment(sql, &separator, a->column[CHAT_C_UPDATED],
-					  time_for(a, CHAT_C_UPDATED, "pg_catalog.now()"));
+					  chat_sql_time_for(a, CHAT_C_UPDATED, "pg_catalog.now()"));
 	appendStringInfo(sql, " WHERE %s OPERATOR(pg_catalog.=) $1 RETURNING c.ctid",
-					 column_of("c", a->column[CHAT_C_ID]));
-}
-
-/* Conditions that leave out private notes and deleted messages. */
-static void
-append_visible(StringInfo sql, const ChatAttachment *a)
-{
-	const char *private = a->column[CHAT_M_PRIVATE];
-	const char *deleted = a->column[CHAT_M_DELETED];
-
-	if (private)
-		appendStringInfo(sql, " AND %s IS NOT TRUE", column_of("m", private));
-	if (deleted)
-	{
-		bool flag =
-			getBaseType(get_atttype(a->messages, get_attnum(a->messages, deleted))) == BOOLOID;
-
-		appendStringInfo(sql, " AND %s IS %s", column_of("m", deleted), flag ? "NOT TRUE" : "NULL");
-	}
-}
-
-/* A message's own time, else when it was stored, as chat.message_time writes it. */
-static char *
-message_time(const ChatAttachment *a)
-{
-	char *created = time_of(a, CHAT_M_CREATED);
-
-	return a->column[CHAT_M_TIME] == NULL
-			   ? created
-			   : psprintf("COALESCE(%s, %s)", time_of(a, CHAT_M_TIME), created);
+					 chat_sql_column("c", a->column[CHAT_C_ID]));
 }
 
 /* $1 conversation; in the order of rule R2, as the index made by chat.attach has it. What has no time is no last message. */
@@ -140,21 +67,20 @@ static void
 build_newest(StringInfo sql, const ChatAttachment *a)
 {
 	ChatRole texts[] = {CHAT_M_TYPE, CHAT_M_CONTENT, CHAT_M_FILENAME};
+	char *time = chat_sql_message_time(a, "m");
 
-	appendStringInfo(sql, "SELECT %s", message_time(a));
+	appendStringInfo(sql, "SELECT %s", time);
 	for (int i = 0; i < 3; i++)
 		appendStringInfo(sql, ", CAST(%s AS pg_catalog.text)",
-						 a->column[texts[i]] ? column_of("m", a->column[texts[i]]) : "NULL");
+						 a->column[texts[i]] ? chat_sql_column("m", a->column[texts[i]]) : "NULL");
 	appendStringInfo(sql, " FROM %s AS m WHERE %s OPERATOR(pg_catalog.=) $1",
-					 chat_name_of(a->messages), column_of("m", a->column[CHAT_M_CONVERSATION]));
-	append_visible(sql, a);
+					 chat_name_of(a->messages),
+					 chat_sql_column("m", a->column[CHAT_M_CONVERSATION]));
+	appendStringInfoString(sql, chat_sql_message_kept(a, "m", true));
 	appendStringInfo(sql,
 					 " AND %s OPERATOR(pg_catalog.>) pg_catalog.timestamptz '-infinity'"
-					 " ORDER BY %s DESC NULLS LAST",
-					 message_time(a), message_time(a));
-	if (a->column[CHAT_M_TIME] != NULL)
-		appendStringInfo(sql, ", %s DESC NULLS LAST", time_of(a, CHAT_M_CREATED));
-	appendStringInfo(sql, ", %s DESC LIMIT 1", column_of("m", a->column[CHAT_M_ID]));
+					 " ORDER BY %s LIMIT 1",
+					 time, chat_sql_message_order(a, "m"));
 }
 
 /* $1 conversation; rule R1 */
@@ -165,10 +91,11 @@ build_unread(StringInfo sql, const ChatAttachment *a)
 					 "SELECT pg_catalog.count(*) FROM %s AS m WHERE %s OPERATOR(pg_catalog.=) $1 "
 					 "AND CAST(%s AS pg_catalog.text) OPERATOR(pg_catalog.=) 'incoming' AND "
 					 "COALESCE(CAST(%s AS pg_catalog.text), '') OPERATOR(pg_catalog.<>) 'read'",
-					 chat_name_of(a->messages), column_of("m", a->column[CHAT_M_CONVERSATION]),
-					 column_of("m", a->column[CHAT_M_DIRECTION]),
-					 column_of("m", a->column[CHAT_M_STATUS]));
-	append_visible(sql, a);
+					 chat_name_of(a->messages),
+					 chat_sql_column("m", a->column[CHAT_M_CONVERSATION]),
+					 chat_sql_column("m", a->column[CHAT_M_DIRECTION]),
+					 chat_sql_column("m", a->column[CHAT_M_STATUS]));
+	appendStringInfoString(sql, chat_sql_message_kept(a, "m", true));
 }
 
 static void
@@ -177,14 +104,14 @@ build_counted(StringInfo sql, const ChatAttachment *a)
 	const char *unread = a->column[CHAT_C_UNREAD];
 	const char *last_at = a->column[CHAT_C_LAST_AT];
 
-	appendStringInfo(sql, "SELECT %s FROM %s AS c WHERE ", column_of("c", a->column[CHAT_C_ID]),
-					 chat_name_of(a->conversations));
+	appendStringInfo(sql, "SELECT %s FROM %s AS c WHERE ",
+					 chat_sql_column("c", a->column[CHAT_C_ID]), chat_name_of(a->conversations));
 	appendStringInfo(sql, unread ? "%s OPERATOR(pg_catalog.<>) 0" : "false",
-					 unread ? column_of("c", unread) : "");
+					 unread ? chat_sql_column("c", unread) : "");
 	appendStringInfo(sql, last_at ? " OR %s IS NOT NULL" : "",
-					 last_at ? column_of("c", last_at) : "");
+					 last_at ? chat_sql_column("c", last_at) : "");
 	appendStringInfo(sql, " ORDER BY %s FOR NO KEY UPDATE OF c",
-					 column_of("c", a->column[CHAT_C_ID]));
+					 chat_sql_column("c", a->column[CHAT_C_ID]));
 }
 
 SPIPlanPtr
@@ -201,7 +128,7 @@ chat_plan_keep(const char *statement, int nargs, Oid *types)
 SPIPlanPtr
 chat_plan_user(const ChatUserMapping *mapping, Oid type)
 {
-	return chat_plan_keep(psprintf("SELECT %s", user_expression(mapping, "$1")), 1, &type);
+	return chat_plan_keep(psprintf("SELECT %s", chat_sql_user(mapping, "$1")), 1, &type);
 }
 
 /* Type of the column behind a mapping. */

@@ -22,7 +22,7 @@
 
 static const char *const directions[] = {"incoming", "outgoing", NULL};
 static const char *const statuses[] = {"pending", "sent", "delivered", "read", "failed", NULL};
-static const char *const types[] = {
+const char *const chat_message_types[] = {
 	"text",    "image", "video", "audio",         "document",        "location", "contact",
 	"sticker", "poll",  "order", "list_response", "button_response", NULL};
 
@@ -197,7 +197,7 @@ chat_validate_message(const ChatAttachment *attachment, const ChatLayout *layout
 
 	check_word(&row, CHAT_M_DIRECTION, directions);
 	check_word(&row, CHAT_M_STATUS, statuses);
-	check_word(&row, CHAT_M_TYPE, types);
+	check_word(&row, CHAT_M_TYPE, chat_message_types);
 	if (!chat_check_outgoing || !chat_row_is(new_slot, layout, CHAT_M_DIRECTION, "outgoing"))
 		return;
 	turned = is_new(&row, CHAT_M_DIRECTION);

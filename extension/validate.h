@@ -11,6 +11,9 @@
 
 #include "attachment.h"
 
+/* Types of a message where the table has no rule of its own; ends with NULL. */
+extern const char *const chat_message_types[];
+
 /*
  * Refuses a row that breaks a rule: errors of class 22 or 23 with the column's name. Of an update (old_slot not
  * NULL) only what it changes is looked at, so that rows from before can still be updated.

@@ -258,13 +258,12 @@ CREATE FUNCTION chat.resolve_columns(conversations regclass, messages regclass, 
 $$
 DECLARE
     resolved jsonb := '{}';
-    utc jsonb := '[]';
     r record;
     relation regclass;
     name text;
     unknown text;
 BEGIN
-    SELECT k INTO unknown FROM jsonb_object_keys(columns - 'utc') k
+    SELECT k INTO unknown FROM jsonb_object_keys(columns) k
      WHERE k NOT IN (SELECT c.role FROM chat.column_roles() c) LIMIT 1;
     IF unknown IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
@@ -279,9 +278,6 @@ BEGIN
         END IF;
         name := chat.role_column(relation, r.role, columns -> r.role);
         CONTINUE WHEN name IS NULL OR (r.role = 'external_id' AND name = resolved ->> 'message_id');
-        IF r.kind = 'time' AND chat.attribute_base_type(relation, name) = 'timestamp'::regtype THEN
-            utc := utc || to_jsonb(r.role);
-        END IF;
         resolved := resolved || jsonb_build_object(r.role,
             CASE WHEN r.role IN ('owner', 'agent') THEN chat.default_user_mapping(relation, r.role, name)
                  ELSE to_jsonb(name) END);
@@ -294,8 +290,8 @@ BEGIN
                              chat.attribute_type(conversations, resolved ->> 'conversation_id')),
             HINT = 'It must hold ids of conversations.';
     END IF;
-    RETURN resolved || CASE WHEN utc = '[]' THEN '{}' ELSE jsonb_build_object('utc', utc) END;
+    RETURN resolved;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.resolve_columns(regclass, regclass, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.resolve_columns(regclass, regclass, jsonb) IS 'Columns by role of a pair of tables: those given, else those found; utc: roles whose columns hold times without zone. Errors: 22023 for an unknown role, 42703 for a column that is not there, naming it, 42804 for one of a wrong type, 428C9 for a generated one.';
+COMMENT ON FUNCTION chat.resolve_columns(regclass, regclass, jsonb) IS 'Columns by role of a pair of tables: those given, else those found. Errors: 22023 for an unknown role, 42703 for a column that is not there, naming it, 42804 for one of a wrong type, 428C9 for a generated one.';

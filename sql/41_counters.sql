@@ -1,48 +1,5 @@
 -- Counters and last messages that are not what the messages say.
 
-CREATE FUNCTION chat.time_expression(columns jsonb, role text, alias text DEFAULT '') RETURNS text
-    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    RETURN format(CASE WHEN columns -> 'utc' ? role THEN '(%s%I AT TIME ZONE ''UTC''::text)' ELSE '%s%I' END, alias, columns ->> role);
-END
-$$;
-REVOKE ALL ON FUNCTION chat.time_expression(jsonb, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.time_expression(jsonb, text, text) IS 'SQL for a time column as a time with zone: times without zone count as UTC.';
-
-CREATE FUNCTION chat.message_time(columns jsonb, alias text DEFAULT '') RETURNS text
-    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    RETURN CASE WHEN columns ? 'time'
-                THEN format('COALESCE(%s, %s)', chat.time_expression(columns, 'time', alias), chat.time_expression(columns, 'created_at', alias))
-                ELSE chat.time_expression(columns, 'created_at', alias) END;
-END
-$$;
-REVOKE ALL ON FUNCTION chat.message_time(jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.message_time(jsonb, text) IS 'SQL for a message''s time, as a time with zone.';
-
-CREATE FUNCTION chat.message_position(columns jsonb, alias text DEFAULT '') RETURNS text[]
-    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    RETURN CASE WHEN columns ? 'time' THEN ARRAY[chat.message_time(columns, alias)] ELSE '{}' END
-           || ARRAY[chat.time_expression(columns, 'created_at', alias), alias || quote_ident(columns ->> 'message_id')];
-END
-$$;
-REVOKE ALL ON FUNCTION chat.message_position(jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.message_position(jsonb, text) IS 'Expressions that give a message its place: time (where it has one of its own), created_at, id.';
-
-CREATE FUNCTION chat.message_order(columns jsonb, alias text DEFAULT '') RETURNS text
-    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    RETURN array_to_string(chat.message_position(columns, alias), ' DESC NULLS LAST, ') || ' DESC';
-END
-$$;
-REVOKE ALL ON FUNCTION chat.message_order(jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.message_order(jsonb, text) IS 'ORDER BY list of messages, newest first: time, created_at, id; those without a time last.';
-
 CREATE FUNCTION chat.conversation_order(columns jsonb, alias text DEFAULT '') RETURNS text
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -62,7 +19,7 @@ $$
                              CASE WHEN a.attnotnull AND v.role <> 'unread_count' THEN ' AND n.at IS NOT NULL' ELSE '' END), ' OR ' ORDER BY v.role)
       FROM (VALUES ('unread_count', CASE chat.attribute_base_type(pair.conversations, pair.columns ->> 'unread_count')
                         WHEN 'int2'::regtype THEN 'LEAST(u.unread, 32767)' WHEN 'int4'::regtype THEN 'LEAST(u.unread, 2147483647)' ELSE 'u.unread' END), ('last_message_preview', 'n.preview'),
-                   ('last_message_at', CASE WHEN pair.columns -> 'utc' ? 'last_message_at' THEN 'n.at AT TIME ZONE ''UTC''' ELSE 'n.at' END)) v (role, value)
+                   ('last_message_at', CASE WHEN chat.lacks_zone(pair.conversations, pair.columns ->> 'last_message_at') THEN 'n.at AT TIME ZONE ''UTC''' ELSE 'n.at' END)) v (role, value)
       JOIN pg_attribute a ON a.attrelid = pair.conversations AND a.attname = pair.columns ->> v.role AND a.attnum > 0 AND NOT a.attisdropped
 $$;
 REVOKE ALL ON FUNCTION chat.drift_condition(chat.attachment) FROM PUBLIC;
@@ -73,11 +30,7 @@ CREATE FUNCTION chat.drifted(pair chat.attachment) RETURNS SETOF text
 $$
 DECLARE
     c jsonb := pair.columns;
-    visible text := CASE WHEN c ? 'private' THEN format(' AND m.%I IS NOT TRUE', c ->> 'private') ELSE '' END
-        || CASE WHEN NOT c ? 'deleted' THEN ''
-                WHEN chat.attribute_base_type(pair.messages, c ->> 'deleted') = 'bool'::regtype
-                THEN format(' AND m.%I IS NOT TRUE', c ->> 'deleted')
-                ELSE format(' AND m.%I IS NULL', c ->> 'deleted') END;
+    visible text := chat.message_visible(pair.messages, c, 'm');
     texts text := (SELECT string_agg(CASE WHEN c ? r THEN format('m.%I::text', c ->> r) ELSE 'NULL' END, ', ' ORDER BY n)
                      FROM unnest(ARRAY['type', 'content', 'media_filename']) WITH ORDINALITY u (r, n));
     differs text := chat.drift_condition(pair);
@@ -93,7 +46,7 @@ BEGIN
         '   WHERE m.%4$I = c.%1$I AND %8$s > ''-infinity'' %7$s ORDER BY %10$s LIMIT 1) n ON true'
         ' WHERE %11$s',
         c ->> 'conversation_id', pair.conversations, pair.messages, c ->> 'conversation', c ->> 'direction',
-        c ->> 'status', visible, chat.message_time(c, 'm.'), texts, chat.message_order(c, 'm.'), differs,
+        c ->> 'status', visible, chat.message_time(pair.messages, c, 'm'), texts, chat.message_order(pair.messages, c, 'm'), differs,
         pair.settings ->> 'preview_labels'), NULL::text));
 END
 $$;

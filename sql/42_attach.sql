@@ -88,7 +88,7 @@ DECLARE
     agent text := quote_ident(c -> 'agent' ->> 'column');
 BEGIN
     RETURN QUERY SELECT * FROM chat.make_index(pair.messages, 'newest',
-        format('%I, %s', c ->> 'conversation', chat.message_order(c)));
+        format('%I, %s', c ->> 'conversation', chat.message_order(pair.messages, c)));
     IF c ? 'external_id' THEN
         RETURN QUERY SELECT * FROM chat.make_index(pair.messages, 'external', format('%I, %I', c ->> 'external_id', c ->> 'conversation'));
     END IF;

@@ -17,13 +17,6 @@ COMMENT ON FUNCTION chat.wuzapi_jid(text) IS 'A WhatsApp address without agent a
 
 -- Helpers. Values of roles travel as text and are cast to their column's type.
 
-CREATE FUNCTION chat.status_rank(status text) RETURNS integer
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE status WHEN 'pending' THEN 0 WHEN 'failed' THEN 0 WHEN 'sent' THEN 1
-                       WHEN 'delivered' THEN 2 WHEN 'read' THEN 3 END;
--- For everybody: the owners of attached tables run it.
-COMMENT ON FUNCTION chat.status_rank(text) IS 'Place of a message status on its way forward: pending and failed 0, sent 1, delivered 2, read 3; NULL for any other.';
-
 CREATE FUNCTION chat.cast_type(relation regclass, name text, exact boolean DEFAULT false) RETURNS text
     LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_cast_type';
 REVOKE ALL ON FUNCTION chat.cast_type(regclass, text, boolean) FROM PUBLIC;
@@ -135,7 +128,7 @@ BEGIN
     SELECT r.n, r.role, quote_ident(r.name),
            -- A time goes through timestamptz, or a column without zone, which holds UTC, would lose its offset.
            CASE WHEN r.role IN ('time', 'status_updated_at')
-                THEN 'pg_catalog.timestamptz' || CASE WHEN $2 -> 'utc' ? r.role THEN ' AT TIME ZONE ''UTC''' ELSE '' END
+                THEN 'pg_catalog.timestamptz' || CASE WHEN chat.lacks_zone($1, r.name) THEN ' AT TIME ZONE ''UTC''' ELSE '' END
                 ELSE format_type(a.atttypid, CASE WHEN r.role <> 'content' THEN a.atttypmod END) END, r.value
       FROM (SELECT v.key AS role, c.name, v.value, row_number() OVER (ORDER BY v.key) AS n
               FROM jsonb_each_text($3) v
@@ -194,21 +187,6 @@ REVOKE ALL ON FUNCTION chat.update_roles(regclass, jsonb, jsonb, text, text[], b
 COMMENT ON FUNCTION chat.update_roles(regclass, jsonb, jsonb, text, text[], boolean) IS 'Writes values by role to the rows with these keys (keep_null: NULLs, too); returns the keys of the rows as a JSON array, NULL for none.';
 
 -- Conversations of contacts.
-
-CREATE FUNCTION chat.user_expression(map jsonb, alias text) RETURNS text
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    RETURN CASE
-               WHEN map IS NULL THEN 'NULL::text'
-               WHEN map ->> 'table' IS NULL THEN format('%s.%I::text', alias, map ->> 'column')
-               ELSE format('(SELECT u.%I::text FROM %s AS u WHERE u.%I = %s.%I)', map ->> 'user',
-                           (map ->> 'table')::regclass, map ->> 'key', alias, map ->> 'column')
-           END;
-END
-$$;
-REVOKE ALL ON FUNCTION chat.user_expression(jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.user_expression(jsonb, text) IS 'SQL text for the user id behind an owner or agent column of the conversation known as alias.';
 
 CREATE FUNCTION chat.find_contact(attachment chat.attachment, owner_keys text[], jids text[], lock boolean)
     RETURNS jsonb

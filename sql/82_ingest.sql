@@ -55,33 +55,16 @@ COMMENT ON FUNCTION chat.wuzapi_integer(jsonb) IS 'A number that an integer colu
 CREATE FUNCTION chat.type_is_allowed(attachment chat.attachment, type text) RETURNS boolean
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-DECLARE
-    rel regclass := attachment.messages;
-    name text := attachment.columns ->> 'type';
-    own_type text := chat.cast_type(rel, name, true);
-    rule text;
-    kept boolean;
 BEGIN
-    IF EXISTS (SELECT FROM pg_enum e JOIN pg_attribute a ON a.atttypid = e.enumtypid WHERE a.attrelid = rel AND a.attname = name) THEN
-        RETURN EXISTS (SELECT FROM pg_enum e JOIN pg_attribute a ON a.atttypid = e.enumtypid
-                        WHERE a.attrelid = rel AND a.attname = name AND e.enumlabel = $2);
-    END IF;
-    FOR rule IN
-        SELECT pg_get_expr(k.conbin, k.conrelid) FROM pg_constraint k
-         WHERE k.conrelid = rel AND k.contype = 'c'
-           AND k.conkey = ARRAY[(SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = rel AND a.attname = name)]
-    LOOP
-        -- The rule may call functions of the table's owner.
-        kept := chat.run_on(rel, format('SELECT pg_catalog.to_jsonb(%s) FROM (SELECT $2::%s AS %I) t', rule, own_type, name), NULL, type) = 'true';
-        IF NOT kept THEN
-            RETURN false;
-        END IF;
-    END LOOP;
-    RETURN true;
+    -- The rule may call functions of the table's owner.
+    RETURN chat.run_on(attachment.messages, format('SELECT pg_catalog.to_jsonb(%s)', chat.type_rule(attachment.messages, attachment.columns)),
+                       NULL, type) = 'true';
+EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
+    RETURN false;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.type_is_allowed(chat.attachment, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.type_is_allowed(chat.attachment, text) IS 'Whether a messages table takes a message type: as its enum or the CHECK constraints on that column say.';
+COMMENT ON FUNCTION chat.type_is_allowed(chat.attachment, text) IS 'Whether a messages table takes a message type: as an INSERT would find it.';
 
 CREATE FUNCTION chat.wuzapi_storable(attachment chat.attachment, event jsonb) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -213,7 +196,7 @@ BEGIN
         SELECT array_agg(d.key)
           FROM (SELECT m.%1$I::text AS key FROM %2$s AS m
                  WHERE m.%3$I = ANY ($2::%4$s[]) AND m.%5$I = ANY ($1::%6$s[]) AND m.%7$I::text = 'outgoing'
-                   AND COALESCE(chat.status_rank(m.%8$I::text), -1) < chat.status_rank($3)
+                   AND chat.status_moves(m.%8$I::text, $3)
                  ORDER BY m.%1$I FOR NO KEY UPDATE OF m) d$f$,
         c ->> 'message_id', rel, c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id'),
         c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'), c ->> 'direction', c ->> 'status'),
@@ -236,7 +219,7 @@ DECLARE
 BEGIN
     FOREACH conversation IN ARRAY conversation_ids LOOP
         read_up_to := chat.read_on(NULL::timestamptz, rel, format(
-            'SELECT max(%s)::timestamptz FROM %s AS m WHERE m.%I = ANY ($2::%s[]) AND m.%I = $1::%s', chat.message_time(c, 'm.'), rel,
+            'SELECT max(%s) FROM %s AS m WHERE m.%I = ANY ($2::%s[]) AND m.%I = $1::%s', chat.message_time(rel, c, 'm'), rel,
             c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id'), c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation')),
             conversation, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids')));
         due := due || chat.unread_keys(attachment, conversation, COALESCE(read_up_to, (event ->> 'timestamp')::timestamptz, now()));

@@ -81,7 +81,7 @@ BEGIN
         PERFORM chat.bad_input('"messageId" of message must not be empty');
     ELSIF NOT message ? 'external_id' AND chat.column_is_required(pair.messages, pair.columns ->> 'external_id') THEN
         PERFORM chat.bad_input('"messageId" of message is required', 'An incoming message is known by the id that WhatsApp gave it.');
-    ELSIF chat.status_rank(message ->> 'status') IS NULL THEN
+    ELSIF chat.status_is_known(message ->> 'status') IS NOT TRUE THEN
         PERFORM chat.bad_input(format('status "%s" is not known', message ->> 'status'), 'Use pending, sent, delivered, read or failed.');
     ELSIF message ->> 'direction' NOT IN ('incoming', 'outgoing') THEN
         PERFORM chat.bad_input(format('direction "%s" is not known', message ->> 'direction'), 'Use incoming or outgoing.');
@@ -189,7 +189,7 @@ DECLARE
     pair chat.attachment := place.pair;
     due boolean;
 BEGIN
-    IF chat.status_rank(status) IS NULL THEN
+    IF chat.status_is_known(status) IS NOT TRUE THEN
         PERFORM chat.bad_input(COALESCE('status "' || left(status, 64) || '" is not known', 'status must not be NULL'),
             'Use pending, sent, delivered, read or failed.', CASE WHEN status IS NULL THEN '22004' ELSE '22023' END);
     ELSIF place.key IS NULL THEN
@@ -219,24 +219,11 @@ BEGIN
                    '  FROM %5$s AS m WHERE m.%1$I = $1::%6$s%7$s FOR NO KEY UPDATE',
                    c ->> 'message_id', c ->> 'conversation', c ->> 'content',
                    COALESCE('m.' || quote_ident(c ->> 'metadata'), 'NULL::text'), pair.messages,
-                   chat.cast_type(pair.messages, c ->> 'message_id'), chat.not_deleted(pair, 'm'), c ->> 'direction'), key);
+                   chat.cast_type(pair.messages, c ->> 'message_id'), chat.message_kept(pair.messages, c, 'm'), c ->> 'direction'), key);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.lock_message(chat.attachment, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.lock_message(chat.attachment, text) IS 'Locks a message: {key, conversation, content, metadata, direction}; NULL when it is gone or marked as deleted.';
-
-CREATE FUNCTION chat.not_deleted(pair chat.attachment, alias text) RETURNS text
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    RETURN CASE WHEN NOT pair.columns ? 'deleted' THEN ''
-                WHEN chat.attribute_type(pair.messages, pair.columns ->> 'deleted') = 'bool'::regtype
-                THEN format(' AND %s.%I IS NOT TRUE', alias, pair.columns ->> 'deleted')
-                ELSE format(' AND %s.%I IS NULL', alias, pair.columns ->> 'deleted') END;
-END
-$$;
-REVOKE ALL ON FUNCTION chat.not_deleted(chat.attachment, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.not_deleted(chat.attachment, text) IS 'SQL text, AND ...: that message alias is not marked as deleted; empty where the table marks none.';
 
 -- What the table has no column for is kept in the metadata, where that is an object.
 CREATE FUNCTION chat.mark_message(pair chat.attachment, message jsonb, changes jsonb, marks jsonb) RETURNS void
@@ -321,7 +308,7 @@ CREATE FUNCTION chat.deletion_mark(pair chat.attachment) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
-    RETURN CASE WHEN chat.attribute_type(pair.messages, pair.columns ->> 'deleted') = 'bool'::regtype
+    RETURN CASE WHEN chat.deletion_is_flag(pair.messages, pair.columns)
                 THEN to_jsonb(true) ELSE to_jsonb(now()) END;
 END
 $$;
@@ -334,8 +321,6 @@ CREATE FUNCTION chat.unread_keys(pair chat.attachment, key text, up_to timestamp
 $$
 DECLARE
     c jsonb := pair.columns;
-    place text[] := chat.message_position(c, 'm.');
-    hidden text := CASE WHEN c ? 'private' THEN format(' AND m.%I IS NOT TRUE', c ->> 'private') ELSE '' END || chat.not_deleted(pair, 'm');
     counted text := CASE WHEN c ? 'unread_count' THEN format(' LIMIT (SELECT c.%I FROM %s AS c WHERE c.%I = $1::%s)', c ->> 'unread_count',
         pair.conversations, c ->> 'conversation_id', chat.cast_type(pair.conversations, c ->> 'conversation_id')) ELSE '' END;
 BEGIN
@@ -343,13 +328,13 @@ BEGIN
         SELECT array_agg(l.key) FROM (
             SELECT m.%1$I::text AS key FROM %2$s AS m
              WHERE m.%1$I = ANY (ARRAY(SELECT n.id FROM (
-                       SELECT m.%1$I AS id, %3$s::timestamptz AS at FROM %2$s AS m
+                       SELECT m.%1$I AS id, %3$s AS at FROM %2$s AS m
                         WHERE m.%4$I = $1::%5$s AND m.%6$I = 'incoming' AND m.%7$I IS DISTINCT FROM 'read'%8$s
                         ORDER BY %9$s%10$s) n WHERE $2 IS NULL OR n.at <= $2))
                AND m.%7$I::text IS DISTINCT FROM 'read'
              ORDER BY m.%1$I FOR NO KEY UPDATE OF m) l$f$,
-        c ->> 'message_id', pair.messages, place[1], c ->> 'conversation', chat.cast_type(pair.messages, c ->> 'conversation'),
-        c ->> 'direction', c ->> 'status', hidden, chat.message_order(c, 'm.'), counted), key, up_to);
+        c ->> 'message_id', pair.messages, chat.message_time(pair.messages, c, 'm'), c ->> 'conversation', chat.cast_type(pair.messages, c ->> 'conversation'),
+        c ->> 'direction', c ->> 'status', chat.message_visible(pair.messages, c, 'm'), chat.message_order(pair.messages, c, 'm'), counted), key, up_to);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.unread_keys(chat.attachment, text, timestamptz) FROM PUBLIC;

@@ -95,7 +95,7 @@ CREATE FUNCTION chat.message_bounds(pair chat.attachment, after text[]) RETURNS 
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    exprs text[] := chat.message_position(pair.columns, 'm.');
+    exprs text[] := chat.message_position(pair.messages, pair.columns, 'm');
     last integer := cardinality(exprs);
     given text[] := ARRAY(SELECT format('$4[%s]::%s', n, CASE WHEN n = last THEN chat.cast_type(pair.messages, pair.columns ->> 'message_id')
                                                               ELSE 'timestamptz' END) FROM generate_series(1, last) n);
@@ -124,11 +124,11 @@ CREATE FUNCTION chat.message_page(pair chat.attachment, bounds text[]) RETURNS t
 $$
 DECLARE
     c jsonb := pair.columns;
-    exprs text[] := chat.message_position(c, 'm.');
+    exprs text[] := chat.message_position(pair.messages, c, 'm');
     names text[] := ARRAY(SELECT 'p' || n FROM generate_series(1, cardinality(exprs)) n);
     parts text := (SELECT string_agg(format('(SELECT (m.*)::%2$s AS m, %1$s FROM %2$s AS m WHERE m.%3$I = $2::%4$s AND %5$s ORDER BY %6$s LIMIT $3 + 1)',
             (SELECT string_agg(e || ' AS p' || n, ', ' ORDER BY n) FROM unnest(exprs) WITH ORDINALITY u (e, n)), pair.messages,
-            c ->> 'conversation', chat.cast_type(pair.messages, c ->> 'conversation'), bound, chat.message_order(c, 'm.')), ' UNION ALL ')
+            c ->> 'conversation', chat.cast_type(pair.messages, c ->> 'conversation'), bound, chat.message_order(pair.messages, c, 'm')), ' UNION ALL ')
         FROM unnest(bounds) bound);
     ranking text := array_to_string(names, ' DESC NULLS LAST, ') || ' DESC';
 BEGIN
@@ -155,7 +155,7 @@ BEGIN
     IF place.key IS NULL THEN
         RETURN NULL;
     END IF;
-    after := chat.decode_cursor(cursor, 'm', cardinality(chat.message_position(pair.columns)));
+    after := chat.decode_cursor(cursor, 'm', cardinality(chat.message_position(pair.messages, pair.columns)));
     rows := chat.read_on(NULL::jsonb, pair.messages, chat.message_page(pair, chat.message_bounds(pair, after)), pair.id, place.key, size, after);
     RETURN chat.page(COALESCE(rows, '[]'), 'm', NULL, size, NULL, true);
 END

@@ -1,0 +1,322 @@
+/*
+ * Pieces of SQL; see fragments.h.
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/ruleutils.h"
+
+#include "fragments.h"
+#include "validate.h"
+
+PG_FUNCTION_INFO_V1(chat_user_expression);
+PG_FUNCTION_INFO_V1(chat_column_lacks_zone);
+PG_FUNCTION_INFO_V1(chat_message_time);
+PG_FUNCTION_INFO_V1(chat_message_position);
+PG_FUNCTION_INFO_V1(chat_message_order);
+PG_FUNCTION_INFO_V1(chat_message_kept);
+PG_FUNCTION_INFO_V1(chat_message_visible);
+PG_FUNCTION_INFO_V1(chat_deletion_is_flag);
+PG_FUNCTION_INFO_V1(chat_type_rule);
+
+#define MAX_POSITION 3
+
+char *
+chat_sql_column(const char *alias, const char *column)
+{
+	return psprintf("%s%s%s", alias, *alias == '\0' ? "" : ".", quote_identifier(column));
+}
+
+char *
+chat_sql_user(const ChatUserMapping *mapping, const char *value)
+{
+	if (mapping->table == NULL)
+		return psprintf("CAST(%s AS pg_catalog.text)", value);
+	return psprintf(
+		"(SELECT CAST(%s AS pg_catalog.text) FROM %s AS u WHERE %s OPERATOR(pg_catalog.=) %s)",
+		chat_sql_column("u", mapping->user), mapping->table, chat_sql_column("u", mapping->key),
+		value);
+}
+
+static Oid
+base_type(Oid relid, const char *column)
+{
+	return getBaseType(get_atttype(relid, get_attnum(relid, column)));
+}
+
+bool
+chat_lacks_zone(Oid relid, const char *column)
+{
+	return base_type(relid, column) == TIMESTAMPOID;
+}
+
+const char *
+chat_sql_time_for(const ChatAttachment *a, ChatRole role, const char *value)
+{
+	Oid relid = role < CHAT_M_ID ? a->conversations : a->messages;
+
+	if (a->column[role] == NULL || !chat_lacks_zone(relid, a->column[role]))
+		return value;
+	return psprintf("pg_catalog.timezone('UTC', %s)", value);
+}
+
+/* A message's time column as a time with zone; spelled as pg_get_indexdef does. */
+static char *
+time_of(const ChatAttachment *a, ChatRole role, const char *alias)
+{
+	char *column = chat_sql_column(alias, a->column[role]);
+
+	return chat_lacks_zone(a->messages, a->column[role])
+			   ? psprintf("(%s AT TIME ZONE 'UTC'::text)", column)
+			   : column;
+}
+
+char *
+chat_sql_message_time(const ChatAttachment *a, const char *alias)
+{
+	char *created = time_of(a, CHAT_M_CREATED, alias);
+
+	return a->column[CHAT_M_TIME] == NULL
+			   ? created
+			   : psprintf("COALESCE(%s, %s)", time_of(a, CHAT_M_TIME, alias), created);
+}
+
+int
+chat_sql_message_position(const ChatAttachment *a, const char *alias, char **position)
+{
+	int count = 0;
+
+	if (a->column[CHAT_M_TIME] != NULL)
+		position[count++] = chat_sql_message_time(a, alias);
+	position[count++] = time_of(a, CHAT_M_CREATED, alias);
+	position[count++] = chat_sql_column(alias, a->column[CHAT_M_ID]);
+	return count;
+}
+
+char *
+chat_sql_message_order(const ChatAttachment *a, const char *alias)
+{
+	char *position[MAX_POSITION];
+	int count = chat_sql_message_position(a, alias, position);
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	for (int i = 0; i < count; i++)
+		appendStringInfo(&sql, "%s DESC%s", position[i], i < count - 1 ? " NULLS LAST, " : "");
+	return sql.data;
+}
+
+/* The column that marks deletion holds true or false; else it holds a time, or nothing. */
+static bool
+deletion_is_flag(const ChatAttachment *a)
+{
+	return base_type(a->messages, a->column[CHAT_M_DELETED]) == BOOLOID;
+}
+
+char *
+chat_sql_message_kept(const ChatAttachment *a, const char *alias, bool visible)
+{
+	StringInfoData sql;
+
+	initStringInfo(&sql);
+	if (visible && a->column[CHAT_M_PRIVATE] != NULL)
+		appendStringInfo(&sql, " AND %s IS NOT TRUE",
+						 chat_sql_column(alias, a->column[CHAT_M_PRIVATE]));
+	if (a->column[CHAT_M_DELETED] != NULL)
+		appendStringInfo(&sql, " AND %s IS %s", chat_sql_column(alias, a->column[CHAT_M_DELETED]),
+						 deletion_is_flag(a) ? "NOT TRUE" : "NULL");
+	return sql.data;
+}
+
+/* --- for SQL: (messages, columns, alias) ----------------------------------------------------------- */
+
+/* What is no longer there counts as missing, as it does for the triggers. */
+static void
+read_pair(FunctionCallInfo fcinfo, ChatAttachment *a)
+{
+	static const ChatRole optional[] = {CHAT_M_TIME, CHAT_M_PRIVATE, CHAT_M_DELETED, CHAT_M_TYPE};
+	static const ChatRole needed[] = {CHAT_M_ID, CHAT_M_CREATED};
+
+	memset(a, 0, sizeof(*a));
+	a->messages = PG_GETARG_OID(0);
+	chat_columns_read(a, PG_GETARG_JSONB_P(1));
+	for (int i = 0; i < (int) lengthof(optional); i++)
+	{
+		char **column = &a->column[optional[i]];
+
+		if (*column != NULL && get_attnum(a->messages, *column) == InvalidAttrNumber)
+			*column = NULL;
+	}
+	for (int i = 0; i < (int) lengthof(needed); i++)
+	{
+		if (a->column[needed[i]] == NULL)
+			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+							errmsg("no column is mapped for \"%s\"", chat_role_name(needed[i])),
+							errhint("Call chat.attach again.")));
+	}
+}
+
+/* SQL: chat.user_expression(map, alias) */
+Datum
+chat_user_expression(PG_FUNCTION_ARGS)
+{
+	ChatUserMapping mapping = {0};
+
+	if (!PG_ARGISNULL(0))
+		chat_user_mapping_from(PG_GETARG_JSONB_P(0), &mapping);
+	if (mapping.column == NULL)
+		PG_RETURN_TEXT_P(cstring_to_text("NULL::pg_catalog.text"));
+	PG_RETURN_TEXT_P(cstring_to_text(chat_sql_user(
+		&mapping, chat_sql_column(text_to_cstring(PG_GETARG_TEXT_PP(1)), mapping.column))));
+}
+
+/* SQL: chat.lacks_zone(relation, name) */
+Datum
+chat_column_lacks_zone(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(chat_lacks_zone(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1))));
+}
+
+/* SQL: chat.message_time(messages, columns, alias) */
+Datum
+chat_message_time(PG_FUNCTION_ARGS)
+{
+	ChatAttachment a;
+
+	read_pair(fcinfo, &a);
+	PG_RETURN_TEXT_P(
+		cstring_to_text(chat_sql_message_time(&a, text_to_cstring(PG_GETARG_TEXT_PP(2)))));
+}
+
+/* SQL: chat.message_position(messages, columns, alias) */
+Datum
+chat_message_position(PG_FUNCTION_ARGS)
+{
+	ChatAttachment a;
+	char *position[MAX_POSITION];
+	Datum elements[MAX_POSITION];
+	int count;
+
+	read_pair(fcinfo, &a);
+	count = chat_sql_message_position(&a, text_to_cstring(PG_GETARG_TEXT_PP(2)), position);
+	for (int i = 0; i < count; i++)
+		elements[i] = CStringGetTextDatum(position[i]);
+	PG_RETURN_ARRAYTYPE_P(construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+/* SQL: chat.message_order(messages, columns, alias) */
+Datum
+chat_message_order(PG_FUNCTION_ARGS)
+{
+	ChatAttachment a;
+
+	read_pair(fcinfo, &a);
+	PG_RETURN_TEXT_P(
+		cstring_to_text(chat_sql_message_order(&a, text_to_cstring(PG_GETARG_TEXT_PP(2)))));
+}
+
+/* SQL: chat.message_kept(messages, columns, alias) */
+Datum
+chat_message_kept(PG_FUNCTION_ARGS)
+{
+	ChatAttachment a;
+
+	read_pair(fcinfo, &a);
+	PG_RETURN_TEXT_P(
+		cstring_to_text(chat_sql_message_kept(&a, text_to_cstring(PG_GETARG_TEXT_PP(2)), false)));
+}
+
+/* SQL: chat.message_visible(messages, columns, alias) */
+Datum
+chat_message_visible(PG_FUNCTION_ARGS)
+{
+	ChatAttachment a;
+
+	read_pair(fcinfo, &a);
+	PG_RETURN_TEXT_P(
+		cstring_to_text(chat_sql_message_kept(&a, text_to_cstring(PG_GETARG_TEXT_PP(2)), true)));
+}
+
+/* SQL: chat.deletion_is_flag(messages, columns) */
+Datum
+chat_deletion_is_flag(PG_FUNCTION_ARGS)
+{
+	ChatAttachment a;
+
+	read_pair(fcinfo, &a);
+	if (a.column[CHAT_M_DELETED] == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_BOOL(deletion_is_flag(&a));
+}
+
+/* Appends the CHECK constraints that judge a column alone, over one of that name. */
+static void
+append_checks(StringInfo sql, Oid relid, TupleDesc desc, AttrNumber attnum)
+{
+	List *context = deparse_context_for(get_rel_name(relid), relid);
+
+	for (int i = 0; desc->constr != NULL && i < desc->constr->num_check; i++)
+	{
+		Node *rule = stringToNode(desc->constr->check[i].ccbin);
+
+		if (chat_reads_only(rule, attnum))
+			appendStringInfo(sql, " AND (%s) IS NOT FALSE",
+							 deparse_expression(rule, context, false, false));
+	}
+}
+
+/* Appends the list of words that holds where the table has no rule of its own. */
+static void
+append_words(StringInfo sql)
+{
+	const char *separator = " AND $2 OPERATOR(pg_catalog.=) ANY (ARRAY[";
+
+	for (const char *const *word = chat_message_types; *word != NULL; word++)
+	{
+		appendStringInfo(sql, "%s'%s'", separator, *word);
+		separator = ", ";
+	}
+	appendStringInfoString(sql, "]::pg_catalog.text[])");
+}
+
+/* SQL: chat.type_rule(messages, columns) */
+Datum
+chat_type_rule(PG_FUNCTION_ARGS)
+{
+	ChatAttachment a;
+	Relation relation;
+	TupleDesc desc;
+	AttrNumber attnum;
+	StringInfoData sql;
+	const char *name;
+	Form_pg_attribute attribute;
+
+	read_pair(fcinfo, &a);
+	if (a.column[CHAT_M_TYPE] == NULL)
+		PG_RETURN_TEXT_P(cstring_to_text("true"));
+	relation = table_open(a.messages, AccessShareLock);
+	desc = CreateTupleDescCopyConstr(RelationGetDescr(relation));
+	table_close(relation, AccessShareLock);
+	attnum = get_attnum(a.messages, a.column[CHAT_M_TYPE]);
+	attribute = TupleDescAttr(desc, attnum - 1);
+	name = quote_identifier(a.column[CHAT_M_TYPE]);
+	initStringInfo(&sql);
+	/* A cast cuts what is too long: what is not the same afterwards cannot be stored. */
+	appendStringInfo(&sql, "(SELECT CAST(v.%s AS pg_catalog.text) OPERATOR(pg_catalog.=) $2", name);
+	if (chat_word_is_ruled(desc, attnum))
+		append_checks(&sql, a.messages, desc, attnum);
+	else
+		append_words(&sql);
+	appendStringInfo(&sql, " FROM (SELECT CAST($2 AS %s) AS %s) AS v)",
+					 format_type_extended(attribute->atttypid, attribute->atttypmod,
+										  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
+					 name);
+	PG_RETURN_TEXT_P(cstring_to_text(sql.data));
+}

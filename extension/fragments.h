@@ -1,0 +1,33 @@
+/*
+ * Pieces of SQL about a pair of tables: what is visible, when a message was, which user is behind a column, which types
+ * are allowed. Each rule stands here alone: the triggers' plans and, through functions of the same names, the SQL API
+ * build their statements of them. Types are looked up in the catalogs each time, never remembered.
+ *
+ * alias is the message's or conversation's table in the statement; "" for none. Results are in the current memory
+ * context.
+ */
+#ifndef CHAT_FRAGMENTS_H
+#define CHAT_FRAGMENTS_H
+
+#include "postgres.h"
+
+#include "attachment.h"
+
+/* alias.column, quoted. */
+extern char *chat_sql_column(const char *alias, const char *column);
+/* The user id, as text, behind a value of a mapping's column. */
+extern char *chat_sql_user(const ChatUserMapping *mapping, const char *value);
+/* True for a column of timestamps without zone, which count as UTC. */
+extern bool chat_lacks_zone(Oid relid, const char *column);
+/* A time with zone, in SQL, as a role's column holds it. */
+extern const char *chat_sql_time_for(const ChatAttachment *a, ChatRole role, const char *value);
+/* A message's time as a time with zone: its own, else when it was stored. */
+extern char *chat_sql_message_time(const ChatAttachment *a, const char *alias);
+/* What gives a message its place: time (where it has one of its own), created_at, id; returns how many. */
+extern int chat_sql_message_position(const ChatAttachment *a, const char *alias, char **position);
+/* ORDER BY list of rule R2, newest first, those without a time last. */
+extern char *chat_sql_message_order(const ChatAttachment *a, const char *alias);
+/* " AND …": the message is not marked as deleted; and with visible, is no private note. "" where the table has neither. */
+extern char *chat_sql_message_kept(const ChatAttachment *a, const char *alias, bool visible);
+
+#endif

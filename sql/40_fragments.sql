@@ -1,0 +1,57 @@
+-- Pieces of SQL about a pair of tables. C has them, since its triggers keep the same rules; columns are those of chat.attachment,
+-- types are looked up in the catalogs each time. alias: the table in the statement, '' for none.
+
+CREATE FUNCTION chat.user_expression(map jsonb, alias text) RETURNS text
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_user_expression';
+REVOKE ALL ON FUNCTION chat.user_expression(jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.user_expression(jsonb, text) IS 'SQL for the user id behind an owner or agent column of the conversation known as alias. Errors: 42P01 when the table that maps it is gone.';
+
+CREATE FUNCTION chat.lacks_zone(relation regclass, name text) RETURNS boolean
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_column_lacks_zone';
+REVOKE ALL ON FUNCTION chat.lacks_zone(regclass, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.lacks_zone(regclass, text) IS 'Whether a column holds times without zone, which count as UTC.';
+
+CREATE FUNCTION chat.message_time(messages regclass, columns jsonb, alias text DEFAULT '') RETURNS text
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_message_time';
+REVOKE ALL ON FUNCTION chat.message_time(regclass, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.message_time(regclass, jsonb, text) IS 'SQL for a message''s time, as a time with zone: its own, else when it was stored.';
+
+CREATE FUNCTION chat.message_position(messages regclass, columns jsonb, alias text DEFAULT '') RETURNS text[]
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_message_position';
+REVOKE ALL ON FUNCTION chat.message_position(regclass, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.message_position(regclass, jsonb, text) IS 'SQL expressions that give a message its place: time (where it has one of its own), created_at, id.';
+
+CREATE FUNCTION chat.message_order(messages regclass, columns jsonb, alias text DEFAULT '') RETURNS text
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_message_order';
+REVOKE ALL ON FUNCTION chat.message_order(regclass, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.message_order(regclass, jsonb, text) IS 'ORDER BY list of messages, newest first: time, created_at, id; those without a time last.';
+
+CREATE FUNCTION chat.message_kept(messages regclass, columns jsonb, alias text) RETURNS text
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_message_kept';
+REVOKE ALL ON FUNCTION chat.message_kept(regclass, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.message_kept(regclass, jsonb, text) IS 'SQL, AND ...: that a message is not marked as deleted; empty where the table marks none.';
+
+CREATE FUNCTION chat.message_visible(messages regclass, columns jsonb, alias text) RETURNS text
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_message_visible';
+REVOKE ALL ON FUNCTION chat.message_visible(regclass, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.message_visible(regclass, jsonb, text) IS 'SQL, AND ...: that a message is neither a private note nor marked as deleted.';
+
+CREATE FUNCTION chat.deletion_is_flag(messages regclass, columns jsonb) RETURNS boolean
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_deletion_is_flag';
+REVOKE ALL ON FUNCTION chat.deletion_is_flag(regclass, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.deletion_is_flag(regclass, jsonb) IS 'Whether the column that marks a deleted message holds true or false; false: a time. NULL: there is none.';
+
+CREATE FUNCTION chat.type_rule(messages regclass, columns jsonb) RETURNS text
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_type_rule';
+REVOKE ALL ON FUNCTION chat.type_rule(regclass, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.type_rule(regclass, jsonb) IS 'SQL: whether a messages table takes the type $2, by its enum, domain, length and the CHECK constraints on that column, or where it has no rule, by the list of types. It raises, class 22 or 23, for what the column''s type cannot hold.';
+
+-- For everybody: the owners of attached tables run it.
+CREATE FUNCTION chat.status_moves(old text, new text) RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_status_moves';
+COMMENT ON FUNCTION chat.status_moves(text, text) IS 'Whether a message''s status may go from one to another: forward only.';
+
+CREATE FUNCTION chat.status_is_known(status text) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_status_is_known';
+REVOKE ALL ON FUNCTION chat.status_is_known(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.status_is_known(text) IS 'Whether this is one of pending, sent, delivered, read and failed.';
