@@ -12,6 +12,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "text.h"
+
 #define LINE_SIZE 8192
 #define TAIL_SIZE 8 /* kept free for closing quote, brace and newline */
 #define VALUE_SIZE 1024
@@ -53,56 +55,42 @@ add_text(struct line *line, const char *text)
 	add(line, text, strlen(text));
 }
 
-/* Adds an escape only as a whole. */
+/* Adds a character or an escape only as a whole. */
 static void
-add_escape(struct line *line, unsigned char c)
+add_whole(struct line *line, const char *bytes, size_t len)
 {
-	char escape[8];
-	int len;
-
-	if (c == '"' || c == '\\')
-		len = snprintf(escape, sizeof(escape), "\\%c", c);
-	else if (c == '\n')
-		len = snprintf(escape, sizeof(escape), "\\n");
-	else
-		len = snprintf(escape, sizeof(escape), "\\u%04x", c);
-	if (line->len + (size_t) len <= LINE_SIZE - TAIL_SIZE)
-		add(line, escape, (size_t) len);
+	if (line->len + len <= LINE_SIZE - TAIL_SIZE)
+		add(line, bytes, len);
 }
 
 static void
 add_escaped(struct line *line, const char *text)
 {
-	for (; *text != '\0'; text++)
+	for (size_t len; *text != '\0'; text += len)
 	{
-		unsigned char c = (unsigned char) *text;
+		char escape[3] = {'\\', *text};
 
-		if (c < 0x20 || c == '"' || c == '\\')
-			add_escape(line, c);
+		len = text_character(text, 4); /* none goes beyond the NUL */
+		if (*text == '"' || *text == '\\')
+			add_whole(line, escape, 2);
 		else
-			add(line, text, 1);
+			add_whole(line, text, len);
 	}
 }
 
-/* In text, a line feed would look like another line. */
-static void
-add_plain(struct line *line, const char *text)
-{
-	for (; *text != '\0'; text++)
-		add(line, (unsigned char) *text < 0x20 ? " " : text, 1);
-}
-
+/* Values are what others made of them: one line of good characters, whatever they are. */
 static void
 add_value(struct line *line, const char *value, bool number)
 {
-	if (!line->json)
-		add_plain(line, value);
-	else if (number)
-		add_text(line, value);
+	char clean[VALUE_SIZE];
+
+	text_clean(clean, sizeof(clean), value, strlen(value), TEXT_LINE);
+	if (number || !line->json)
+		add_text(line, clean);
 	else
 	{
 		add_text(line, "\"");
-		add_escaped(line, value);
+		add_escaped(line, clean);
 		line->data[line->len++] = '"';
 	}
 }

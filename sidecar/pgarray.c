@@ -1,5 +1,5 @@
 /*
- * Array literals and clean text. Every text element is quoted, so that only quotes and backslashes matter.
+ * Array literals. Every text element is quoted, so that only quotes and backslashes matter.
  */
 #include <inttypes.h>
 #include <stdbool.h>
@@ -90,51 +90,4 @@ pgarray_end(struct pgarray *array)
 	at[0] = '}';
 	at[1] = '\0';
 	return array->data;
-}
-
-/* Length of the character that starts here, 0 when it is not valid UTF-8. */
-static size_t
-character_length(const unsigned char *at, size_t left)
-{
-	static const unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
-	size_t len = at[0] < 0x80 ? 1 : at[0] < 0xc2 ? 0 : at[0] < 0xe0 ? 2 : at[0] < 0xf0 ? 3 : 4;
-	unsigned code;
-
-	if (len == 1)
-		return at[0] != 0 ? 1 : 0;
-	if (len == 0 || at[0] > 0xf4 || len > left)
-		return 0;
-	code = at[0] & (0xffu >> (len + 1));
-	for (size_t i = 1; i < len; i++)
-	{
-		if ((at[i] & 0xc0) != 0x80)
-			return 0;
-		code = code << 6 | (at[i] & 0x3f);
-	}
-	return code >= least[len] && code <= 0x10ffff && (code < 0xd800 || code > 0xdfff) ? len : 0;
-}
-
-char *
-pgtext_copy(const char *bytes, size_t len, size_t max)
-{
-	char *text = malloc(max + 1);
-	size_t used = 0;
-
-	if (text == NULL)
-		abort();
-	for (size_t at = 0; at < len;)
-	{
-		size_t valid = character_length((const unsigned char *) bytes + at, len - at);
-
-		if (used + (valid > 0 ? valid : 1) > max)
-			break;
-		if (valid > 0)
-			memcpy(text + used, bytes + at, valid);
-		else
-			text[used] = '?';
-		used += valid > 0 ? valid : 1;
-		at += valid > 0 ? valid : 1;
-	}
-	text[used] = '\0';
-	return text;
 }

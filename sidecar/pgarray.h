@@ -1,5 +1,5 @@
 /*
- * Text forms for PostgreSQL: array literals such as {1,NULL,"a\"b"}, and bytes made fit for a text value.
+ * Array literals of PostgreSQL, such as {1,NULL,"a\"b"}.
  */
 #ifndef SIDECAR_PGARRAY_H
 #define SIDECAR_PGARRAY_H
@@ -23,11 +23,5 @@ void pgarray_number(struct pgarray *array, int64_t number);
 void pgarray_null(struct pgarray *array);
 /* Ends the literal and returns it; it lives until the array is begun again or freed. */
 const char *pgarray_end(struct pgarray *array);
-
-/*
- * Copies at most max bytes as valid UTF-8 without NUL: what is neither becomes "?". Characters are not cut.
- * The copy is malloc'ed.
- */
-char *pgtext_copy(const char *bytes, size_t len, size_t max);
 
 #endif

@@ -15,7 +15,7 @@
 #include "consumer.h"
 #include "http.h"
 #include "metrics.h"
-#include "pgarray.h"
+#include "text.h"
 #include "webhook_internal.h"
 #include "webhook_request.h"
 
@@ -136,9 +136,10 @@ note_outcome(struct message *message, const struct webhook_verdict *verdict,
 	};
 	if (verdict->error[0] != '\0')
 		message->outcome.error =
-			pgtext_copy(verdict->error, strlen(verdict->error), WEBHOOK_ERROR_SIZE);
+			text_copy(verdict->error, strlen(verdict->error), WEBHOOK_ERROR_SIZE, TEXT_LINE);
 	if (response->body_len > 0)
-		message->outcome.response = pgtext_copy(response->body, response->body_len, RESPONSE_MAX);
+		message->outcome.response =
+			text_copy(response->body, response->body_len, RESPONSE_MAX, TEXT_LINES);
 }
 
 /* Takes an answer in: what it means for the message, its pair and its endpoint. */

@@ -1,5 +1,5 @@
 /*
- * Array literals and text for PostgreSQL.
+ * Array literals for PostgreSQL.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -18,15 +18,6 @@ check(const char *name, const char *got, const char *wanted)
 	}
 }
 
-static void
-check_copy(const char *name, const char *bytes, size_t len, size_t max, const char *wanted)
-{
-	char *text = pgtext_copy(bytes, len, max);
-
-	check(name, text, wanted);
-	free(text);
-}
-
 int
 main(void)
 {
@@ -43,17 +34,5 @@ main(void)
 	pgarray_text(&array, "NULL");
 	check("elements", pgarray_end(&array), "{-42,NULL,\"a\\\"b\\\\c,{d}\",\"\",NULL,\"NULL\"}");
 	free(array.data);
-
-	check_copy("plain", "abc", 3, 10, "abc");
-	check_copy("cut", "abcdef", 6, 4, "abcd");
-	check_copy("characters stay whole", "ab\xc3\xa9", 4, 3, "ab");
-	check_copy("valid UTF-8", "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80", 9, 9,
-			   "\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80");
-	check_copy("NUL", "a\0b", 3, 10, "a?b");
-	check_copy("stray and overlong bytes", "\x80\xc0\xaf\xff", 4, 10, "????");
-	check_copy("surrogate", "\xed\xa0\x80", 3, 10, "???");
-	check_copy("too large", "\xf4\x90\x80\x80", 4, 10, "????");
-	check_copy("unfinished", "a\xe2\x82", 3, 10, "a??");
-	check_copy("nothing", "", 0, 10, "");
 	return 0;
 }
