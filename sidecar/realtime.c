@@ -27,6 +27,7 @@
 #include "realtime_body.h"
 #include "realtime_queue.h"
 #include "realtime_target.h"
+#include "text.h"
 
 #define READ_ROWS 1000
 #define READ_AHEAD 4
@@ -54,6 +55,14 @@ enum result
 	RESULTS
 };
 
+/* What is noted of the request that is under way. All of it ends with the answer, in on_response. */
+struct request
+{
+	bool inflight;
+	bool orphaned; /* its events are forgotten */
+	bool repeated; /* the one before it was sent on a connection that had been closed */
+};
+
 struct realtime
 {
 	struct app *app;
@@ -69,24 +78,20 @@ struct realtime
 	int count, at;
 	int part; /* events in the next request, at most */
 
-	/* the request */
-	struct body body;
-	int sending; /* its events; 0: it asks whether an empty batch is accepted */
-	bool inflight;
-	bool orphaned; /* its events are forgotten */
-	bool repeated; /* at once, on a fresh connection */
-	bool probe;    /* the next one is to be empty */
-	bool probed;   /* an empty batch was not refused: it is the message */
+	struct request request;
+	struct body body; /* what the request carries, and nothing else is finished by its answer */
+	bool probe;       /* the next request is to be empty; until its answer */
+	bool probed;      /* an empty batch was not refused; until the next answer */
 
 	struct backoff backoff, slow;
-	char trouble[256];
+	char trouble[512];
 	uv_timer_t timer; /* nothing is sent while it runs */
 	struct metric *broadcasts[RESULTS];
 	struct metric *latency, *requests;
 };
 
 static void pump(struct realtime *realtime);
-static void send_part(struct realtime *realtime);
+static void send_part(struct realtime *realtime, int count, bool repeated);
 
 /* The clock that row times are compared with. */
 static double
@@ -173,9 +178,9 @@ allowance(struct realtime *realtime, int wanted)
 static void
 pump(struct realtime *realtime)
 {
-	int wanted;
+	int wanted, allowed;
 
-	if (realtime->inflight || uv_is_active((uv_handle_t *) &realtime->timer))
+	if (realtime->request.inflight || uv_is_active((uv_handle_t *) &realtime->timer))
 		return;
 	while (realtime->at == realtime->count && realtime_queue_count(realtime->queue) > 0)
 		take_portion(realtime);
@@ -189,9 +194,9 @@ pump(struct realtime *realtime)
 	}
 	if (wanted > realtime->part)
 		wanted = realtime->part;
-	realtime->sending = realtime->probe ? 0 : allowance(realtime, wanted);
-	if (realtime->sending > 0 || realtime->probe)
-		send_part(realtime);
+	allowed = realtime->probe ? 0 : allowance(realtime, wanted);
+	if (allowed > 0 || realtime->probe)
+		send_part(realtime, allowed, false);
 }
 
 /* What answers mean */
@@ -201,15 +206,20 @@ report_failure(struct realtime *realtime, const struct http_response *response)
 {
 	uint32_t failures = realtime->backoff.failures + realtime->slow.failures;
 	const char *error = response->error != NULL ? response->error : "";
+	const char *url = realtime_target_shown(realtime->target);
+	char trouble[sizeof(realtime->trouble)];
 
-	snprintf(realtime->trouble, sizeof(realtime->trouble), "Realtime answers %ld%s%s %s",
-			 response->status, *error != '\0' ? ": " : "", error, answer_hint(response));
+	snprintf(trouble, sizeof(trouble), "%s answers %ld%s%s%s%s", url, response->status,
+			 *error != '\0' ? ": " : "", error, *answer_hint(response) != '\0' ? ": " : "",
+			 answer_hint(response));
+	text_clean(realtime->trouble, sizeof(realtime->trouble), trouble, strlen(trouble), TEXT_LINE);
 	/* The first one, and then ever fewer. */
 	if ((failures & (failures - 1)) != 0)
 		return;
-	log_event(LOG_WARN, "Realtime does not accept events", "status", "%ld", response->status,
-			  "error", "%s", error, "body", "%.200s", response->body, "hint", "%s",
-			  answer_hint(response), "failures", "%d", (int) failures, NULL);
+	log_event(LOG_WARN, "Realtime does not accept events", "url", "%s", url, "status", "%ld",
+			  response->status, "error", "%s", error, "location", "%s", response->location, "body",
+			  "%.200s", response->body, "hint", "%s", answer_hint(response), "failures", "%d",
+			  (int) failures, NULL);
 }
 
 /* Tries the same again after a while; slow: only a person can mend it. */
@@ -218,20 +228,20 @@ fail(struct realtime *realtime, const struct http_response *response, bool slow,
 {
 	uint32_t delay = backoff_next(slow ? &realtime->slow : &realtime->backoff, backoff_random());
 
-	metric_add(realtime->broadcasts[FAILED], realtime->sending);
+	metric_add(realtime->broadcasts[FAILED], realtime->body.count);
 	report_failure(realtime, response);
 	wait_ms(realtime, delay > least_ms ? delay : least_ms);
 }
 
+/* Realtime took the request in: it is no trouble any more. */
 static void
-note_success(struct realtime *realtime)
+end_trouble(struct realtime *realtime)
 {
 	if (realtime->backoff.failures + realtime->slow.failures > 0)
 		log_event(LOG_INFO, "Realtime accepts events again", NULL);
 	backoff_reset(&realtime->backoff);
 	backoff_reset(&realtime->slow);
 	realtime->trouble[0] = '\0';
-	pace_accepted(&realtime->pace, uv_now(realtime->app->loop));
 }
 
 static void
@@ -239,9 +249,10 @@ accept_part(struct realtime *realtime)
 {
 	double now = wall_seconds();
 
-	note_success(realtime);
-	pace_spend(&realtime->pace, realtime->sending);
-	for (int i = 0; i < realtime->sending; i++)
+	end_trouble(realtime);
+	pace_accepted(&realtime->pace, uv_now(realtime->app->loop));
+	pace_spend(&realtime->pace, realtime->body.count);
+	for (int i = 0; i < realtime->body.count; i++)
 	{
 		struct event event = realtime->events[realtime->at++];
 		double latency = now - strtod(event_text(event, EVENT_CREATED_AT), NULL);
@@ -269,9 +280,10 @@ static void
 set_flagged_aside(struct realtime *realtime, const bool *flags,
 				  const struct http_response *response)
 {
-	int kept = realtime->at + realtime->sending;
+	int kept = realtime->at + realtime->body.count;
 
-	for (int i = realtime->sending - 1; i >= 0; i--)
+	end_trouble(realtime);
+	for (int i = realtime->body.count - 1; i >= 0; i--)
 	{
 		struct event event = realtime->events[realtime->at + i];
 
@@ -285,15 +297,17 @@ set_flagged_aside(struct realtime *realtime, const bool *flags,
 
 /* Something in the request is refused: halves it, or deals with the one message that is left. */
 static void
-split(struct realtime *realtime, const struct http_response *response)
+split(struct realtime *realtime, const struct http_response *response, bool probed)
 {
-	if (realtime->sending > 1)
-		realtime->part = realtime->sending / 2;
-	else if (realtime->probed)
+	if (realtime->body.count > 1)
+		realtime->part = realtime->body.count / 2;
+	else if (probed)
+	{
+		end_trouble(realtime);
 		set_aside(realtime, realtime->events[realtime->at++], response);
+	}
 	else
 		realtime->probe = true;
-	realtime->probed = false;
 }
 
 /* Looks at the answer to an empty batch, which followed a refused message. */
@@ -302,7 +316,7 @@ judge_probe(struct realtime *realtime, const struct http_response *response)
 {
 	realtime->probe = false;
 	/* Realtime says of an empty batch that messages can't be blank. */
-	if (response->status == 422 || (response->status >= 200 && response->status < 300))
+	if (response->status == 422 || response->status == 202)
 		realtime->probed = true;
 	else
 		fail(realtime, response, true, 0);
@@ -312,17 +326,38 @@ static void
 limit(struct realtime *realtime, const struct http_response *response)
 {
 	pace_slow_down(&realtime->pace, uv_now(realtime->app->loop));
-	if (realtime->sending > 1)
-		realtime->part = realtime->sending / 2;
+	if (realtime->body.count > 1)
+		realtime->part = realtime->body.count / 2;
 	fail(realtime, response, false, LIMITED_MIN_MS);
+}
+
+/* An answer finishes the events whose bytes its request carried, and no others: rather than guess, they are sent again. */
+static void
+report_mismatch(struct realtime *realtime)
+{
+	static const char what[] = "an answer is not to the events that it would finish";
+
+	strcpy(realtime->trouble, what);
+	log_event(LOG_ERROR, what, "first_id", "%lld", (long long) realtime->body.first_id, "last_id",
+			  "%lld", (long long) realtime->body.last_id, NULL);
+	metric_add(realtime->broadcasts[FAILED], realtime->body.count);
+	wait_ms(realtime, backoff_next(&realtime->backoff, backoff_random()));
 }
 
 static void
 judge(struct realtime *realtime, const struct http_response *response)
 {
+	const bool probed = realtime->probed;
 	bool flags[EMBEDDED_BATCH];
 
-	switch (answer_judge(response, realtime->sending, flags))
+	realtime->probed = false;
+	if (!body_carries(&realtime->body, realtime->events + realtime->at,
+					  realtime->count - realtime->at))
+	{
+		report_mismatch(realtime);
+		return;
+	}
+	switch (answer_judge(response, realtime->body.count, flags))
 	{
 		case ANSWER_ACCEPTED:
 			accept_part(realtime);
@@ -337,42 +372,53 @@ judge(struct realtime *realtime, const struct http_response *response)
 			set_flagged_aside(realtime, flags, response);
 			break;
 		case ANSWER_SPLIT:
-			split(realtime, response);
+			split(realtime, response, probed);
 			break;
 		case ANSWER_KEY:
 			/* A new token may be all that is wanted. */
 			fail(realtime, response, !realtime_target_renew(realtime->target), 0);
 			break;
 		case ANSWER_REFUSED:
+		case ANSWER_STRANGER:
 			fail(realtime, response, true, 0);
 			break;
 	}
+}
+
+/*
+ * Realtime ended an idle connection just as it was used, which says nothing about the events: they go out at once on
+ * another one, unless the lease is in doubt.
+ */
+static void
+repeat(struct realtime *realtime)
+{
+	if (consumer_leads(realtime->consumer))
+		send_part(realtime, realtime->body.count, true);
 }
 
 static void
 on_response(void *arg, const struct http_response *response)
 {
 	struct realtime *realtime = arg;
+	const struct request request = realtime->request;
 
-	realtime->inflight = false;
+	realtime->request = (struct request){.inflight = false};
 	metric_add(realtime->requests, 1);
-	if (realtime->orphaned)
-		realtime->orphaned = false;
-	else if (response->reused_connection_closed && !realtime->repeated)
+	if (!request.orphaned)
 	{
-		realtime->repeated = true;
-		send_part(realtime);
-		return;
+		if (response->reused_connection_closed && !request.repeated)
+			repeat(realtime);
+		else if (realtime->probe)
+			judge_probe(realtime, response);
+		else
+			judge(realtime, response);
 	}
-	else if (realtime->probe)
-		judge_probe(realtime, response);
-	else
-		judge(realtime, response);
 	pump(realtime);
 }
 
+/* Sends the next so many events; none: asks whether an empty batch is accepted. */
 static void
-send_part(struct realtime *realtime)
+send_part(struct realtime *realtime, int count, bool repeated)
 {
 	struct http_request request = {
 		.method = "POST",
@@ -382,12 +428,11 @@ send_part(struct realtime *realtime)
 		.max_response = RESPONSE_MAX,
 	};
 
-	if (!realtime->repeated)
-		body_write(&realtime->body, realtime->events + realtime->at, realtime->sending,
-				   realtime->app->config->realtime_private);
+	body_write(&realtime->body, realtime->events + realtime->at, count,
+			   realtime->app->config->realtime_private);
 	request.body = realtime->body.data;
 	request.body_len = realtime->body.len;
-	realtime->inflight = true;
+	realtime->request = (struct request){.inflight = true, .repeated = repeated};
 	http_send(realtime->pool, &request, on_response, realtime);
 }
 
@@ -418,7 +463,7 @@ on_stop(void *arg)
 
 	realtime_queue_clear(realtime->queue);
 	realtime->count = realtime->at = 0;
-	realtime->orphaned = realtime->inflight;
+	realtime->request.orphaned = realtime->request.inflight;
 	realtime->probe = realtime->probed = false;
 }
 
@@ -539,7 +584,7 @@ realtime_destroy(struct app *app)
 		return;
 	consumer_destroy(realtime->consumer);
 	/* The answer that this ends is nobody's. */
-	realtime->orphaned = true;
+	realtime->request.orphaned = true;
 	http_pool_destroy(realtime->pool);
 	uv_close((uv_handle_t *) &realtime->timer, on_closed);
 	app->realtime_sink = NULL;

@@ -43,10 +43,10 @@ answer_judge(const struct http_response *response, int count, bool *flags)
 {
 	long status = response->status;
 
-	if (status >= 200 && status < 300)
-		return ANSWER_ACCEPTED;
 	switch (status)
 	{
+		case 202:
+			return ANSWER_ACCEPTED;
 		case 400:
 		case 413:
 			return ANSWER_SPLIT;
@@ -61,7 +61,9 @@ answer_judge(const struct http_response *response, int count, bool *flags)
 		case 425:
 			return ANSWER_AGAIN;
 		default:
-			return status >= 300 && status < 500 ? ANSWER_REFUSED : ANSWER_AGAIN;
+			if (status >= 200 && status < 400)
+				return ANSWER_STRANGER;
+			return status >= 400 && status < 500 ? ANSWER_REFUSED : ANSWER_AGAIN;
 	}
 }
 
@@ -83,6 +85,8 @@ answer_hint(const struct http_response *response)
 		case 429:
 			return "lower REALTIME_MAX_EVENTS_PER_SECOND, or raise the tenant's limit";
 		default:
+			if (response->status >= 200 && response->status < 400 && response->status != 202)
+				return "this is not Realtime, which answers 202: REALTIME_URL is wrong";
 			return "";
 	}
 }

@@ -16,7 +16,8 @@ enum answer
 	ANSWER_POISONED, /* the messages that are flagged are refused */
 	ANSWER_SPLIT,    /* something in it is refused, and nobody says what */
 	ANSWER_KEY,      /* the key is refused */
-	ANSWER_REFUSED   /* the request as such is refused: a setting is wrong */
+	ANSWER_REFUSED,  /* the request as such is refused: a setting is wrong */
+	ANSWER_STRANGER /* whoever answers is not Realtime, which accepts with 202 alone and never redirects */
 };
 
 /* Judges an answer to count messages. With ANSWER_POISONED, flags those that are refused. */

@@ -141,10 +141,19 @@ add_message(struct body *body, struct event event, bool private)
 	ADD(body, "\"}");
 }
 
+static int64_t
+event_id(struct event event)
+{
+	return strtoll(event_text(event, EVENT_ID), NULL, 10);
+}
+
 void
 body_write(struct body *body, const struct event *events, int count, bool private)
 {
 	body->len = 0;
+	body->count = count;
+	body->first_id = count > 0 ? event_id(events[0]) : 0;
+	body->last_id = count > 0 ? event_id(events[count - 1]) : 0;
 	ADD(body, "{\"messages\":[");
 	for (int i = 0; i < count; i++)
 	{
@@ -153,4 +162,13 @@ body_write(struct body *body, const struct event *events, int count, bool privat
 		add_message(body, events[i], private);
 	}
 	ADD(body, "]}");
+}
+
+bool
+body_carries(const struct body *body, const struct event *events, int count)
+{
+	if (body->count == 0)
+		return true;
+	return body->count <= count && body->first_id == event_id(events[0]) &&
+		   body->last_id == event_id(events[body->count - 1]);
 }

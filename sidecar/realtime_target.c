@@ -22,6 +22,7 @@ struct realtime_target
 {
 	struct app *app;
 	char *url;
+	char *shown; /* the same for people */
 	char *host, *authorization, *apikey;
 	uint64_t token_at; /* loop time; 0: there is none */
 	const char *headers[MAX_HEADERS];
@@ -65,6 +66,17 @@ remote_url(const char *base)
 	while (len > 0 && base[len - 1] == '/')
 		len--;
 	return format_text("%.*s/api/broadcast", (int) len, base);
+}
+
+/* A URL without the user and password that may stand before the host. */
+static char *
+without_userinfo(const char *url)
+{
+	const char *authority = strstr(url, "://") + 3;
+	const char *end = authority + strcspn(authority, "/?#");
+	const char *at = memrchr(authority, '@', (size_t) (end - authority));
+
+	return format_text("%.*s%s", (int) (authority - url), url, at != NULL ? at + 1 : authority);
 }
 
 static void
@@ -113,12 +125,11 @@ realtime_target_create(struct app *app)
 	if (target == NULL)
 		abort();
 	target->app = app;
+	target->url =
+		config->realtime_url != NULL ? remote_url(config->realtime_url) : embedded_url(app);
+	target->shown = without_userinfo(target->url);
 	if (config->realtime_url == NULL)
-	{
-		target->url = embedded_url(app);
 		return target;
-	}
-	target->url = remote_url(config->realtime_url);
 	set_key(target, config->realtime_key);
 	if (config->realtime_host != NULL)
 		target->host = format_text("Host: %s", config->realtime_host);
@@ -129,6 +140,7 @@ void
 realtime_target_destroy(struct realtime_target *target)
 {
 	free(target->url);
+	free(target->shown);
 	free(target->host);
 	free(target->authorization);
 	free(target->apikey);
@@ -139,6 +151,12 @@ const char *
 realtime_target_url(const struct realtime_target *target)
 {
 	return target->url;
+}
+
+const char *
+realtime_target_shown(const struct realtime_target *target)
+{
+	return target->shown;
 }
 
 const char *const *
