@@ -3,23 +3,20 @@
  * and with dashes. Options win over the environment.
  */
 #define _GNU_SOURCE
-#include "config.h"
+#include "config_internal.h"
 
 #include <ctype.h>
 #include <errno.h>
 #include <getopt.h>
-#include <libpq-fe.h>
 #include <openssl/rand.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#include "address.h"
+#include <unistd.h>
 
 #define OPTION_NAME_SIZE 64
-#define SECRET_MIN 32
 #define UNSET (-1)
 
 enum kind
@@ -100,9 +97,8 @@ field(struct config *config, const struct setting *setting)
 	return (char *) config + setting->offset;
 }
 
-/* Prints what is wrong with a setting and ends. Values of secrets must not get here. */
-static void __attribute__((noreturn, format(printf, 2, 3)))
-fail(const char *name, const char *format, ...)
+void
+config_fail(const char *name, const char *format, ...)
 {
 	va_list args;
 
@@ -145,7 +141,7 @@ set_text(struct config *config, const struct setting *setting, const char *value
 	char **text = field(config, setting);
 
 	if (setting->choices != NULL && !is_choice(setting->choices, value))
-		fail(setting->name, "\"%s\" is none of %s", value, setting->choices);
+		config_fail(setting->name, "\"%s\" is none of %s", value, setting->choices);
 	free(*text);
 	*text = copy(value);
 }
@@ -160,8 +156,8 @@ set_number(struct config *config, const struct setting *setting, const char *val
 	number = strtol(value, &end, 10);
 	if (errno != 0 || end == value || *end != '\0' || isspace((unsigned char) *value) ||
 		number < setting->min || number > setting->max)
-		fail(setting->name, "\"%s\" is not a whole number from %ld to %ld", value, setting->min,
-			 setting->max);
+		config_fail(setting->name, "\"%s\" is not a whole number from %ld to %ld", value,
+					setting->min, setting->max);
 	*(int *) field(config, setting) = (int) number;
 }
 
@@ -175,7 +171,7 @@ set_switch(struct config *config, const struct setting *setting, const char *val
 	else if (is_choice("off|false|no|0", value))
 		*result = false;
 	else
-		fail(setting->name, "\"%s\" is none of on, off, true, false", value);
+		config_fail(setting->name, "\"%s\" is none of on, off, true, false", value);
 }
 
 static void
@@ -211,7 +207,7 @@ print_help(void)
 {
 	printf(
 		"chat-sidecar delivers the events of chat_realtime to Realtime and to webhooks.\n\n"
-		"Every setting is an environment variable and a long option (HTTP_LISTEN is --http-listen).\n\n");
+		"Every setting is an environment variable and, unless it is a secret, a long option (HTTP_LISTEN is --http-listen).\n\n");
 	for (int i = 0; i < NSETTINGS; i++)
 	{
 		const struct setting *setting = &settings[i];
@@ -243,6 +239,21 @@ read_environment(struct config *config)
 	}
 }
 
+/* A setting that can be read from a file may hold a secret. */
+static bool
+is_secret(const struct setting *setting)
+{
+	size_t len = strlen(setting->name);
+
+	for (int i = 0; i < NSETTINGS; i++)
+	{
+		if (strncmp(settings[i].name, setting->name, len) == 0 &&
+			strcmp(settings[i].name + len, "_FILE") == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 apply_option(struct config *config, int option)
 {
@@ -258,8 +269,22 @@ apply_option(struct config *config, int option)
 	}
 	if (option == OPTION_CHECK)
 		config->check_only = true;
+	else if (is_secret(&settings[option]))
+		config_fail(
+			settings[option].name,
+			"must not be an option, which every user of the machine can read: set the variable, or %s_FILE",
+			settings[option].name);
 	else
 		set(config, &settings[option], optarg);
+}
+
+/* What follows "=", and what is no option at all, may be a secret. */
+static void __attribute__((noreturn)) fail_argument(const char *argument)
+{
+	if (argument[0] != '-')
+		config_fail("arguments", "there is one that is no option, see --help");
+	config_fail("arguments", "\"%.*s\" is no option, see --help", (int) strcspn(argument, "="),
+				argument);
 }
 
 static void
@@ -282,13 +307,13 @@ read_arguments(struct config *config, int argc, char **argv)
 	while ((option = getopt_long(argc, argv, ":", options, NULL)) != -1)
 	{
 		if (option == '?')
-			fail("arguments", "\"%s\" is no option, see --help", argv[optind - 1]);
+			fail_argument(argv[optind - 1]);
 		if (option == ':')
-			fail("arguments", "\"%s\" lacks its value", argv[optind - 1]);
+			config_fail("arguments", "\"%s\" lacks its value", argv[optind - 1]);
 		apply_option(config, option);
 	}
 	if (optind < argc)
-		fail("arguments", "\"%s\" is no option, see --help", argv[optind]);
+		fail_argument(argv[optind]);
 }
 
 /* The first line of a file, malloc'ed; NULL: it cannot be read or is empty. */
@@ -316,88 +341,11 @@ take_secret(const char *name, const char *path, char **value)
 	if (path == NULL)
 		return;
 	if (getenv(name) != NULL && *getenv(name) != '\0')
-		fail(name, "is set, and %s_FILE, too: one of them is enough", name);
+		config_fail(name, "is set, and %s_FILE, too: one of them is enough", name);
 	free(*value);
 	*value = read_secret(path);
 	if (*value == NULL)
-		fail(name, "%s_FILE cannot be read, or is empty: %s", name, path);
-}
-
-static void
-check_database(const struct config *config)
-{
-	char *error = NULL;
-	PQconninfoOption *options = PQconninfoParse(config->database_url, &error);
-
-	/* The message may quote the password. */
-	if (options == NULL)
-		fail(
-			"DATABASE_URL",
-			"cannot be parsed: expected postgresql://user:password@host:port/database or key=value pairs");
-	PQconninfoFree(options);
-	PQfreemem(error);
-}
-
-/* An HTTP header of the key must stay one line and two words. */
-static bool
-is_token(const char *text)
-{
-	if (*text == '\0')
-		return false;
-	for (; *text != '\0'; text++)
-	{
-		if (*text <= ' ' || *text > '~')
-			return false;
-	}
-	return true;
-}
-
-static void
-check_realtime(struct config *config)
-{
-	const char *url = config->realtime_url;
-
-	if (strcmp(config->realtime_transport, "http") != 0)
-		fail("REALTIME_TRANSPORT", "\"%s\" is not in this version; http is",
-			 config->realtime_transport);
-	if (url == NULL)
-		return;
-	if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
-		fail("REALTIME_URL", "\"%s\" begins with neither http:// nor https://", url);
-	if (config->realtime_key == NULL)
-		fail("REALTIME_KEY", "is needed with REALTIME_URL: a token with role service_role");
-	if (!is_token(config->realtime_key))
-		fail("REALTIME_KEY", "contains blanks or characters that are not ASCII");
-	if (config->realtime_host != NULL && !is_token(config->realtime_host))
-		fail("REALTIME_HOST", "\"%s\" is no host name", config->realtime_host);
-}
-
-static void
-check_webhooks(const struct config *config)
-{
-	char error[128];
-	struct address_rules *rules =
-		address_rules_create(config->webhook_allow_cidrs, error, sizeof(error));
-
-	if (rules == NULL)
-		fail("WEBHOOK_ALLOW_CIDRS", "%s", error);
-	address_rules_destroy(rules);
-	if (config->socketio_channel != NULL)
-		fail("SOCKETIO_CHANNEL", "is not in this version: leave it unset");
-}
-
-static void
-check_listen(const char *name, const char *value)
-{
-	const char *colon = strrchr(value, ':');
-	char *end;
-	long port;
-
-	if (colon == NULL || !isdigit((unsigned char) colon[1]))
-		fail(name, "\"%s\" is not host:port", value);
-	port = strtol(colon + 1, &end, 10);
-	if (*end != '\0' || port > 65535)
-		fail(name, "\"%s\": the port is not a number from 0 to 65535", value);
+		config_fail(name, "%s_FILE names no file that can be read, or an empty one", name);
 }
 
 /* Makes a secret of 64 hexadecimal digits. */
@@ -415,16 +363,12 @@ random_secret(void)
 }
 
 static void
-check_secret(struct config *config)
+make_secret(struct config *config)
 {
-	if (config->embedded_jwt_secret == NULL)
-	{
-		config->embedded_jwt_secret = random_secret();
-		config->embedded_secret_random = true;
-	}
-	else if (strlen(config->embedded_jwt_secret) < SECRET_MIN)
-		fail("EMBEDDED_JWT_SECRET", "has %zu bytes, at least %d are needed",
-			 strlen(config->embedded_jwt_secret), SECRET_MIN);
+	if (config->embedded_jwt_secret != NULL)
+		return;
+	config->embedded_jwt_secret = random_secret();
+	config->embedded_secret_random = true;
 }
 
 struct config *
@@ -443,48 +387,92 @@ config_load(int argc, char **argv)
 				&config->embedded_jwt_secret);
 	if (config->realtime_max_events_per_second == UNSET)
 		config->realtime_max_events_per_second = config->realtime_url != NULL ? 100 : 0;
-	check_database(config);
-	check_realtime(config);
-	check_webhooks(config);
-	check_listen("HTTP_LISTEN", config->http_listen);
-	check_listen("EMBEDDED_LISTEN", config->embedded_listen);
-	check_secret(config);
+	config_check(config);
+	make_secret(config);
 	return config;
 }
 
-static bool
-is_secret(const char *text)
+/* Replaces a value by that of a file, if it is good; else adds to what is wrong. */
+static void
+renew_secret(const char *name, const char *path, const char *(*fault)(const char *text),
+			 char **value, char *error, size_t size)
 {
-	return strlen(text) >= SECRET_MIN;
-}
-
-/* Replaces a value by that of a file, if it is good. */
-static bool
-renew_secret(const char *path, bool (*good)(const char *text), char **value)
-{
+	const char *wrong = "cannot be read, or is empty";
+	size_t len = strlen(error);
 	char *now;
 
 	if (path == NULL)
-		return true;
+		return;
 	now = read_secret(path);
-	if (now == NULL || !good(now))
+	if (now != NULL)
+		wrong = fault(now);
+	if (wrong == NULL)
 	{
-		free(now);
-		return false;
+		free(*value);
+		*value = now;
+		return;
 	}
-	free(*value);
-	*value = now;
-	return true;
+	free(now);
+	snprintf(error + len, size - len, "%s%s_FILE %s: the old one stays in use", len > 0 ? "; " : "",
+			 name, wrong);
 }
 
-const char *
-config_reload(struct config *config)
+bool
+config_reload(struct config *config, char *error, size_t size)
 {
-	if (!renew_secret(config->realtime_key_file, is_token, &config->realtime_key))
-		return "REALTIME_KEY_FILE holds no token: the old one stays in use";
-	if (!renew_secret(config->embedded_jwt_secret_file, is_secret, &config->embedded_jwt_secret))
-		return "EMBEDDED_JWT_SECRET_FILE holds no secret of at least 32 bytes: the old one stays in use";
-	return NULL;
+	error[0] = '\0';
+	if (config->realtime_url != NULL)
+		renew_secret("REALTIME_KEY", config->realtime_key_file, config_key_fault,
+					 &config->realtime_key, error, size);
+	renew_secret("EMBEDDED_JWT_SECRET", config->embedded_jwt_secret_file, config_secret_fault,
+				 &config->embedded_jwt_secret, error, size);
+	return error[0] == '\0';
+}
+
+static bool
+is_ours(const char *variable, size_t len)
+{
+	for (int i = 0; i < NSETTINGS; i++)
+	{
+		if (strlen(settings[i].name) == len && strncmp(settings[i].name, variable, len) == 0)
+			return true;
+	}
+	return false;
+}
+
+static void
+warn_of_names(void (*warn)(const char *text))
+{
+	const char *names[NSETTINGS];
+
+	for (int i = 0; i < NSETTINGS; i++)
+		names[i] = settings[i].name;
+	for (char **variable = environ; *variable != NULL; variable++)
+	{
+		size_t len = strcspn(*variable, "=");
+		char name[OPTION_NAME_SIZE], text[256];
+		const char *meant;
+
+		if (len >= sizeof(name) || is_ours(*variable, len))
+			continue;
+		snprintf(name, sizeof(name), "%.*s", (int) len, *variable);
+		meant = config_resembles(name, names, NSETTINGS);
+		if (meant == NULL)
+			continue;
+		snprintf(text, sizeof(text), "the variable %s is none of ours: is %s meant?", name, meant);
+		warn(text);
+	}
+}
+
+void
+config_warn(const struct config *config, void (*warn)(const char *text))
+{
+	warn_of_names(warn);
+	if (config->realtime_url == NULL && config->realtime_key != NULL)
+		warn("REALTIME_KEY is of no use without REALTIME_URL: events go to the embedded endpoint");
+	if (config->realtime_url == NULL && config->embedded_secret_random)
+		warn(
+			"EMBEDDED_JWT_SECRET is not set: a random one is used, and no token outlives this run");
 }
 
 void

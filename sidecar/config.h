@@ -1,11 +1,13 @@
 /*
- * Configuration: environment variables, the same names as long options (REALTIME_URL is --realtime-url).
+ * Configuration: environment variables, the same names as long options (REALTIME_URL is --realtime-url), except for
+ * secrets: arguments can be read by everybody on the machine.
  * One table in config.c names every setting, its type and default.
  */
 #ifndef SIDECAR_CONFIG_H
 #define SIDECAR_CONFIG_H
 
 #include <stdbool.h>
+#include <stddef.h>
 
 struct config
 {
@@ -39,8 +41,15 @@ struct config
  * one line that names it and what is allowed, and exits 2.
  */
 struct config *config_load(int argc, char **argv);
-/* Reads REALTIME_KEY_FILE and EMBEDDED_JWT_SECRET_FILE again. What is wrong with one of them, or NULL; static. */
-const char *config_reload(struct config *config);
+
+/* Says what may be meant otherwise: variables nearly of a name of ours, settings that go together. */
+void config_warn(const struct config *config, void (*warn)(const char *text));
+
+/*
+ * Reads REALTIME_KEY_FILE and EMBEDDED_JWT_SECRET_FILE again. False: error says what is wrong with one or both; the old
+ * value of that one stays.
+ */
+bool config_reload(struct config *config, char *error, size_t size);
 void config_free(struct config *config);
 
 #endif

@@ -320,9 +320,8 @@ on_resolved(uv_getaddrinfo_t *resolve, int status, struct addrinfo *addresses)
 		begin_connecting(db, addresses);
 	else if (db->state == RESOLVING)
 	{
-		snprintf(message, sizeof(message),
-				 "the host name \"%s\" in DATABASE_URL cannot be resolved: %s",
-				 db_target_name(db->target), uv_strerror(status));
+		snprintf(message, sizeof(message), "the host name in DATABASE_URL cannot be resolved: %s",
+				 uv_strerror(status));
 		lose(db, message);
 	}
 	uv_freeaddrinfo(addresses);

@@ -4,6 +4,7 @@
 #include "db_error.h"
 
 #include <ctype.h>
+#include <stdio.h>
 #include <string.h>
 
 #define CODE_LEN 5
@@ -52,6 +53,57 @@ copy_line(const char *message, char out[DB_ERROR_SIZE])
 	out[len] = '\0';
 }
 
+/*
+ * Copies the first line of libpq's own message without what may be a piece of the connection string: all that is
+ * quoted, and where it tried to connect. A password whose special characters are not encoded is taken for a host, a
+ * port or a database.
+ */
+static void
+copy_without_values(const char *message, char out[DB_ERROR_SIZE])
+{
+	static const char begins[] = "connection to server ", ends[] = " failed: ";
+	const char *cause =
+		strncmp(message, begins, strlen(begins)) == 0 ? strstr(message, ends) : NULL;
+	char line[DB_ERROR_SIZE];
+	const char *first, *last;
+
+	copy_line(cause != NULL ? cause + strlen(ends) : message, line);
+	first = strchr(line, '"');
+	last = strrchr(line, '"');
+	if (first == NULL)
+		strcpy(out, line);
+	else
+		snprintf(out, DB_ERROR_SIZE, "%.*s\"...%s", (int) (first - line), line,
+				 last > first ? last : "\"");
+}
+
+/* What to do about one of libpq's own messages, or of ours, which have no code. */
+static const char *
+hint_of_text(const char *message)
+{
+	static const char *const place =
+		"check host and port in DATABASE_URL: is PostgreSQL running there?";
+	static const struct
+	{
+		const char *part, *hint;
+	} list[] = {
+		{"transaction pooler",
+		 "connect to PostgreSQL itself, or to the pooler in session mode (Supabase: port 5432, not 6543)"},
+		{"does not match host name",
+		 "the server's certificate names another host than DATABASE_URL"},
+		{"refused", place},
+		{"No such file", place},
+		{"cannot be resolved", place},
+	};
+
+	for (size_t i = 0; i < sizeof(list) / sizeof(list[0]); i++)
+	{
+		if (strstr(message, list[i].part) != NULL)
+			return list[i].hint;
+	}
+	return "";
+}
+
 /* Finds ": <SQLSTATE>: " in a verbose message. */
 static const char *
 find_code(const char *message)
@@ -84,14 +136,8 @@ db_error_of_connection(const char *message, struct db_error *error)
 		error->hint = hint_of(error->sqlstate);
 		return;
 	}
-	copy_line(message, error->text);
-	if (strstr(message, "transaction pooler") != NULL)
-		error->hint =
-			"connect to PostgreSQL itself, or to the pooler in session mode (Supabase: port 5432, not 6543)";
-	else
-		error->hint = strstr(message, "refused") != NULL || strstr(message, "No such file") != NULL
-						  ? "check host and port in DATABASE_URL: is PostgreSQL running there?"
-						  : "";
+	copy_without_values(message, error->text);
+	error->hint = hint_of_text(message);
 }
 
 void

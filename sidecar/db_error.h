@@ -17,7 +17,10 @@ struct db_error
 	const char *hint;         /* static; "" when there is nothing to advise */
 };
 
-/* Explains a failed connection; libpq's message must be verbose (PQERRORS_VERBOSE), so that it holds the code. */
+/*
+ * Explains a failed connection; libpq's message must be verbose (PQERRORS_VERBOSE), so that it holds the code. Of
+ * libpq's own messages, which quote the connection string, only what is no value is kept; the server's are kept.
+ */
 void db_error_of_connection(const char *message, struct db_error *error);
 
 /* Explains a failed statement; NULL: the connection was lost before the answer. */

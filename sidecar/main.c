@@ -97,9 +97,9 @@ on_drain_timer(uv_timer_t *timer)
 static void
 reload(struct process *process)
 {
-	const char *error = config_reload(process->config);
+	char error[512];
 
-	if (error != NULL)
+	if (!config_reload(process->config, error, sizeof(error)))
 		log_event(LOG_ERROR, "reloading failed", "error", "%s", error, NULL);
 	else
 		log_event(LOG_INFO, "reloaded", NULL);
@@ -156,17 +156,25 @@ level_of(const char *name)
 }
 
 static void
+log_warning(const char *text)
+{
+	log_event(LOG_WARN, text, NULL);
+}
+
+static void
+print_warning(const char *text)
+{
+	fprintf(stderr, "chat-sidecar: %s\n", text);
+}
+
+static void
 set_up_log(const struct config *config)
 {
 	log_setup(strcmp(config->log_format, "json") == 0, level_of(config->log_level));
 	log_event(LOG_INFO, "starting", "version", "%s", SIDECAR_VERSION, "realtime", "%s",
 			  config->realtime_url != NULL ? "remote" : "embedded", "webhooks", "%s",
 			  config->webhooks ? "on" : "off", NULL);
-	if (config->realtime_url == NULL && config->embedded_secret_random)
-		log_event(
-			LOG_WARN,
-			"EMBEDDED_JWT_SECRET is not set: a random one is used, and no token outlives this run",
-			NULL);
+	config_warn(config, log_warning);
 }
 
 static void
@@ -233,6 +241,7 @@ main(int argc, char **argv)
 
 	if (config->check_only)
 	{
+		config_warn(config, print_warning);
 		puts("the settings are good");
 		config_free(config);
 		return 0;

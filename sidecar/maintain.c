@@ -7,6 +7,7 @@
 
 #include "consumer.h"
 #include "db.h"
+#include "db_error.h"
 #include "log.h"
 
 #define EVERY_MS 60000
@@ -26,14 +27,16 @@ static void
 on_answer(void *arg, PGresult *result)
 {
 	struct maintain *maintain = arg;
+	struct db_error error;
 
 	maintain->asking = false;
 	if (result == NULL)
 		return;
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 	{
-		log_event(LOG_WARN, "maintenance failed", "error", "%s", PQresultErrorMessage(result),
-				  NULL);
+		db_error_of_result(result, &error);
+		log_event(LOG_WARN, "maintenance failed", "error", "%s", error.text, "sqlstate", "%s",
+				  error.sqlstate, "hint", "%s", error.hint, NULL);
 		return;
 	}
 	for (int row = 0; row < PQntuples(result); row++)

@@ -8,6 +8,7 @@
 #include "config.h"
 #include "consumer.h"
 #include "db.h"
+#include "db_error.h"
 #include "log.h"
 #include "metrics.h"
 #include "pgarray.h"
@@ -99,6 +100,7 @@ static void
 on_due(void *arg, PGresult *rows)
 {
 	struct webhook *webhook = end_query(arg);
+	struct db_error error;
 
 	if (webhook == NULL)
 		return;
@@ -108,8 +110,9 @@ on_due(void *arg, PGresult *rows)
 		return;
 	if (PQresultStatus(rows) != PGRES_TUPLES_OK)
 	{
-		log_event(LOG_ERROR, "reading due webhook deliveries failed", "error", "%s",
-				  PQresultErrorMessage(rows), NULL);
+		db_error_of_result(rows, &error);
+		log_event(LOG_ERROR, "reading due webhook deliveries failed", "error", "%s", error.text,
+				  "sqlstate", "%s", error.sqlstate, "hint", "%s", error.hint, NULL);
 		return;
 	}
 	webhook->more_due = PQntuples(rows) > 0;

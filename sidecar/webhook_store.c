@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "db.h"
+#include "db_error.h"
 #include "log.h"
 #include "pgarray.h"
 #include "webhook_store.h"
@@ -309,11 +310,16 @@ finish_group(struct store *store, bool due)
 static void
 fail_group(struct store *store, PGresult *result)
 {
+	struct db_error error;
+
 	take_back(store);
 	store->failed = true;
 	if (result != NULL && PQresultStatus(result) != PGRES_TUPLES_OK)
+	{
+		db_error_of_result(result, &error);
 		log_event(LOG_ERROR, "saving webhook deliveries failed, will be tried again", "error", "%s",
-				  PQresultErrorMessage(result), NULL);
+				  error.text, "sqlstate", "%s", error.sqlstate, NULL);
+	}
 	uv_timer_start(&store->timer, on_timer, FAILED_WAIT_MS, 0);
 }
 

@@ -23,7 +23,7 @@ async function start(options) {
   beds.push(bed);
   bed.realtime = await FaultyRealtime.start();
   bed.closing.unshift(() => bed.realtime.down());
-  bed.env = { REALTIME_URL: bed.realtime.url, REALTIME_KEY: 'secret', REALTIME_MAX_EVENTS_PER_SECOND: '100000', WEBHOOKS: 'off' };
+  bed.env = { REALTIME_URL: bed.realtime.url, REALTIME_MAX_EVENTS_PER_SECOND: '100000', WEBHOOKS: 'off' };
   bed.running = await bed.sidecar(bed.env);
   bed.first = await bed.conversation('Ana');
   bed.second = await bed.conversation('Bia');

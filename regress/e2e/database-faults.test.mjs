@@ -18,7 +18,7 @@ before(async () => {
   bed.closing.push(() => realtime.down());
   conversation = await bed.conversation('Ana');
   receiver = await bed.receiver(['message.received']);
-  sidecar = await bed.sidecar({ REALTIME_URL: realtime.url, REALTIME_KEY: 'secret', REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
+  sidecar = await bed.sidecar({ REALTIME_URL: realtime.url, REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
 });
 
 after(() => bed.close());

@@ -7,7 +7,7 @@ import { Bed } from '../lib/bed.mjs';
 import { rows, value } from '../lib/db.mjs';
 import { FaultyRealtime } from '../lib/faulty-realtime.mjs';
 import { Listener } from '../lib/http.mjs';
-import { roleToken } from '../lib/jwt.mjs';
+import { roleToken, sign } from '../lib/jwt.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { Sidecar } from '../lib/sidecar.mjs';
 import { until, within } from '../lib/wait.mjs';
@@ -43,6 +43,23 @@ for (const [what, env, args, names] of [
   ['an unknown transport', { REALTIME_TRANSPORT: 'pigeon' }, [], /REALTIME_TRANSPORT/],
   ['a REALTIME_URL without its key', { REALTIME_URL: 'http://127.0.0.1:1' }, [], /REALTIME_KEY/],
   ['a key that is no token', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: 'two words' }, [], /REALTIME_KEY/],
+  ['a key that is one word', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: 'secret' }, [], /REALTIME_KEY: is neither/],
+  ['a key of three parts', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: 'a.b.c' }, [], /REALTIME_KEY: is neither/],
+  ['a publishable key', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: 'sb_publishable_abc' }, [], /REALTIME_KEY: is a publishable key/],
+  ['a secret key without its secret', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: 'sb_secret_' }, [], /REALTIME_KEY: is neither/],
+  ['a token with role anon', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: roleToken('anon', 's') }, [], /REALTIME_KEY: is the anon key/],
+  ['a token with another role', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: roleToken('authenticated', 's') }, [], /REALTIME_KEY: .*service_role/],
+  ['a token without a role', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: sign({ exp: 4e9 }, 's') }, [], /REALTIME_KEY: .*service_role/],
+  ['a token with two roles', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: `e30.${Buffer.from('{"role":"anon","role":"service_role","exp":4000000000}').toString('base64url')}.x` }, [], /REALTIME_KEY: is neither/],
+  ['a token that has expired', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: roleToken('service_role', 's', { expiresIn: -1 }) }, [], /REALTIME_KEY: .*expired/],
+  ['a token that never expires', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: sign({ role: 'service_role' }, 's') }, [], /REALTIME_KEY: .*without exp/],
+  ['a secret as an option', {}, ['--realtime-key=hush-hush'], /^chat-sidecar: REALTIME_KEY: (?!.*hush).*REALTIME_KEY_FILE/],
+  ['another secret as an option', {}, ['--embedded-jwt-secret', 'hush-hush'], /^chat-sidecar: EMBEDDED_JWT_SECRET: (?!.*hush).*EMBEDDED_JWT_SECRET_FILE/],
+  ['a database as an option', {}, ['--database-url', 'postgresql://u:hush-hush@h/d'], /^chat-sidecar: DATABASE_URL: (?!.*hush).*DATABASE_URL_FILE/],
+  ['a secret behind a misspelt option', {}, ['--database-urls=postgresql://u:hush-hush@h/d'], /^chat-sidecar: arguments: "--database-urls" (?!.*hush)/],
+  ['a secret without an option', {}, ['postgresql://u:hush-hush@h/d'], /^chat-sidecar: arguments: (?!.*hush)/],
+  ['a secret in the place of its file', { REALTIME_KEY_FILE: 'hush-hush' }, [], /^chat-sidecar: REALTIME_KEY: (?!.*hush)REALTIME_KEY_FILE/],
+  ['the URL of the database in the place of Realtime\'s', { REALTIME_URL: 'postgresql://u:hush-hush@h/d' }, [], /^chat-sidecar: REALTIME_URL: (?!.*hush)/],
   ['a secret that is too short', { EMBEDDED_JWT_SECRET: 'short' }, [], /EMBEDDED_JWT_SECRET/],
   ['a file of a secret that is missing', { EMBEDDED_JWT_SECRET_FILE: '/nowhere/secret' }, [], /EMBEDDED_JWT_SECRET_FILE/],
   ['what this version cannot do', { SOCKETIO_CHANNEL: 'socket.io#/chat' }, [], /SOCKETIO_CHANNEL/],
@@ -55,6 +72,43 @@ for (const [what, env, args, names] of [
     assert.equal(end.lines, 1, end.text);
   });
 }
+
+/** Passwords that are not percent-encoded, and what else libpq may take a piece of the password for. */
+const unencoded = ['p@hush-ss', 'hush@ss#w', 'hush/p@ss', 'p/hush', 'hush?p', 'p?hush=ss', 'hush:p@ss', '12/hush', '5432/hush@p', 'hush%zz', '[hush', 'p@[hush', 'p@hush,ss'];
+
+for (const password of unencoded) {
+  test(`the password ${password}, not percent-encoded: no piece of it is written anywhere`, async () => {
+    for (const tail of ['@127.0.0.1:1/chat', '@no-such-host.invalid/chat', '@127.0.0.1/chat?sslmode=sometimes', '@127.0.0.1:1/chat?connect_timeout=2']) {
+      const listen = `127.0.0.1:${await freePort()}`;
+      const sidecar = new Sidecar({ DATABASE_URL: `postgresql://u:${password}${tail}`, HTTP_LISTEN: listen, EMBEDDED_LISTEN: `127.0.0.1:${await freePort()}`, LOG_LEVEL: 'debug' }).run();
+      const said = () => (sidecar.log.some((line) => /cannot connect/.test(line.msg)) || !sidecar.running) && sidecar.tail(1000);
+      const text = await until(said, () => `an error: ${sidecar.tail()}`, 8000);
+      const page = sidecar.running ? await (await sidecar.get('/readyz')).text() : '';
+      assert.ok(!/hush/.test(text + page), text + page);
+      assert.ok(!/ss#w|zz/.test(text + page), text + page);
+      if (sidecar.running) await sidecar.kill('SIGTERM');
+      else assert.match(text, /DATABASE_URL/);
+    }
+  });
+}
+
+test('what is nearly the name of a setting is warned of; what is not, is not', async () => {
+  const end = await ends({ WEBHOOK_ALLOW_CIDR: '10.0.0.0/8', REALTME_KEY: 'x', WEBHOOKS_PORT_80_TCP: 'tcp://10.0.0.1:80', LOGLEVEL: 'debug', HTTP_PROXY: 'x', REALTIME_KEY: 'hush-hush' }, ['--check-config']);
+  assert.equal(end.code, 0, end.text);
+  for (const [variable, setting] of [['WEBHOOK_ALLOW_CIDR', 'WEBHOOK_ALLOW_CIDRS'], ['REALTME_KEY', 'REALTIME_KEY'], ['LOGLEVEL', 'LOG_LEVEL']]) {
+    assert.match(end.text, new RegExp(`variable ${variable} .*${setting} meant`), end.text);
+  }
+  assert.ok(!/WEBHOOKS_PORT|HTTP_PROXY|PATH|hush/.test(end.text), end.text);
+  assert.match(end.text, /REALTIME_KEY is of no use without REALTIME_URL/);
+});
+
+test('the same is warned of in the log at start', async () => {
+  const sidecar = await bed.sidecar({ WEBHOOK_ALLOW_CIDR: '10.0.0.0/8', REALTIME_KEY: 'hush-hush' });
+  const warnings = sidecar.log.filter((line) => line.level === 'warn').map((line) => line.msg).join('\n');
+  assert.match(warnings, /WEBHOOK_ALLOW_CIDRS meant/);
+  assert.match(warnings, /REALTIME_KEY is of no use without REALTIME_URL/);
+  await sidecar.kill('SIGTERM');
+});
 
 test('--check-config accepts good settings without connecting or listening', async () => {
   const end = await ends({ DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/nothing' }, ['--check-config']);
@@ -160,7 +214,7 @@ test('SIGTERM: what is in flight is finished, the position saved, exit code 0, a
   const realtime = await FaultyRealtime.start();
   bed.closing.push(() => realtime.down());
   realtime.delay = 300;
-  const env = { REALTIME_URL: realtime.url, REALTIME_KEY: 'secret' };
+  const env = { REALTIME_URL: realtime.url };
   const sidecar = await bed.sidecar(env);
   const done = await value(bed.db, 'SELECT max(id)::text FROM chat.event');
   await until(async () => (await value(bed.db, `SELECT last_id >= $1 FROM chat.consumer WHERE name = 'realtime'`, [done])), 'an up-to-date position');
@@ -213,6 +267,34 @@ test('SIGHUP reads the file of a secret again; a bad one changes nothing', async
   await sidecar.kill('SIGTERM');
 });
 
+test('SIGHUP with a key that may not send: the old one stays in use, with a line that says why', async () => {
+  const realtime = await FaultyRealtime.start();
+  bed.closing.push(() => realtime.down());
+  const file = path.join(bed.cluster.dir, 'realtime_key');
+  const [first, second] = ['1', '2'].map((secret) => roleToken('service_role', secret));
+  writeFileSync(file, first);
+  const sidecar = await bed.sidecar({ REALTIME_URL: realtime.url, REALTIME_KEY: '', REALTIME_KEY_FILE: file });
+  const key = async (content) => {
+    await bed.message(conversation, content);
+    return until(() => realtime.accepted.find((m) => m.payload.content === content)?.key, `"${content}"`);
+  };
+  assert.equal(await key('first key'), first);
+  for (const [bad, why] of [[roleToken('anon', 's'), /anon key/], [roleToken('service_role', 's', { expiresIn: -1 }), /expired/], ['word', /neither/]]) {
+    const lines = sidecar.log.length;
+    writeFileSync(file, bad);
+    sidecar.child.kill('SIGHUP');
+    await until(() => sidecar.log.slice(lines).some((line) => /REALTIME_KEY_FILE/.test(line.error) && why.test(line.error)), () => `a line that says ${why}: ${sidecar.tail()}`);
+    assert.equal(await key(`after ${why}`), first);
+  }
+  const lines = sidecar.log.length;
+  writeFileSync(file, second);
+  sidecar.child.kill('SIGHUP');
+  await until(() => sidecar.log.slice(lines).some((line) => line.msg === 'reloaded'), 'the reload');
+  assert.equal(await key('second key'), second);
+  assert.ok(!sidecar.tail(1000).includes(first.split('.')[2]) && !sidecar.tail(1000).includes(second.split('.')[2]));
+  await sidecar.kill('SIGTERM');
+});
+
 test('a forged NOTIFY delivers nothing, what was rolled back neither; a prepared transaction does once it commits', async () => {
   const sidecar = await bed.sidecar();
   const subscriber = await bed.subscriber(sidecar);
@@ -244,7 +326,7 @@ test('a forged NOTIFY delivers nothing, what was rolled back neither; a prepared
 test('a second SIGTERM ends it at once', async () => {
   const realtime = await FaultyRealtime.start();
   bed.closing.push(() => realtime.down());
-  const sidecar = await bed.sidecar({ REALTIME_URL: realtime.url, REALTIME_KEY: 'secret' });
+  const sidecar = await bed.sidecar({ REALTIME_URL: realtime.url });
   realtime.mode = 'silent';
   await bed.message(conversation, 'never answered');
   await until(() => realtime.requests.silent > 0, 'a request in flight');

@@ -15,7 +15,7 @@ before(async () => {
   bed.closing.push(() => realtime.down());
   conversations = [await bed.conversation('Ana'), await bed.conversation('Bia')];
   receiver = await bed.receiver(['conversation.updated']);
-  sidecar = await bed.sidecar({ REALTIME_URL: realtime.url, REALTIME_KEY: 'secret', REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
+  sidecar = await bed.sidecar({ REALTIME_URL: realtime.url, REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
 });
 
 after(() => bed.close());

@@ -9,7 +9,7 @@ import { until } from '../lib/wait.mjs';
 
 let bed, realtime, sidecar;
 
-const env = () => ({ REALTIME_URL: realtime.url, REALTIME_KEY: 'secret', REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
+const env = () => ({ REALTIME_URL: realtime.url, REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
 
 before(async () => {
   bed = await Bed.create({ settings: { 'chat_realtime.retention': '2s' } });

@@ -14,7 +14,7 @@ before(async () => {
   realtime = await FaultyRealtime.start();
   bed.closing.push(() => realtime.down());
   const conversations = [await bed.conversation('Ana'), await bed.conversation('Bia'), await bed.conversation('Cai')];
-  sidecar = await bed.sidecar({ REALTIME_URL: realtime.url, REALTIME_KEY: 'secret', REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
+  sidecar = await bed.sidecar({ REALTIME_URL: realtime.url, REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
   load = new Load(bed.cluster, conversations, { writers: 8, pause: 5 });
 });
 

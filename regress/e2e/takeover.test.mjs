@@ -9,7 +9,7 @@ import { until } from '../lib/wait.mjs';
 
 let bed, realtime, first, second, load;
 
-const env = () => ({ REALTIME_URL: realtime.url, REALTIME_KEY: 'secret', REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
+const env = () => ({ REALTIME_URL: realtime.url, REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
 const epoch = () => value(bed.db, `SELECT epoch FROM chat.consumer WHERE name = 'realtime'`);
 
 before(async () => {

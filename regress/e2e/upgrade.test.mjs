@@ -45,7 +45,7 @@ async function populated(shared) {
   beds.push(bed);
   bed.realtime = await FaultyRealtime.start();
   bed.closing.unshift(() => bed.realtime.down());
-  bed.env = { REALTIME_URL: bed.realtime.url, REALTIME_KEY: 'secret', REALTIME_MAX_EVENTS_PER_SECOND: '100000' };
+  bed.env = { REALTIME_URL: bed.realtime.url, REALTIME_MAX_EVENTS_PER_SECOND: '100000' };
   bed.live = await liveModel(bed.db, bed.owner);
   bed.key = await value(bed.db, `SELECT chat.create_api_key($1, 'a key') ->> 'key'`, [bed.owner]);
   bed.good = await bed.receiver(['message.received']);

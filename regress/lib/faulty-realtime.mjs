@@ -18,7 +18,7 @@ export class FaultyRealtime {
     fake.poison = null; // function(message): such a message makes its whole batch a 400
     fake.invalid = null; // function(message): such a message is named in a 422 for its batch
     fake.connections = 0; // made so far
-    fake.accepted = []; // messages answered with 202: {id, topic, event, payload, private, at}
+    fake.accepted = []; // messages answered with 202: {id, topic, event, payload, private, key, at}
     fake.requests = {}; // number of requests by answer
     fake.largest = 0; // messages in the largest batch
     fake.parallel = {}; // requests in flight by topic
@@ -43,7 +43,7 @@ export class FaultyRealtime {
       request.socket.destroy();
       return;
     }
-    if (mode === 202) for (const message of messages) this.accepted.push({ ...message, at: Date.now() });
+    if (mode === 202) for (const message of messages) this.accepted.push({ ...message, key: request.headers.apikey, at: Date.now() });
     response.writeHead(mode, { 'content-type': mode === 400 ? 'text/html' : 'application/json' });
     response.end(this.body(mode, messages));
   }

@@ -26,7 +26,7 @@ export class Sidecar {
       HTTP_LISTEN: `127.0.0.1:${await freePort()}`,
       WEBHOOK_ALLOW_HTTP: 'true',
       WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8',
-      ...(env.REALTIME_URL ? {} : {
+      ...(env.REALTIME_URL ? { REALTIME_KEY: roleToken('service_role', randomBytes(24).toString('hex')) } : {
         EMBEDDED_LISTEN: `127.0.0.1:${await freePort()}`,
         EMBEDDED_JWT_SECRET: randomBytes(24).toString('hex'),
       }),

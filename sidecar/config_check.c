@@ -1,0 +1,161 @@
+/*
+ * Whether settings make sense, by themselves and together.
+ */
+#define _GNU_SOURCE
+#include <ctype.h>
+#include <libpq-fe.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "address.h"
+#include "config_internal.h"
+#include "realtime_key.h"
+
+#define ENCODE                                                                                     \
+	"a user or password with one of the characters @ : / ? # % must have it percent-encoded (@ is %40)"
+
+/* The part between scheme and query; NULL: these are key=value pairs. */
+static char *
+copy_middle(const char *url)
+{
+	static const char *const schemes[] = {"postgresql://", "postgres://"};
+
+	for (size_t i = 0; i < sizeof(schemes) / sizeof(schemes[0]); i++)
+	{
+		size_t len = strlen(schemes[i]);
+
+		if (strncmp(url, schemes[i], len) == 0)
+			return strndup(url + len, strcspn(url + len, "?"));
+	}
+	return NULL;
+}
+
+/* libpq would take a piece of the password for a host, a port or a database, and name it in its errors. */
+static bool
+is_ambiguous(const char *url)
+{
+	char *middle = copy_middle(url);
+	const char *at = middle != NULL ? strchr(middle, '@') : NULL;
+	bool ambiguous =
+		at != NULL && (strchr(at + 1, '@') != NULL || memchr(middle, '/', at - middle) != NULL);
+
+	free(middle);
+	return ambiguous;
+}
+
+static const char *
+option_value(const PQconninfoOption *options, const char *keyword)
+{
+	while (options->keyword != NULL && strcmp(options->keyword, keyword) != 0)
+		options++;
+	return options->val != NULL ? options->val : "";
+}
+
+static void
+check_database(const char *url)
+{
+	PQconninfoOption *options = PQconninfoParse(url, NULL);
+
+	/* libpq's own message may quote the password. */
+	if (options == NULL)
+		config_fail("DATABASE_URL", "%s",
+					"cannot be parsed: expected postgresql://user:password@host:port/database or "
+					"key=value pairs; " ENCODE);
+	if (is_ambiguous(url))
+		config_fail("DATABASE_URL", "%s", "is ambiguous: " ENCODE);
+	if (option_value(options, "port")[strspn(option_value(options, "port"), "0123456789,")] != '\0')
+		config_fail("DATABASE_URL", "%s", "has a port that is no number: " ENCODE);
+	PQconninfoFree(options);
+}
+
+/* An HTTP header of it must stay one line and two words. */
+static bool
+is_word(const char *text)
+{
+	if (*text == '\0')
+		return false;
+	for (; *text != '\0'; text++)
+	{
+		if (*text <= ' ' || *text > '~')
+			return false;
+	}
+	return true;
+}
+
+const char *
+config_key_fault(const char *key)
+{
+	return is_word(key) ? realtime_key_fault(key, time(NULL))
+						: "contains blanks or characters that are not ASCII";
+}
+
+const char *
+config_secret_fault(const char *secret)
+{
+	return strlen(secret) < SECRET_MIN ? "has less than 32 bytes" : NULL;
+}
+
+static void
+check_realtime(const struct config *config)
+{
+	const char *url = config->realtime_url;
+	const char *fault;
+
+	if (strcmp(config->realtime_transport, "http") != 0)
+		config_fail("REALTIME_TRANSPORT", "\"%s\" is not in this version; http is",
+					config->realtime_transport);
+	if (url == NULL)
+		return;
+	if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
+		config_fail("REALTIME_URL", "begins with neither http:// nor https://");
+	if (config->realtime_key == NULL)
+		config_fail("REALTIME_KEY", "is needed with REALTIME_URL: a token with role service_role");
+	if ((fault = config_key_fault(config->realtime_key)) != NULL)
+		config_fail("REALTIME_KEY", "%s", fault);
+	if (config->realtime_host != NULL && !is_word(config->realtime_host))
+		config_fail("REALTIME_HOST", "\"%s\" is no host name", config->realtime_host);
+}
+
+static void
+check_webhooks(const struct config *config)
+{
+	char error[128];
+	struct address_rules *rules =
+		address_rules_create(config->webhook_allow_cidrs, error, sizeof(error));
+
+	if (rules == NULL)
+		config_fail("WEBHOOK_ALLOW_CIDRS", "%s", error);
+	address_rules_destroy(rules);
+	if (config->socketio_channel != NULL)
+		config_fail("SOCKETIO_CHANNEL", "is not in this version: leave it unset");
+}
+
+static void
+check_listen(const char *name, const char *value)
+{
+	const char *colon = strrchr(value, ':');
+	char *end;
+	long port;
+
+	if (colon == NULL || !isdigit((unsigned char) colon[1]))
+		config_fail(name, "\"%s\" is not host:port", value);
+	port = strtol(colon + 1, &end, 10);
+	if (*end != '\0' || port > 65535)
+		config_fail(name, "\"%s\": the port is not a number from 0 to 65535", value);
+}
+
+void
+config_check(struct config *config)
+{
+	const char *fault;
+
+	check_database(config->database_url);
+	check_realtime(config);
+	check_webhooks(config);
+	check_listen("HTTP_LISTEN", config->http_listen);
+	check_listen("EMBEDDED_LISTEN", config->embedded_listen);
+	if (config->embedded_jwt_secret != NULL &&
+		(fault = config_secret_fault(config->embedded_jwt_secret)) != NULL)
+		config_fail("EMBEDDED_JWT_SECRET", "%s", fault);
+}
