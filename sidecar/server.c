@@ -1,167 +1,62 @@
 /*
- * libwebsockets as a guest on the event loop; see server.h.
+ * See server.h.
  *
- * The loop belongs to us: the context only adds its handles, and takes them off again some turns after
+ * The loop belongs to us: libwebsockets only adds its handles, and takes them off again some turns after
  * lws_context_destroy, so the loop must run on until then. WebSockets are told 1012 before that.
  */
 #include "server.h"
 
 #include <libwebsockets.h>
-#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <unistd.h>
+#include <sys/resource.h>
 
 #include "config.h"
 #include "embedded/embedded.h"
+#include "listener.h"
 #include "log.h"
 
-#define FD_LIMIT 4096
 #define GOODBYE_MS 100
+#define MOST_FILES 16384  /* as many as are asked of the system */
+#define OWN_FILES 128     /* the process's own, deliveries to webhooks left out */
+#define HEALTH_MOST 64    /* connections */
+#define ENDPOINT_MOST 512 /* connections that are no WebSockets (yet) */
 
 struct server
 {
 	struct app *app;
 	server_page page;
 	struct lws_context *context;
-	struct lws_vhost *http;
-	struct lws_vhost *embedded;
+	struct lws_vhost *websockets;
+	struct listener *http;
+	struct listener *embedded;
+	int most_connections; /* of the endpoint */
+	int most_sockets;
 	uv_timer_t goodbye;
 };
 
-/* One answer of the health vhost on its way. */
-struct page
-{
-	char *body;
-	size_t len;
-};
+/* --- health and metrics --------------------------------------------------------------------------- */
 
-/* host:port, [host]:port; false: it is neither. */
-static bool
-split_listen(const char *listen, char *host, size_t size, int *port)
+static struct reply
+begin_page(void *arg, struct exchange *exchange)
 {
-	const char *colon = strrchr(listen, ':');
-	size_t len;
+	struct server *server = arg;
+	enum request_method method = exchange->head.method;
+	struct reply reply = {0};
+	char *path;
 
-	if (colon == NULL || colon == listen)
-		return false;
-	len = colon - listen;
-	if (*listen == '[' && len > 2 && listen[len - 1] == ']')
-	{
-		listen++;
-		len -= 2;
-	}
-	if (len >= size)
-		return false;
-	memcpy(host, listen, len);
-	host[len] = '\0';
-	*port = atoi(colon + 1);
-	return true;
+	if (method != METHOD_GET && method != METHOD_HEAD)
+		return reply_text(405, "text/plain; charset=utf-8", "GET or HEAD\n");
+	path = slice_text(exchange->head.path);
+	reply.status = server->page(server->app, path, &reply.body, &reply.body_len, &reply.type);
+	free(path);
+	return reply;
 }
 
-/* Binds once to find out whether it can be done; libwebsockets would not say why it cannot. */
-static bool
-probe(const char *variable, const char *listen, const char *host, int port)
-{
-	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
-	struct addrinfo *found = NULL;
-	char service[8];
-	int fd;
-	int on = 1;
-	bool good;
+static const struct listener_rules health = {.name = "health", .headers = "", .begin = begin_page};
 
-	snprintf(service, sizeof(service), "%d", port);
-	if (getaddrinfo(host, service, &hints, &found) != 0)
-	{
-		fprintf(stderr, "chat-sidecar: %s: %s is not an address to listen on; use 127.0.0.1:PORT\n",
-				variable, listen);
-		return false;
-	}
-	fd = socket(found->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof(on));
-	good = fd >= 0 && bind(fd, found->ai_addr, found->ai_addrlen) == 0;
-	if (!good && errno == EADDRINUSE)
-		fprintf(stderr, "chat-sidecar: %s: %s is already in use; set another address\n", variable,
-				listen);
-	else if (!good)
-		fprintf(stderr, "chat-sidecar: %s: cannot listen on %s: %s\n", variable, listen,
-				strerror(errno));
-	close(fd);
-	freeaddrinfo(found);
-	return good;
-}
-
-/* Writes the head of a page; its body follows. */
-static int
-start_page(struct lws *wsi, struct page *page, int status, const char *type)
-{
-	unsigned char buf[LWS_PRE + 512];
-	unsigned char *start = buf + LWS_PRE;
-	unsigned char *p = start;
-
-	if (lws_add_http_common_headers(wsi, status, type, page->len, &p, buf + sizeof(buf) - 1) ||
-		lws_finalize_write_http_header(wsi, start, &p, buf + sizeof(buf) - 1))
-		return -1;
-	lws_callback_on_writable(wsi);
-	return 0;
-}
-
-static int
-end_page(struct lws *wsi, struct page *page)
-{
-	unsigned char *buf;
-	int n;
-
-	if (page->body == NULL)
-		return 0;
-	buf = malloc(LWS_PRE + page->len);
-	memcpy(buf + LWS_PRE, page->body, page->len);
-	n = lws_write(wsi, buf + LWS_PRE, page->len, LWS_WRITE_HTTP_FINAL);
-	free(buf);
-	free(page->body);
-	page->body = NULL;
-	return n < 0 || lws_http_transaction_completed(wsi) ? -1 : 0;
-}
-
-static int
-health_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in, size_t len)
-{
-	struct app *app = lws_context_user(lws_get_context(wsi));
-	struct page *page = user;
-	const char *type = "text/plain; charset=utf-8";
-	int status;
-
-	(void) len;
-	switch (reason)
-	{
-		case LWS_CALLBACK_HTTP:
-			free(page->body);
-			page->body = NULL;
-			page->len = 0;
-			status = app->server->page(app, in, &page->body, &page->len, &type);
-			if (page->body == NULL)
-			{
-				page->body = strdup("not found\n");
-				page->len = strlen(page->body);
-			}
-			return start_page(wsi, page, status, type);
-		case LWS_CALLBACK_HTTP_WRITEABLE:
-			return end_page(wsi, page);
-		case LWS_CALLBACK_CLOSED_HTTP:
-			if (page != NULL)
-			{
-				free(page->body);
-				page->body = NULL;
-			}
-			return 0;
-		case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
-			return -1; /* no WebSocket here */
-		default:
-			return 0;
-	}
-}
+/* --- WebSockets ----------------------------------------------------------------------------------- */
 
 static void
 log_line(int level, const char *line)
@@ -173,81 +68,106 @@ log_line(int level, const char *line)
 	log_event(LOG_DEBUG, "libwebsockets", "text", "%s", text, NULL);
 }
 
-/* Listens; NULL: it cannot, and has said why. */
-static struct lws_vhost *
-listen_on(struct server *server, const char *variable, const char *listen,
-		  const struct lws_protocols *protocols)
+/* Listens on nothing: gets its connections from server_upgrade. */
+static bool
+create_websockets(struct server *server)
 {
+	static struct lws_protocols realtime[] = {
+		{"realtime", embedded_callback, sizeof(void *), 65536, 0, NULL, 0}, {0}};
 	struct lws_context_creation_info info = {0};
-	struct lws_vhost *vhost;
-	char host[128];
-
-	if (!split_listen(listen, host, sizeof(host), &info.port))
-	{
-		fprintf(stderr, "chat-sidecar: %s: \"%s\" is not host:port\n", variable, listen);
-		return NULL;
-	}
-	if (!probe(variable, listen, host, info.port))
-		return NULL;
-	info.iface = host;
-	info.protocols = protocols;
-	info.vhost_name = variable;
-	info.keepalive_timeout = 60;
-	info.timeout_secs = 20;
-	if (strchr(host, ':') == NULL)
-		info.options |= LWS_SERVER_OPTION_DISABLE_IPV6;
-	vhost = lws_create_vhost(server->context, &info);
-	if (vhost == NULL)
-		fprintf(stderr, "chat-sidecar: %s: cannot listen on %s\n", variable, listen);
-	return vhost;
-}
-
-static struct lws_context *
-create_context(struct app *app)
-{
-	struct lws_context_creation_info info = {0};
-	void *loops[1] = {app->loop};
+	void *loops[1] = {server->app->loop};
 
 	lws_set_log_level(LLL_ERR | LLL_WARN, log_line);
 	info.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
 	info.foreign_loops = loops;
-	info.user = app;
-	info.fd_limit_per_thread = FD_LIMIT;
-	info.max_http_header_data = 16384;
-	info.max_http_header_pool = 256;
+	info.user = server->app;
+	info.max_http_header_data = 1024; /* of the handshake that server_upgrade writes */
+	info.max_http_header_pool = 16;
 	info.pt_serv_buf_size = 65536;
-	return lws_create_context(&info);
+	server->context = lws_create_context(&info);
+	if (server->context == NULL)
+		return false;
+	info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
+	info.protocols = realtime;
+	info.vhost_name = "websockets";
+	info.timeout_secs = 20;
+	server->websockets = lws_create_vhost(server->context, &info);
+	return server->websockets != NULL;
 }
+
+void
+server_upgrade(struct server *server, int fd, struct slice key)
+{
+	char handshake[256];
+	int len = snprintf(handshake, sizeof(handshake),
+					   "GET / HTTP/1.1\r\nHost: realtime\r\nUpgrade: websocket\r\n"
+					   "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+					   "Sec-WebSocket-Key: %.*s\r\n\r\n",
+					   (int) key.len, key.start);
+
+	/* What strangers wrote was read by listener.c: nothing but their key is read again. */
+	lws_adopt_socket_vhost_readbuf(server->websockets, fd, handshake, len);
+}
+
+/* --- limits --------------------------------------------------------------------------------------- */
+
+/* As many descriptors as the system lets us have, up to a number. */
+static int
+raise_file_limit(void)
+{
+	struct rlimit limit;
+
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+		return 1024;
+	if (limit.rlim_cur < MOST_FILES)
+	{
+		limit.rlim_cur = limit.rlim_max < MOST_FILES ? limit.rlim_max : MOST_FILES;
+		(void) setrlimit(RLIMIT_NOFILE, &limit);
+		(void) getrlimit(RLIMIT_NOFILE, &limit);
+	}
+	return limit.rlim_cur < MOST_FILES ? (int) limit.rlim_cur : MOST_FILES;
+}
+
+/* Descriptors for clients are what deliveries, database and health leave. */
+static void
+share_files(struct server *server, int files)
+{
+	int own = OWN_FILES + HEALTH_MOST + server->app->config->webhook_max_inflight;
+	int clients = files - own > files / 4 ? files - own : files / 4;
+
+	server->most_connections = clients / 4 < ENDPOINT_MOST ? clients / 4 : ENDPOINT_MOST;
+	server->most_sockets = clients - server->most_connections;
+	log_event(LOG_INFO, "limits by the number of descriptors", "descriptors", "%d", files,
+			  "websockets", "%d", server->most_sockets, "connections", "%d",
+			  server->most_connections, NULL);
+}
+
+/* --- the whole ------------------------------------------------------------------------------------ */
 
 struct server *
 server_create(struct app *app, server_page page)
 {
-	static struct lws_protocols health[] = {
-		{"http", health_callback, sizeof(struct page), 0, 0, NULL, 0}, {0}};
-	static struct lws_protocols realtime[] = {
-		{"realtime", embedded_callback, sizeof(void *) * 2, 65536, 0, NULL, 0}, {0}};
 	struct server *server = calloc(1, sizeof(*server));
+	bool embedded = app->config->realtime_url == NULL;
 
 	server->app = app;
 	server->page = page;
-	server->context = create_context(app);
-	if (server->context == NULL)
+	share_files(server, raise_file_limit());
+	if (embedded && !create_websockets(server))
 	{
 		fputs(
 			"chat-sidecar: libwebsockets has no libuv support here; install libwebsockets-evlib-uv\n",
 			stderr);
-		free(server);
-		return NULL;
+		return NULL; /* the process ends: nothing is taken apart */
 	}
 	uv_timer_init(app->loop, &server->goodbye);
 	server->goodbye.data = server;
-	server->http = listen_on(server, "HTTP_LISTEN", app->config->http_listen, health);
-	if (server->http != NULL && app->config->realtime_url == NULL)
-		server->embedded =
-			listen_on(server, "EMBEDDED_LISTEN", app->config->embedded_listen, realtime);
-	if (server->http != NULL && (app->config->realtime_url != NULL || server->embedded != NULL))
-		return server;
-	return NULL; /* the process ends: nothing is taken apart */
+	server->http =
+		listener_open(app, "HTTP_LISTEN", app->config->http_listen, HEALTH_MOST, &health, server);
+	if (server->http != NULL && embedded)
+		server->embedded = listener_open(app, "EMBEDDED_LISTEN", app->config->embedded_listen,
+										 server->most_connections, &embedded_rules, app);
+	return server->http != NULL && (!embedded || server->embedded != NULL) ? server : NULL;
 }
 
 static void
@@ -261,27 +181,38 @@ goodbye(uv_timer_t *timer)
 {
 	struct server *server = timer->data;
 
-	lws_context_destroy(server->context);
+	if (server->context != NULL)
+		lws_context_destroy(server->context);
 	uv_close((uv_handle_t *) timer, goodbye_closed);
 }
 
 void
 server_destroy(struct server *server)
 {
+	listener_close(server->http);
 	if (server->embedded == NULL)
 		goodbye(&server->goodbye);
 	else
+	{
+		listener_close(server->embedded);
 		uv_timer_start(&server->goodbye, goodbye, GOODBYE_MS, 0);
+	}
+}
+
+int
+server_most_sockets(const struct server *server)
+{
+	return server->most_sockets;
 }
 
 int
 server_embedded_port(const struct server *server)
 {
-	return server->embedded ? lws_get_vhost_listen_port(server->embedded) : 0;
+	return server->embedded ? listener_port(server->embedded) : 0;
 }
 
 int
 server_http_port(const struct server *server)
 {
-	return lws_get_vhost_listen_port(server->http);
+	return listener_port(server->http);
 }

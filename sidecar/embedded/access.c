@@ -1,11 +1,16 @@
 /*
- * Who may join a private topic: the database says, by chat.can_join over the verified claims.
+ * Who may join a private topic, and broadcast on one: the database says, by chat.can_join over the verified claims.
+ *
+ * Two answers need no question: policies are for role authenticated alone, and on topics of events nobody but the
+ * service broadcasts, in public channels neither, where nobody would be asked.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "db.h"
 #include "embedded/internal.h"
+
+#define MAX_QUESTIONS 1000 /* that wait at a time */
 
 struct question
 {
@@ -22,22 +27,30 @@ static void
 answered(void *arg, PGresult *result)
 {
 	struct question *question = arg;
+	struct embedded *embedded = question->embedded;
 	bool known =
 		result != NULL && PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1;
 	bool allowed = known && strcmp(PQgetvalue(result, 0, 0), "t") == 0;
 
-	question->answer(question->arg, question->embedded, allowed, known);
+	embedded->questions--;
+	question->answer(question->arg, embedded, allowed, known);
 	free(question);
 }
 
 void
-access_ask(struct embedded *embedded, const char *topic, const char *claims, bool write,
+access_ask(struct embedded *embedded, const char *topic, const struct jwt *token, bool write,
 		   access_answer answer, void *arg)
 {
-	const char *params[] = {topic, claims, write ? "true" : "false"};
+	const char *params[] = {topic, token->claims, write ? "true" : "false"};
 	struct question *question;
 
-	if (embedded->db == NULL || !db_is_ready(embedded->db))
+	if (strcmp(token->role, "authenticated") != 0 || (write && access_is_reserved(topic)))
+	{
+		answer(arg, embedded, false, true);
+		return;
+	}
+	if (embedded->db == NULL || !db_is_ready(embedded->db) ||
+		embedded->questions >= MAX_QUESTIONS)
 	{
 		answer(arg, embedded, false, false);
 		return;
@@ -46,6 +59,7 @@ access_ask(struct embedded *embedded, const char *topic, const char *claims, boo
 	question->embedded = embedded;
 	question->answer = answer;
 	question->arg = arg;
+	embedded->questions++;
 	db_query(embedded->db, &can_join, params, answered, question);
 }
 
@@ -53,4 +67,22 @@ bool
 access_is_service(const struct jwt *token)
 {
 	return token->role != NULL && strcmp(token->role, "service_role") == 0;
+}
+
+enum topic_kind
+access_topic_kind(const char *topic)
+{
+	if (strncmp(topic, "conversation:", 13) == 0)
+		return TOPIC_CONVERSATION;
+	if (strncmp(topic, "user:", 5) == 0)
+		return TOPIC_USER;
+	return strncmp(topic, "presence:", 9) == 0 ? TOPIC_PRESENCE : TOPIC_OTHER;
+}
+
+bool
+access_is_reserved(const char *topic)
+{
+	enum topic_kind kind = access_topic_kind(topic);
+
+	return kind == TOPIC_CONVERSATION || kind == TOPIC_USER;
 }

@@ -2,14 +2,12 @@
  * HTTP broadcast: the batch endpoint, and the single one, with Realtime's answers.
  *
  * A batch is all or nothing in validation, and hides what a token may not write, as Realtime does. Tokens of
- * service_role, which the sidecar has, are never asked about.
+ * service_role, which the sidecar has, are never asked about; those of clients send no events, see access.c.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
-#include "config.h"
 #include "embedded/internal.h"
 
 #define BLANK "{\"errors\":{\"messages\":[\"can't be blank\"]}}"
@@ -36,20 +34,19 @@ struct waiting
 	struct broadcast broadcast;
 	char *topic;
 	char *event;
-	char *id;
 	char *payload;
 };
 
 static struct reply
 json_reply(int status, const char *body)
 {
-	return (struct reply){status, "application/json; charset=utf-8", strdup(body), strlen(body)};
+	return reply_text(status, "application/json; charset=utf-8", body);
 }
 
 static struct reply
-plain_reply(int status, const char *body)
+bad_request(void)
 {
-	return (struct reply){status, "text/html; charset=utf-8", strdup(body), strlen(body)};
+	return reply_text(400, "text/html; charset=utf-8", "Bad Request");
 }
 
 static struct reply
@@ -163,59 +160,80 @@ errors_reply(const struct item *items, size_t count)
 	return reply;
 }
 
+static struct reply
+unauthorized(struct embedded *embedded)
+{
+	metric_add(embedded->refused_broadcasts, 1);
+	return json_reply(403, "{\"message\":\"Unauthorized\"}");
+}
+
+static struct reply
+answer_of(struct embedded *embedded, bool allowed, bool known)
+{
+	if (allowed)
+		return empty_reply(202);
+	return known ? unauthorized(embedded)
+				 : json_reply(422, "{\"message\":\"Tenant database unavailable\"}");
+}
+
 static void
 waited(void *arg, struct embedded *embedded, bool allowed, bool known)
 {
 	struct waiting *waiting = arg;
 
+	embedded->waiting_bytes -= waiting->broadcast.payload_len;
 	if (allowed)
 		channel_broadcast(embedded, true, &waiting->broadcast, NULL);
 	if (waiting->request_id != 0)
-		request_answer(embedded, waiting->request_id,
-					   allowed ? empty_reply(202)
-					   : known ? json_reply(403, "{\"message\":\"Unauthorized\"}")
-							   : json_reply(422, "{\"message\":\"Tenant database unavailable\"}"));
+		request_answer(embedded, waiting->request_id, answer_of(embedded, allowed, known));
+	else if (!allowed)
+		metric_add(embedded->refused_broadcasts, 1);
 	free(waiting->topic);
 	free(waiting->event);
-	free(waiting->id);
 	free(waiting->payload);
 	free(waiting);
 }
 
-/* Asks whether a token may write a private message; sends it if so. */
-static void
+/* Asks whether a token may write a private message; sends it if so. False: too many wait. */
+static bool
 ask_first(struct embedded *embedded, uint64_t request_id, const struct jwt *token,
 		  const struct broadcast *broadcast)
 {
-	struct waiting *waiting = calloc(1, sizeof(*waiting));
+	struct waiting *waiting;
 
+	if (embedded->waiting_bytes + broadcast->payload_len > MAX_WAITING_BYTES)
+		return false;
+	waiting = calloc(1, sizeof(*waiting));
 	waiting->request_id = request_id;
 	waiting->broadcast = *broadcast;
 	waiting->broadcast.topic = waiting->topic = strdup(broadcast->topic);
 	waiting->broadcast.event = waiting->event = strdup(broadcast->event);
-	waiting->broadcast.id = waiting->id = broadcast->id ? strdup(broadcast->id) : NULL;
 	waiting->payload = malloc(broadcast->payload_len + 1);
 	memcpy(waiting->payload, broadcast->payload, broadcast->payload_len);
 	waiting->broadcast.payload = waiting->payload;
-	access_ask(embedded, waiting->topic, token->claims, true, waited, waiting);
+	embedded->waiting_bytes += broadcast->payload_len;
+	access_ask(embedded, waiting->topic, token, true, waited, waiting);
+	return true;
 }
 
+/* An id says that a message is an event of the database: only the service gives one. */
 static void
 send_item(struct embedded *embedded, const struct item *item, const struct jwt *token)
 {
+	bool service = access_is_service(token);
 	struct broadcast broadcast = {
 		.topic = item->topic,
 		.event = item->event,
-		.id = item->id,
+		.id = service ? item->id : NULL,
 		.payload = item->payload.start,
 		.payload_len = item->payload.len,
 		.payload_json = true,
 	};
 
-	if (item->is_private && !access_is_service(token))
-		ask_first(embedded, 0, token, &broadcast);
-	else
+	if (service || !item->is_private)
 		channel_broadcast(embedded, item->is_private, &broadcast, NULL);
+	else if (!ask_first(embedded, 0, token, &broadcast))
+		metric_add(embedded->refused_broadcasts, 1);
 }
 
 /* The messages of a batch. */
@@ -250,6 +268,18 @@ read_items(struct json list, struct items *items)
 	}
 }
 
+/* Whether one is for a public channel where only the service broadcasts. */
+static bool
+has_reserved(const struct items *items)
+{
+	for (size_t i = 0; i < items->count; i++)
+	{
+		if (!items->list[i].is_private && access_is_reserved(items->list[i].topic))
+			return true;
+	}
+	return false;
+}
+
 static struct reply
 send_items(struct embedded *embedded, const struct items *items, const struct jwt *token)
 {
@@ -259,13 +289,15 @@ send_items(struct embedded *embedded, const struct items *items, const struct jw
 		return json_reply(422, BLANK);
 	if (!items->good)
 		return errors_reply(items->list, items->count);
+	if (!access_is_service(token) && has_reserved(items))
+		return unauthorized(embedded);
 	for (size_t i = 0; i < items->count; i++)
 		send_item(embedded, &items->list[i], token);
 	return empty_reply(202);
 }
 
-static struct reply
-batch(struct embedded *embedded, const struct jwt *token, const char *body, size_t len)
+struct reply
+broadcast_batch(struct embedded *embedded, const struct jwt *token, const char *body, size_t len)
 {
 	struct json value;
 	struct json list;
@@ -275,7 +307,7 @@ batch(struct embedded *embedded, const struct jwt *token, const char *body, size
 	if (len == 0)
 		return json_reply(422, BLANK);
 	if (!json_validate(body, len, &value))
-		return plain_reply(400, "Bad Request");
+		return bad_request();
 	list = json_member(value, "messages");
 	if (json_type(list) != '[')
 		return json_reply(422, list.start == NULL ? BLANK : INVALID);
@@ -285,87 +317,46 @@ batch(struct embedded *embedded, const struct jwt *token, const char *body, size
 	return reply;
 }
 
-/* /topic/events/event, still with its URL escapes removed by the server. */
-static bool
-split_path(const char *path, char **topic, char **event)
+/* {"_json": value} around what is no object, as Realtime does; malloc'ed. */
+static char *
+wrap(struct json *value)
 {
-	const char *middle = strstr(path, "/events/");
+	static const char before[] = "{\"_json\":";
+	size_t len = strlen(before) + value->len + 1;
+	char *wrapped = malloc(len);
 
-	if (middle == NULL || middle == path || middle[strlen("/events/")] == '\0')
-		return false;
-	*topic = strndup(path, middle - path);
-	*event = strdup(middle + strlen("/events/"));
-	return true;
-}
-
-static struct reply
-single(struct embedded *embedded, uint64_t request_id, const struct jwt *token, const char *path,
-	   const char *type, bool is_private, const char *body, size_t len)
-{
-	bool octets = strncmp(type, "application/octet-stream", 24) == 0;
-	struct broadcast broadcast = {.binary = true, .payload_json = !octets};
-	struct json value = {body, len};
-	char *topic;
-	char *event;
-	char *wrapped = NULL;
-	struct reply reply = empty_reply(202);
-
-	if (!octets && *type != '\0' && strncmp(type, "application/json", 16) != 0)
-		return json_reply(415, "{\"error\":\"Unsupported Media Type. Use application/json or "
-							   "application/octet-stream\"}");
-	if (!octets && !json_validate(body, len, &value))
-		return plain_reply(400, "Bad Request");
-	if (!split_path(path, &topic, &event))
-		return plain_reply(404, "Not Found");
-	if (!octets && json_type(value) != '{')
-	{
-		wrapped = malloc(value.len + 16);
-		value.len = sprintf(wrapped, "{\"_json\":%.*s}", (int) value.len, value.start);
-		value.start = wrapped;
-	}
-	broadcast.topic = topic;
-	broadcast.event = event;
-	broadcast.payload = value.start;
-	broadcast.payload_len = value.len;
-	if (is_private && !access_is_service(token))
-	{
-		reply = empty_reply(0);
-		ask_first(embedded, request_id, token, &broadcast);
-	}
-	else
-		channel_broadcast(embedded, is_private, &broadcast, NULL);
-	free(topic);
-	free(event);
-	free(wrapped);
-	return reply;
+	memcpy(wrapped, before, strlen(before));
+	memcpy(wrapped + strlen(before), value->start, value->len);
+	wrapped[len - 1] = '}';
+	*value = (struct json){wrapped, len};
+	return wrapped;
 }
 
 struct reply
-broadcast_request(struct embedded *embedded, uint64_t request_id, const char *method,
-				  const char *path, const char *token, const char *content_type, bool is_private,
-				  const char *body, size_t len)
+broadcast_single(struct embedded *embedded, uint64_t request_id, const struct jwt *token,
+				 const char *topic, const char *event, bool octets, bool is_private,
+				 const char *body, size_t len)
 {
-	static const char route[] = "/api/broadcast";
-	struct jwt jwt;
-	struct reply reply;
+	struct broadcast broadcast = {
+		.topic = topic, .event = event, .binary = true, .payload_json = !octets};
+	struct json value = {body, len};
+	char *wrapped = NULL;
+	struct reply reply = empty_reply(202);
 
-	if (strncmp(path, "/realtime/v1", 12) == 0)
-		path += 12;
-	if (strcmp(method, "OPTIONS") == 0)
-		return empty_reply(204);
-	if (strncmp(path, route, strlen(route)) != 0 || strcmp(method, "POST") != 0)
-		return plain_reply(404, "Not Found");
-	path += strlen(route);
-	if (token == NULL ||
-		jwt_verify(token, embedded->app->config->embedded_jwt_secret, time(NULL), &jwt) != NULL)
-		return json_reply(401, "{\"message\":\"Unauthorized\"}");
-	if (strcmp(path, "") == 0 || strcmp(path, "/") == 0)
-		reply = strstr(content_type, "json") != NULL ? batch(embedded, &jwt, body, len)
-													 : json_reply(422, BLANK);
-	else if (*path == '/')
-		reply = single(embedded, request_id, &jwt, path + 1, content_type, is_private, body, len);
+	if (!octets && !json_validate(body, len, &value))
+		return bad_request();
+	if (!access_is_service(token) && access_is_reserved(topic))
+		return unauthorized(embedded);
+	if (!octets && json_type(value) != '{')
+		wrapped = wrap(&value);
+	broadcast.payload = value.start;
+	broadcast.payload_len = value.len;
+	if (access_is_service(token) || !is_private)
+		channel_broadcast(embedded, is_private, &broadcast, NULL);
+	else if (ask_first(embedded, request_id, token, &broadcast))
+		reply = empty_reply(0);
 	else
-		reply = plain_reply(404, "Not Found");
-	jwt_free(&jwt);
+		reply = json_reply(429, "{\"message\":\"Too many requests\"}");
+	free(wrapped);
 	return reply;
 }

@@ -1,6 +1,5 @@
 /*
- * Wiring of the embedded endpoint: its tables, its database connection, its clock, and the way of libwebsockets'
- * callbacks into socket.c and request.c.
+ * Wiring of the embedded endpoint: its tables, its database connection, its clock, its metrics.
  */
 #include "embedded/embedded.h"
 
@@ -11,17 +10,10 @@
 #include "config.h"
 #include "db.h"
 #include "embedded/internal.h"
+#include "log.h"
 
 #define TOKEN_SECONDS 3600
 #define CLOSE_RESTART 1012 /* service restart */
-
-struct session
-{
-	struct socket *socket;
-	struct request *request;
-};
-
-_Static_assert(sizeof(struct session) == 2 * sizeof(void *), "as server.c tells libwebsockets");
 
 static void
 database_ready(void *arg)
@@ -53,6 +45,47 @@ tick(uv_timer_t *timer)
 	table_each(&embedded->sockets, check_socket, NULL);
 }
 
+static const char *const refusal_names[] = {"unauthorized", "token", "database", "limit", "topic"};
+
+_Static_assert(sizeof(refusal_names) / sizeof(refusal_names[0]) == REFUSALS, "a name for each");
+
+static void
+register_metrics(struct embedded *embedded, struct metrics *metrics)
+{
+	embedded->connections = metrics_gauge(metrics, "chat_realtime_connections", "",
+										  "WebSocket connections to the embedded endpoint.");
+	embedded->messages = metrics_counter(metrics, "chat_realtime_embedded_messages_total", "",
+										 "Messages broadcast by the embedded endpoint.");
+	embedded->deliveries = metrics_counter(metrics, "chat_realtime_embedded_deliveries_total", "",
+										   "Messages handed to subscribers.");
+	for (int i = 0; i < REFUSALS; i++)
+	{
+		char labels[40];
+
+		snprintf(labels, sizeof(labels), "reason=\"%s\"", refusal_names[i]);
+		embedded->refused_joins[i] =
+			metrics_counter(metrics, "chat_realtime_embedded_refused_joins_total", labels,
+							"Joins that the embedded endpoint refused.");
+	}
+	embedded->refused_broadcasts =
+		metrics_counter(metrics, "chat_realtime_embedded_refused_broadcasts_total", "",
+						"Messages of clients that they may not send, or too many at a time.");
+	embedded->refused_sockets =
+		metrics_counter(metrics, "chat_realtime_embedded_refused_sockets_total", "",
+						"WebSockets refused since there are as many as descriptors allow.");
+}
+
+void
+embedded_refused_join(struct embedded *embedded, enum refusal refusal, const char *topic)
+{
+	int times = log_pace_due(&embedded->refusals[refusal], uv_now(embedded->app->loop));
+
+	metric_add(embedded->refused_joins[refusal], 1);
+	if (times > 0)
+		log_event(LOG_WARN, "join refused", "reason", "%s", refusal_names[refusal], "topic", "%s",
+				  topic, "times", "%d", times, NULL);
+}
+
 struct embedded *
 embedded_create(struct app *app)
 {
@@ -62,12 +95,7 @@ embedded_create(struct app *app)
 	table_init(&embedded->channels);
 	table_init(&embedded->sockets);
 	table_init(&embedded->requests);
-	embedded->connections = metrics_gauge(app->metrics, "chat_realtime_connections", "",
-										  "WebSocket connections to the embedded endpoint.");
-	embedded->messages = metrics_counter(app->metrics, "chat_realtime_embedded_messages_total", "",
-										 "Messages broadcast by the embedded endpoint.");
-	embedded->deliveries = metrics_counter(app->metrics, "chat_realtime_embedded_deliveries_total",
-										   "", "Messages handed to subscribers.");
+	register_metrics(embedded, app->metrics);
 	embedded->db = db_open(app, "embedded", NULL, &handlers, embedded);
 	embedded->timer = calloc(1, sizeof(*embedded->timer));
 	uv_timer_init(app->loop, embedded->timer);
@@ -134,22 +162,8 @@ embedded_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user,
 				  size_t len)
 {
 	struct app *app = lws_context_user(lws_get_context(wsi));
-	struct session *session = user;
 
-	if (app == NULL || app->embedded == NULL || session == NULL)
+	if (app == NULL || app->embedded == NULL || user == NULL)
 		return 0;
-	switch (reason)
-	{
-		case LWS_CALLBACK_HTTP:
-		case LWS_CALLBACK_HTTP_BODY:
-		case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-		case LWS_CALLBACK_HTTP_WRITEABLE:
-		case LWS_CALLBACK_CLOSED_HTTP:
-			return request_callback(app->embedded, wsi, reason, &session->request, in, len);
-		case LWS_CALLBACK_WSI_DESTROY:
-			(void) request_callback(app->embedded, wsi, reason, &session->request, in, len);
-			return socket_callback(app->embedded, wsi, reason, &session->socket, in, len);
-		default:
-			return socket_callback(app->embedded, wsi, reason, &session->socket, in, len);
-	}
+	return socket_callback(app->embedded, wsi, reason, user, in, len);
 }

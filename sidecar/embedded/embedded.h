@@ -8,6 +8,7 @@
 #include <libwebsockets.h>
 
 #include "app.h"
+#include "listener.h"
 
 struct embedded;
 
@@ -19,7 +20,10 @@ void embedded_destroy(struct embedded *embedded);
 /* A service_role token, good for an hour; malloc'ed. */
 char *embedded_service_token(struct embedded *embedded);
 
-/* libwebsockets' callback of the endpoint's vhost; a connection's user data is two pointers. */
+/* HTTP of the endpoint; its argument is the app. */
+extern const struct listener_rules embedded_rules;
+
+/* libwebsockets' callback of WebSockets; a connection's user data is one pointer. */
 int embedded_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
 					  size_t len);
 #endif

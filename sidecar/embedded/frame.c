@@ -120,7 +120,8 @@ frame_parse_binary(const unsigned char *data, size_t len, struct frame *frame)
 	if (len < PUSH_HEADER || data[0] != TYPE_PUSH || data[6] > ENCODING_JSON)
 		return false;
 	names = (size_t) data[1] + data[2] + data[3] + data[4] + data[5];
-	if (len < PUSH_HEADER + names)
+	/* A text of C would end at a NUL. */
+	if (len < PUSH_HEADER + names || memchr(p, '\0', names - data[5]) != NULL)
 		return false;
 	frame->join_ref = name(&p, data[1], true);
 	frame->ref = name(&p, data[2], true);

@@ -1,8 +1,9 @@
 /*
  * What the parts of the embedded endpoint share.
  *
- * Ownership: a socket owns its subscriptions; a channel lists those of its topic and goes with the last one. What waits
- * for the database names its socket or request by id, since either may be gone when the answer comes.
+ * Ownership: a socket owns its subscriptions and the joins that wait; a channel lists the subscriptions of its topic and
+ * goes with the last one. What else waits for the database names its socket, subscription or request by id, since any
+ * may be gone when the answer comes.
  */
 #ifndef SIDECAR_EMBEDDED_INTERNAL_H
 #define SIDECAR_EMBEDDED_INTERNAL_H
@@ -12,13 +13,45 @@
 #include "embedded/embedded.h"
 #include "embedded/frame.h"
 #include "embedded/jwt.h"
+#include "listener.h"
+#include "log_pace.h"
 #include "metrics.h"
 #include "table.h"
 
 #define TOPIC_PREFIX "realtime:"
+#define MAX_TOPIC 1024 /* bytes, without prefix */
 #define ID_TEXT 24
+/* Bytes of messages that wait for the database to say whether they may be sent; what comes above is refused. */
+#define MAX_WAITING_BYTES (16 * 1024 * 1024)
 
 struct db;
+
+/* Why something was refused, as the metric and the log say it. */
+enum refusal
+{
+	REFUSED_UNAUTHORIZED,
+	REFUSED_TOKEN,
+	REFUSED_DATABASE,
+	REFUSED_LIMIT,
+	REFUSED_TOPIC,
+	REFUSALS
+};
+
+/* Topics of ours, by what is in front of the first colon. */
+enum topic_kind
+{
+	TOPIC_CONVERSATION,
+	TOPIC_USER,
+	TOPIC_PRESENCE,
+	TOPIC_OTHER
+};
+
+/* A WebSocket whose handshake is accepted, until libwebsockets has taken it. */
+struct admission
+{
+	char *token;
+	enum serializer serializer;
+};
 
 struct embedded
 {
@@ -26,12 +59,21 @@ struct embedded
 	struct db *db; /* answers who may join */
 	struct table channels;
 	struct table sockets;
-	struct table requests; /* HTTP requests that wait for the database */
+	struct table requests; /* HTTP requests */
 	uint64_t next_id;
 	uv_timer_t *timer;
+	int questions;                /* to the database */
+	size_t waiting_bytes;         /* of messages that wait for it */
+	struct admission *admitted;   /* only while server_upgrade runs */
+	bool told_public[TOPIC_OTHER]; /* that somebody joined this kind of topic publicly */
+	struct log_pace refusals[REFUSALS];
+	struct log_pace full;
 	struct metric *connections;
 	struct metric *messages;
 	struct metric *deliveries;
+	struct metric *refused_joins[REFUSALS];
+	struct metric *refused_broadcasts;
+	struct metric *refused_sockets;
 };
 
 struct channel
@@ -40,8 +82,16 @@ struct channel
 	struct subscription *first;
 };
 
+enum may_write
+{
+	WRITE_UNKNOWN, /* until the answer to the first push */
+	WRITE_YES,
+	WRITE_NO
+};
+
 struct subscription
 {
+	uint64_t id;
 	struct subscription *next_on_channel;
 	struct subscription *next_on_socket;
 	struct channel *channel;
@@ -51,8 +101,9 @@ struct subscription
 	bool is_private;
 	bool ack;
 	bool self;
-	bool may_write; /* known; until then every push asks */
-	int checks;     /* pushes that wait for the answer */
+	enum may_write may_write; /* by the token of this number */
+	int token_number;         /* counts the tokens that it had */
+	int checks;               /* pushes and tokens that wait for the answer */
 	struct jwt token;
 };
 
@@ -61,6 +112,8 @@ struct outgoing
 	struct outgoing *next;
 	struct message *message;
 };
+
+struct join;
 
 struct socket
 {
@@ -71,7 +124,8 @@ struct socket
 	enum serializer serializer;
 	char *token; /* as given in the URL */
 	struct subscription *subscriptions;
-	unsigned char *in; /* frame being received */
+	struct join *joins; /* that wait for the database */
+	unsigned char *in;  /* frame being received */
 	size_t in_len;
 	size_t in_size;
 	struct outgoing *out;
@@ -81,6 +135,9 @@ struct socket
 	int close_code;    /* not 0: to be closed */
 };
 
+/* embedded.c */
+void embedded_refused_join(struct embedded *embedded, enum refusal refusal, const char *topic);
+
 /* channel.c */
 void channel_subscribe(struct embedded *embedded, struct subscription *subscription);
 void channel_unsubscribe(struct embedded *embedded, struct subscription *subscription);
@@ -89,6 +146,10 @@ void channel_broadcast(struct embedded *embedded, bool is_private,
 					   const struct broadcast *broadcast, const struct subscription *except);
 
 /* socket.c */
+/* Decides on a handshake: 101, and *admission is filled, or a refusal. */
+struct reply socket_admit(struct embedded *embedded, const struct request_head *head,
+						  struct admission **admission);
+void admission_free(struct admission *admission);
 void socket_send(struct socket *socket, struct message *message); /* takes over one reference */
 void socket_close(struct socket *socket, int code);
 struct socket *socket_find(struct embedded *embedded, uint64_t id);
@@ -99,34 +160,59 @@ int socket_callback(struct embedded *embedded, struct lws *wsi, enum lws_callbac
 /* protocol.c */
 /* Handles one frame; false: the connection is to be closed. */
 bool protocol_frame(struct socket *socket, const unsigned char *data, size_t len, bool binary);
-void protocol_drop(struct socket *socket); /* forgets all subscriptions, at the connection's end */
+void protocol_drop(struct socket *socket); /* forgets subscriptions and joins, at the connection's end */
 void protocol_check_tokens(struct socket *socket);
+
+/* subscription.c */
+struct subscription *subscription_find(struct socket *socket, const char *topic);
+/* By the ids of both; NULL: one is gone. */
+struct subscription *
+subscription_find_by_id(struct embedded *embedded, uint64_t socket_id, uint64_t id);
+void subscription_free(struct subscription *subscription);
+/* Takes it off its channel and its socket, and frees it. */
+void subscription_remove(struct subscription *subscription);
+/* The same, with phx_close. */
+void subscription_close(struct subscription *subscription);
+/* The same, with a system error of two parts before it. */
+void subscription_fail(struct subscription *subscription, const char *text, const char *detail);
+/* What is wrong with a token, as channels are told it. */
+void token_error(char *text, size_t size, const char *error, const struct jwt *jwt);
+
+/* reply.c */
+void reply_ok(struct socket *socket, const struct frame *frame, const char *response);
+/* {"reason": both parts} */
+void
+reply_error(struct socket *socket, const struct frame *frame, const char *reason, const char *detail);
+void reply_unmatched(struct socket *socket, const struct frame *frame);
+
+/* join.c */
+void join_begin(struct socket *socket, struct frame *frame); /* takes over the frame */
+/* A leave that came before the answer to the join that it is about; takes over the frame if so. */
+bool join_leave(struct socket *socket, struct frame *frame);
+void join_forget(struct socket *socket);
+
+/* push.c */
+void push_handle(struct subscription *subscription, struct frame *frame);
 
 /* access.c */
 typedef void (*access_answer)(void *arg, struct embedded *embedded, bool allowed, bool known);
 /* Asks chat.can_join; known is false when the database cannot be asked. */
-void access_ask(struct embedded *embedded, const char *topic, const char *claims, bool write,
+void access_ask(struct embedded *embedded, const char *topic, const struct jwt *token, bool write,
 				access_answer answer, void *arg);
 bool access_is_service(const struct jwt *token);
+enum topic_kind access_topic_kind(const char *topic);
+/* A topic on which nobody but the service broadcasts: what arrives there is an event. */
+bool access_is_reserved(const char *topic);
 
 /* request.c */
-struct request;
-int request_callback(struct embedded *embedded, struct lws *wsi, enum lws_callback_reasons reason,
-					 struct request **request, void *in, size_t len);
-
-/* broadcast.c: an HTTP request that is read completely */
-struct reply
-{
-	int status;       /* 0: comes later, by request_answer */
-	const char *type; /* static */
-	char *body;       /* malloc'ed or NULL */
-	size_t body_len;
-};
-
-struct reply broadcast_request(struct embedded *embedded, uint64_t request_id, const char *method,
-							   const char *path, const char *token, const char *content_type,
-							   bool is_private, const char *body, size_t len);
 /* Answers a request that waited, if it is still there; takes over reply.body. */
 void request_answer(struct embedded *embedded, uint64_t request_id, struct reply reply);
+
+/* broadcast.c: HTTP requests that are read completely. Status 0: comes later, by request_answer. */
+struct reply broadcast_batch(struct embedded *embedded, const struct jwt *token, const char *body,
+							 size_t len);
+struct reply broadcast_single(struct embedded *embedded, uint64_t request_id,
+							  const struct jwt *token, const char *topic, const char *event,
+							  bool octets, bool is_private, const char *body, size_t len);
 
 #endif

@@ -474,5 +474,8 @@ json_text(struct json value)
 			p = unescape(p + 1, end, &out);
 	}
 	*out = '\0';
-	return text;
+	if (memchr(text, '\0', out - text) == NULL)
+		return text;
+	free(text);
+	return NULL;
 }

@@ -13,6 +13,7 @@
 #include "embedded/json_scan.h"
 
 #define DIGEST_BYTES 32
+#define MAX_TIME 9e15 /* seconds that a double holds exactly */
 
 static const char NOT_A_JWT[] = "The token provided is not a valid JWT";
 
@@ -81,21 +82,48 @@ sign(const char *text, size_t len, const char *secret, unsigned char *digest)
 	HMAC(EVP_sha256(), secret, strlen(secret), (const unsigned char *) text, len, digest, &size);
 }
 
-/* Checks the header: {"alg":"HS256"}. */
+/*
+ * Members of an object by name, in the order of the names. False: one is there twice, which readers would disagree
+ * about. Names are compared as what they mean, escapes taken away.
+ */
+static bool
+unique_members(struct json object, const char *const *names, size_t count, struct json *values)
+{
+	struct json key;
+	struct json value;
+	bool unique = true;
+
+	memset(values, 0, count * sizeof(*values));
+	while (unique && json_next_member(&object, &key, &value))
+	{
+		char *name = json_text(key);
+
+		for (size_t i = 0; name != NULL && i < count; i++)
+		{
+			if (strcmp(name, names[i]) != 0)
+				continue;
+			unique = values[i].start == NULL;
+			values[i] = value;
+		}
+		free(name);
+	}
+	return unique;
+}
+
+/* Checks the header: {"alg":"HS256"}, and nothing that must be understood. */
 static bool
 header_ok(const char *text, size_t len)
 {
+	static const char *const names[] = {"alg", "crit"};
 	size_t n;
 	unsigned char *header = decode(text, len, &n);
 	struct json value;
-	struct json alg;
-	bool ok = false;
+	struct json member[2];
+	bool ok = header != NULL && json_validate((char *) header, n, &value) &&
+			  json_type(value) == '{' && unique_members(value, names, 2, member) &&
+			  member[0].len == 7 && memcmp(member[0].start, "\"HS256\"", 7) == 0 &&
+			  member[1].start == NULL;
 
-	if (header != NULL && json_validate((char *) header, n, &value))
-	{
-		alg = json_member(value, "alg");
-		ok = alg.len == 7 && memcmp(alg.start, "\"HS256\"", 7) == 0;
-	}
 	free(header);
 	return ok;
 }
@@ -114,21 +142,40 @@ signature_ok(const char *token, const char *last_dot, const char *secret)
 	return ok;
 }
 
-/* Takes role and exp out of the claims. */
+/* A point in time, in whole seconds; false: the value is no number. */
+static bool
+read_time(struct json value, int64_t *seconds)
+{
+	double number;
+
+	if (json_type(value) == 0 || strchr("-0123456789", json_type(value)) == NULL)
+		return false;
+	number = strtod(value.start, NULL);
+	if (number > MAX_TIME || number < -MAX_TIME)
+		number = number > 0 ? MAX_TIME : -MAX_TIME;
+	*seconds = (int64_t) number;
+	return true;
+}
+
+/* Takes role and exp out of the claims. What says who it is must be there once: PostgreSQL takes the last one. */
 static const char *
 read_claims(struct jwt *jwt, int64_t now)
 {
+	static const char *const names[] = {"role", "exp", "nbf", "iat", "sub"};
 	struct json value;
-	struct json expires;
+	struct json claim[5];
+	int64_t time;
 
-	if (!json_validate(jwt->claims, strlen(jwt->claims), &value) || json_type(value) != '{')
+	if (!json_validate(jwt->claims, strlen(jwt->claims), &value) || json_type(value) != '{' ||
+		!unique_members(value, names, 5, claim))
 		return NOT_A_JWT;
-	jwt->role = json_text(json_member(value, "role"));
-	expires = json_member(value, "exp");
-	if (jwt->role == NULL || strchr("-0123456789", json_type(expires)) == NULL ||
-		expires.start == NULL)
+	jwt->role = json_text(claim[0]);
+	if (jwt->role == NULL || !read_time(claim[1], &jwt->expires))
 		return "Fields `role` and `exp` are required in JWT";
-	jwt->expires = strtoll(expires.start, NULL, 10);
+	if (claim[3].start != NULL && !read_time(claim[3], &time))
+		return "Field `iat` is no number";
+	if (claim[2].start != NULL && (!read_time(claim[2], &time) || time > now))
+		return "Token is not yet valid";
 	return jwt->expires <= now ? JWT_EXPIRED : NULL;
 }
 

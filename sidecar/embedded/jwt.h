@@ -16,7 +16,7 @@ struct jwt
 	int64_t expires; /* Unix seconds */
 };
 
-/* Checks signature, role and exp. NULL: good, and *jwt is filled; else what is wrong, in Realtime's words; of an expired one only expires is filled. now: Unix seconds. */
+/* Checks signature, role, exp and nbf; a header with crit, or a claim of ours that is there twice, makes no token. NULL: good, and *jwt is filled; else what is wrong, in Realtime's words; of an expired one only expires is filled. now: Unix seconds. */
 const char *jwt_verify(const char *token, const char *secret, int64_t now, struct jwt *jwt);
 void jwt_free(struct jwt *jwt);
 

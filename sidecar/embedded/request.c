@@ -1,230 +1,245 @@
 /*
- * HTTP requests of the endpoint: headers and body in, one answer out, connection kept alive.
+ * HTTP of the endpoint: routes, tokens, arguments. Everything that a head can decide is decided before the body is read.
  */
+#define _GNU_SOURCE /* memmem */
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+#include <time.h>
 
+#include "config.h"
 #include "embedded/internal.h"
+#include "server.h"
 
 #define MAX_BODY 8000000
-#define MAX_HEADER 8192
+#define ROUTE "/api/broadcast"
+#define GATEWAY "/realtime/v1"
 
+/* A broadcast, or a handshake that is accepted. */
 struct request
 {
-	struct entry entry; /* key: id; in the table only while it waits */
-	bool waits;
-	struct embedded *embedded;
-	struct lws *wsi;
+	struct entry entry; /* key: id */
 	uint64_t id;
-	const char *method;
-	char *path;
-	char *token;
-	char *content_type;
+	struct exchange *exchange;
+	struct jwt jwt;
+	char *topic; /* of the single route; NULL: a batch */
+	char *event;
+	bool octets;
 	bool is_private;
-	char *body;
-	size_t len;
-	size_t size;
-	bool too_long;
-	struct reply reply;
-	bool answered;
+	struct admission *admission; /* of a handshake */
 };
 
-static void
-destroy(struct request *request)
+static struct reply
+plain(int status, const char *text)
 {
-	if (request->waits)
-		table_remove(&request->embedded->requests, &request->entry);
-	free(request->path);
-	free(request->token);
-	free(request->content_type);
-	free(request->body);
-	free(request->reply.body);
+	return reply_text(status, "text/html; charset=utf-8", text);
+}
+
+static struct reply
+json(int status, const char *text)
+{
+	return reply_text(status, "application/json; charset=utf-8", text);
+}
+
+static bool
+starts_with(struct slice slice, const char *text)
+{
+	return slice.len >= strlen(text) && memcmp(slice.start, text, strlen(text)) == 0;
+}
+
+static struct slice
+without(struct slice slice, size_t len)
+{
+	return (struct slice){slice.start + len, slice.len - len};
+}
+
+static void
+request_free(struct embedded *embedded, struct request *request)
+{
+	table_remove(&embedded->requests, &request->entry);
+	jwt_free(&request->jwt);
+	free(request->topic);
+	free(request->event);
+	if (request->admission != NULL)
+		admission_free(request->admission);
 	free(request);
 }
 
-/* A header's value, malloc'ed; NULL: it is not there. */
-static char *
-header(struct lws *wsi, enum lws_token_indexes index)
-{
-	int len = lws_hdr_total_length(wsi, index);
-	char *value;
-
-	if (len <= 0 || len > MAX_HEADER)
-		return NULL;
-	value = malloc(len + 1);
-	if (lws_hdr_copy(wsi, value, len + 1, index) >= 0)
-		return value;
-	free(value);
-	return NULL;
-}
-
-/* The token: "Bearer <token>" of Authorization, else apikey. */
-static char *
-read_token(struct lws *wsi)
-{
-	static const char apikey[] = "apikey:";
-	char *value = header(wsi, WSI_TOKEN_HTTP_AUTHORIZATION);
-	int len;
-
-	if (value != NULL)
-	{
-		if (strncasecmp(value, "Bearer ", 7) == 0)
-		{
-			memmove(value, value + 7, strlen(value + 7) + 1);
-			return value;
-		}
-		free(value);
-		return NULL;
-	}
-	len = lws_hdr_custom_length(wsi, apikey, strlen(apikey));
-	if (len <= 0 || len > MAX_HEADER)
-		return NULL;
-	value = malloc(len + 1);
-	if (lws_hdr_custom_copy(wsi, value, len + 1, apikey, strlen(apikey)) >= 0)
-		return value;
-	free(value);
-	return NULL;
-}
-
-static const char *
-method_of(struct lws *wsi)
-{
-	if (lws_hdr_total_length(wsi, WSI_TOKEN_POST_URI) > 0)
-		return "POST";
-	return lws_hdr_total_length(wsi, WSI_TOKEN_OPTIONS_URI) > 0 ? "OPTIONS" : "GET";
-}
-
 static struct request *
-create(struct embedded *embedded, struct lws *wsi, const char *path)
+request_create(struct embedded *embedded, struct exchange *exchange)
 {
 	struct request *request = calloc(1, sizeof(*request));
-	char buf[32];
-	const char *flag = lws_get_urlarg_by_name(wsi, "private=", buf, sizeof(buf));
+	char key[ID_TEXT];
 
-	request->embedded = embedded;
-	request->wsi = wsi;
+	if (request == NULL)
+		abort();
 	request->id = ++embedded->next_id;
-	request->method = method_of(wsi);
-	request->path = strdup(path);
-	request->token = read_token(wsi);
-	request->content_type = header(wsi, WSI_TOKEN_HTTP_CONTENT_TYPE);
-	request->is_private = flag != NULL && strcmp(flag, "true") == 0;
+	request->exchange = exchange;
+	snprintf(key, sizeof(key), "%llu", (unsigned long long) request->id);
+	table_add(&embedded->requests, &request->entry, key);
+	exchange->state = request;
 	return request;
 }
 
+/* The token: "Bearer <token>" of Authorization, else apikey; malloc'ed. */
+static char *
+token_of(const struct request_head *head)
+{
+	struct slice value = head->authorization;
+
+	if (value.start == NULL)
+		return slice_text(head->apikey);
+	if (value.len < 7 || strncasecmp(value.start, "Bearer ", 7) != 0)
+		return NULL;
+	return slice_text(without(value, 7));
+}
+
+static struct reply
+verify(struct embedded *embedded, struct request *request)
+{
+	char *token = token_of(&request->exchange->head);
+	bool good = token != NULL && jwt_verify(token, embedded->app->config->embedded_jwt_secret,
+											time(NULL), &request->jwt) == NULL;
+
+	free(token);
+	if (!good)
+		return json(401, "{\"message\":\"Unauthorized\"}");
+	request->exchange->trusted = access_is_service(&request->jwt);
+	return (struct reply){0};
+}
+
+static bool
+type_is(struct slice type, const char *text)
+{
+	return type.len >= strlen(text) && strncasecmp(type.start, text, strlen(text)) == 0;
+}
+
+/* An argument that is true or false; anything else would be taken for one of them by guessing. */
+static bool
+read_private(const struct request_head *head, bool *is_private)
+{
+	char *value = request_argument(head, "private");
+	bool good = true;
+
+	*is_private = value != NULL && (strcmp(value, "true") == 0 || strcmp(value, "1") == 0);
+	if (value != NULL && !*is_private)
+		good = strcmp(value, "false") == 0 || strcmp(value, "0") == 0 || *value == '\0';
+	free(value);
+	return good;
+}
+
+/* topic/events/event, each with its escapes. */
+static struct reply
+begin_single(struct embedded *embedded, struct request *request, struct slice path)
+{
+	static const char middle[] = "/events/";
+	struct slice type = request->exchange->head.content_type;
+	const char *events = memmem(path.start, path.len, middle, strlen(middle));
+	struct reply reply;
+
+	if (events == NULL || events == path.start ||
+		events + strlen(middle) == path.start + path.len)
+		return plain(404, "Not Found");
+	request->topic = slice_decoded((struct slice){path.start, events - path.start}, false);
+	events += strlen(middle);
+	request->event =
+		slice_decoded((struct slice){events, path.start + path.len - events}, false);
+	request->octets = type_is(type, "application/octet-stream");
+	if (!request->octets && type.len > 0 && !type_is(type, "application/json"))
+		return json(415, "{\"error\":\"Unsupported Media Type. Use application/json or "
+						 "application/octet-stream\"}");
+	reply = verify(embedded, request);
+	if (reply.status == 0 && !read_private(&request->exchange->head, &request->is_private))
+		reply = json(422, "{\"errors\":{\"private\":[\"is invalid\"]}}");
+	return reply;
+}
+
+static struct reply
+begin_broadcast(struct embedded *embedded, struct exchange *exchange, struct slice path)
+{
+	struct request *request;
+
+	if (exchange->head.method != METHOD_POST || !starts_with(path, ROUTE))
+		return plain(404, "Not Found");
+	path = without(path, strlen(ROUTE));
+	if (path.len > 0 && *path.start != '/')
+		return plain(404, "Not Found");
+	request = request_create(embedded, exchange);
+	return path.len <= 1 ? verify(embedded, request)
+						 : begin_single(embedded, request, without(path, 1));
+}
+
+static struct reply
+begin(void *arg, struct exchange *exchange)
+{
+	struct embedded *embedded = ((struct app *) arg)->embedded;
+	struct slice path = exchange->head.path;
+
+	if (exchange->head.method == METHOD_OPTIONS)
+		return (struct reply){.status = 204};
+	if (exchange->head.websocket &&
+		(slice_is(path, "/socket/websocket") || slice_is(path, GATEWAY "/websocket")))
+	{
+		struct request *request = request_create(embedded, exchange);
+
+		return socket_admit(embedded, &exchange->head, &request->admission);
+	}
+	if (starts_with(path, GATEWAY "/"))
+		path = without(path, strlen(GATEWAY));
+	return begin_broadcast(embedded, exchange, path);
+}
+
+static struct reply
+complete(void *arg, struct exchange *exchange)
+{
+	struct embedded *embedded = ((struct app *) arg)->embedded;
+	struct request *request = exchange->state;
+	struct slice type = exchange->head.content_type;
+
+	if (request->topic != NULL)
+		return broadcast_single(embedded, request->id, &request->jwt, request->topic,
+								request->event, request->octets, request->is_private,
+								exchange->body, exchange->body_len);
+	if (type.len == 0 || memmem(type.start, type.len, "json", 4) == NULL)
+		return json(422, "{\"errors\":{\"messages\":[\"can't be blank\"]}}");
+	return broadcast_batch(embedded, &request->jwt, exchange->body, exchange->body_len);
+}
+
 static void
-collect(struct request *request, const void *in, size_t len)
+upgrade(void *arg, struct exchange *exchange, int fd)
 {
-	if (request->len + len > MAX_BODY)
-	{
-		request->too_long = true;
-		return;
-	}
-	if (request->len + len > request->size)
-	{
-		request->size = (request->len + len) * 2;
-		request->body = realloc(request->body, request->size);
-	}
-	memcpy(request->body + request->len, in, len);
-	request->len += len;
+	struct app *app = arg;
+	struct request *request = exchange->state;
+
+	app->embedded->admitted = request->admission;
+	request->admission = NULL;
+	server_upgrade(app->server, fd, exchange->head.websocket_key);
+	if (app->embedded->admitted != NULL) /* libwebsockets would not have it */
+		admission_free(app->embedded->admitted);
+	app->embedded->admitted = NULL;
+	request_free(app->embedded, request);
 }
 
-/* Writes the answer's head; the body follows when the socket is writable. */
-static int
-write_head(struct request *request)
+static void
+end(void *arg, struct exchange *exchange)
 {
-	unsigned char buf[LWS_PRE + 1024];
-	unsigned char *start = buf + LWS_PRE;
-	unsigned char *p = start;
-	unsigned char *end = buf + sizeof(buf) - 1;
-	static const char *const cors[][2] = {
-		{"access-control-allow-origin:", "*"},
-		{"access-control-allow-headers:", "authorization, x-client-info, apikey, content-type"},
-		{"access-control-allow-methods:", "GET, POST, OPTIONS"},
-	};
-
-	if (lws_add_http_header_status(request->wsi, request->reply.status, &p, end))
-		return -1;
-	if (request->reply.type != NULL &&
-		lws_add_http_header_by_token(request->wsi, WSI_TOKEN_HTTP_CONTENT_TYPE,
-									 (const unsigned char *) request->reply.type,
-									 strlen(request->reply.type), &p, end))
-		return -1;
-	for (size_t i = 0; i < sizeof(cors) / sizeof(cors[0]); i++)
-	{
-		if (lws_add_http_header_by_name(request->wsi, (const unsigned char *) cors[i][0],
-										(const unsigned char *) cors[i][1], strlen(cors[i][1]), &p,
-										end))
-			return -1;
-	}
-	if (lws_add_http_header_content_length(request->wsi, request->reply.body_len, &p, end))
-		return -1;
-	return lws_finalize_write_http_header(request->wsi, start, &p, end) ? -1 : 0;
+	if (exchange->state != NULL)
+		request_free(((struct app *) arg)->embedded, exchange->state);
 }
 
-/* Sends the answer that is ready. */
-static int
-answer(struct request **slot)
-{
-	struct request *request = *slot;
-	struct lws *wsi = request->wsi;
-	int result = write_head(request);
-
-	if (result == 0 && request->reply.body_len > 0)
-	{
-		lws_callback_on_writable(wsi);
-		return 0;
-	}
-	destroy(request);
-	*slot = NULL;
-	return result != 0 || lws_http_transaction_completed(wsi) ? -1 : 0;
-}
-
-/* Sends the answer's body, and ends the transaction. */
-static int
-write_body(struct request **slot)
-{
-	struct request *request = *slot;
-	struct lws *wsi = request->wsi;
-	unsigned char *buf = malloc(LWS_PRE + request->reply.body_len);
-	int n;
-
-	memcpy(buf + LWS_PRE, request->reply.body, request->reply.body_len);
-	n = lws_write(wsi, buf + LWS_PRE, request->reply.body_len, LWS_WRITE_HTTP_FINAL);
-	free(buf);
-	destroy(request);
-	*slot = NULL;
-	return n < 0 || lws_http_transaction_completed(wsi) ? -1 : 0;
-}
-
-/* The request is complete. */
-static int
-complete(struct request **slot)
-{
-	struct request *request = *slot;
-	char key[ID_TEXT];
-
-	if (request->too_long)
-		request->reply =
-			(struct reply){413, "text/html; charset=utf-8", strdup("Request Entity Too Large"), 24};
-	else
-	{
-		/* In the table first: the answer may come at once. */
-		snprintf(key, sizeof(key), "%llu", (unsigned long long) request->id);
-		table_add(&request->embedded->requests, &request->entry, key);
-		request->waits = true;
-		request->reply =
-			broadcast_request(request->embedded, request->id, request->method, request->path,
-							  request->token, request->content_type ? request->content_type : "",
-							  request->is_private, request->body, request->len);
-		if (request->reply.status == 0)
-			return 0;
-		table_remove(&request->embedded->requests, &request->entry);
-		request->waits = false;
-	}
-	return answer(slot);
-}
+const struct listener_rules embedded_rules = {
+	.name = "embedded",
+	.headers = "access-control-allow-origin: *\r\n"
+			   "access-control-allow-headers: authorization, x-client-info, apikey, content-type\r\n"
+			   "access-control-allow-methods: GET, POST, OPTIONS\r\n",
+	.max_body = MAX_BODY,
+	.begin = begin,
+	.complete = complete,
+	.upgrade = upgrade,
+	.end = end,
+};
 
 void
 request_answer(struct embedded *embedded, uint64_t request_id, struct reply reply)
@@ -235,62 +250,7 @@ request_answer(struct embedded *embedded, uint64_t request_id, struct reply repl
 	snprintf(key, sizeof(key), "%llu", (unsigned long long) request_id);
 	request = (struct request *) table_find(&embedded->requests, key);
 	if (request == NULL)
-	{
 		free(reply.body);
-		return;
-	}
-	request->reply = reply;
-	request->answered = true;
-	lws_callback_on_writable(request->wsi);
-}
-
-/* Writable: the head of an answer that waited, or a body. */
-static int
-writable(struct request **slot)
-{
-	struct request *request = *slot;
-
-	if (request->answered)
-	{
-		request->answered = false;
-		return answer(slot);
-	}
-	return request->reply.body_len > 0 ? write_body(slot) : 0;
-}
-
-int
-request_callback(struct embedded *embedded, struct lws *wsi, enum lws_callback_reasons reason,
-				 struct request **request, void *in, size_t len)
-{
-	switch (reason)
-	{
-		case LWS_CALLBACK_HTTP:
-			if (*request != NULL)
-				destroy(*request);
-			*request = create(embedded, wsi, in);
-			/* A POST with a body is complete later. */
-			if (strcmp((*request)->method, "POST") == 0 &&
-				lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_CONTENT_LENGTH) > 0)
-				return 0;
-			if (strcmp((*request)->method, "POST") == 0 &&
-				lws_hdr_total_length(wsi, WSI_TOKEN_HTTP_TRANSFER_ENCODING) > 0)
-				return 0;
-			return complete(request);
-		case LWS_CALLBACK_HTTP_BODY:
-			if (*request != NULL)
-				collect(*request, in, len);
-			return 0;
-		case LWS_CALLBACK_HTTP_BODY_COMPLETION:
-			return *request == NULL ? -1 : complete(request);
-		case LWS_CALLBACK_HTTP_WRITEABLE:
-			return *request == NULL ? 0 : writable(request);
-		case LWS_CALLBACK_CLOSED_HTTP:
-		case LWS_CALLBACK_WSI_DESTROY:
-			if (*request != NULL)
-				destroy(*request);
-			*request = NULL;
-			return 0;
-		default:
-			return 0;
-	}
+	else
+		exchange_answer(request->exchange, reply);
 }

@@ -8,6 +8,8 @@
 
 #include "config.h"
 #include "embedded/internal.h"
+#include "log.h"
+#include "server.h"
 
 #define MAX_FRAME 5000000
 #define MAX_QUEUED (8 * 1024 * 1024)
@@ -180,46 +182,21 @@ socket_check(struct socket *socket)
 		protocol_check_tokens(socket);
 }
 
-/* An argument of the URL, or a header instead; malloc'ed, NULL for neither. */
-static char *
-url_or_header(struct lws *wsi, const char *argument, const char *header)
+/* --- handshake ------------------------------------------------------------------------------------ */
+
+static struct reply
+refuse(int status, const char *error)
 {
-	char value[8192];
-	/* Not always the start of the buffer: some versions leave the name there. */
-	const char *found = lws_get_urlarg_by_name(wsi, argument, value, sizeof(value));
-	int len;
+	char text[160];
 
-	if (found != NULL)
-		return strdup(found);
-	len = header ? lws_hdr_custom_length(wsi, header, strlen(header)) : 0;
-	if (len <= 0 || len >= (int) sizeof(value) ||
-		lws_hdr_custom_copy(wsi, value, sizeof(value), header, strlen(header)) < 0)
-		return NULL;
-	return strdup(value);
-}
-
-/* Answers a handshake that is refused. */
-static int
-refuse(struct lws *wsi, int status, const char *error)
-{
-	char text[512];
-	int n = snprintf(text + LWS_PRE, sizeof(text) - LWS_PRE,
-					 "HTTP/1.1 %d %s\r\ncontent-type: application/json; charset=utf-8\r\n"
-					 "content-length: %zu\r\nconnection: close\r\n\r\n{\"error\":\"%s\"}",
-					 status,
-					 status == 401   ? "Unauthorized"
-					 : status == 403 ? "Forbidden"
-									 : "Not Found",
-					 strlen(error) + 12, error);
-
-	lws_write(wsi, (unsigned char *) text + LWS_PRE, n, LWS_WRITE_HTTP_HEADERS);
-	return -1;
+	snprintf(text, sizeof(text), "{\"error\":\"%s\"}", error);
+	return reply_text(status, "application/json; charset=utf-8", text);
 }
 
 static bool
-version_ok(struct lws *wsi, enum serializer *serializer)
+version_ok(const struct request_head *head, enum serializer *serializer)
 {
-	char *version = url_or_header(wsi, "vsn=", NULL);
+	char *version = request_argument(head, "vsn");
 	bool ok = version == NULL || strcmp(version, "1.0.0") == 0 || strcmp(version, "2.0.0") == 0;
 
 	*serializer = version != NULL && strcmp(version, "2.0.0") == 0 ? SERIALIZER_V2 : SERIALIZER_V1;
@@ -227,40 +204,71 @@ version_ok(struct lws *wsi, enum serializer *serializer)
 	return ok;
 }
 
-static bool
-path_ok(struct lws *wsi)
+/* As many WebSockets as there are descriptors for. */
+static struct reply
+refuse_full(struct embedded *embedded)
 {
-	char path[256];
+	int times = log_pace_due(&embedded->full, uv_now(embedded->app->loop));
 
-	if (lws_hdr_copy(wsi, path, sizeof(path), WSI_TOKEN_GET_URI) < 0)
-		return false;
-	return strcmp(path, "/socket/websocket") == 0 || strcmp(path, "/realtime/v1/websocket") == 0;
+	metric_add(embedded->refused_sockets, 1);
+	if (times > 0)
+		log_event(LOG_WARN, "no room for more WebSockets", "most", "%d",
+				  server_most_sockets(embedded->app->server), "times", "%d", times, NULL);
+	return refuse(429, "Too many connected users");
 }
 
-/* Decides on a handshake. */
-static int
-handshake(struct embedded *embedded, struct lws *wsi, struct socket **socket)
+void
+admission_free(struct admission *admission)
+{
+	free(admission->token);
+	free(admission);
+}
+
+struct reply
+socket_admit(struct embedded *embedded, const struct request_head *head,
+			 struct admission **admission)
 {
 	enum serializer serializer;
 	char *token;
 	struct jwt jwt;
 	const char *error;
 
-	if (!path_ok(wsi))
-		return refuse(wsi, 404, "Not Found");
-	if (!version_ok(wsi, &serializer))
-		return refuse(wsi, 403, "Unsupported serializer version");
-	token = url_or_header(wsi, "apikey=", "x-api-key:");
+	if (!version_ok(head, &serializer))
+		return refuse(403, "Unsupported serializer version");
+	token = slice_text(head->x_api_key);
 	if (token == NULL)
-		return refuse(wsi, 401, "API key is missing");
+		token = request_argument(head, "apikey");
+	if (token == NULL)
+		return refuse(401, "API key is missing");
 	error = jwt_verify(token, embedded->app->config->embedded_jwt_secret, time(NULL), &jwt);
 	jwt_free(&jwt);
 	if (error != NULL)
 	{
 		free(token);
-		return refuse(wsi, 401, error);
+		return refuse(401, error);
 	}
-	*socket = create(embedded, wsi, token, serializer);
+	if ((int) embedded->sockets.count >= server_most_sockets(embedded->app->server))
+	{
+		free(token);
+		return refuse_full(embedded);
+	}
+	*admission = calloc(1, sizeof(**admission));
+	(*admission)->token = token;
+	(*admission)->serializer = serializer;
+	return (struct reply){.status = 101};
+}
+
+/* Takes over what was admitted. */
+static int
+establish(struct embedded *embedded, struct lws *wsi, struct socket **socket)
+{
+	struct admission *admission = embedded->admitted;
+
+	if (admission == NULL)
+		return -1;
+	embedded->admitted = NULL;
+	*socket = create(embedded, wsi, admission->token, admission->serializer);
+	free(admission);
 	return 0;
 }
 
@@ -271,7 +279,7 @@ socket_callback(struct embedded *embedded, struct lws *wsi, enum lws_callback_re
 	switch (reason)
 	{
 		case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
-			return *socket == NULL ? handshake(embedded, wsi, socket) : 0;
+			return *socket == NULL ? establish(embedded, wsi, socket) : 0;
 		case LWS_CALLBACK_RECEIVE:
 			return *socket == NULL ? -1 : receive(*socket, in, len);
 		case LWS_CALLBACK_SERVER_WRITEABLE:
