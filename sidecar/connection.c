@@ -197,8 +197,7 @@ answer(struct connection *c, struct reply reply)
 	char head[512];
 	size_t len;
 
-	c->close =
-		c->close || c->behind || !c->exchange.head.keep_alive || has_more(c);
+	c->close = c->close || c->behind || !c->exchange.head.keep_alive || has_more(c);
 	len = snprintf(head, sizeof(head), "HTTP/1.1 %d %s\r\n", reply.status, reason_of(reply.status));
 	if (reply.type != NULL)
 		len += snprintf(head + len, sizeof(head) - len, "content-type: %s\r\n", reply.type);

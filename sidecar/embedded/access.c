@@ -49,8 +49,7 @@ access_ask(struct embedded *embedded, const char *topic, const struct jwt *token
 		answer(arg, embedded, false, true);
 		return;
 	}
-	if (embedded->db == NULL || !db_is_ready(embedded->db) ||
-		embedded->questions >= MAX_QUESTIONS)
+	if (embedded->db == NULL || !db_is_ready(embedded->db) || embedded->questions >= MAX_QUESTIONS)
 	{
 		answer(arg, embedded, false, false);
 		return;

@@ -62,9 +62,9 @@ struct embedded
 	struct table requests; /* HTTP requests */
 	uint64_t next_id;
 	uv_timer_t *timer;
-	int questions;                /* to the database */
-	size_t waiting_bytes;         /* of messages that wait for it */
-	struct admission *admitted;   /* only while server_upgrade runs */
+	int questions;                 /* to the database */
+	size_t waiting_bytes;          /* of messages that wait for it */
+	struct admission *admitted;    /* only while server_upgrade runs */
 	bool told_public[TOPIC_OTHER]; /* that somebody joined this kind of topic publicly */
 	struct log_pace refusals[REFUSALS];
 	struct log_pace full;
@@ -160,7 +160,8 @@ int socket_callback(struct embedded *embedded, struct lws *wsi, enum lws_callbac
 /* protocol.c */
 /* Handles one frame; false: the connection is to be closed. */
 bool protocol_frame(struct socket *socket, const unsigned char *data, size_t len, bool binary);
-void protocol_drop(struct socket *socket); /* forgets subscriptions and joins, at the connection's end */
+void
+protocol_drop(struct socket *socket); /* forgets subscriptions and joins, at the connection's end */
 void protocol_check_tokens(struct socket *socket);
 
 /* subscription.c */
@@ -181,8 +182,8 @@ void token_error(char *text, size_t size, const char *error, const struct jwt *j
 /* reply.c */
 void reply_ok(struct socket *socket, const struct frame *frame, const char *response);
 /* {"reason": both parts} */
-void
-reply_error(struct socket *socket, const struct frame *frame, const char *reason, const char *detail);
+void reply_error(struct socket *socket, const struct frame *frame, const char *reason,
+				 const char *detail);
 void reply_unmatched(struct socket *socket, const struct frame *frame);
 
 /* join.c */
@@ -209,8 +210,8 @@ bool access_is_reserved(const char *topic);
 void request_answer(struct embedded *embedded, uint64_t request_id, struct reply reply);
 
 /* broadcast.c: HTTP requests that are read completely. Status 0: comes later, by request_answer. */
-struct reply broadcast_batch(struct embedded *embedded, const struct jwt *token, const char *body,
-							 size_t len);
+struct reply
+broadcast_batch(struct embedded *embedded, const struct jwt *token, const char *body, size_t len);
 struct reply broadcast_single(struct embedded *embedded, uint64_t request_id,
 							  const struct jwt *token, const char *topic, const char *event,
 							  bool octets, bool is_private, const char *body, size_t len);

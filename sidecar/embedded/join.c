@@ -61,7 +61,7 @@ refuse(struct join *join, enum refusal refusal, const char *reason, const char *
 static void
 tell_public(struct embedded *embedded, const struct subscription *subscription)
 {
-	static const char *const names[] = {"conversation", "user", "presence"};
+	static const char *const names[] = {"conversation:…", "user:…", "presence:…"};
 	enum topic_kind kind = access_topic_kind(subscription->topic);
 
 	if (subscription->is_private || kind == TOPIC_OTHER || embedded->told_public[kind] ||
@@ -71,7 +71,7 @@ tell_public(struct embedded *embedded, const struct subscription *subscription)
 	log_event(LOG_WARN,
 			  "a client joined without private: true: it gets no events, which are private "
 			  "(REALTIME_PRIVATE)",
-			  "topic", "%s:…", names[kind], NULL);
+			  "topic", "%s", names[kind], NULL);
 }
 
 /* The subscription becomes live; one to the same topic that was there before is closed. */
@@ -193,8 +193,8 @@ join_begin(struct socket *socket, struct frame *frame)
 	const char *topic = subscription->topic;
 
 	join->socket = socket;
-	join->presence =
-		json_is_true(json_member(json_member(json_member(payload, "config"), "presence"), "enabled"));
+	join->presence = json_is_true(
+		json_member(json_member(json_member(payload, "config"), "presence"), "enabled"));
 	join->frame = *frame;
 	memset(frame, 0, sizeof(*frame));
 	join->subscription = subscription;

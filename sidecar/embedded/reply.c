@@ -12,7 +12,8 @@ reply_ok(struct socket *socket, const struct frame *frame, const char *response)
 }
 
 void
-reply_error(struct socket *socket, const struct frame *frame, const char *reason, const char *detail)
+reply_error(struct socket *socket, const struct frame *frame, const char *reason,
+			const char *detail)
 {
 	struct message *text = message_create(false);
 	struct message *response = message_create(false);

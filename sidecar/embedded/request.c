@@ -139,13 +139,11 @@ begin_single(struct embedded *embedded, struct request *request, struct slice pa
 	const char *events = memmem(path.start, path.len, middle, strlen(middle));
 	struct reply reply;
 
-	if (events == NULL || events == path.start ||
-		events + strlen(middle) == path.start + path.len)
+	if (events == NULL || events == path.start || events + strlen(middle) == path.start + path.len)
 		return plain(404, "Not Found");
 	request->topic = slice_decoded((struct slice){path.start, events - path.start}, false);
 	events += strlen(middle);
-	request->event =
-		slice_decoded((struct slice){events, path.start + path.len - events}, false);
+	request->event = slice_decoded((struct slice){events, path.start + path.len - events}, false);
 	request->octets = type_is(type, "application/octet-stream");
 	if (!request->octets && type.len > 0 && !type_is(type, "application/json"))
 		return json(415, "{\"error\":\"Unsupported Media Type. Use application/json or "
@@ -231,9 +229,10 @@ end(void *arg, struct exchange *exchange)
 
 const struct listener_rules embedded_rules = {
 	.name = "embedded",
-	.headers = "access-control-allow-origin: *\r\n"
-			   "access-control-allow-headers: authorization, x-client-info, apikey, content-type\r\n"
-			   "access-control-allow-methods: GET, POST, OPTIONS\r\n",
+	.headers =
+		"access-control-allow-origin: *\r\n"
+		"access-control-allow-headers: authorization, x-client-info, apikey, content-type\r\n"
+		"access-control-allow-methods: GET, POST, OPTIONS\r\n",
 	.max_body = MAX_BODY,
 	.begin = begin,
 	.complete = complete,

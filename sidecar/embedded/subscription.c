@@ -60,9 +60,8 @@ send_event(const struct subscription *subscription, const char *ref, const char 
 
 	message_add(topic, TOPIC_PREFIX);
 	message_bytes(topic, subscription->topic, strlen(subscription->topic) + 1);
-	socket_send(socket,
-				frame_event(socket->serializer, subscription->join_ref, ref,
-							(const char *) topic->data + MESSAGE_HEADROOM, event, payload));
+	socket_send(socket, frame_event(socket->serializer, subscription->join_ref, ref,
+									(const char *) topic->data + MESSAGE_HEADROOM, event, payload));
 	message_release(topic);
 }
 

@@ -1,0 +1,215 @@
+// What the embedded endpoint refuses to clients that hold a good token: forging events, other people's topics by odd tokens and names,
+// frames that overtake each other.
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, afterEach, before, test } from 'node:test';
+import { Bed } from '../lib/bed.mjs';
+import { roleToken, sign, userToken } from '../lib/jwt.mjs';
+import { RawSocket } from '../lib/raw-socket.mjs';
+import { until } from '../lib/wait.mjs';
+
+const ok = { status: 'ok', response: {} };
+const joined = { status: 'ok', response: { postgres_changes: [] } };
+const unmatched = { status: 'error', response: { reason: 'unmatched topic' } };
+let bed, sidecar, conversation, topic, typing, inbox, token, secret;
+let open = [];
+
+before(async () => {
+  bed = await Bed.create();
+  conversation = await bed.conversation('Ana');
+  [topic, typing, inbox] = [`conversation:${conversation}`, `presence:${conversation}`, `user:${bed.owner}:inbox`];
+  sidecar = await bed.sidecar();
+  secret = sidecar.env.EMBEDDED_JWT_SECRET;
+  token = sidecar.token(bed.owner);
+});
+
+after(() => bed.close());
+
+afterEach(() => {
+  for (const socket of open) socket.close();
+  open = [];
+});
+
+async function connect(options) {
+  const socket = await RawSocket.open(sidecar, options);
+  open.push(socket);
+  return socket;
+}
+
+async function post(path, body, auth = token) {
+  const response = await fetch(sidecar.url + path, { method: 'POST', body: JSON.stringify(body), headers: { 'content-type': 'application/json', authorization: `Bearer ${auth}` } });
+  return response.status;
+}
+
+/** Everything that a socket was told of broadcasts, once one sent by the service last has arrived: nothing sent before is still on its way. */
+async function broadcasts(socket, name, isPrivate = true) {
+  await post('/api/broadcast', { messages: [{ topic: name, event: 'last', payload: {}, id: '1', private: isPrivate }] }, roleToken('service_role', secret));
+  const is = (event) => (f) => (Buffer.isBuffer(f) ? f.includes(event) : JSON.stringify(f).includes(`"${event}"`));
+  await socket.hears((f) => f[3] === 'broadcast' && f[4].event === 'last', 'the last message');
+  return { forged: socket.frames.filter(is('forged')), last: socket.frames.find(is('last')) };
+}
+
+/** A frame of type 3. */
+function binaryPush(joinRef, ref, name, event, payload, meta = '') {
+  const parts = [joinRef, ref, name, event, meta].map((text) => Buffer.from(text));
+  return Buffer.concat([Buffer.from([3, ...parts.map((part) => part.length), 1]), ...parts, Buffer.from(payload)]);
+}
+
+test('clients broadcast on no topic of events: by WebSocket, batch and single route, private and public', async () => {
+  const forged = { type: 'broadcast', event: 'forged', payload: { id: 9 }, meta: { id: '9007199254740991' } };
+  for (const isPrivate of [true, false]) {
+    for (const name of [topic, inbox]) {
+      const [witness, sender] = [await connect(), await connect()];
+      for (const socket of [witness, sender]) assert.deepEqual(await socket.join(name, token, '1', { private: isPrivate, broadcast: { ack: true, self: true } }), joined);
+      sender.send('1', '2', `realtime:${name}`, 'broadcast', forged);
+      sender.socket.send(binaryPush('1', '3', `realtime:${name}`, 'forged', '{"id":9}', '{"id":"9007199254740991"}'));
+      await sender.settled();
+      assert.equal(await post('/api/broadcast', { messages: [{ topic: name, event: 'forged', payload: {}, id: '9007199254740991', private: isPrivate }] }), isPrivate ? 202 : 403);
+      assert.equal(await post(`/api/broadcast/${encodeURIComponent(name)}/events/forged?private=${isPrivate}`, {}), 403);
+      const heard = await broadcasts(witness, name, isPrivate);
+      assert.deepEqual(heard.forged, [], `${name}, private: ${isPrivate}`);
+      assert.equal(heard.last[4].meta.id, '1', 'an id is the service\'s');
+      assert.ok(!sender.frames.some((f) => ['2', '3'].includes(f[1])), 'a write that is refused is silent');
+    }
+  }
+});
+
+test('a batch with one message for a topic of events sends none of the others', async () => {
+  const witness = await connect();
+  await witness.join('room', token, '1', { private: false });
+  assert.equal(await post('/api/broadcast', { messages: [{ topic: 'room', event: 'forged', payload: {} }, { topic, event: 'forged', payload: {} }] }), 403);
+  assert.deepEqual((await broadcasts(witness, 'room', false)).forged, []);
+});
+
+test('what clients may send carries no id of theirs', async () => {
+  const [witness, sender] = [await connect(), await connect()];
+  for (const socket of [witness, sender]) await socket.join(typing, token, '1');
+  await witness.join('room', token, '2', { private: false });
+  const id = '9007199254740991';
+  sender.send('1', '2', `realtime:${typing}`, 'broadcast', { type: 'broadcast', event: 'a', payload: {}, meta: { id }, id });
+  sender.socket.send(binaryPush('1', '3', `realtime:${typing}`, 'b', '{}', `{"id":"${id}"}`));
+  for (const message of [{ topic: typing, private: true, event: 'c' }, { topic: 'room', event: 'd' }]) assert.equal(await post('/api/broadcast', { messages: [{ ...message, payload: {}, id }] }), 202);
+  assert.equal(await post(`/api/broadcast/${typing}/events/e?private=true&id=${id}`, {}), 202);
+  const heard = () => witness.frames.filter((f) => Buffer.isBuffer(f) || f[3] === 'broadcast');
+  await until(() => heard().length === 5, 'five messages');
+  assert.ok(!heard().some((f) => (Buffer.isBuffer(f) ? f : JSON.stringify(f)).includes(id)), JSON.stringify(heard()));
+});
+
+test('policies are for signed-in users: no other role joins or writes by the sub in its token', async () => {
+  const socket = await connect();
+  let ref = 0;
+  for (const role of ['anon', 'supabase_admin', '', 'AUTHENTICATED']) {
+    const odd = userToken(bed.owner, secret, { role });
+    for (const name of [topic, typing, inbox]) assert.match((await socket.join(name, odd, `${++ref}`)).response.reason, /^Unauthorized: /, role);
+    assert.equal(await post(`/api/broadcast/${typing}/events/forged?private=true`, {}, odd), 403);
+  }
+});
+
+test('tokens: claims that are there twice, not yet valid, with what must be understood', async () => {
+  const claims = { sub: bed.owner, role: 'authenticated', exp: Math.floor(Date.now() / 1000) + 3600 };
+  const encode = (text) => Buffer.from(text).toString('base64url');
+  const { createHmac } = await import('node:crypto');
+  const raw = (payload, header = '{"alg":"HS256"}') => {
+    const body = `${encode(header)}.${encode(payload)}`;
+    return `${body}.${createHmac('sha256', secret).update(body).digest('base64url')}`;
+  };
+  const text = JSON.stringify(claims);
+  const socket = await connect();
+  const malformed = /^MalformedJWT: The token provided is not a valid JWT$/;
+  let ref = 0;
+  for (const [odd, reason] of [
+    [raw(text.replace('{', '{"role":"anon",')), malformed], [raw(text.replace('}', ',"role":"service_role"}')), malformed], [raw(text.replace('}', ',"ro\\u006ce":"service_role"}')), malformed],
+    [raw(text.replace('}', `,"sub":"${randomUUID()}"}`)), malformed], [raw(text.replace('}', ',"exp":1}')), malformed], [raw(text.replace('"authenticated"', '"authenticated\\u0000x"')), /`role`/],
+    [sign({ ...claims, nbf: claims.exp }, secret), /^InvalidJWTToken: Token is not yet valid$/], [sign({ ...claims, nbf: 'now' }, secret), /not yet valid/], [sign({ ...claims, iat: 'now' }, secret), /^InvalidJWTToken: /],
+    [raw(text, '{"alg":"HS256","crit":["exp"]}'), malformed], [raw(text, '{"alg":"HS256","crit":[]}'), malformed], [raw(text, '{"alg":"none","alg":"HS256"}'), malformed],
+  ]) {
+    assert.match((await socket.join(topic, odd, `${++ref}`)).response.reason, reason, Buffer.from(odd.split('.')[1], 'base64url').toString());
+    assert.equal(await post('/api/broadcast', { messages: [{ topic: 'a', event: 'e', payload: {} }] }, odd), 401);
+  }
+  for (const fine of [sign({ ...claims, nbf: claims.exp - 7200 }, secret), sign({ ...claims, exp: claims.exp + 0.5 }, secret)]) assert.deepEqual(await socket.join(topic, fine, `${++ref}`), joined);
+});
+
+test('a leave of an earlier join is ignored, without an answer', async () => {
+  const socket = await connect();
+  await socket.join(topic, token, '1');
+  await socket.join(topic, token, '2');
+  socket.send('1', '3', `realtime:${topic}`, 'phx_leave', {});
+  await socket.settled();
+  await bed.message(conversation, 'still joined');
+  await socket.hears((f) => f[4]?.payload?.content === 'still joined', 'the message');
+  assert.ok(!socket.frames.some((f) => f[1] === '3'));
+  socket.send('2', '4', `realtime:${topic}`, 'phx_leave', {});
+  assert.deepEqual(await socket.reply('4'), ok);
+});
+
+test('a leave that overtakes its join: both are answered, and nothing is left behind', async () => {
+  for (const vsn of ['2.0.0', '1.0.0']) {
+    const socket = await connect({ vsn });
+    // While the database keeps the answer back.
+    const lock = await bed.connect();
+    await lock.query('BEGIN; LOCK TABLE public.conversations IN ACCESS EXCLUSIVE MODE');
+    const first = socket.join(topic, token, '1');
+    socket.send(vsn === '2.0.0' ? '1' : undefined, '2', `realtime:${topic}`, 'phx_leave', {});
+    socket.send('0', '3', `realtime:${topic}`, 'phx_leave', {}); // of another join
+    await socket.settled();
+    await lock.query('COMMIT');
+    assert.deepEqual(await first, joined);
+    assert.deepEqual(await socket.reply('2'), ok);
+    assert.deepEqual(await socket.reply('3'), unmatched);
+    await socket.hears((f) => (f[3] ?? f.event) === 'phx_close', 'phx_close');
+    const content = `to nobody ${vsn}`;
+    const other = await connect();
+    await other.join(topic, token, '1');
+    await bed.message(conversation, content);
+    await other.hears((f) => f[4]?.payload?.content === content, 'the message, elsewhere');
+    assert.ok(!JSON.stringify(await socket.settled()).includes(content));
+    const refused = await connect({ vsn });
+    const stranger = refused.join(topic, sidecar.token(randomUUID()), '1');
+    refused.send('1', '2', `realtime:${topic}`, 'phx_leave', {});
+    assert.match((await stranger).response.reason, /^Unauthorized/);
+    assert.deepEqual(await refused.reply('2'), unmatched);
+  }
+});
+
+test('joins that wait count, too: no more than a hundred on a socket', async () => {
+  const socket = await connect();
+  const lock = await bed.connect();
+  await lock.query('BEGIN; LOCK TABLE public.conversations IN ACCESS EXCLUSIVE MODE');
+  const joins = Array.from({ length: 130 }, (_, n) => socket.join(`conversation:${n + 1000}`, token, `${n}`));
+  await socket.settled();
+  assert.equal(socket.frames.filter((f) => /ChannelRateLimitReached/.test(JSON.stringify(f))).length, 30);
+  await lock.query('COMMIT');
+  await Promise.all(joins);
+});
+
+test('topics of any length and letters: whole, or refused', async () => {
+  const socket = await connect();
+  const name = (bytes) => 'é'.repeat(bytes / 2);
+  assert.deepEqual(await socket.join(name(1024), token, '1', { private: false }), joined);
+  socket.send('1', '2', `realtime:${name(1024)}`, 'phx_leave', {});
+  const closed = await socket.hears((f) => f[3] === 'phx_close', 'phx_close');
+  assert.equal(closed[2], `realtime:${name(1024)}`);
+  assert.deepEqual(await socket.join(name(1026), token, '3', { private: false }), unmatched);
+  assert.match((await socket.join(`conversation:${name(900)}`, sidecar.token(randomUUID()), '4')).response.reason, /é$/);
+  for (const frame of ['["1","1","realtime:conversation:1\\u0000x","phx_join",{}]', '["1","1","realtime:x","phx_\\u0000join",{}]', binaryPush('1', '1', 'realtime:x\0y', 'e', '{}'), binaryPush('1', '1', 'realtime:x', 'e\0', '{}')]) {
+    const odd = await connect();
+    odd.socket.send(frame);
+    await until(() => odd.socket.readyState === 3, 'a frame that cannot be read ends the connection');
+  }
+  assert.equal(await post('/api/broadcast', { messages: [{ topic: 'a\0b', event: 'e', payload: {} }] }), 422);
+  assert.equal(await post('/api/broadcast', { messages: [{ topic: 'a', event: 'e', payload: { text: 'a\0b' } }] }), 202, 'a payload is the sender\'s own');
+});
+
+test('refused joins are counted and logged, and who joins publicly where events are private is told once', async () => {
+  const before = await sidecar.metric('chat_realtime_embedded_refused_joins_total', 'reason="unauthorized"');
+  const socket = await connect();
+  for (let n = 0; n < 5; n++) await socket.join(topic, sidecar.token(randomUUID()), `${n}`);
+  assert.equal(await sidecar.metric('chat_realtime_embedded_refused_joins_total', 'reason="unauthorized"') - before, 5);
+  const lines = sidecar.log.filter((line) => line.msg === 'join refused' && line.reason === 'unauthorized');
+  assert.ok(lines.length >= 1 && lines.length <= 3, `one a minute: ${JSON.stringify(lines)}`);
+  assert.ok(await sidecar.metric('chat_realtime_embedded_refused_broadcasts_total') > 0);
+  for (const name of [topic, topic, inbox, inbox]) await socket.join(name, token, `public ${name}`, { private: false });
+  const told = () => sidecar.log.filter((line) => /without private: true/.test(line.msg)).map((line) => line.topic).sort();
+  await until(() => told().length >= 2, 'two lines');
+  assert.deepEqual(told(), ['conversation:…', 'user:…']);
+});
