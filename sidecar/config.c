@@ -66,6 +66,8 @@ static const struct setting settings[] = {
 	 "private networks that webhooks may reach, e.g. 10.0.0.0/8,fd00::/8"},
 	{"WEBHOOK_ALLOW_HTTP", SWITCH, "false", 0, 0, NULL, FIELD(webhook_allow_http),
 	 "webhooks may use http, not only https"},
+	{"WEBHOOK_CA_FILE", TEXT, NULL, 0, 0, NULL, FIELD(webhook_ca_file),
+	 "authorities for webhooks' TLS, PEM; unset: the system's"},
 	{"WEBHOOK_MAX_INFLIGHT", NUMBER, "256", 1, 10000, NULL, FIELD(webhook_max_inflight),
 	 "webhook requests at a time"},
 	{"SOCKETIO_CHANNEL", TEXT, NULL, 0, 0, NULL, FIELD(socketio_channel),

@@ -24,6 +24,7 @@ struct config
 	int webhook_timeout_ms;
 	char *webhook_allow_cidrs; /* comma separated, or NULL */
 	bool webhook_allow_http;
+	char *webhook_ca_file; /* PEM; NULL: the system's authorities */
 	int webhook_max_inflight;
 	char *socketio_channel;
 	char *http_listen;     /* host:port */

@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "address.h"
+#include "authorities.h"
 #include "config_internal.h"
 #include "realtime_key.h"
 
@@ -127,6 +128,9 @@ check_webhooks(const struct config *config)
 	if (rules == NULL)
 		config_fail("WEBHOOK_ALLOW_CIDRS", "%s", error);
 	address_rules_destroy(rules);
+	if (config->webhook_ca_file != NULL &&
+		!authorities_check(config->webhook_ca_file, error, sizeof(error)))
+		config_fail("WEBHOOK_CA_FILE", "%s: %s", config->webhook_ca_file, error);
 	if (config->socketio_channel != NULL)
 		config_fail("SOCKETIO_CHANNEL", "is not in this version: leave it unset");
 }

@@ -7,6 +7,7 @@
  */
 #include "http.h"
 
+#include <arpa/inet.h>
 #include <curl/curl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 #include "log.h"
 
 #define KEPT_TRANSFERS 64
+#define HEADER_MAX 65536 /* bytes of an answer's header, all of it */
 
 enum header
 {
@@ -54,8 +56,10 @@ struct transfer
 	char *body;
 	size_t body_len, body_size, max_body;
 	char *answer_headers[HEADERS];
+	size_t header_len; /* bytes of the answer's header so far */
 	char error[CURL_ERROR_SIZE];
-	bool address_refused;
+	char refused_address[INET6_ADDRSTRLEN]; /* "": none was, or another one was let through */
+	bool address_allowed;
 	bool answered; /* something of the answer arrived */
 };
 
@@ -132,6 +136,9 @@ on_header(char *line, size_t size, size_t count, void *arg)
 	size_t len = size * count;
 
 	transfer->answered = true;
+	transfer->header_len += len;
+	if (transfer->header_len > HEADER_MAX)
+		return 0; /* ends the transfer */
 	/* The head of a final answer after an interim one. */
 	if (len > 5 && memcmp(line, "HTTP/", 5) == 0)
 		forget_answer_headers(transfer);
@@ -145,6 +152,18 @@ on_header(char *line, size_t size, size_t count, void *arg)
 	return len;
 }
 
+static void
+note_refused(struct transfer *transfer, const struct sockaddr *address)
+{
+	const void *bytes = address->sa_family == AF_INET6
+							? (const void *) &((const struct sockaddr_in6 *) address)->sin6_addr
+							: (const void *) &((const struct sockaddr_in *) address)->sin_addr;
+
+	if (inet_ntop(address->sa_family, bytes, transfer->refused_address,
+				  sizeof(transfer->refused_address)) == NULL)
+		strcpy(transfer->refused_address, "unknown");
+}
+
 /* Opens a socket for an address, unless the filter refuses it: the last moment before the connection. */
 static curl_socket_t
 on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
@@ -155,9 +174,10 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 	(void) purpose;
 	if (options->filter != NULL && !options->filter(options->filter_arg, &address->addr))
 	{
-		transfer->address_refused = true;
+		note_refused(transfer, &address->addr);
 		return CURL_SOCKET_BAD;
 	}
+	transfer->address_allowed = true;
 	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
 }
 
@@ -179,6 +199,11 @@ set_constants(struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
 					 transfer->pool->options.allow_http ? "http,https" : "https");
+	if (transfer->pool->options.ca_file != NULL)
+	{
+		curl_easy_setopt(easy, CURLOPT_CAINFO, transfer->pool->options.ca_file);
+		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+	}
 	/* A proxy from the environment would be what the address filter sees. */
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
@@ -294,7 +319,9 @@ set_request(struct transfer *transfer, const struct http_request *request)
 	transfer->max_body = request->max_response;
 	transfer->body_len = 0;
 	transfer->error[0] = '\0';
-	transfer->address_refused = transfer->answered = false;
+	transfer->header_len = 0;
+	transfer->refused_address[0] = '\0';
+	transfer->address_allowed = transfer->answered = false;
 	forget_answer_headers(transfer);
 	set_headers(transfer, request);
 }
@@ -344,6 +371,26 @@ was_closed_when_reused(const struct transfer *transfer, CURLcode code)
 	return made == 0 && !transfer->answered;
 }
 
+/* Tells whether the header of the answer was longer than we, or curl, wanted to know; curl has no code for it at first. */
+static bool
+is_header_too_long(const struct transfer *transfer, CURLcode code)
+{
+#if LIBCURL_VERSION_NUM >= 0x080600
+	if (code == CURLE_TOO_LARGE)
+		return true;
+#endif
+	return transfer->header_len > HEADER_MAX || code == CURLE_OUT_OF_MEMORY;
+}
+
+/* What went wrong, for people. */
+static const char *
+error_text(const struct transfer *transfer, CURLcode code)
+{
+	if (is_header_too_long(transfer, code))
+		return "the header of the answer is longer than 64 KiB";
+	return transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
+}
+
 static void
 describe(const struct transfer *transfer, CURLcode code, struct http_response *response)
 {
@@ -357,13 +404,17 @@ describe(const struct transfer *transfer, CURLcode code, struct http_response *r
 	response->retry_after = transfer->answer_headers[RETRY_AFTER];
 	response->webhook_delivery = transfer->answer_headers[WEBHOOK_DELIVERY];
 	response->location = transfer->answer_headers[LOCATION];
-	/* The only write error is our own: the answer was longer than we wanted to know. */
-	if (code == CURLE_OK || (code == CURLE_WRITE_ERROR && response->status != 0))
+	/* The only write error but that of the header is our own: the body was longer than we wanted to know. */
+	if (code == CURLE_OK ||
+		(code == CURLE_WRITE_ERROR && response->status != 0 && transfer->header_len <= HEADER_MAX))
 		return;
 	response->status = 0;
-	response->error = transfer->error[0] != '\0' ? transfer->error : curl_easy_strerror(code);
+	response->error = error_text(transfer, code);
 	response->timed_out = code == CURLE_OPERATION_TIMEDOUT;
-	response->address_refused = transfer->address_refused && code == CURLE_COULDNT_CONNECT;
+	/* Where another address could not be reached, it is an outage and no refusal. */
+	if (code == CURLE_COULDNT_CONNECT && !transfer->address_allowed &&
+		transfer->refused_address[0] != '\0')
+		response->refused_address = transfer->refused_address;
 	response->connect_failed = never_connected(code);
 	response->reused_connection_closed = was_closed_when_reused(transfer, code);
 }

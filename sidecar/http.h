@@ -1,6 +1,6 @@
 /*
  * Outgoing HTTP(S) over libcurl's multi interface on the event loop: connection reuse, TLS, one total
- * deadline per request, response bodies capped, redirects refused.
+ * deadline per request, answers capped, redirects refused.
  */
 #ifndef SIDECAR_HTTP_H
 #define SIDECAR_HTTP_H
@@ -19,8 +19,9 @@ struct http_response
 	bool connect_failed; /* never connected (refused, DNS, TLS) */
 	bool timed_out;
 	bool reused_connection_closed; /* a kept-alive connection was closed before the first byte */
-	bool address_refused;          /* the address filter said no */
-	const char *body;              /* NUL terminated, at most max_response bytes */
+	const char *
+		refused_address; /* the address filter let none be connected to, such as this one; or NULL */
+	const char *body;    /* NUL terminated, at most max_response bytes */
 	size_t body_len;
 	const char *retry_after;      /* Retry-After header as sent, or NULL */
 	const char *webhook_delivery; /* webhook-delivery header, or NULL */
@@ -40,7 +41,8 @@ struct http_pool_options
 	int max_per_host;
 	http_address_filter filter; /* NULL: any address */
 	void *filter_arg;
-	bool allow_http; /* else https only */
+	bool allow_http;     /* else https only */
+	const char *ca_file; /* authorities, PEM; NULL: the system's */
 };
 
 struct http_request

@@ -267,6 +267,7 @@ create_pool(struct webhook *webhook)
 		.filter = filter_address,
 		.filter_arg = webhook,
 		.allow_http = webhook->app->config->webhook_allow_http,
+		.ca_file = webhook->app->config->webhook_ca_file,
 	};
 
 	return http_pool_create(webhook->app->http, &options);

@@ -21,6 +21,9 @@ static const int64_t schedule_ms[] = {5 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * H
 #define SCHEDULE_LENGTH ((int) (sizeof(schedule_ms) / sizeof(schedule_ms[0])))
 #define SCHEDULE_SPAN_S 99305
 
+const char webhook_scheme_refused[] =
+	"refused: only https is allowed, unless WEBHOOK_ALLOW_HTTP is true";
+
 int64_t
 webhook_retry_after_ms(const char *text, time_t now)
 {
@@ -74,11 +77,19 @@ wait_for_endpoint(struct webhook_verdict *verdict, int64_t pause_ms, int64_t age
 		pause_ms > 0 ? pause_ms : OVERLOAD_DELAY_MS + random % (OVERLOAD_DELAY_MS / 5);
 }
 
+static bool
+is_refused(const struct http_response *response)
+{
+	return response->refused_address != NULL || response->error == webhook_scheme_refused;
+}
+
+/* Owners of webhooks read it: the address that a name stands for inside is none of their business. */
 static void
 describe(const struct http_response *response, struct webhook_verdict *verdict)
 {
-	if (response->address_refused)
-		snprintf(verdict->error, sizeof(verdict->error), "refused: %s", response->error);
+	if (response->refused_address != NULL)
+		strcpy(verdict->error, "refused: the address is not public, and none of the networks "
+							   "in WEBHOOK_ALLOW_CIDRS has it");
 	else if (response->status == 0)
 		snprintf(verdict->error, sizeof(verdict->error), "%s",
 				 response->error != NULL ? response->error : "no answer");
@@ -119,7 +130,7 @@ webhook_judge(const struct http_response *response, int attempt, int64_t age_s, 
 	if (response->status >= 200 && response->status < 300)
 		return;
 
-	verdict->result = response->address_refused ? WEBHOOK_REFUSED : WEBHOOK_FAILED;
+	verdict->result = is_refused(response) ? WEBHOOK_REFUSED : WEBHOOK_FAILED;
 	describe(response, verdict);
 	if (verdict->result == WEBHOOK_REFUSED || verdict->disable != NULL ||
 		strcasecmp(wish, "abort-message") == 0)

@@ -16,7 +16,7 @@ enum webhook_result
 {
 	WEBHOOK_OK,
 	WEBHOOK_FAILED,
-	WEBHOOK_REFUSED /* we may not call that address */
+	WEBHOOK_REFUSED /* we may not call that URL */
 };
 
 struct webhook_verdict
@@ -30,6 +30,9 @@ struct webhook_verdict
 	const char *disable;            /* reason to disable the endpoint, or NULL */
 	char error[WEBHOOK_ERROR_SIZE]; /* empty when it succeeded */
 };
+
+/* The error of a response that stands for an endpoint whose URL is no https, where that is needed: a refusal, too. */
+extern const char webhook_scheme_refused[];
 
 /*
  * Judges an answer. attempt: number of this attempt, from 1. age_s: since the event was made; after the span

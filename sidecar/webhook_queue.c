@@ -331,11 +331,15 @@ unlist(struct webhook_queue *queue, struct endpoint *endpoint)
 		queue->listed_tail = link;
 }
 
-/* An endpoint that fails or is paused is remembered, or the next message would find it healthy. */
+/*
+ * An endpoint that fails or is paused is remembered, or the next message would find it healthy; so is one that the log
+ * has just told of, or it would do so again.
+ */
 static bool
 forgettable(const struct endpoint *endpoint, uint64_t now)
 {
-	return endpoint->messages == 0 && endpoint->failures == 0 && endpoint->paused_until <= now;
+	return endpoint->messages == 0 && endpoint->failures == 0 && endpoint->paused_until <= now &&
+		   endpoint->next_report <= now;
 }
 
 void

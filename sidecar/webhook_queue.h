@@ -34,6 +34,9 @@ struct endpoint
 	int failures;          /* in a row */
 	uint64_t paused_until; /* loop time */
 	uint64_t succeeded_at; /* loop time */
+	uint64_t next_report;  /* loop time: no line in the log about failures before */
+	uint64_t report_gap;   /* ms between the last line and that; 0: there was none */
+	int unreported;        /* failures since the last line */
 	bool listed;
 	struct pair *ready, **ready_tail; /* pairs that could send */
 	struct endpoint *next_listed;

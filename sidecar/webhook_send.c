@@ -5,7 +5,9 @@
  * A message is in exactly one place: waiting in its pair, under way, or with the store (where it can be while
  * it is under way, too: then it was held).
  */
+#define _GNU_SOURCE
 #include <openssl/rand.h>
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 #include <stdlib.h>
@@ -14,6 +16,7 @@
 #include "config.h"
 #include "consumer.h"
 #include "http.h"
+#include "log.h"
 #include "metrics.h"
 #include "text.h"
 #include "webhook_internal.h"
@@ -21,6 +24,8 @@
 
 #define HOLD_MARGIN_MS 10000
 #define RESPONSE_MAX 1024
+#define REPORT_GAP_MS 60000 /* doubled with each line */
+#define REPORT_GAP_MAX_MS 3600000
 #define DISABLED_PAUSE_MS 5000 /* longer than what was read before lives in memory */
 
 void
@@ -142,6 +147,43 @@ note_outcome(struct message *message, const struct webhook_verdict *verdict,
 			text_copy(response->body, response->body_len, RESPONSE_MAX, TEXT_LINES);
 }
 
+/* Copies what of a URL is no secret: scheme, host and port. */
+static void
+copy_origin(char *out, size_t size, const char *url)
+{
+	const char *authority = strstr(url, "://");
+	const char *host, *end;
+
+	authority = authority != NULL ? authority + 3 : url;
+	end = authority + strcspn(authority, "/?#\\");
+	host = memrchr(authority, '@', (size_t) (end - authority));
+	host = host != NULL ? host + 1 : authority;
+	snprintf(out, size, "%.*s%.*s", (int) (authority - url), url, (int) (end - host), host);
+}
+
+/* The first failure of an endpoint leaves a line in the log, and those that follow ever fewer. */
+static void
+report_failure(struct endpoint *endpoint, const struct webhook_verdict *verdict,
+			   const struct http_response *response, uint64_t now)
+{
+	char origin[256];
+
+	endpoint->unreported++;
+	if (now < endpoint->next_report)
+		return;
+	endpoint->report_gap = endpoint->report_gap == 0 ? REPORT_GAP_MS : 2 * endpoint->report_gap;
+	if (endpoint->report_gap > REPORT_GAP_MAX_MS)
+		endpoint->report_gap = REPORT_GAP_MAX_MS;
+	endpoint->next_report = now + endpoint->report_gap;
+	copy_origin(origin, sizeof(origin), endpoint->url);
+	/* Where a redirect points to may be as secret as the URL. */
+	log_event(LOG_WARN, "a webhook fails", "webhook", "%s", endpoint->entry.key, "url", "%s",
+			  origin, "status", "%ld", response->status, "error", "%s",
+			  response->status == 0 ? verdict->error : "", "address", "%s",
+			  response->refused_address, "failures", "%d", endpoint->unreported, NULL);
+	endpoint->unreported = 0;
+}
+
 /* Takes an answer in: what it means for the message, its pair and its endpoint. */
 static void
 complete(struct webhook *webhook, struct message *message, const struct http_response *response)
@@ -156,6 +198,8 @@ complete(struct webhook *webhook, struct message *message, const struct http_res
 	note_outcome(message, &verdict, response);
 	if (verdict.result == WEBHOOK_OK)
 		pair->endpoint->succeeded_at = uv_now(webhook->app->loop);
+	else
+		report_failure(pair->endpoint, &verdict, response, uv_now(webhook->app->loop));
 	queue_finished(webhook->queue, message, verdict.result != WEBHOOK_OK && verdict.counted);
 	store_add(webhook->store, message, message->stored);
 	if (verdict.again)
@@ -195,9 +239,9 @@ on_response(void *arg, const struct http_response *response)
 
 /* Answers in place of an endpoint that is not asked. */
 static void
-refuse(struct webhook *webhook, struct message *message, const char *why, bool refused)
+refuse(struct webhook *webhook, struct message *message, const char *why)
 {
-	struct http_response response = {.error = why, .address_refused = refused};
+	const struct http_response response = {.error = why};
 
 	complete(webhook, message, &response);
 }
@@ -226,9 +270,9 @@ send_message(struct webhook *webhook, struct message *message)
 
 	if (!starts_with(request.url, "https://") &&
 		!(config->webhook_allow_http && starts_with(request.url, "http://")))
-		refuse(webhook, message, "only https is allowed", true);
+		refuse(webhook, message, webhook_scheme_refused);
 	else if (!request_headers(&headers, webhook->signer, message, (int64_t) time(NULL)))
-		refuse(webhook, message, "the message could not be signed", false);
+		refuse(webhook, message, "the message could not be signed");
 	else
 	{
 		message->owner = webhook;

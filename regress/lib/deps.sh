@@ -70,6 +70,7 @@ find_missing()
 	if [ "$purpose" = test ]; then
 		has "${CLANG_FORMAT:-clang-format}" || want clang-format
 		has chromium || want chromium
+		has openssl || want openssl
 		has pgbouncer || [ -x /usr/sbin/pgbouncer ] || want pgbouncer
 	fi
 	node_ok || want nodejs

@@ -71,8 +71,15 @@ check_classes(void)
 	require("timeout later in the schedule", v.again && v.slow && v.delay_ms == 240000);
 	v = judge((struct http_response){.error = "connection refused", .connect_failed = true}, 1, 0);
 	require("no connection", v.again && strcmp(v.error, "connection refused") == 0);
-	v = judge((struct http_response){.error = "no", .address_refused = true}, 1, 0);
+	v = judge((struct http_response){.error = "no", .refused_address = "10.0.0.1"}, 1, 0);
 	require("refused address", v.result == WEBHOOK_REFUSED && !v.again && v.counted);
+	require("what refused addresses need, without the address",
+			strstr(v.error, "not public") != NULL &&
+				strstr(v.error, "WEBHOOK_ALLOW_CIDRS") != NULL &&
+				strstr(v.error, "10.0.0.1") == NULL);
+	v = judge((struct http_response){.error = webhook_scheme_refused}, 1, 0);
+	require("refused scheme", v.result == WEBHOOK_REFUSED && !v.again && v.counted &&
+								  strstr(v.error, "WEBHOOK_ALLOW_HTTP") != NULL);
 	v = judge((struct http_response){.status = 410}, 1, 0);
 	require("410 disables", !v.again && v.disable != NULL);
 	v = judge((struct http_response){.status = 500, .webhook_delivery = "Disable"}, 1, 0);
