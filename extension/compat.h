@@ -24,6 +24,7 @@
 #endif
 
 #if PG_VERSION_NUM >= 170000
+#include "commands/async.h"
 #include "storage/dsm_registry.h"
 
 /* Shared memory can be had by name at any time. */
@@ -132,6 +133,17 @@ chat_update_tuple(Relation relation, ItemPointer tid, TupleTableSlot *slot, Snap
 
 	simple_table_tuple_update(relation, tid, slot, snapshot, &update_indexes);
 	return update_indexes;
+#endif
+}
+
+/* How many pages the queue of NOTIFY holds. */
+static inline double
+chat_notify_queue_pages(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return max_notify_queue_pages;
+#else
+	return 1048576;
 #endif
 }
 

@@ -10,14 +10,20 @@
 #include "commands/async.h"
 #include "miscadmin.h"
 #include "storage/lock.h"
+#include "utils/fmgroids.h"
 #include "utils/json.h"
 #include "utils/memutils.h"
 
+#include "compat.h"
 #include "doorbell.h"
 #include "settings.h"
 
 #define CHANNEL "chat_realtime"
 #define MAX_NOTIFY_PAYLOAD 7999
+
+/* Beyond this part of it NOTIFY's queue is left to others: one that is full makes every commit with a NOTIFY fail. */
+#define MAX_QUEUE_USAGE 0.9
+#define QUEUE_ENTRY_OVERHEAD 24 /* at most, of a notification in the queue, beside its texts */
 
 /* The key of chat.arm: any fixed number; one lock per database. */
 #define DOORBELL_KEY UINT64CONST(7163378422610750313)
@@ -88,6 +94,40 @@ nobody_sleeps(void)
 	return LockAcquire(&tag, RowExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
+/* How many pages of the queue notifications take: none is split, so what is left of a page is lost. */
+static double
+queue_pages(List *payloads)
+{
+	double pages = 0;
+	Size left = 0;
+	ListCell *cell;
+
+	foreach (cell, payloads)
+	{
+		Size size = QUEUE_ENTRY_OVERHEAD + strlen(CHANNEL) + strlen(lfirst(cell));
+
+		if (size > left)
+		{
+			pages++;
+			left = BLCKSZ;
+		}
+		left -= Min(size, left);
+	}
+	return pages;
+}
+
+/*
+ * Whether the queue has room for so many pages. The doorbell is a hint, so what cannot be rung is not: the sidecar polls.
+ * Looking also moves the queue's tail past what every listener has read, which nobody does where sending fails.
+ */
+static bool
+queue_has_room(double pages)
+{
+	double usage = DatumGetFloat8(OidFunctionCall0(F_PG_NOTIFICATION_QUEUE_USAGE));
+
+	return usage + pages / chat_notify_queue_pages() <= MAX_QUEUE_USAGE;
+}
+
 /* Sends every event's own NOTIFY. At commit, not earlier: a transaction that sent one cannot be prepared. */
 static void
 send_notices(void)
@@ -104,7 +144,7 @@ wake_sleepers(void)
 {
 	char payload[64];
 
-	if (nobody_sleeps())
+	if (nobody_sleeps() || !queue_has_room(1))
 		return;
 	snprintf(payload, sizeof(payload), "{\"id\":" INT64_FORMAT "}", rings->first_id);
 	Async_Notify(CHANNEL, payload);
@@ -114,7 +154,7 @@ wake_sleepers(void)
 static void
 ring_at_commit(void)
 {
-	if (rings->notices != NIL)
+	if (rings->notices != NIL && queue_has_room(queue_pages(rings->notices)))
 		send_notices();
 	else if (chat_notify != CHAT_NOTIFY_OFF)
 		wake_sleepers();

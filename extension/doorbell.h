@@ -9,6 +9,8 @@
  *   - it does not: somebody sleeps, so the transaction sends NOTIFY.
  * A sleeper reads once more after arming: what committed before it armed is visible to that read, what commits
  * later rings. NOTIFY takes a cluster-wide lock through the commit's flush; under load none is sent.
+ *
+ * Ringing is a hint and never an error: nobody rings where the queue of NOTIFY is nearly full, in any mode.
  */
 #ifndef CHAT_DOORBELL_H
 #define CHAT_DOORBELL_H

@@ -10,6 +10,7 @@
 #include "api_metrics.h"
 #include "consumer.h"
 #include "db.h"
+#include "gauges.h"
 #include "metrics.h"
 
 #define EVERY_MS 10000
@@ -31,6 +32,7 @@ struct stats
 	int count;
 	struct consumer_stats consumers[MAX_CONSUMERS];
 	struct api_metrics *api;
+	struct gauges *gauges;
 };
 
 static const struct db_statement statement = {
@@ -63,6 +65,15 @@ find(struct stats *stats, const char *name)
 }
 
 static void
+on_gauges(void *arg, PGresult *result)
+{
+	struct stats *stats = arg;
+
+	if (result != NULL)
+		gauges_take(stats->gauges, result);
+}
+
+static void
 on_api_answer(void *arg, PGresult *result)
 {
 	struct stats *stats = arg;
@@ -86,6 +97,7 @@ on_answer(void *arg, PGresult *result)
 		stats->asking = false;
 		return;
 	}
+	db_query(consumer_db(stats->app->realtime), &gauges_statement, NULL, on_gauges, stats);
 	db_query(consumer_db(stats->app->realtime), &api_metrics_statement, NULL, on_api_answer, stats);
 	for (int row = 0; row < PQntuples(result); row++)
 	{
@@ -118,6 +130,7 @@ stats_create(struct app *app)
 		abort();
 	stats->app = app;
 	stats->api = api_metrics_create(app->metrics);
+	stats->gauges = gauges_create(app->metrics);
 	uv_timer_init(app->loop, &stats->timer);
 	stats->timer.data = stats;
 	uv_timer_start(&stats->timer, on_timer, FIRST_MS, EVERY_MS);
@@ -130,6 +143,7 @@ on_closed(uv_handle_t *timer)
 	struct stats *stats = timer->data;
 
 	api_metrics_destroy(stats->api);
+	gauges_destroy(stats->gauges);
 	free(stats);
 }
 

@@ -162,7 +162,7 @@ CREATE FUNCTION chat.grant_sidecar(role name) RETURNS void
     LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
     SELECT chat.grant_functions(role, '{consumer_acquire,consumer_renew,consumer_release,consumer_save,realtime_read,arm,
-        disarm,sidecar_stats,api_stats,can_join,webhook_read,webhook_due,webhook_save,webhook_pending,
+        disarm,sidecar_stats,sidecar_gauges,api_stats,can_join,webhook_read,webhook_due,webhook_save,webhook_pending,
         maintain,status,channel_hints,realtime_provider,set_realtime_health}')
 $$;
 REVOKE ALL ON FUNCTION chat.grant_sidecar(name) FROM PUBLIC;

@@ -25,17 +25,32 @@ $$;
 REVOKE ALL ON FUNCTION chat.status_log() FROM PUBLIC;
 COMMENT ON FUNCTION chat.status_log() IS 'Part of chat.status.';
 
+-- A listener takes nothing out of the queue while it is in a transaction; who listens only it knows itself.
+CREATE FUNCTION chat.notify_queue(OUT usage double precision, OUT pid integer, OUT since timestamptz, OUT session text)
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT pg_notification_queue_usage(), a.pid, a.xact_start,
+           concat_ws(', ', 'role ' || a.usename, 'database ' || a.datname, NULLIF(a.application_name, ''), host(a.client_addr))
+      FROM (VALUES (1)) one
+      LEFT JOIN LATERAL (SELECT * FROM pg_stat_activity s
+                          WHERE s.xact_start IS NOT NULL AND s.pid <> pg_backend_pid() AND s.backend_type = 'client backend'
+                          ORDER BY s.xact_start LIMIT 1) a ON true
+$$;
+REVOKE ALL ON FUNCTION chat.notify_queue() FROM PUBLIC;
+COMMENT ON FUNCTION chat.notify_queue() IS 'How full the queue of NOTIFY is (0 to 1), and the session with the oldest transaction, which keeps it from being emptied if it listens. Moves the queue''s tail.';
+
 CREATE FUNCTION chat.status_doorbell() RETURNS jsonb
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT jsonb_build_object('notify', current_setting('chat_realtime.notify', true), 'armed', (
+    SELECT jsonb_build_object('notify', current_setting('chat_realtime.notify', true),
+        'queueUsage', round(pg_notification_queue_usage()::numeric, 3)::float8, 'armed', (
         SELECT count(*) FROM pg_locks l
          WHERE l.locktype = 'advisory' AND l.mode = 'ShareLock' AND l.granted AND l.objsubid = 1
            AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
            AND (l.classid::bigint << 32 | l.objid::bigint) = 7163378422610750313))
 $$;
 REVOKE ALL ON FUNCTION chat.status_doorbell() FROM PUBLIC;
-COMMENT ON FUNCTION chat.status_doorbell() IS 'Part of chat.status: when NOTIFY is sent, and how many sidecars sleep until it rings.';
+COMMENT ON FUNCTION chat.status_doorbell() IS 'Part of chat.status: when NOTIFY is sent, how full its queue is, and how many sidecars sleep until it rings.';
 
 CREATE FUNCTION chat.attachment_hints(pair chat.attachment) RETURNS SETOF text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -125,6 +140,11 @@ $$
      WHERE p.number < s.last_value >> 32 AND p.newest < now() - chat.retention('retention')
        AND NOT chat.event_partition_is_done(p.relation)
     UNION ALL
+    SELECT format('the queue of NOTIFY is %s %% full%s: %s', round(q.usage::numeric * 100), CASE WHEN q.usage > 0.9 THEN ', and the doorbell silent' ELSE '' END,
+                  COALESCE(format('process %s (%s) is in a transaction since %s, which keeps the queue from being emptied if it listens: end it, or SELECT pg_terminate_backend(%s)',
+                                  q.pid, q.session, to_char(q.since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), q.pid), 'no session is in a transaction'))
+      FROM chat.notify_queue() q WHERE q.usage > 0.5
+    UNION ALL
     SELECT format('version %s is installed and %s available: run ALTER EXTENSION chat_realtime UPDATE', a.installed_version, a.default_version)
       FROM pg_available_extensions a WHERE a.name = 'chat_realtime' AND a.installed_version <> a.default_version
 $$;
@@ -154,3 +174,14 @@ $$
 $$;
 REVOKE ALL ON FUNCTION chat.status() FROM PUBLIC;
 COMMENT ON FUNCTION chat.status() IS 'What is attached, the consumers and how far they are, the age in seconds of the oldest event not delivered, the log''s partitions, the doorbell, the rollout, settings, and hints at what should be looked at.';
+
+CREATE FUNCTION chat.sidecar_gauges() RETURNS TABLE (name text, labels text, help text, value double precision)
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT v.* FROM chat.notify_queue() q, LATERAL (VALUES
+        ('chat_realtime_notify_queue_usage', '', 'How full the queue of NOTIFY is (0 to 1); above 0.9 the doorbell does not ring.', q.usage),
+        ('chat_realtime_notify_queue_oldest_pid', '', 'Process of the oldest transaction, which keeps the queue of NOTIFY from being emptied if it listens; 0 while less than half is used.',
+         CASE WHEN q.usage > 0.5 THEN COALESCE(q.pid, 0) ELSE 0 END)) v
+$$;
+REVOKE ALL ON FUNCTION chat.sidecar_gauges() FROM PUBLIC;
+COMMENT ON FUNCTION chat.sidecar_gauges() IS 'Gauges for the sidecar''s /metrics: name, labels and text as Prometheus wants them.';

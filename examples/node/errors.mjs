@@ -27,6 +27,7 @@ const sqlStates = {
   42501: [403, 'INSUFFICIENT_PRIVILEGE', 'Access denied'],
   PT429: [429, 'RATE_LIMIT_EXCEEDED', 'Too many messages'],
   53: [503, 'SERVICE_UNAVAILABLE', 'The service is busy, please try again'],
+  54000: [503, 'SERVICE_UNAVAILABLE', 'The service is busy, please try again'], // such as a full queue of NOTIFY
   54: tooDeep,
   '08': [503, 'SERVICE_UNAVAILABLE', 'The service is not available, please try again'],
   55000: [503, 'NOT_READY', 'The service is not set up'],

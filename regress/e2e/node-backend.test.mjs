@@ -423,6 +423,18 @@ test('limits: the key, the sends of a user, and what is told of them', async () 
   }
 });
 
+test('what fails at COMMIT for want of room, as a full queue of NOTIFY does, is 503, to be tried again', async () => {
+  const { id } = await conversation();
+  await bed.db.query(`CREATE FUNCTION full_queue() RETURNS trigger LANGUAGE plpgsql AS
+      $$ BEGIN RAISE 'too many notifications in the NOTIFY queue' USING ERRCODE = 'program_limit_exceeded'; END $$;
+    CREATE CONSTRAINT TRIGGER full_queue AFTER INSERT ON public.chat_messages DEFERRABLE INITIALLY DEFERRED
+      FOR EACH ROW EXECUTE FUNCTION full_queue()`);
+  const answer = await post(`/conversations/${id}/messages`, { content: 'x' });
+  assert.deepEqual([answer.status, answer.body.code, answer.headers.get('Retry-After')], [503, 'SERVICE_UNAVAILABLE', '1']);
+  await bed.db.query('DROP TRIGGER full_queue ON public.chat_messages; DROP FUNCTION full_queue');
+  assert.equal((await post(`/conversations/${id}/messages`, { content: 'x' })).status, 201);
+});
+
 test('while PostgreSQL is away requests are answered with 503, afterwards all is well', async () => {
   await bed.cluster.stop('immediate');
   const answer = await get('/conversations');
