@@ -1,0 +1,395 @@
+/*
+ * The realtime sink against a peer that does what the test says: which requests it sends, and which events an answer
+ * finishes. The consumer, the HTTP client and the embedded endpoint are those of this file.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../sidecar/config.h"
+#include "../../sidecar/consumer.h"
+#include "../../sidecar/embedded/embedded.h"
+#include "../../sidecar/http.h"
+#include "../../sidecar/log.h"
+#include "../../sidecar/metrics.h"
+#include "../../sidecar/realtime.h"
+#include "../../sidecar/realtime_queue.h"
+#include "../../sidecar/server.h"
+
+struct consumer
+{
+	int unused;
+};
+
+struct http_pool
+{
+	int unused;
+};
+
+/* What the sink did. */
+static struct
+{
+	struct consumer consumer;
+	struct http_pool pool;
+	const struct sink *sink;
+	void *sink_arg;
+	http_callback callback; /* of the request under way; NULL: there is none */
+	void *arg;
+	char *body;
+	int sent; /* requests */
+	int done; /* batches */
+	bool leads;
+} world;
+
+struct consumer *
+consumer_create(struct app *app, const struct sink *sink, void *arg)
+{
+	(void) app;
+	world.sink = sink;
+	world.sink_arg = arg;
+	return &world.consumer;
+}
+
+void
+consumer_destroy(struct consumer *consumer)
+{
+	(void) consumer;
+	world.sink->stop(world.sink_arg);
+}
+
+void
+consumer_done(struct batch *batch)
+{
+	(void) batch;
+	world.done++;
+}
+
+bool
+consumer_leads(const struct consumer *consumer)
+{
+	(void) consumer;
+	return world.leads;
+}
+
+struct http_pool *
+http_pool_create(struct http *http, const struct http_pool_options *options)
+{
+	(void) http;
+	(void) options;
+	return &world.pool;
+}
+
+static void
+answer(struct http_response response)
+{
+	http_callback callback = world.callback;
+
+	world.callback = NULL;
+	if (response.body == NULL)
+		response.body = "";
+	response.body_len = strlen(response.body);
+	callback(world.arg, &response);
+}
+
+void
+http_pool_destroy(struct http_pool *pool)
+{
+	(void) pool;
+	if (world.callback != NULL)
+		answer((struct http_response){.error = "shutdown"});
+}
+
+void
+http_send(struct http_pool *pool, const struct http_request *request, http_callback callback,
+		  void *arg)
+{
+	(void) pool;
+	if (world.callback != NULL)
+		abort();
+	world.callback = callback;
+	world.arg = arg;
+	free(world.body);
+	world.body = strndup(request->body, request->body_len);
+	world.sent++;
+}
+
+int
+server_embedded_port(const struct server *server)
+{
+	(void) server;
+	abort();
+}
+
+char *
+embedded_service_token(struct embedded *embedded)
+{
+	(void) embedded;
+	abort();
+}
+
+static void
+require(const char *name, bool holds)
+{
+	printf("%s %s\n", holds ? "ok" : "not ok", name);
+	if (!holds)
+		exit(1);
+}
+
+static void
+set_value(PGresult *rows, int row, int column, const char *value)
+{
+	if (!PQsetvalue(rows, row, column, (char *) value, (int) strlen(value)))
+		abort();
+}
+
+/* A batch of events with these ids, as the consumer reads them. */
+static struct batch *
+make_batch(int first_id, int count)
+{
+	static const char *const names[] = {"id",         "topic",   "event",  "conversation",
+										"created_at", "expired", "payload"};
+	PGresAttDesc columns[7];
+	struct batch *batch = calloc(1, sizeof(*batch));
+	char id[16];
+
+	memset(columns, 0, sizeof(columns));
+	for (int i = 0; i < 7; i++)
+		columns[i].name = (char *) names[i];
+	batch->rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
+	if (!PQsetResultAttrs(batch->rows, 7, columns))
+		abort();
+	batch->nevents = count;
+	for (int row = 0; row <= count; row++)
+	{
+		snprintf(id, sizeof(id), "%d", first_id + row - 1);
+		set_value(batch->rows, row, EVENT_ID, id);
+		set_value(batch->rows, row, EVENT_TOPIC, "conversation:1");
+		set_value(batch->rows, row, EVENT_NAME, "message.new");
+		set_value(batch->rows, row, EVENT_CONVERSATION, "1");
+		set_value(batch->rows, row, EVENT_CREATED_AT, "0");
+		set_value(batch->rows, row, EVENT_EXPIRED, "f");
+		set_value(batch->rows, row, EVENT_PAYLOAD, "{}");
+	}
+	return batch;
+}
+
+static struct batch *
+deliver(int first_id, int count)
+{
+	struct batch *batch = make_batch(first_id, count);
+
+	world.sink->deliver(world.sink_arg, batch);
+	return batch;
+}
+
+static void
+free_batch(struct batch *batch)
+{
+	PQclear(batch->rows);
+	free(batch);
+}
+
+/* Whether the request under way carries the events of these ids and no others. */
+static bool
+carries(int first_id, int count)
+{
+	int found = 0;
+	char wanted[24];
+
+	for (const char *at = world.body; (at = strstr(at, "\"id\":\"")) != NULL; at++)
+	{
+		snprintf(wanted, sizeof(wanted), "\"id\":\"%d\"", first_id + found);
+		if (strncmp(at, wanted, strlen(wanted)) != 0)
+			return false;
+		found++;
+	}
+	return world.callback != NULL && found == count;
+}
+
+/* Delivers one batch, which is accepted. */
+static void
+check_accepted(const char *name, int first_id, int count)
+{
+	int done = world.done;
+	struct batch *batch = deliver(first_id, count);
+	bool sent = carries(first_id, count);
+
+	answer((struct http_response){.status = 202});
+	require(name, sent && world.done == done + 1 && world.callback == NULL);
+	free_batch(batch);
+}
+
+static void
+check_closed_connection(void)
+{
+	const struct http_response closed = {.error = "closed", .reused_connection_closed = true};
+	struct batch *batch = deliver(10, 3);
+	int sent = world.sent;
+
+	answer(closed);
+	require("repeated at once where a used connection had been closed",
+			world.sent == sent + 1 && carries(10, 3));
+	answer((struct http_response){.status = 202});
+	require("its answer finishes the events", world.done == 2);
+	free_batch(batch);
+	check_accepted("the next request carries its own events", 20, 2);
+}
+
+static void
+check_closed_twice(struct app *app)
+{
+	const struct http_response closed = {.error = "closed", .reused_connection_closed = true};
+	struct batch *batch = deliver(30, 1);
+	int done = world.done;
+
+	answer(closed);
+	answer(closed);
+	require("repeated at once only once", world.callback == NULL && world.done == done);
+	realtime_reload(app);
+	answer(closed);
+	require("each request by itself", carries(30, 1));
+	answer((struct http_response){.status = 202});
+	require("accepted after that", world.done == done + 1);
+	free_batch(batch);
+}
+
+static void
+check_lease(struct app *app)
+{
+	struct batch *batch = deliver(40, 2);
+
+	world.leads = false;
+	answer((struct http_response){.error = "closed", .reused_connection_closed = true});
+	require("nothing is repeated without the lease", world.callback == NULL);
+	world.leads = true;
+	uv_run(app->loop, UV_RUN_DEFAULT);
+	require("but when it is there again", carries(40, 2));
+	answer((struct http_response){.status = 202});
+	free_batch(batch);
+}
+
+static void
+check_mismatch(struct app *app)
+{
+	struct batch *batch = deliver(50, 3);
+	int done = world.done;
+
+	set_value(batch->rows, 3, EVENT_ID, "53");
+	answer((struct http_response){.status = 202});
+	require("events whose bytes were not sent are not finished",
+			world.done == done && world.callback == NULL);
+	set_value(batch->rows, 3, EVENT_ID, "52");
+	uv_run(app->loop, UV_RUN_DEFAULT);
+	require("but sent again", carries(50, 3));
+	answer((struct http_response){.status = 202});
+	require("and finished then", world.done == done + 1 && realtime_trouble(app) == NULL);
+	free_batch(batch);
+}
+
+static void
+check_stopped(void)
+{
+	struct batch *forgotten = deliver(60, 2), *batch;
+	int done = world.done;
+
+	world.sink->stop(world.sink_arg);
+	world.sink->stop(world.sink_arg);
+	world.sink->start(world.sink_arg);
+	batch = deliver(60, 3);
+	require("nothing is sent beside a request that is nobody's any more",
+			carries(60, 2) && world.done == done);
+	answer((struct http_response){.status = 202});
+	require("its answer finishes nothing", carries(60, 3) && world.done == done);
+	answer((struct http_response){.status = 202});
+	require("the next one does", world.done == done + 1);
+	free_batch(forgotten);
+	free_batch(batch);
+}
+
+static void
+check_refused(struct app *app)
+{
+	const struct http_response blank = {.status = 422,
+										.body = "{\"errors\":{\"messages\":[\"can't be blank\"]}}"};
+	struct batch *first = deliver(70, 1), *second;
+	int done = world.done;
+
+	answer((struct http_response){.status = 400});
+	require("a refused message is followed by an empty batch", carries(0, 0));
+	answer(blank);
+	require("then it is sent once more", carries(70, 1));
+	answer((struct http_response){.status = 202});
+	require("and may be accepted", world.done == done + 1);
+	second = deliver(71, 1);
+	answer((struct http_response){.status = 400});
+	require("the next one that is refused is asked about anew",
+			carries(0, 0) && world.done == done + 1);
+	answer((struct http_response){.status = 400});
+	require("where an empty batch is refused, too, it is not the message",
+			world.done == done + 1 && world.callback == NULL && realtime_trouble(app) != NULL);
+	realtime_reload(app);
+	answer((struct http_response){.status = 400});
+	answer(blank);
+	answer((struct http_response){.status = 400});
+	require("else it is set aside", world.done == done + 2 && world.callback == NULL);
+	require("which is no trouble of Realtime", realtime_trouble(app) == NULL);
+	free_batch(first);
+	free_batch(second);
+}
+
+static void
+check_stranger(struct app *app, long status)
+{
+	struct batch *batch = deliver(80, 1);
+	int done = world.done;
+	char name[80];
+
+	answer((struct http_response){.status = status});
+	snprintf(name, sizeof(name), "%ld is no acceptance, and the trouble has the URL alone", status);
+	require(name, world.done == done && world.callback == NULL &&
+					  strstr(realtime_trouble(app), "http://realtime:4000/api/broadcast") != NULL &&
+					  strstr(realtime_trouble(app), "password") == NULL);
+	realtime_reload(app);
+	answer((struct http_response){.status = 202});
+	require("accepted after that", world.done == done + 1 && realtime_trouble(app) == NULL);
+	free_batch(batch);
+}
+
+int
+main(void)
+{
+	uv_loop_t loop;
+	struct config config = {.realtime_url = (char *) "http://user:password@realtime:4000/",
+							.realtime_key = (char *) "key",
+							.realtime_private = true};
+	struct app app = {.loop = &loop, .config = &config};
+	struct batch *last;
+
+	log_setup(true, (enum log_level)(LOG_ERROR + 1));
+	uv_loop_init(&loop);
+	app.metrics = metrics_create();
+	world.leads = true;
+	app.realtime = realtime_create(&app);
+	world.sink->start(world.sink_arg);
+
+	check_accepted("an accepted request finishes its events", 1, 3);
+	check_closed_connection();
+	check_closed_twice(&app);
+	check_lease(&app);
+	check_mismatch(&app);
+	check_stopped();
+	check_refused(&app);
+	check_stranger(&app, 200);
+	check_stranger(&app, 204);
+	check_stranger(&app, 301);
+
+	last = deliver(90, 1);
+	realtime_destroy(&app);
+	require("a request under way at the end finishes nothing", world.callback == NULL);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	require("and nothing is left of the sink", uv_loop_close(&loop) == 0);
+	free_batch(last);
+	free(world.body);
+	metrics_destroy(app.metrics);
+	return 0;
+}
