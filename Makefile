@@ -98,10 +98,10 @@ bench:
 
 include regress/proof.mk
 
-# KILLS: of the sidecar; CRASHES: of PostgreSQL, in between.
+# KILLS: of the sidecar; CRASHES: of PostgreSQL, in between; RESETS: per cent of the requests.
 torture:
 	@regress/lib/deps.sh test
-	@KILLS=$(or $(KILLS),50) CRASHES=$(or $(CRASHES),0) regress/torture/run
+	@KILLS=$(or $(KILLS),50) CRASHES=$(or $(CRASHES),0) RESETS=$(or $(RESETS),5) regress/torture/run
 
 C_SOURCES = $(wildcard extension/*.[ch] sidecar/*.[ch] sidecar/*/*.[ch] regress/unit/*.[ch])
 CLANG_FORMAT ?= clang-format
@@ -121,7 +121,8 @@ help:
 	@echo 'make test          run every test; ONLY=unit, regress, isolation, e2e or a file of regress/e2e'
 	@echo '                   SANITIZE=1: with AddressSanitizer and UndefinedBehaviorSanitizer in the sidecar'
 	@echo 'make bench         measure; BENCH=writes, bulk, scale, instructions, calls, latency, drain, auth or backend'
-	@echo 'make torture       kill the sidecar (KILLS=50) and PostgreSQL (CRASHES=0) under load; nothing may get lost'
+	@echo 'make torture       kill the sidecar (KILLS=50) and PostgreSQL (CRASHES=0) under load, and reset'
+	@echo '                   connections to Realtime and webhooks (RESETS=5 per cent); nothing may get lost'
 	@echo 'make test-matrix   build and test against PostgreSQL 15, 17 and 18 (VERSIONS="17 18"), as root'
 	@echo 'make test-upgrade  pg_upgrade, dumps and logical replication from 15 to 17 (VERSIONS="18:17"), as root'
 	@echo 'make test-plans    plans of the API with 1,000,000 messages and 100,000 conversations'

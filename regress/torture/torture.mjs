@@ -1,4 +1,5 @@
-// The sidecar killed with SIGKILL again and again under load, and PostgreSQL with it if asked: what is lost?
+// The sidecar killed with SIGKILL again and again under load, and PostgreSQL with it if asked, while Realtime's stand-in and
+// the receiver of webhooks reset connections: what is lost?
 //
 // The sidecar delivers to the embedded endpoint of another one, which is not killed, so that an unchanged
 // supabase-js client and a webhook receiver hear all of it. That one works on a database of its own, with the same
@@ -9,9 +10,11 @@ import { finish } from '../lib/janitor.mjs';
 import { roleToken } from '../lib/jwt.mjs';
 import { events, judge, Load } from '../lib/load.mjs';
 import { sleep, until } from '../lib/wait.mjs';
+import { resettingProxy } from './resets.mjs';
 
 const kills = Number(process.env.KILLS ?? 50);
 const crashes = Number(process.env.CRASHES ?? 0); // of PostgreSQL, spread over the kills
+const resets = Number(process.env.RESETS ?? 5); // per cent of the requests
 const contacts = 12;
 const patience = 120_000; // ms for what is left at the end
 
@@ -37,8 +40,13 @@ async function createBed() {
   await bed.client.join(`user:${bed.owner}:inbox`);
   for (const id of bed.conversations) await bed.client.join(`conversation:${id}`);
   bed.receiver = await bed.receiver(['*']);
+  bed.realtime = await resettingProxy(bed.endpoint.url, resets);
+  // A message that fails twice is tried again only after minutes.
+  bed.hook = await resettingProxy(bed.receiver.url, resets, (head) => /^webhook-id: (.*)$/im.exec(head)[1]);
+  bed.closing.push(() => bed.realtime.down(), () => bed.hook.down());
+  await bed.db.query('UPDATE public.chat_external_webhooks SET url = $1', [`${bed.hook.url}/hook`]);
   bed.env = {
-    REALTIME_URL: bed.endpoint.url,
+    REALTIME_URL: bed.realtime.url,
     REALTIME_KEY: roleToken('service_role', bed.endpoint.env.EMBEDDED_JWT_SECRET, { expiresIn: 86400 }),
     REALTIME_MAX_EVENTS_PER_SECOND: '0',
   };
@@ -100,6 +108,9 @@ async function run() {
   const forged = bed.receiver.deliveries.filter(({ problem }) => problem).length;
   console.log(`\n${kills} kills of the sidecar and ${crashes} crashes of PostgreSQL under 8 writers in ${Math.round((Date.now() - start) / 1000)} s; `
     + `${written} messages acknowledged, ${Math.max(missing, 0)} of them not in the table`);
+  for (const [name, proxy] of [['Realtime', bed.realtime], ['webhooks', bed.hook]]) {
+    console.log(`  connections ended by ${name}: ${Object.entries(proxy.faults).map(([stage, count]) => `${stage} ${count}`).join(', ') || 'none'}; ${proxy.requests} requests`);
+  }
   console.log('                         events  delivered   lost  duplicated  out of order  unknown');
   print('supabase-js client', log, client);
   print('webhook receiver', forWebhooks, webhooks);
