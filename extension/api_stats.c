@@ -37,6 +37,7 @@ static const char *const functions[] = {
 	"create_api_key",
 	"create_conversation",
 	"create_webhook",
+	"delete_conversation",
 	"delete_message",
 	"delete_webhook",
 	"edit_message",

@@ -28,6 +28,7 @@ static Size nrows = 0;
 static Size capacity = 0;
 static HTAB *deleted = NULL; /* of DeletedConversation */
 static HTAB *awaited = NULL; /* of ConversationKey */
+static HTAB *renamed = NULL; /* of ConversationKey */
 
 ChatPending *
 chat_pending_add(void)
@@ -129,6 +130,24 @@ chat_pending_is_awaited(int32 attachment, ChatKey conversation)
 	return awaited != NULL && hash_search(awaited, &key, HASH_FIND, NULL) != NULL;
 }
 
+void
+chat_pending_renamed(int32 attachment, ChatKey conversation)
+{
+	ConversationKey key = {conversation, attachment};
+
+	if (renamed == NULL)
+		renamed = make_set("chat_realtime renamed conversations", sizeof(ConversationKey));
+	(void) hash_search(renamed, &key, HASH_ENTER, NULL);
+}
+
+bool
+chat_pending_is_renamed(int32 attachment, ChatKey conversation)
+{
+	ConversationKey key = {conversation, attachment};
+
+	return renamed != NULL && hash_search(renamed, &key, HASH_FIND, NULL) != NULL;
+}
+
 /*
  * Fails a transaction that noted rows but never settled them, rather than miscount: statements that name a
  * partition without our statement trigger, and logical replication, fire row triggers only.
@@ -150,7 +169,7 @@ check_settled(void)
 static void
 transaction_ends(XactEvent event, void *arg)
 {
-	if (rows == NULL && deleted == NULL && awaited == NULL)
+	if (rows == NULL && deleted == NULL && awaited == NULL && renamed == NULL)
 		return;
 	switch (event)
 	{
@@ -163,7 +182,7 @@ transaction_ends(XactEvent event, void *arg)
 		case XACT_EVENT_PREPARE:
 			rows = NULL;
 			nrows = capacity = 0;
-			deleted = awaited = NULL;
+			deleted = awaited = renamed = NULL;
 			break;
 		default:
 			break;

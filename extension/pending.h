@@ -63,4 +63,8 @@ extern const char *chat_pending_deleted_owner(int32 attachment, ChatKey conversa
 extern void chat_pending_awaited(int32 attachment, ChatKey conversation);
 extern bool chat_pending_is_awaited(int32 attachment, ChatKey conversation);
 
+/* Remembers, until the end of the transaction, that a conversation has got this id: what is noted of it is recounted. */
+extern void chat_pending_renamed(int32 attachment, ChatKey conversation);
+extern bool chat_pending_is_renamed(int32 attachment, ChatKey conversation);
+
 #endif

@@ -83,10 +83,12 @@ message_facts(TupleTableSlot *slot, const ChatLayout *layout)
 
 /* Notes one row for the flush. */
 static ChatPending *
-note_row(const ChatAttachment *attachment, Relation relation, TupleTableSlot *slot, ChatKey key)
+note_row(const ChatAttachment *attachment, Relation relation, TupleTableSlot *slot, ChatKey key,
+		 uint16 flags)
 {
 	ChatPending *row = chat_pending_add();
 
+	row->flags = flags | (chat_pending_is_renamed(attachment->id, key) ? CHAT_RECOUNT : 0);
 	row->attachment = attachment->id;
 	row->conversation = key;
 	row->relid = RelationGetRelid(relation);
@@ -139,10 +141,10 @@ note_message_new(const ChatAttachment *attachment, Relation relation, const Chat
 		before->flags &= ~CHAT_MESSAGE_DELETED;
 		event = CHAT_MESSAGE_UPDATED;
 	}
-	row = note_row(attachment, relation, slot, facts->conversation);
+	row = note_row(attachment, relation, slot, facts->conversation, event);
 	row->message = message;
-	row->flags = event | (facts->incoming ? CHAT_INCOMING : 0) |
-				 (facts->visible && !TIMESTAMP_IS_NOBEGIN(facts->time) ? CHAT_IS_CANDIDATE : 0);
+	row->flags |= (facts->incoming ? CHAT_INCOMING : 0) |
+				  (facts->visible && !TIMESTAMP_IS_NOBEGIN(facts->time) ? CHAT_IS_CANDIDATE : 0);
 	row->unread = facts->unread ? 1 : 0;
 	row->time = facts->time;
 }
@@ -155,9 +157,9 @@ note_message_gone(const ChatAttachment *attachment, Relation relation, const Cha
 
 	if (facts->deleted)
 		return; /* said and counted when it was marked */
-	row = note_row(attachment, relation, slot, facts->conversation);
+	row = note_row(attachment, relation, slot, facts->conversation,
+				   CHAT_MESSAGE_DELETED | (facts->visible ? CHAT_WAS_NEWEST : 0));
 	row->message = partition_message(relation, layout, slot);
-	row->flags = CHAT_MESSAGE_DELETED | (facts->visible ? CHAT_WAS_NEWEST : 0);
 	row->unread = facts->unread ? -1 : 0;
 	row->time = facts->time;
 }
@@ -218,8 +220,7 @@ note_message_update(const ChatAttachment *attachment, Relation relation, const C
 		flags |= CHAT_WAS_NEWEST;
 	if (flags == 0 && unread == 0)
 		return;
-	row = note_row(attachment, relation, new_slot, after.conversation);
-	row->flags = flags;
+	row = note_row(attachment, relation, new_slot, after.conversation, flags);
 	row->unread = unread;
 	row->time = Max(before.time, after.time);
 }
@@ -278,9 +279,12 @@ note_conversation_update(const ChatAttachment *attachment, Relation relation,
 
 	if (!visibly_changed(layout, old_slot, new_slot))
 		return;
-	row = note_row(attachment, relation, new_slot, chat_trigger_conversation(new_slot, layout));
-	row->flags = CHAT_CONVERSATION_UPDATED | (agent || bot ? CHAT_CONVERSATION_ASSIGNED : 0) |
-				 (agent ? CHAT_CONVERSATION_AGENT : 0);
+	/* Its counters came along; its messages follow, by a cascade or another statement, and are no new ones. */
+	if (!chat_row_same(old_slot, new_slot, layout->att[CHAT_C_ID]))
+		chat_pending_renamed(attachment->id, chat_trigger_conversation(new_slot, layout));
+	row = note_row(attachment, relation, new_slot, chat_trigger_conversation(new_slot, layout),
+				   CHAT_CONVERSATION_UPDATED | (agent || bot ? CHAT_CONVERSATION_ASSIGNED : 0) |
+					   (agent ? CHAT_CONVERSATION_AGENT : 0));
 	if (!status && !agent && !bot)
 		return;
 	initStringInfo(&changes);
@@ -309,8 +313,7 @@ chat_conversation_after(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	}
 	row = note_row(attachment, trigdata->tg_relation, trigdata->tg_trigslot,
-				   chat_trigger_conversation(trigdata->tg_trigslot, layout));
-	row->flags = CHAT_CONVERSATION_NEW;
+				   chat_trigger_conversation(trigdata->tg_trigslot, layout), CHAT_CONVERSATION_NEW);
 	if (chat_pending_is_awaited(row->attachment, row->conversation))
 		row->flags |= CHAT_RECOUNT; /* a deferred foreign key let messages come first */
 	return PointerGetDatum(NULL);

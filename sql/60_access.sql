@@ -173,7 +173,7 @@ CREATE FUNCTION chat.backend_functions() RETURNS text[]
 $$
     SELECT '{ingest_wuzapi,verify_wuzapi,presence,create_webhook,events_since,can_join,current_user_id,status,check_rate_limit,api_stats,
         save_message,update_message_status,edit_message,delete_message,mark_read,list_messages,list_conversations,get_conversation,
-        create_conversation,update_conversation,archive_conversation,search_messages,topic_events,
+        create_conversation,update_conversation,archive_conversation,delete_conversation,search_messages,topic_events,
         list_webhooks,update_webhook,delete_webhook,rotate_webhook_secret,test_webhook,enable_webhook,redeliver,
         realtime_provider,
         authenticate,create_api_key,rotate_api_key,revoke_api_key,list_api_keys,update_api_key}'::text[]

@@ -240,6 +240,7 @@ DECLARE
     status text := CASE event ->> 'state' WHEN 'read-self' THEN 'read' ELSE event ->> 'state' END;
     changed jsonb;
 BEGIN
+    PERFORM chat.lock_conversations(attachment, conversations);
     changed := COALESCE(chat.update_roles(attachment.messages, c,
         jsonb_build_object('status', status, 'status_updated_at', event ->> 'timestamp'), c ->> 'message_id',
         CASE event ->> 'state' WHEN 'read-self' THEN chat.wuzapi_due_self(attachment, event, conversations)

@@ -1,5 +1,5 @@
 -- What WUZAPI tells of messages that are there: edits, revokes, reactions, votes; and names of groups.
--- The message is locked first and its conversation by the triggers after it, as everywhere.
+-- The conversation is locked first and its message after it, as everywhere.
 
 CREATE FUNCTION chat.wuzapi_target(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS

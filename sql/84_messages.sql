@@ -195,6 +195,7 @@ BEGIN
     ELSIF place.key IS NULL THEN
         RETURN NULL;
     END IF;
+    PERFORM chat.lock_conversation_of(pair, place.key);
     due := chat.lock_on(NULL::boolean, pair.messages, format(
         'SELECT m.%I::text IS DISTINCT FROM $2 FROM %s AS m WHERE m.%I = $1::%s FOR NO KEY UPDATE', pair.columns ->> 'status',
         pair.messages, pair.columns ->> 'message_id', chat.cast_type(pair.messages, pair.columns ->> 'message_id')), place.key, status);
@@ -208,6 +209,22 @@ $$;
 REVOKE ALL ON FUNCTION chat.update_message_status(text, text, timestamptz, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.update_message_status(text, text, timestamptz, text) IS 'Moves a message''s status forward (a step backwards is ignored) and returns the message as it is then. at: when the status was reached. NULL: no such message of the owner''s. Errors: 22004, 22023 for an unknown status, 22P02, 42501.';
 
+-- The conversation is locked before its messages, as by whoever deletes it: the triggers would lock it after them.
+CREATE FUNCTION chat.lock_conversation_of(pair chat.attachment, message text) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := pair.columns;
+BEGIN
+    PERFORM chat.lock_on(NULL::boolean, pair.conversations, format(
+        'SELECT true FROM %1$s AS c WHERE c.%2$I = (SELECT m.%3$I FROM %4$s AS m WHERE m.%5$I = $1::%6$s) FOR NO KEY UPDATE',
+        pair.conversations, c ->> 'conversation_id', c ->> 'conversation', pair.messages, c ->> 'message_id',
+        chat.cast_type(pair.messages, c ->> 'message_id')), message);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.lock_conversation_of(chat.attachment, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.lock_conversation_of(chat.attachment, text) IS 'Locks the conversation of a message FOR NO KEY UPDATE, before the message itself is locked.';
+
 -- Locks a message that is not marked as deleted, and returns it by role.
 CREATE FUNCTION chat.lock_message(pair chat.attachment, key text) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -215,6 +232,7 @@ $$
 DECLARE
     c jsonb := pair.columns;
 BEGIN
+    PERFORM chat.lock_conversation_of(pair, key);
     RETURN chat.lock_on(NULL::jsonb, pair.messages, format('SELECT jsonb_build_object(''key'', m.%1$I, ''conversation'', m.%2$I, ''content'', m.%3$I, ''metadata'', %4$s, ''direction'', m.%8$I) '
                    '  FROM %5$s AS m WHERE m.%1$I = $1::%6$s%7$s FOR NO KEY UPDATE',
                    c ->> 'message_id', c ->> 'conversation', c ->> 'content',
@@ -223,7 +241,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.lock_message(chat.attachment, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.lock_message(chat.attachment, text) IS 'Locks a message: {key, conversation, content, metadata, direction}; NULL when it is gone or marked as deleted.';
+COMMENT ON FUNCTION chat.lock_message(chat.attachment, text) IS 'Locks a message, after its conversation: {key, conversation, content, metadata, direction}; NULL when it is gone or marked as deleted.';
 
 -- What the table has no column for is kept in the metadata, where that is an object.
 CREATE FUNCTION chat.mark_message(pair chat.attachment, message jsonb, changes jsonb, marks jsonb) RETURNS void
@@ -277,6 +295,17 @@ $$;
 REVOKE ALL ON FUNCTION chat.edit_message(text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.edit_message(text, text, text) IS 'Changes a message''s content, marks it as edited (is_edited, and isEdited and editedAt in its metadata) and returns it. NULL: no such message of the owner''s, or it is deleted. Errors: 22004, 22023, 22P02, 42501, and those of the rules.';
 
+CREATE FUNCTION chat.delete_rows(relation regclass, name text, key text) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    PERFORM chat.run_on(relation, format('DELETE FROM %s AS t WHERE t.%I OPERATOR(pg_catalog.=) $2::%s RETURNING NULL::pg_catalog.jsonb',
+                                         relation, name, chat.cast_type(relation, name)), NULL, key);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.delete_rows(regclass, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.delete_rows(regclass, text, text) IS 'Deletes the rows that have a value in a column.';
+
 CREATE FUNCTION chat.delete_message(message_id text, owner text DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
@@ -296,8 +325,7 @@ BEGIN
         RETURN chat.object_json(pair, true, place.key);
     END IF;
     result := chat.object_json(pair, true, place.key);
-    PERFORM chat.run_on(pair.messages, format('DELETE FROM %s AS m WHERE m.%I OPERATOR(pg_catalog.=) $2::%s RETURNING NULL::pg_catalog.jsonb',
-        pair.messages, pair.columns ->> 'message_id', chat.cast_type(pair.messages, pair.columns ->> 'message_id')), NULL, place.key);
+    PERFORM chat.delete_rows(pair.messages, pair.columns ->> 'message_id', place.key);
     RETURN result;
 END
 $$;
@@ -347,7 +375,7 @@ DECLARE
     place record := chat.find_conversation(conversation_id, owner);
     pair chat.attachment := place.pair;
 BEGIN
-    IF place.key IS NULL THEN
+    IF place.key IS NULL OR chat.lock_conversation(pair, place.key) IS NULL THEN
         RETURN NULL;
     END IF;
     RETURN COALESCE(jsonb_array_length(chat.update_roles(pair.messages, pair.columns,

@@ -101,3 +101,64 @@ END
 $$;
 REVOKE ALL ON FUNCTION chat.archive_conversation(text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.archive_conversation(text, text) IS 'Sets a conversation''s status to resolved and returns it; a new message of the contact opens it again. NULL and errors as for chat.update_conversation.';
+
+-- Conversation and messages are locked together, or nothing is: whoever holds a message (a plain UPDATE, say) will want the
+-- conversation, and must get it. So that message is waited for while nothing is held.
+CREATE FUNCTION chat.lock_whole_conversation(pair chat.attachment, key text) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := pair.columns;
+    conversation CONSTANT text := format('SELECT true FROM %s AS c WHERE c.%I = $1::%s FOR UPDATE', pair.conversations,
+        c ->> 'conversation_id', chat.cast_type(pair.conversations, c ->> 'conversation_id'));
+    held_by_others CONSTANT text := format($f$
+        WITH own AS MATERIALIZED (SELECT m.%1$I AS id FROM %2$s AS m WHERE m.%3$I = $1::%4$s ORDER BY m.%1$I FOR UPDATE SKIP LOCKED)
+        SELECT m.%1$I::text FROM %2$s AS m WHERE m.%3$I = $1::%4$s AND NOT EXISTS (SELECT FROM own WHERE own.id = m.%1$I) ORDER BY m.%1$I LIMIT 1$f$,
+        c ->> 'message_id', pair.messages, c ->> 'conversation', chat.cast_type(pair.messages, c ->> 'conversation'));
+    one_message CONSTANT text := format('SELECT true FROM %s AS m WHERE m.%I = $1::%s FOR UPDATE', pair.messages,
+        c ->> 'message_id', chat.cast_type(pair.messages, c ->> 'message_id'));
+    busy text;
+BEGIN
+    LOOP
+        BEGIN
+            IF chat.lock_on(NULL::boolean, pair.conversations, conversation, key) IS NULL THEN
+                RETURN false;
+            END IF;
+            busy := chat.lock_on(NULL::text, pair.messages, held_by_others, key);
+            IF busy IS NULL THEN
+                RETURN true;
+            END IF;
+            RAISE EXCEPTION USING ERRCODE = 'CHLET', MESSAGE = 'locks are let go';
+        EXCEPTION WHEN SQLSTATE 'CHLET' THEN NULL;
+        END;
+        BEGIN
+            PERFORM chat.lock_on(NULL::boolean, pair.messages, one_message, busy);
+            RAISE EXCEPTION USING ERRCODE = 'CHLET', MESSAGE = 'locks are let go';
+        EXCEPTION WHEN SQLSTATE 'CHLET' THEN NULL;
+        END;
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.lock_whole_conversation(chat.attachment, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.lock_whole_conversation(chat.attachment, text) IS 'Locks a conversation and all its messages FOR UPDATE; while it waits for a message it holds none of them. False: the conversation is gone.';
+
+CREATE FUNCTION chat.delete_conversation(conversation_id text, owner text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    place record := chat.find_conversation(conversation_id, owner);
+    pair chat.attachment := place.pair;
+    result jsonb;
+BEGIN
+    IF place.key IS NULL OR NOT chat.lock_whole_conversation(pair, place.key) THEN
+        RETURN NULL;
+    END IF;
+    result := chat.object_json(pair, false, place.key);
+    PERFORM chat.audit('conversation.deleted', place.key);
+    PERFORM chat.delete_rows(pair.messages, pair.columns ->> 'conversation', place.key);
+    PERFORM chat.delete_rows(pair.conversations, pair.columns ->> 'conversation_id', place.key);
+    RETURN result;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.delete_conversation(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.delete_conversation(text, text) IS 'Deletes a conversation with its messages and returns it as it was. Locks the conversation first, so that it meets no deadlock with functions or statements that write its messages; a plain DELETE may. NULL: no such conversation of the owner''s. Leaves a row in chat.audit_log. Errors: 22004, 22P02, 23503 when another table refers to it, 42501.';

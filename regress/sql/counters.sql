@@ -140,6 +140,27 @@ SELECT count(*) FROM wrong;
 SELECT chat.recount('counters.chat_messages');
 TABLE wrong;
 
+-- A conversation that gets another id: with a cascade, and with messages that follow in a statement of their own.
+DO $$ BEGIN
+    EXECUTE (SELECT format('ALTER TABLE chat_messages DROP CONSTRAINT %I, ADD FOREIGN KEY (conversation_id) REFERENCES conversations ON DELETE CASCADE ON UPDATE CASCADE', conname)
+               FROM pg_constraint WHERE conrelid = 'chat_messages'::regclass AND confrelid = 'conversations'::regclass);
+END $$;
+INSERT INTO conversations (id, user_id, contact_jid) VALUES (301, :ann, 'x');
+INSERT INTO chat_messages (conversation_id, direction, content) SELECT 301, 'incoming', 'm' || g FROM generate_series(1, 3) g;
+UPDATE conversations SET id = 302 WHERE id = 301;
+SELECT id, unread_count, last_message_preview FROM conversations WHERE id IN (301, 302);
+TABLE wrong;
+DO $$ BEGIN
+    EXECUTE (SELECT format('ALTER TABLE chat_messages DROP CONSTRAINT %I, ADD FOREIGN KEY (conversation_id) REFERENCES conversations ON DELETE CASCADE DEFERRABLE INITIALLY DEFERRED', conname)
+               FROM pg_constraint WHERE conrelid = 'chat_messages'::regclass AND confrelid = 'conversations'::regclass);
+END $$;
+BEGIN;
+UPDATE conversations SET id = 303 WHERE id = 302;
+UPDATE chat_messages SET conversation_id = 303 WHERE conversation_id = 302;
+COMMIT;
+SELECT id, unread_count, last_message_preview FROM conversations WHERE id IN (302, 303);
+TABLE wrong;
+
 -- PREPARE TRANSACTION, cascades, TRUNCATE.
 DELETE FROM conversations WHERE id = 200;
 TABLE wrong;
