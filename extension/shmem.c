@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
@@ -10,6 +11,8 @@
 
 #include "compat.h"
 #include "shmem.h"
+
+PG_FUNCTION_INFO_V1(chat_has_shared_memory);
 
 #define SHARED_NAME "chat_realtime"
 
@@ -99,4 +102,11 @@ chat_require_shared(void)
 				 errhint("Add chat_realtime to shared_preload_libraries and restart the server, or "
 						 "set chat_realtime.rate_limits = off.")));
 	return found;
+}
+
+/* SQL: chat.has_shared_memory() */
+Datum
+chat_has_shared_memory(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(chat_shared() != NULL);
 }

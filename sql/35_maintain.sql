@@ -199,12 +199,13 @@ COMMENT ON FUNCTION chat.lock_event_ids(boolean) IS 'Until the end of the transa
 -- Each part by itself: what one cannot lock is no reason to leave the others undone. Locks stay until the end of the
 -- transaction: those of chat.webhook_attempt are taken in the sidecar's order, the table's before a partition's, and
 -- dropping events comes last.
-CREATE FUNCTION chat.maintain() RETURNS TABLE (object text, action text)
-    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS
+CREATE FUNCTION chat.maintain_for(caller regrole) RETURNS TABLE (object text, action text)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS
 $$
 DECLARE
     part text;
 BEGIN
+    PERFORM chat.require_operator(caller, 'consumer_save');
     IF NOT chat.lock_event_ids(false) THEN
         RETURN;
     END IF;
@@ -218,7 +219,11 @@ BEGIN
     END LOOP;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.maintain() FROM PUBLIC;
+REVOKE ALL ON FUNCTION chat.maintain_for(regrole) FROM PUBLIC;
+COMMENT ON FUNCTION chat.maintain_for(regrole) IS 'chat.maintain for a caller.';
+
+CREATE FUNCTION chat.maintain() RETURNS TABLE (object text, action text)
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_for_caller'; -- for everybody: checks who asks
 COMMENT ON FUNCTION chat.maintain() IS 'To be called now and then (the sidecar does): makes partitions of the event log and of webhook attempts ahead, drops those whose retention is over, clears up webhook deliveries and the audit log; says what it did of the log, and what it put off because it could not lock something within a second. Call it in a transaction of its own. Never waits for a writer.';
 
 CREATE FUNCTION chat.set_consumer(name text, enabled boolean) RETURNS void

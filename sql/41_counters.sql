@@ -18,19 +18,22 @@ $$
     SELECT string_agg(format('(c.%I IS DISTINCT FROM CAST(%s AS %s)%s)', a.attname, v.value, format_type(a.atttypid, a.atttypmod),
                              CASE WHEN a.attnotnull AND v.role <> 'unread_count' THEN ' AND n.at IS NOT NULL' ELSE '' END), ' OR ' ORDER BY v.role)
       FROM (VALUES ('unread_count', CASE chat.attribute_base_type(pair.conversations, pair.columns ->> 'unread_count')
-                        WHEN 'int2'::regtype THEN 'LEAST(u.unread, 32767)' WHEN 'int4'::regtype THEN 'LEAST(u.unread, 2147483647)' ELSE 'u.unread' END), ('last_message_preview', 'n.preview'),
+                        WHEN 'int2'::regtype THEN 'LEAST(COALESCE(u.unread, 0), 32767)' WHEN 'int4'::regtype THEN 'LEAST(COALESCE(u.unread, 0), 2147483647)' ELSE 'COALESCE(u.unread, 0)' END), ('last_message_preview', 'n.preview'),
                    ('last_message_at', CASE WHEN chat.lacks_zone(pair.conversations, pair.columns ->> 'last_message_at') THEN 'n.at AT TIME ZONE ''UTC''' ELSE 'n.at' END)) v (role, value)
       JOIN pg_attribute a ON a.attrelid = pair.conversations AND a.attname = pair.columns ->> v.role AND a.attnum > 0 AND NOT a.attisdropped
 $$;
 REVOKE ALL ON FUNCTION chat.drift_condition(chat.attachment) FROM PUBLIC;
 COMMENT ON FUNCTION chat.drift_condition(chat.attachment) IS 'SQL: whether conversation c differs from unread u and newest message n; NULL when it has no column to keep.';
 
-CREATE FUNCTION chat.drifted(pair chat.attachment) RETURNS SETOF text
+CREATE FUNCTION chat.drifted(pair chat.attachment, only_ids text[] DEFAULT NULL) RETURNS SETOF text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
     c jsonb := pair.columns;
-    visible text := chat.message_visible(pair.messages, c, 'm');
+    -- Each table is read once: a look-up per conversation would take as many times longer.
+    counted text := CASE WHEN only_ids IS NULL THEN 'true' ELSE format('m.%I = ANY (CAST($1 AS %s[]))', c ->> 'conversation',
+                        chat.attribute_base_type(pair.messages, c ->> 'conversation')) END
+        || chat.message_visible(pair.messages, c, 'm');
     texts text := (SELECT string_agg(CASE WHEN c ? r THEN format('m.%I::text', c ->> r) ELSE 'NULL' END, ', ' ORDER BY n)
                      FROM unnest(ARRAY['type', 'content', 'media_filename']) WITH ORDINALITY u (r, n));
     differs text := chat.drift_condition(pair);
@@ -40,20 +43,60 @@ BEGIN
     END IF;
     RETURN QUERY SELECT * FROM unnest(chat.read_on(NULL::text[], pair.messages, format(
         'SELECT array_agg(c.%1$I::text ORDER BY c.%1$I) FROM %2$s c'
-        ' CROSS JOIN LATERAL (SELECT count(*) AS unread FROM %3$s m WHERE m.%4$I = c.%1$I'
-        '   AND m.%5$I::text = ''incoming'' AND m.%6$I::text IS DISTINCT FROM ''read'' %7$s) u'
-        ' LEFT JOIN LATERAL (SELECT %8$s AS at, chat.message_preview(%9$s, %12$L) AS preview FROM %3$s m'
-        '   WHERE m.%4$I = c.%1$I AND %8$s > ''-infinity'' %7$s ORDER BY %10$s LIMIT 1) n ON true'
-        ' WHERE %11$s',
+        ' LEFT JOIN (SELECT m.%4$I AS key, count(*) AS unread FROM %3$s m WHERE %7$s'
+        '   AND m.%5$I::text = ''incoming'' AND m.%6$I::text IS DISTINCT FROM ''read'' GROUP BY 1) u ON u.key = c.%1$I'
+        ' LEFT JOIN (SELECT DISTINCT ON (m.%4$I) m.%4$I AS key, %8$s AS at, chat.message_preview(%9$s, %12$L) AS preview FROM %3$s m'
+        '   WHERE %7$s AND %8$s > ''-infinity'' ORDER BY m.%4$I, %10$s) n ON n.key = c.%1$I'
+        ' WHERE (%11$s) AND %13$s',
         c ->> 'conversation_id', pair.conversations, pair.messages, c ->> 'conversation', c ->> 'direction',
-        c ->> 'status', visible, chat.message_time(pair.messages, c, 'm'), texts, chat.message_order(pair.messages, c, 'm'), differs,
-        pair.settings ->> 'preview_labels'), NULL::text));
+        c ->> 'status', counted, chat.message_time(pair.messages, c, 'm'), texts, chat.message_order(pair.messages, c, 'm'), differs,
+        pair.settings ->> 'preview_labels',
+        CASE WHEN only_ids IS NULL THEN 'true' ELSE format('c.%I = ANY (CAST($1 AS %s[]))', c ->> 'conversation_id',
+             chat.attribute_base_type(pair.conversations, c ->> 'conversation_id')) END), only_ids));
 END
 $$;
-REVOKE ALL ON FUNCTION chat.drifted(chat.attachment) FROM PUBLIC;
-COMMENT ON FUNCTION chat.drifted(chat.attachment) IS 'Ids, in order, of conversations whose counters or last message are not what their messages say.';
+REVOKE ALL ON FUNCTION chat.drifted(chat.attachment, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.drifted(chat.attachment, text[]) IS 'Ids, in order, of conversations whose counters or last message are not what their messages say; only_ids: of these.';
 
-CREATE FUNCTION chat.recount(messages regclass DEFAULT NULL) RETURNS bigint
+CREATE FUNCTION chat.touched_since(relation regclass, "column" text, xmin xid8, xmax xid8, running xid8[]) RETURNS text[]
+    LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'chat_touched_since';
+REVOKE ALL ON FUNCTION chat.touched_since(regclass, text, xid8, xid8, xid8[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.touched_since(regclass, text, xid8, xid8, xid8[]) IS 'Values of a key column in rows of a table (not of its partitions) that were written or deleted since a snapshot, which the session must still hold. Errors: 0A000 where the table is no heap, 42804, 72000.';
+
+CREATE FUNCTION chat.touched(pair chat.attachment, since pg_snapshot) RETURNS text[]
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN ARRAY(
+        SELECT DISTINCT k
+          FROM (SELECT l.relid, pair.columns ->> 'conversation' AS name FROM chat.leaves(pair.messages) l
+                UNION ALL SELECT pair.conversations, pair.columns ->> 'conversation_id') r,
+               unnest(chat.touched_since(r.relid, r.name, pg_snapshot_xmin(since), pg_snapshot_xmax(since), ARRAY(SELECT pg_snapshot_xip(since)))) k);
+EXCEPTION WHEN feature_not_supported THEN
+    RETURN NULL;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.touched(chat.attachment, pg_snapshot) FROM PUBLIC;
+COMMENT ON FUNCTION chat.touched(chat.attachment, pg_snapshot) IS 'Ids of conversations that were written since a snapshot, or messages of theirs; NULL where that cannot be told.';
+
+CREATE FUNCTION chat.still_drifted(pair chat.attachment, drifting text[], since pg_snapshot) RETURNS text[]
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    touched text[] := chat.touched(pair, since);
+BEGIN
+    IF touched = '{}' THEN
+        RETURN drifting;
+    ELSIF touched IS NULL THEN
+        RETURN ARRAY(SELECT chat.drifted(pair));
+    END IF;
+    RETURN ARRAY(SELECT unnest(drifting) EXCEPT SELECT unnest(touched)) || ARRAY(SELECT chat.drifted(pair, touched));
+END
+$$;
+REVOKE ALL ON FUNCTION chat.still_drifted(chat.attachment, text[], pg_snapshot) FROM PUBLIC;
+COMMENT ON FUNCTION chat.still_drifted(chat.attachment, text[], pg_snapshot) IS 'What chat.drifted says now, from what it said at a snapshot: looks only at what was written since.';
+
+CREATE FUNCTION chat.recount_for(caller regrole, messages regclass) RETURNS bigint
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
@@ -61,7 +104,12 @@ DECLARE
     conversation text;
     mended bigint := 0;
 BEGIN
-    FOR pair IN SELECT a.* FROM chat.attachment a WHERE $1 IS NULL OR a.messages = $1 ORDER BY a.id LOOP
+    PERFORM chat.require_operator(caller, 'consumer_save');
+    IF messages IS NOT NULL AND NOT chat.is_administrator(caller) THEN
+        PERFORM chat.attached(messages, caller);
+    END IF;
+    FOR pair IN SELECT a.* FROM chat.attachment a WHERE ($2 IS NULL OR a.messages = $2)
+                 AND (chat.is_administrator(caller) OR chat.owns(caller, a)) ORDER BY a.id LOOP
         FOR conversation IN SELECT * FROM chat.drifted(pair) LOOP
             IF chat.write_counters(pair.id, conversation) THEN
                 mended := mended + 1;
@@ -71,5 +119,9 @@ BEGIN
     RETURN mended;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.recount(regclass) FROM PUBLIC;
-COMMENT ON FUNCTION chat.recount(regclass) IS 'Mends counters and last messages that are not what the messages say, of one attached messages table or of all; returns how many conversations were mended.';
+REVOKE ALL ON FUNCTION chat.recount_for(regrole, regclass) FROM PUBLIC;
+COMMENT ON FUNCTION chat.recount_for(regrole, regclass) IS 'chat.recount for a caller: what it owns; for an administrator everything.';
+
+CREATE FUNCTION chat.recount(messages regclass DEFAULT NULL) RETURNS bigint
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_for_caller'; -- for everybody: checks whose tables they are
+COMMENT ON FUNCTION chat.recount(regclass) IS 'Mends counters and last messages that are not what the messages say, of one attached messages table or of all that are the caller''s; returns how many conversations were mended. Errors: 42501, 42704.';

@@ -1,4 +1,4 @@
--- chat.setup: what is missing of the four tables, with indexes, row-level security, publication and attachment.
+-- Parts of chat.setup: the four tables, their indexes, row-level security and privileges.
 
 CREATE FUNCTION chat.auth_expression() RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -104,28 +104,19 @@ $$;
 REVOKE ALL ON FUNCTION chat.table_definitions(text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.table_definitions(text) IS 'The four tables in the order they are made.';
 
-CREATE FUNCTION chat.setup_indexes(schema text) RETURNS TABLE (object text, action text)
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+CREATE FUNCTION chat.setup_indexes(schema text) RETURNS SETOF chat.missing_index
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-DECLARE
-    i record;
-    target regclass;
-BEGIN
-    FOR i IN SELECT * FROM (VALUES
+    SELECT m.* FROM (VALUES
         ('chat_messages', 'chat_messages_undelivered_idx', '{status}', '(status) WHERE status IN (''pending'', ''sent'')'),
         ('chat_api_keys', 'chat_api_keys_user_idx', '{user_id}', '(user_id)'),
-        ('chat_external_webhooks', 'chat_external_webhooks_user_idx', '{user_id}', '(user_id)')) v (tbl, name, cols, keys)
-    LOOP
-        target := to_regclass(format('%I.%I', schema, i.tbl));
-        CONTINUE WHEN to_regclass(format('%I.%I', schema, i.name)) IS NOT NULL
-            OR EXISTS (SELECT FROM unnest(i.cols::text[]) c WHERE chat.attribute_type(target, c) IS NULL);
-        EXECUTE format('CREATE INDEX %I ON %s %s', i.name, target, i.keys);
-        RETURN QUERY SELECT target::text, format('index %s created', i.name);
-    END LOOP;
-END
+        ('chat_external_webhooks', 'chat_external_webhooks_user_idx', '{user_id}', '(user_id)')) v (tbl, name, cols, keys),
+        to_regclass(format('%I.%I', schema, v.tbl)) t (oid), chat.index_if_missing(t.oid, v.name, v.keys) m
+     WHERE t.oid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = to_regclass(format('%I.%I', schema, v.name)) AND i.indisvalid)
+       AND NOT EXISTS (SELECT FROM unnest(v.cols::text[]) c WHERE chat.attribute_type(t.oid, c) IS NULL)
 $$;
 REVOKE ALL ON FUNCTION chat.setup_indexes(text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.setup_indexes(text) IS 'Makes the indexes of the four tables that are missing and whose columns exist.';
+COMMENT ON FUNCTION chat.setup_indexes(text) IS 'Indexes that are missing of the four tables beside those of chat.attach, and whose columns exist.';
 
 -- The table that maps an account to its user is read with the rights of the user, under its own row-level security.
 CREATE FUNCTION chat.policy_condition(map jsonb, alias text, relation regclass) RETURNS text
@@ -141,7 +132,21 @@ $$;
 REVOKE ALL ON FUNCTION chat.policy_condition(jsonb, text, regclass) FROM PUBLIC;
 COMMENT ON FUNCTION chat.policy_condition(jsonb, text, regclass) IS 'SQL that is true where the current user is the one behind an owner or agent column of a table known as alias; NULL for no mapping.';
 
-CREATE FUNCTION chat.setup_policies(schema text, name text, conversations regclass, columns jsonb) RETURNS void
+CREATE FUNCTION chat.grant_schema(caller regrole, schema text, VARIADIC roles name[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    r name;
+BEGIN
+    FOR r IN SELECT k.rolname FROM pg_roles k WHERE k.rolname = ANY (roles) AND NOT has_schema_privilege(k.oid, schema, 'USAGE') LOOP
+        PERFORM chat.execute_as(caller, format('GRANT USAGE ON SCHEMA %I TO %I', schema, r));
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.grant_schema(regrole, text, name[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.grant_schema(regrole, text, name[]) IS 'Gives those of the roles that exist USAGE of a schema, where they do not have it.';
+
+CREATE FUNCTION chat.setup_policies(caller regrole, schema text, name text, conversations regclass, columns jsonb) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
@@ -150,11 +155,11 @@ DECLARE
     owner text;
     agent text;
 BEGIN
-    EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', target);
+    PERFORM chat.execute_as(caller, format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', target));
     IF name NOT IN ('conversations', 'chat_messages') THEN
         owner := chat.policy_condition('{"column": "user_id"}', name, target::regclass);
-        EXECUTE format('CREATE POLICY chat_owner_reads ON %s FOR SELECT TO %s USING (%s)', target, roles, owner);
-        EXECUTE format('CREATE POLICY chat_owner_deletes ON %s FOR DELETE TO %s USING (%s)', target, roles, owner);
+        PERFORM chat.execute_as(caller, format('CREATE POLICY chat_owner_reads ON %s FOR SELECT TO %s USING (%s)', target, roles, owner));
+        PERFORM chat.execute_as(caller, format('CREATE POLICY chat_owner_deletes ON %s FOR DELETE TO %s USING (%s)', target, roles, owner));
         RETURN;
     END IF;
     owner := chat.policy_condition(columns -> 'owner', CASE name WHEN 'chat_messages' THEN 'c' ELSE name END, conversations);
@@ -165,16 +170,16 @@ BEGIN
         agent := format('EXISTS (SELECT FROM %s c WHERE c.%I = chat_messages.conversation_id AND %s)',
                         conversations, columns ->> 'conversation_id', agent);
     END IF;
-    EXECUTE format('CREATE POLICY chat_owner ON %s FOR ALL TO %s USING (%s) WITH CHECK (%s)', target, roles, owner, owner);
+    PERFORM chat.execute_as(caller, format('CREATE POLICY chat_owner ON %s FOR ALL TO %s USING (%s) WITH CHECK (%s)', target, roles, owner, owner));
     IF columns ? 'agent' THEN
-        EXECUTE format('CREATE POLICY chat_agent ON %s FOR SELECT TO %s USING (%s)', target, roles, agent);
+        PERFORM chat.execute_as(caller, format('CREATE POLICY chat_agent ON %s FOR SELECT TO %s USING (%s)', target, roles, agent));
     END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.setup_policies(text, text, regclass, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.setup_policies(text, text, regclass, jsonb) IS 'Row-level security of a table that setup made: its owner, and for chats the assigned agent, who reads.';
+REVOKE ALL ON FUNCTION chat.setup_policies(regrole, text, text, regclass, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.setup_policies(regrole, text, text, regclass, jsonb) IS 'Row-level security of a table that setup made: its owner, and for chats the assigned agent, who reads.';
 
-CREATE FUNCTION chat.setup_grants(schema text, name text) RETURNS void
+CREATE FUNCTION chat.setup_grants(caller regrole, schema text, name text) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
@@ -182,132 +187,62 @@ DECLARE
     users text := chat.existing_roles('authenticated', 'service_role');
     strangers text := concat_ws(', ', 'PUBLIC', chat.existing_roles('anon'));
 BEGIN
-    EXECUTE format('REVOKE ALL ON %s FROM %s', target, strangers);
+    PERFORM chat.execute_as(caller, format('REVOKE ALL ON %s FROM %s', target, strangers));
     IF users IS NULL THEN
         RETURN;
     END IF;
-    EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', schema, users);
-    EXECUTE format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %s', target, users);
+    PERFORM chat.grant_schema(caller, schema, 'authenticated', 'service_role');
+    PERFORM chat.execute_as(caller, format('GRANT SELECT, INSERT, UPDATE, DELETE ON %s TO %s', target, users));
 END
 $$;
-REVOKE ALL ON FUNCTION chat.setup_grants(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.setup_grants(text, text) IS 'Table privileges of a chat table that setup made, under row-level security; none for anonymous users.';
+REVOKE ALL ON FUNCTION chat.setup_grants(regrole, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.setup_grants(regrole, text, text) IS 'Table privileges of a chat table that setup made, under row-level security; none for anonymous users.';
 
-CREATE FUNCTION chat.setup_secrets(schema text, name text, secrets text[]) RETURNS TABLE (object text, action text)
+-- Without row-level security every user would see the rows of all.
+CREATE FUNCTION chat.readers_of_secrets(target regclass) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT chat.existing_roles('service_role', CASE WHEN (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = target) THEN 'authenticated' END)
+$$;
+REVOKE ALL ON FUNCTION chat.readers_of_secrets(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION chat.readers_of_secrets(regclass) IS 'Roles that may read what is no secret of a table of keys or webhooks.';
+
+CREATE FUNCTION chat.secrets_are_kept(target regclass) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    -- Nobody but the table's owner has more than SELECT on the other columns and DELETE.
+    SELECT NOT EXISTS (
+        SELECT FROM pg_class c, aclexplode(c.relacl) a
+         WHERE c.oid = target AND a.grantee <> c.relowner AND a.privilege_type <> 'DELETE'
+           AND (a.grantee = 0 OR a.grantee IN (SELECT r.oid FROM pg_roles r WHERE r.rolname IN ('anon', 'authenticated', 'service_role'))))
+       AND (chat.readers_of_secrets(target) IS NULL
+            OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = target AND a.attname = 'id' AND a.attacl IS NOT NULL))
+$$;
+REVOKE ALL ON FUNCTION chat.secrets_are_kept(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION chat.secrets_are_kept(regclass) IS 'Whether the privileges on a table of keys or webhooks are as chat.setup leaves them.';
+
+CREATE FUNCTION chat.setup_secrets(caller regrole, schema text, name text, secrets text[]) RETURNS TABLE (object text, action text)
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
     target regclass := to_regclass(format('%I.%I', schema, name));
-    -- Without row-level security every user would see the rows of all.
-    protected boolean := (SELECT c.relrowsecurity FROM pg_class c WHERE c.oid = target);
-    users text := chat.existing_roles('service_role', CASE WHEN protected THEN 'authenticated' END);
+    users text := chat.readers_of_secrets(target);
     everybody text := concat_ws(', ', 'PUBLIC', chat.existing_roles('anon', 'authenticated', 'service_role'));
     readable text;
 BEGIN
-    -- Nobody but the table's owner has more than SELECT on the other columns and DELETE: then there is nothing to do.
-    IF NOT EXISTS (
-        SELECT FROM pg_class c, aclexplode(c.relacl) a
-         WHERE c.oid = target AND a.grantee <> c.relowner AND a.privilege_type <> 'DELETE'
-           AND (a.grantee = 0 OR a.grantee IN (SELECT r.oid FROM pg_roles r WHERE r.rolname IN ('anon', 'authenticated', 'service_role'))))
-       AND (users IS NULL OR EXISTS (SELECT FROM pg_attribute a WHERE a.attrelid = target AND a.attname = 'id' AND a.attacl IS NOT NULL))
-    THEN
+    IF chat.secrets_are_kept(target) THEN
         RETURN;
     END IF;
-    EXECUTE format('REVOKE ALL ON %s FROM %s', target, everybody);
+    PERFORM chat.execute_as(caller, format('REVOKE ALL ON %s FROM %s', target, everybody));
     RETURN QUERY SELECT target::text, format('privileges revoked: %s is for nobody to read', array_to_string(secrets, ', '));
     IF users IS NOT NULL THEN
         SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY a.attnum) INTO readable FROM pg_attribute a
          WHERE a.attrelid = target AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> ALL (secrets);
-        EXECUTE format('GRANT USAGE ON SCHEMA %I TO %s', schema, users);
-        EXECUTE format('GRANT SELECT (%s), DELETE ON %s TO %s', readable, target, users);
+        PERFORM chat.grant_schema(caller, schema, 'authenticated', 'service_role');
+        PERFORM chat.execute_as(caller, format('GRANT SELECT (%s), DELETE ON %s TO %s', readable, target, users));
         RETURN QUERY SELECT target::text, format('SELECT on the other columns and DELETE granted to %s', users);
     END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.setup_secrets(text, text, text[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.setup_secrets(text, text, text[]) IS 'Keeps secrets from everybody but the table''s owner, also in a table that was there before.';
-
-CREATE FUNCTION chat.setup_supabase(schema text) RETURNS TABLE (object text, action text)
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    name text;
-BEGIN
-    FOREACH name IN ARRAY ARRAY['conversations', 'chat_messages'] LOOP
-        IF EXISTS (SELECT FROM pg_publication b WHERE b.pubname = 'supabase_realtime' AND NOT b.puballtables)
-           AND NOT EXISTS (SELECT FROM pg_publication_tables t
-                           WHERE t.pubname = 'supabase_realtime' AND t.schemaname = schema AND t.tablename = name) THEN
-            EXECUTE format('ALTER PUBLICATION supabase_realtime ADD TABLE %I.%I', schema, name);
-            RETURN QUERY SELECT format('%I.%I', schema, name), 'added to publication supabase_realtime'::text;
-        END IF;
-    END LOOP;
-    RETURN QUERY SELECT * FROM chat.setup_channels();
-END
-$$;
-REVOKE ALL ON FUNCTION chat.setup_supabase(text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.setup_supabase(text) IS 'What only Supabase has: its publication, and policies for private channels.';
-
-CREATE FUNCTION chat.setup_functions() RETURNS TABLE (object text, action text)
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    r record;
-BEGIN
-    FOR r IN SELECT * FROM (VALUES ('authenticated'::name, chat.user_functions()), ('service_role', chat.backend_functions())) v (role, names)
-    LOOP
-        CONTINUE WHEN chat.existing_roles(r.role) IS NULL OR NOT EXISTS (
-            SELECT FROM pg_proc p WHERE p.pronamespace = 'chat'::regnamespace AND p.proname = ANY (r.names)
-               AND NOT has_function_privilege(r.role, p.oid, 'EXECUTE'));
-        PERFORM chat.grant_functions(r.role, r.names);
-        RETURN QUERY SELECT 'schema chat'::text, format('API functions granted to %s', r.role);
-    END LOOP;
-END
-$$;
-REVOKE ALL ON FUNCTION chat.setup_functions() FROM PUBLIC;
-COMMENT ON FUNCTION chat.setup_functions() IS 'Lets Supabase''s roles call the API functions.';
-
-CREATE FUNCTION chat.setup(schema text DEFAULT 'public') RETURNS TABLE (object text, action text)
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    t record;
-    made text[] := '{}';
-    conversations regclass;
-    messages regclass;
-    columns jsonb;
-BEGIN
-    IF schema IS NULL OR to_regnamespace(quote_ident(schema)) IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_schema_name',
-            MESSAGE = format('schema "%s" does not exist', schema), HINT = 'Create it first: the tables go into it.';
-    END IF;
-    FOR t IN SELECT * FROM chat.table_definitions(schema) LOOP
-        CONTINUE WHEN to_regclass(format('%I.%I', schema, t.name)) IS NOT NULL;
-        EXECUTE format('CREATE TABLE %I.%I %s', schema, t.name, t.definition);
-        made := made || t.name;
-        RETURN QUERY SELECT format('%I.%I', schema, t.name), 'table created'::text;
-    END LOOP;
-    conversations := to_regclass(format('%I.conversations', schema));
-    messages := to_regclass(format('%I.chat_messages', schema));
-    columns := chat.resolve_columns(conversations, messages,
-        COALESCE((SELECT chat.recorded_columns(a) FROM chat.attachment a WHERE a.messages = to_regclass(format('%I.chat_messages', schema))), '{}'));
-    RETURN QUERY SELECT * FROM chat.setup_indexes(schema);
-    FOR t IN SELECT m AS name FROM unnest(made) m LOOP
-        PERFORM chat.setup_policies(schema, t.name, conversations, columns);
-        IF t.name IN ('conversations', 'chat_messages') THEN
-            PERFORM chat.setup_grants(schema, t.name);
-        END IF;
-        RETURN QUERY SELECT format('%I.%I', schema, t.name), 'row-level security and policies created'::text;
-    END LOOP;
-    RETURN QUERY SELECT * FROM chat.setup_secrets(schema, 'chat_api_keys', '{key_hash}');
-    RETURN QUERY SELECT * FROM chat.setup_secrets(schema, 'chat_external_webhooks', '{secret,old_secret}');
-    RETURN QUERY SELECT * FROM chat.setup_deletions(schema);
-    RETURN QUERY SELECT * FROM chat.setup_functions();
-    RETURN QUERY SELECT * FROM chat.setup_supabase(schema);
-    RETURN QUERY SELECT * FROM chat.attach(conversations, messages);
-    UPDATE chat.attachment a
-       SET webhooks = to_regclass(format('%I.chat_external_webhooks', schema)), api_keys = to_regclass(format('%I.chat_api_keys', schema))
-     WHERE a.messages = to_regclass(format('%I.chat_messages', schema)) AND (a.webhooks IS NULL OR a.api_keys IS NULL);
-END
-$$;
-REVOKE ALL ON FUNCTION chat.setup(text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.setup(text) IS 'Makes what is missing of conversations, chat_messages, chat_api_keys and chat_external_webhooks in a schema, with indexes, row-level security and policies, and attaches them. Changes nothing that is there but who may read secrets; says what it did, and does nothing the second time. Errors: 3F000, and those of chat.attach.';
+REVOKE ALL ON FUNCTION chat.setup_secrets(regrole, text, text, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.setup_secrets(regrole, text, text, text[]) IS 'Keeps secrets from everybody but the table''s owner, also in a table that was there before.';

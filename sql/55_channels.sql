@@ -52,27 +52,20 @@ $$;
 REVOKE ALL ON FUNCTION chat.channel_policy_states() FROM PUBLIC;
 COMMENT ON FUNCTION chat.channel_policy_states() IS 'The policies on realtime.messages as they are there: missing, current, earlier (an earlier version''s text) or changed (by somebody). No row without Supabase Realtime.';
 
-CREATE FUNCTION chat.setup_channels() RETURNS TABLE (object text, action text)
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+CREATE FUNCTION chat.channel_changes() RETURNS TABLE (object text, action text, statement text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-DECLARE
-    p record;
-BEGIN
-    FOR p IN SELECT * FROM chat.channel_policy_states() s WHERE s.state <> 'current' LOOP
-        IF p.state = 'missing' THEN
-            EXECUTE format('CREATE POLICY %I ON realtime.messages FOR %s TO authenticated %s (%s)', p.name, p.command, p.clause, p.condition);
-        ELSIF p.state = 'earlier' THEN
-            EXECUTE format('ALTER POLICY %I ON realtime.messages %s (%s)', p.name, p.clause, p.condition);
-        END IF;
-        RETURN QUERY SELECT 'realtime.messages'::text, CASE p.state
-            WHEN 'missing' THEN format('policy %s created', p.name)
-            WHEN 'earlier' THEN format('policy %s replaced: with the earlier version''s participants could send and read more than they may', p.name)
-            ELSE format('policy %s left as it is: somebody has changed it', p.name) END;
-    END LOOP;
-END
+    SELECT 'realtime.messages', v.action, v.statement
+      FROM chat.channel_policy_states() p,
+           LATERAL (VALUES ('missing', format('policy %s created', p.name),
+                    format('CREATE POLICY %I ON realtime.messages FOR %s TO authenticated %s (%s)', p.name, p.command, p.clause, p.condition)),
+                   ('earlier', format('policy %s replaced: with the earlier version''s participants could send and read more than they may', p.name),
+                    format('ALTER POLICY %I ON realtime.messages %s (%s)', p.name, p.clause, p.condition)),
+                   ('changed', format('policy %s left as it is: somebody has changed it', p.name), NULL)) v (state, action, statement)
+     WHERE v.state = p.state
 $$;
-REVOKE ALL ON FUNCTION chat.setup_channels() FROM PUBLIC;
-COMMENT ON FUNCTION chat.setup_channels() IS 'Makes the policies on realtime.messages, and replaces those of earlier versions; one that somebody changed is left.';
+REVOKE ALL ON FUNCTION chat.channel_changes() FROM PUBLIC;
+COMMENT ON FUNCTION chat.channel_changes() IS 'What chat.setup does about the policies on realtime.messages: makes them, and replaces those of earlier versions; one that somebody changed is left.';
 
 CREATE FUNCTION chat.channel_hints() RETURNS SETOF text
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS

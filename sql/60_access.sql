@@ -159,7 +159,7 @@ REVOKE ALL ON FUNCTION chat.grant_functions(name, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.grant_functions(name, text[]) IS 'Grants functions of schema chat by name.';
 
 CREATE FUNCTION chat.grant_sidecar(role name) RETURNS void
-    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
     SELECT chat.grant_functions(role, '{consumer_acquire,consumer_renew,consumer_release,consumer_save,realtime_read,arm,
         disarm,sidecar_stats,sidecar_gauges,api_stats,can_join,webhook_read,webhook_due,webhook_save,webhook_pending,
@@ -192,7 +192,7 @@ REVOKE ALL ON FUNCTION chat.user_functions() FROM PUBLIC;
 COMMENT ON FUNCTION chat.user_functions() IS 'Names of the functions that a signed-in user may call for itself: each checks ownership.';
 
 CREATE FUNCTION chat.grant_backend(role name) RETURNS void
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
     PERFORM chat.grant_functions(role, chat.backend_functions());
@@ -201,3 +201,15 @@ END
 $$;
 REVOKE ALL ON FUNCTION chat.grant_backend(name) FROM PUBLIC;
 COMMENT ON FUNCTION chat.grant_backend(name) IS 'Makes a role a service caller: it may call the API functions for every user. Errors: 42704.';
+
+CREATE FUNCTION chat.grant_admin(role name) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    PERFORM chat.grant_functions(role, '{grant_sidecar,grant_backend,set_rollout,set_consumer}');
+    EXECUTE format('GRANT SELECT ON chat.attachment, chat.consumer, chat.rollout, chat.audit_log TO %I', role);
+    PERFORM chat.audit('admin.granted', role::text);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.grant_admin(name) FROM PUBLIC;
+COMMENT ON FUNCTION chat.grant_admin(name) IS 'Lets a role that is no superuser administer chat_realtime: attach its tables beside those of others, name roles to chat.grant_sidecar and chat.grant_backend, move the rollout, turn consumers off, see all of chat.status and mend all counters. Whoever may do this can reach everybody''s messages. For superusers. Errors: 42704.';

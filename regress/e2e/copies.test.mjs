@@ -125,7 +125,7 @@ test('tables restored beside the live ones: writing to them fails, and reaches n
   }
   assert.equal(await value(bed.db, 'SELECT unread_count FROM live.conversations'), 3);
   assert.equal(await lastId(bed), last);
-  const hints = async () => (await value(bed.db, 'SELECT chat.status()')).hints.filter((hint) => hint.startsWith('triggers'));
+  const hints = async () => (await value(bed.db, 'SELECT chat.status()')).hints.map(({ hint }) => hint).filter((hint) => hint.startsWith('triggers'));
   const named = await hints();
   assert.equal(named.length, 2);
   assert.match(named[0], /"00_chat_realtime_after", .* of public\.chat_messages belong to live\.conversations and live\.chat_messages/);

@@ -99,17 +99,12 @@ SELECT action, object, details FROM chat.audit_log WHERE object LIKE 'attach.%' 
 -- Only the owner of both tables.
 CREATE ROLE regress_attach;
 GRANT USAGE ON SCHEMA attach TO regress_attach;
-GRANT EXECUTE ON FUNCTION chat.attach(regclass, regclass, jsonb), chat.detach(regclass), chat.configure(regclass, jsonb),
-    chat.require_attachable(regclass, boolean), chat.require_table_owner(regclass), chat.outer_role(), chat.attached(regclass) TO regress_attach;
-GRANT SELECT ON chat.attachment TO regress_attach;
 SET ROLE regress_attach;
 SELECT chat.attach('c2', 'm2');
+SELECT chat.attach_plan('c2', 'm2');
 SELECT chat.detach('m');
 SELECT chat.configure('m', '{}');
-RESET ROLE;
-REVOKE EXECUTE ON FUNCTION chat.attach(regclass, regclass, jsonb) FROM regress_attach;
-SET ROLE regress_attach;
-SELECT chat.attach('c2', 'm2');
+SELECT chat.attach_for('postgres', 'c2', 'm2', '{}');
 RESET ROLE;
 
 -- Columns that come, go, and get other names and types.
