@@ -257,8 +257,7 @@ put_function(ReturnSetInfo *result, ChatApiStats *stats, int function)
 	};
 	bool nulls[6] = {false};
 
-	if (DatumGetInt64(values[2]) > 0)
-		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
 Datum

@@ -58,6 +58,12 @@ consumer_hint(const struct consumer *consumer)
 	return consumer->last_error[0] != '\0' ? consumer->refusal_hint : db_hint(consumer->db);
 }
 
+double
+consumer_now(const struct consumer *consumer)
+{
+	return db_clock_now(&consumer->clock);
+}
+
 bool
 consumer_idle(const struct consumer *consumer)
 {
@@ -330,6 +336,8 @@ register_metrics(struct consumer *consumer, struct metrics *m)
 		metrics_counter(m, "chat_realtime_log_reads_total", labels, "Reads of the log.");
 	consumer->notifications = metrics_counter(m, "chat_realtime_notifications_total", labels,
 											  "NOTIFYs received: the doorbell was rung.");
+	consumer->skew = metrics_gauge(m, "chat_realtime_clock_skew_seconds", labels,
+								   "How far this machine's clock is ahead of the database's.");
 	consumer->refused =
 		metrics_counter(m, "chat_realtime_doorbell_refused_total", labels,
 						"Times the doorbell could not be armed, for writers were committing.");

@@ -36,8 +36,12 @@ struct batch
 
 struct sink
 {
-	const char *name;     /* consumer's name: "realtime", "webhooks" */
-	const char *read_sql; /* SELECT * FROM chat.…_read($1 last_id, $2 snapshot, $3 max_rows) */
+	const char *name; /* consumer's name: "realtime", "webhooks" */
+	/*
+	 * SELECT … FROM chat.…_read($1 last_id, $2 snapshot, $3 max_rows). Of the header the consumer takes id, payload
+	 * (the snapshot) and created_at (the database's clock, as Unix seconds).
+	 */
+	const char *read_sql;
 	const char *read_columns; /* of its answer, as in struct db_statement */
 	int max_rows;
 	int max_batches; /* read ahead at most so many unfinished batches */
@@ -62,6 +66,9 @@ struct db *consumer_db(struct consumer *consumer);
 /* True while the lease is surely held now, judged by CLOCK_BOOTTIME; to be asked before each request. */
 bool consumer_leads(const struct consumer *consumer);
 uint64_t consumer_epoch(const struct consumer *consumer);
+
+/* The database's time now, Unix seconds: what the times of rows are compared with. */
+double consumer_now(const struct consumer *consumer);
 
 /* For /readyz and /metrics. */
 bool consumer_connected(const struct consumer *consumer);

@@ -7,6 +7,7 @@
 
 #include "consumer.h"
 #include "db.h"
+#include "db_clock.h"
 #include "db_error.h"
 
 #define CONSUMER_NUMBER_SIZE 24
@@ -55,6 +56,9 @@ struct consumer
 	struct batch *first, **tail;
 	int nbatches;
 	bool reading;
+	double asked_to_read; /* by the local clock */
+	struct db_clock clock;
+	bool skewed; /* this machine's clock is known to be wrong */
 	bool arming; /* the read under way was preceded by arming */
 	bool armed;
 	bool rung;  /* a NOTIFY came while reading */
@@ -68,7 +72,7 @@ struct consumer
 	uint64_t saved_at;
 	uv_timer_t save;
 
-	struct metric *leader, *events, *reads, *notifications, *refused;
+	struct metric *leader, *events, *reads, *notifications, *refused, *skew;
 };
 
 /* consumer.c */

@@ -22,6 +22,7 @@
 #define RETRY_MAX_MS 50
 #define SAVE_BUSY_MS 200
 #define SAVE_IDLE_MS 20
+#define SKEW_SECONDS 1.0
 
 static const struct db_statement save_statement = {
 	"consumer_save", "SELECT chat.consumer_save($1, $2, $3, $4) AS saved", 4, "saved", DB_ONE_ROW};
@@ -207,6 +208,7 @@ read_log(struct consumer *consumer, bool arm)
 	snprintf(last_id, sizeof(last_id), "%" PRId64, consumer->read.last_id);
 	snprintf(max_rows, sizeof(max_rows), "%d", consumer->sink->max_rows);
 	consumer->reading = true;
+	consumer->asked_to_read = db_clock_local();
 	consumer->arming = arm;
 	consumer->rung = false;
 	metric_add(consumer->reads, 1);
@@ -292,6 +294,25 @@ deliver(struct consumer *consumer, PGresult *rows)
 		consumer->sink->deliver(consumer->sink_arg, batch);
 }
 
+/* Each read brings the database's time. A wrong clock of this machine is told once. */
+static void
+compare_clocks(struct consumer *consumer, const PGresult *rows)
+{
+	double said = strtod(PQgetvalue(rows, 0, PQfnumber(rows, "created_at")), NULL), skew;
+
+	db_clock_learn(&consumer->clock, consumer->asked_to_read, db_clock_local(), said);
+	skew = db_clock_skew(&consumer->clock);
+	metric_set(consumer->skew, skew);
+	if (consumer->skewed == (skew > SKEW_SECONDS || skew < -SKEW_SECONDS))
+		return;
+	consumer->skewed = !consumer->skewed;
+	log_event(consumer->skewed ? LOG_WARN : LOG_INFO,
+			  consumer->skewed
+				  ? "this machine's clock and the database's differ; ages are by the database's"
+				  : "this machine's clock and the database's agree again",
+			  "consumer", "%s", consumer->sink->name, "seconds_ahead", "%.3f", skew, NULL);
+}
+
 static void
 take_rows(struct consumer *consumer, PGresult *rows)
 {
@@ -299,6 +320,7 @@ take_rows(struct consumer *consumer, PGresult *rows)
 	const char *snapshot = PQgetvalue(rows, 0, PQfnumber(rows, "payload"));
 	bool moved = last_id != consumer->read.last_id || PQntuples(rows) > 1;
 
+	compare_clocks(consumer, rows);
 	set_position(&consumer->read, last_id, strdup(snapshot));
 	if (moved)
 	{

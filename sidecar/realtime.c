@@ -14,7 +14,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "backoff.h"
 #include "config.h"
@@ -93,16 +92,6 @@ struct realtime
 static void pump(struct realtime *realtime);
 static void send_part(struct realtime *realtime, int count, bool repeated);
 
-/* The clock that row times are compared with. */
-static double
-wall_seconds(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_REALTIME, &now);
-	return (double) now.tv_sec + (double) now.tv_nsec / 1e9;
-}
-
 static void
 finish(struct realtime *realtime, struct event event, enum result result)
 {
@@ -124,7 +113,7 @@ is_expired(struct event event, double now)
 static void
 take_portion(struct realtime *realtime)
 {
-	double now = wall_seconds();
+	double now = consumer_now(realtime->consumer);
 	size_t bytes = 0;
 	struct event event;
 
@@ -247,7 +236,7 @@ end_trouble(struct realtime *realtime)
 static void
 accept_part(struct realtime *realtime)
 {
-	double now = wall_seconds();
+	double now = consumer_now(realtime->consumer);
 
 	end_trouble(realtime);
 	pace_accepted(&realtime->pace, uv_now(realtime->app->loop));
@@ -548,9 +537,10 @@ realtime_create(struct app *app)
 	static const struct sink sink = {
 		.name = "realtime",
 		.read_sql = "SELECT id, topic, event, conversation, "
-					"pg_catalog.date_part('epoch', created_at), expired, payload "
+					"pg_catalog.date_part('epoch', COALESCE(created_at, "
+					"pg_catalog.clock_timestamp())) AS created_at, expired, payload "
 					"FROM chat.realtime_read($1, $2, $3)",
-		.read_columns = "id topic^ event^ conversation? date_part^ expired? payload",
+		.read_columns = "id topic^ event^ conversation? created_at expired? payload",
 		.max_rows = READ_ROWS,
 		.max_batches = READ_AHEAD,
 		.start = on_start,

@@ -1,5 +1,6 @@
 /*
- * See stats.h. A standby asks as well, so that every process can be watched.
+ * See stats.h. A standby asks as well, so that every process can be watched. While the database does not answer, ages
+ * grow from what it said last: an event that nobody can ask for may be waiting all the while.
  */
 #include "stats.h"
 
@@ -22,6 +23,7 @@ struct consumer_stats
 {
 	char name[NAME_SIZE];
 	struct metric *lag, *oldest;
+	double age; /* of the last answer */
 };
 
 struct stats
@@ -33,6 +35,7 @@ struct stats
 	struct consumer_stats consumers[MAX_CONSUMERS];
 	struct api_metrics *api;
 	struct gauges *gauges;
+	uint64_t answered_at; /* loop time; at first, of the start */
 };
 
 static const struct db_statement statement = {
@@ -86,6 +89,14 @@ on_api_answer(void *arg, PGresult *result)
 }
 
 static void
+set_consumer(struct consumer_stats *consumer, double lag, double age)
+{
+	consumer->age = age;
+	metric_set(consumer->lag, lag);
+	metric_set(consumer->oldest, age);
+}
+
+static void
 on_answer(void *arg, PGresult *result)
 {
 	struct stats *stats = arg;
@@ -98,16 +109,29 @@ on_answer(void *arg, PGresult *result)
 		return;
 	}
 	db_query(consumer_db(stats->app->realtime), &gauges_statement, NULL, on_gauges, stats);
+	stats->answered_at = uv_now(stats->app->loop);
 	db_query(consumer_db(stats->app->realtime), &api_metrics_statement, NULL, on_api_answer, stats);
+	/* One that is disabled is not among them any more. */
+	for (int i = 0; i < stats->count; i++)
+		set_consumer(&stats->consumers[i], 0, 0);
 	for (int row = 0; row < PQntuples(result); row++)
 	{
 		struct consumer_stats *consumer = find(stats, PQgetvalue(result, row, 0));
 
 		if (consumer == NULL)
 			continue;
-		metric_set(consumer->lag, strtod(PQgetvalue(result, row, 1), NULL));
-		metric_set(consumer->oldest, strtod(PQgetvalue(result, row, 2), NULL));
+		set_consumer(consumer, strtod(PQgetvalue(result, row, 1), NULL),
+					 strtod(PQgetvalue(result, row, 2), NULL));
 	}
+}
+
+static void
+let_grow(struct stats *stats)
+{
+	double since = (double) (uv_now(stats->app->loop) - stats->answered_at) / 1000;
+
+	for (int i = 0; i < stats->count; i++)
+		metric_set(stats->consumers[i].oldest, stats->consumers[i].age + since);
 }
 
 static void
@@ -115,6 +139,9 @@ on_timer(uv_timer_t *timer)
 {
 	struct stats *stats = timer->data;
 
+	/* An answer that is late by a whole round has not come. */
+	if (uv_now(stats->app->loop) - stats->answered_at > EVERY_MS + FIRST_MS)
+		let_grow(stats);
 	if (stats->asking || !consumer_connected(stats->app->realtime))
 		return;
 	stats->asking = true;
@@ -131,6 +158,11 @@ stats_create(struct app *app)
 	stats->app = app;
 	stats->api = api_metrics_create(app->metrics);
 	stats->gauges = gauges_create(app->metrics);
+	stats->answered_at = uv_now(app->loop);
+	/* Those that this process delivers are there from the start, whether the database is or not. */
+	(void) find(stats, "realtime");
+	if (app->webhooks != NULL)
+		(void) find(stats, "webhooks");
 	uv_timer_init(app->loop, &stats->timer);
 	stats->timer.data = stats;
 	uv_timer_start(&stats->timer, on_timer, FIRST_MS, EVERY_MS);

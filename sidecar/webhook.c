@@ -286,9 +286,13 @@ webhook_create(struct app *app)
 {
 	static const struct sink sink = {
 		.name = "webhooks",
-		.read_sql = "SELECT * FROM chat.webhook_read($1, $2, $3)",
+		.read_sql =
+			"SELECT id, message_id, type, webhook, url, secret, old_secret, conversation, "
+			"COALESCE(created_at, pg_catalog.date_part('epoch', "
+			"pg_catalog.clock_timestamp())::pg_catalog.text) AS created_at, blocked, payload "
+			"FROM chat.webhook_read($1, $2, $3)",
 		.read_columns = "id message_id^ type^ webhook^ url? secret? old_secret? conversation^ "
-						"created_at^ blocked^ payload",
+						"created_at blocked^ payload",
 		.max_rows = READ_ROWS,
 		.max_batches = READ_AHEAD,
 		.start = on_start,

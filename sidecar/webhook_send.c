@@ -190,7 +190,7 @@ complete(struct webhook *webhook, struct message *message, const struct http_res
 {
 	struct webhook_verdict verdict;
 	struct pair *pair = message->pair;
-	time_t now = time(NULL);
+	int64_t now = (int64_t) consumer_now(webhook->consumer);
 
 	webhook_judge(response, message->attempts + 1, now - message->created_at, now, random_bits(),
 				  &verdict);
@@ -271,7 +271,8 @@ send_message(struct webhook *webhook, struct message *message)
 	if (!starts_with(request.url, "https://") &&
 		!(config->webhook_allow_http && starts_with(request.url, "http://")))
 		refuse(webhook, message, webhook_scheme_refused);
-	else if (!request_headers(&headers, webhook->signer, message, (int64_t) time(NULL)))
+	else if (!request_headers(&headers, webhook->signer, message,
+							  (int64_t) consumer_now(webhook->consumer)))
 		refuse(webhook, message, "the message could not be signed");
 	else
 	{

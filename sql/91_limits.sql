@@ -23,4 +23,4 @@ CREATE FUNCTION chat.api_stats(OUT kind text, OUT name text, OUT calls bigint, O
                                OUT bounds double precision[], OUT within bigint[]) RETURNS SETOF record
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_api_stats';
 REVOKE ALL ON FUNCTION chat.api_stats() FROM PUBLIC;
-COMMENT ON FUNCTION chat.api_stats() IS 'What was counted since the server started, over all databases. kind code: answers of chat.authenticate by code. kind function: calls of an API function, the seconds they took together, and of a histogram the bounds in seconds and how many calls took at most that long. No row without shared memory. For the sidecar and service callers.';
+COMMENT ON FUNCTION chat.api_stats() IS 'What was counted since the server started, over all databases. kind code: answers of chat.authenticate by code. kind function: calls of an API function, the seconds they took together, and of a histogram the bounds in seconds and how many calls took at most that long; those that were not called, too. No row without shared memory. For the sidecar and service callers.';

@@ -6,7 +6,7 @@ import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Backend, call } from '../lib/backend.mjs';
 import { Bed, fixture } from '../lib/bed.mjs';
-import { value } from '../lib/db.mjs';
+import { rows, value } from '../lib/db.mjs';
 import { until } from '../lib/wait.mjs';
 import { root } from '../lib/workspace.mjs';
 
@@ -35,6 +35,21 @@ after(() => bed.close());
 async function newKey(settings = {}) {
   return (await api('POST', '/api-keys', { body: { name: 'test', scopes: ['chat:admin'], rateLimit: 10_000, ...settings }, token })).body.data.key;
 }
+
+test('every series is there from the start, with 0', async () => {
+  const page = await until(async () => {
+    const text = await (await sidecar.get('/metrics')).text();
+    return text.includes('chat_api_requests_total{') && text;
+  }, 'the first answer', 20000);
+  for (const code of ['OK', 'API_KEY_MISSING', 'API_KEY_INVALID_FORMAT', 'API_KEY_INVALID', 'API_KEY_EXPIRED', 'INSUFFICIENT_SCOPES', 'RATE_LIMIT_EXCEEDED']) {
+    assert.match(page, new RegExp(`^chat_api_requests_total\\{code="${code}"\\} 0$`, 'm'));
+  }
+  const names = await rows(bed.db, `SELECT name FROM chat.api_stats() WHERE kind = 'function'`);
+  assert.ok(names.length > 30);
+  for (const { name } of names) assert.match(page, new RegExp(`^chat_api_request_seconds_count\\{function="${name}"\\} \\d+$`, 'm'));
+  assert.match(page, /^chat_api_request_seconds_bucket\{function="search_messages",le="\+Inf"\} 0$/m);
+  assert.match(page, /^chat_api_request_seconds_sum\{function="search_messages"\} 0$/m);
+});
 
 test('requests by what chat.authenticate answered', async () => {
   for (let n = 0; n < 5; n++) await api('GET', '/conversations');
@@ -87,7 +102,7 @@ test('each function of the API: how often, how long, and a histogram that adds u
 });
 
 test('every function that a backend may call is counted, but those that only ask who or how', async () => {
-  // A function shows when it has been called, so the list is read where it stands.
+  // The list is read where it stands.
   const source = readFileSync(path.join(root, 'extension/api_stats.c'), 'utf8');
   const counted = /functions\[\] = \{([^}]*)\}/.exec(source)[1].match(/\w+/g);
   const names = await value(bed.db, 'SELECT chat.backend_functions()');

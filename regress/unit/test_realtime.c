@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../../sidecar/config.h"
 #include "../../sidecar/consumer.h"
@@ -62,6 +63,13 @@ consumer_done(struct batch *batch)
 {
 	(void) batch;
 	world.done++;
+}
+
+double
+consumer_now(const struct consumer *consumer)
+{
+	(void) consumer;
+	return (double) time(NULL);
 }
 
 bool
