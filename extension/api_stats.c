@@ -27,7 +27,11 @@ static const char *const codes[CHAT_AUTH_CODES] = {
 	[CHAT_AUTH_EXPIRED] = "API_KEY_EXPIRED",
 	[CHAT_AUTH_SCOPES] = "INSUFFICIENT_SCOPES",
 	[CHAT_AUTH_RATE_LIMIT] = "RATE_LIMIT_EXCEEDED",
+	[CHAT_AUTH_UNAVAILABLE] = "RATE_LIMIT_UNAVAILABLE",
 };
+
+/* What the halves of the table of rate limits are for. */
+static const char *const halves[CHAT_LIMIT_HALVES] = {"keys", "names"};
 
 /* The functions that are counted, sorted. */
 static const char *const functions[] = {
@@ -234,10 +238,9 @@ bounds_in_seconds(void)
 }
 
 static void
-put_code(ReturnSetInfo *result, ChatApiStats *stats, ChatAuthCode code)
+put_number(ReturnSetInfo *result, const char *kind, const char *name, int64 number)
 {
-	Datum values[6] = {CStringGetTextDatum("code"), CStringGetTextDatum(codes[code]),
-					   Int64GetDatum((int64) pg_atomic_read_u64(&stats->codes[code]))};
+	Datum values[6] = {CStringGetTextDatum(kind), CStringGetTextDatum(name), Int64GetDatum(number)};
 	bool nulls[6] = {false, false, false, true, true, true};
 
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
@@ -270,8 +273,14 @@ chat_api_stats(PG_FUNCTION_ARGS)
 	if (shared == NULL)
 		return (Datum) 0;
 	for (int code = 0; code < CHAT_AUTH_CODES; code++)
-		put_code(result, &shared->stats, code);
+		put_number(result, "code", codes[code],
+				   (int64) pg_atomic_read_u64(&shared->stats.codes[code]));
 	for (int function = 0; function < lengthof(functions); function++)
 		put_function(result, &shared->stats, function);
+	for (int half = 0; half < CHAT_LIMIT_HALVES; half++)
+	{
+		put_number(result, "buckets", halves[half], chat_limit_used(&shared->limits, half));
+		put_number(result, "bucket_limit", halves[half], CHAT_LIMIT_SLOTS);
+	}
 	return (Datum) 0;
 }

@@ -4,7 +4,8 @@
  * Form and checksum are judged first, then the key's row is found (keyfind.h). The use of a key is noted by a kept plan
  * that runs as the table's owner, as foreign keys do, and qualifies all it names.
  *
- * Only what the administrator has to mend raises. What is wrong with a key is an answer.
+ * Only a table of keys or a pepper that the administrator has to mend raises. What is wrong with a key is an answer, and so
+ * is that its limit cannot be kept.
  */
 #include "postgres.h"
 
@@ -29,9 +30,11 @@
 #include "plans.h"
 #include "ratelimit.h"
 #include "result.h"
+#include "shmem.h"
 
 #define TOUCH_EVERY_MS (60 * 1000)
 #define NS_PER_MINUTE INT64CONST(60000000000)
+#define RETRY_UNAVAILABLE INT64CONST(1000000000)
 #define ADMIN "chat:admin"
 
 PG_FUNCTION_INFO_V1(chat_authenticate);
@@ -142,9 +145,24 @@ scope_suffices(ArrayType *scopes, const text *required)
 		   (known && has_scope(scopes, ADMIN, strlen(ADMIN)));
 }
 
+/* Says once what is missing: the caller's answer has no room for a hint. */
+static void
+warn_unavailable(void)
+{
+	static bool warned = false;
+
+	if (!warned)
+		ereport(WARNING, (errmsg("chat.authenticate cannot keep the rate limits of API keys"),
+						  chat_shared() == NULL
+							  ? errhint("Add chat_realtime to shared_preload_libraries and restart "
+										"the server, or set chat_realtime.rate_limits = off.")
+							  : errdetail("The table of rate limits is full.")));
+	warned = true;
+}
+
 /* Takes one call of the key's minute; a limit below 1, which only a foreign table can hold, lets nothing through. */
-static bool
-within_rate(Request *request)
+static ChatAuthCode
+judge_rate(Request *request)
 {
 	const ChatKeyFacts *key = &request->key;
 
@@ -154,7 +172,13 @@ within_rate(Request *request)
 	else
 		request->limit = chat_limit_take(CHAT_LIMIT_KEY, &key->id, sizeof(key->id), key->rate_limit,
 										 NS_PER_MINUTE);
-	return request->limit.allowed;
+	if (request->limit.unavailable)
+	{
+		warn_unavailable();
+		request->limit.retry_after = RETRY_UNAVAILABLE;
+		return CHAT_AUTH_UNAVAILABLE;
+	}
+	return request->limit.allowed ? CHAT_AUTH_OK : CHAT_AUTH_RATE_LIMIT;
 }
 
 /* Judges a key that was found. */
@@ -169,7 +193,7 @@ judge_facts(Request *request, const text *required_scope)
 		return CHAT_AUTH_EXPIRED;
 	if (required_scope != NULL && !scope_suffices(key->scopes, required_scope))
 		return CHAT_AUTH_SCOPES;
-	return within_rate(request) ? CHAT_AUTH_OK : CHAT_AUTH_RATE_LIMIT;
+	return judge_rate(request);
 }
 
 /* Judges a well-formed key. */
@@ -216,6 +240,8 @@ http_status(ChatAuthCode code)
 			return 403;
 		case CHAT_AUTH_RATE_LIMIT:
 			return 429;
+		case CHAT_AUTH_UNAVAILABLE:
+			return 503;
 		default:
 			return 401;
 	}
@@ -230,8 +256,9 @@ answer(FunctionCallInfo fcinfo, ChatAuthCode code, const Request *request)
 	bool limited = code == CHAT_AUTH_OK || code == CHAT_AUTH_RATE_LIMIT;
 	Datum values[10] = {BoolGetDatum(code == CHAT_AUTH_OK), Int32GetDatum(http_status(code)),
 						CStringGetTextDatum(chat_auth_code_name(code))};
-	bool nulls[10] = {false, false,    false,    !good,   !good, !good || !key->scopes,
-					  !good, !limited, !limited, !limited};
+	bool later = limited || code == CHAT_AUTH_UNAVAILABLE;
+	bool nulls[10] = {false, false,    false,    !good, !good, !good || !key->scopes,
+					  !good, !limited, !limited, !later};
 
 	if (good)
 	{
@@ -244,8 +271,9 @@ answer(FunctionCallInfo fcinfo, ChatAuthCode code, const Request *request)
 	{
 		values[7] = Int32GetDatum(request->limit.remaining);
 		values[8] = chat_limit_reset_at(&request->limit, request->now);
-		values[9] = chat_limit_retry_after(&request->limit);
 	}
+	if (later)
+		values[9] = chat_limit_retry_after(&request->limit);
 	return chat_result_row(fcinfo, values, nulls, lengthof(values));
 }
 

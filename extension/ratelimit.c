@@ -43,10 +43,10 @@ chat_limits_init(ChatLimitTable *table)
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("no random numbers can be had")));
 	for (int i = 0; i < CHAT_LIMIT_LOCKS; i++)
 		SpinLockInit(&table->locks[i]);
-	for (int set = 0; set < CHAT_LIMIT_SETS; set++)
+	for (int half = 0; half < CHAT_LIMIT_HALVES; half++)
 	{
-		for (int way = 0; way < CHAT_LIMIT_WAYS; way++)
-			pg_atomic_init_u64(&table->slots[set][way].tat, 0);
+		for (int i = 0; i < CHAT_LIMIT_SLOTS; i++)
+			pg_atomic_init_u64(&table->slots[half][i].tat, 0);
 	}
 }
 
@@ -60,20 +60,29 @@ monotonic_now(void)
 	return (uint64) now.tv_sec * NS_PER_SECOND + now.tv_nsec;
 }
 
+/* Where a bucket may be. */
+typedef struct Place
+{
+	ChatHash key;
+	ChatLimitSlot *half;
+} Place;
+
 /* One of the two sets a key may be in. */
 static ChatLimitSlot *
-set_of(ChatLimitTable *table, const ChatHash *key, int choice)
+set_of(const Place *place, int choice)
 {
-	return table->slots[(choice == 0 ? key->low : key->high) & (CHAT_LIMIT_SETS - 1)];
+	uint64 set = (choice == 0 ? place->key.low : place->key.high) & (CHAT_LIMIT_SETS - 1);
+
+	return &place->half[set * CHAT_LIMIT_WAYS];
 }
 
 /* The slot of a key, or NULL. *tat: its TAT, read before the key was. */
 static ChatLimitSlot *
-find_slot(ChatLimitTable *table, const ChatHash *key, uint64 *tat)
+find_slot(const Place *place, uint64 *tat)
 {
 	for (int choice = 0; choice < 2; choice++)
 	{
-		ChatLimitSlot *set = set_of(table, key, choice);
+		ChatLimitSlot *set = set_of(place, choice);
 
 		for (int way = 0; way < CHAT_LIMIT_WAYS; way++)
 		{
@@ -81,7 +90,7 @@ find_slot(ChatLimitTable *table, const ChatHash *key, uint64 *tat)
 			if (*tat == 0 || *tat == SLOT_CHANGING)
 				continue;
 			pg_read_barrier();
-			if (set[way].key.low == key->low && set[way].key.high == key->high)
+			if (set[way].key.low == place->key.low && set[way].key.high == place->key.high)
 				return &set[way];
 		}
 	}
@@ -90,14 +99,14 @@ find_slot(ChatLimitTable *table, const ChatHash *key, uint64 *tat)
 
 /* The first slot that limits nobody, in the emptier of a key's two sets; NULL: both are full. */
 static ChatLimitSlot *
-find_idle(ChatLimitTable *table, const ChatHash *key, uint64 now, uint64 *tat)
+find_idle(const Place *place, uint64 now, uint64 *tat)
 {
 	ChatLimitSlot *best = NULL;
 	int best_idle = 0;
 
 	for (int choice = 0; choice < 2; choice++)
 	{
-		ChatLimitSlot *set = set_of(table, key, choice);
+		ChatLimitSlot *set = set_of(place, choice);
 		ChatLimitSlot *first = NULL;
 		uint64 first_tat = 0;
 		int idle = 0;
@@ -131,22 +140,22 @@ typedef enum ChatEntry
 
 /* Enters a key with its first TAT. */
 static ChatEntry
-enter(ChatLimitTable *table, const ChatHash *key, uint64 now, uint64 first_tat)
+enter(ChatLimitTable *table, const Place *place, uint64 now, uint64 first_tat)
 {
-	slock_t *lock = &table->locks[(key->low >> 32) % CHAT_LIMIT_LOCKS];
+	slock_t *lock = &table->locks[(place->key.low >> 32) % CHAT_LIMIT_LOCKS];
 	ChatEntry result = NO_ROOM;
 	ChatLimitSlot *slot;
 	uint64 tat;
 
 	SpinLockAcquire(lock);
-	if (find_slot(table, key, &tat) != NULL)
+	if (find_slot(place, &tat) != NULL)
 		result = THERE_ALREADY;
-	while (result == NO_ROOM && (slot = find_idle(table, key, now, &tat)) != NULL)
+	while (result == NO_ROOM && (slot = find_idle(place, now, &tat)) != NULL)
 	{
 		/* Only a call that used the slot since can make this fail. */
 		if (!pg_atomic_compare_exchange_u64(&slot->tat, &tat, SLOT_CHANGING))
 			continue;
-		slot->key = *key;
+		slot->key = place->key;
 		pg_write_barrier();
 		pg_atomic_write_u64(&slot->tat, first_tat);
 		result = ENTERED;
@@ -155,25 +164,44 @@ enter(ChatLimitTable *table, const ChatHash *key, uint64 now, uint64 first_tat)
 	return result;
 }
 
-static void
-report_full(void)
+void
+chat_limit_report(void)
 {
-	ereport(
-		ERROR,
-		(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("the table of rate limits is full"),
-		 errdetail("Every bucket in it is in use; %d can be.", CHAT_LIMIT_SETS * CHAT_LIMIT_WAYS),
-		 errhint("Use fewer buckets, or shorter periods.")));
+	(void) chat_require_shared();
+	ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+					errmsg("the table of rate limits is full"),
+					errdetail("Every bucket in it is in use; %d can be.", CHAT_LIMIT_SLOTS),
+					errhint("Use fewer buckets, or shorter periods.")));
 }
 
+int64
+chat_limit_used(ChatLimitTable *table, int half)
+{
+	ChatLimitSlot *slots = table->slots[half];
+	uint64 now = monotonic_now();
+	int64 used = 0;
+
+	for (int i = 0; i < CHAT_LIMIT_SLOTS; i++)
+		used += pg_atomic_read_u64(&slots[i].tat) > now;
+	return used;
+}
+
+typedef enum ChatVerdict
+{
+	LET_THROUGH,
+	REFUSED,
+	FULL
+} ChatVerdict;
+
 /* Takes one call out of a bucket; on return *after is the TAT if the call is let through. */
-static bool
-take(ChatLimitTable *table, const ChatHash *key, uint64 now, uint64 interval, uint64 capacity,
+static ChatVerdict
+take(ChatLimitTable *table, const Place *place, uint64 now, uint64 interval, uint64 capacity,
 	 uint64 *after)
 {
 	for (;;)
 	{
 		uint64 tat;
-		ChatLimitSlot *slot = find_slot(table, key, &tat);
+		ChatLimitSlot *slot = find_slot(place, &tat);
 
 		if (slot != NULL)
 		{
@@ -182,17 +210,16 @@ take(ChatLimitTable *table, const ChatHash *key, uint64 now, uint64 interval, ui
 			*after = Max(tat, now) + interval;
 			allowed = *after - now <= capacity;
 			if (!allowed || pg_atomic_compare_exchange_u64(&slot->tat, &tat, *after))
-				return allowed;
+				return allowed ? LET_THROUGH : REFUSED;
 			continue;
 		}
 		*after = now + interval;
-		switch (enter(table, key, now, *after))
+		switch (enter(table, place, now, *after))
 		{
 			case ENTERED:
-				return true;
+				return LET_THROUGH;
 			case NO_ROOM:
-				report_full();
-				break;
+				return FULL;
 			case THERE_ALREADY:
 				break;
 		}
@@ -217,23 +244,37 @@ bucket_key(ChatLimitTable *table, ChatLimitKind kind, const void *name, size_t l
 	return chat_siphash(&table->secret, buffer, sizeof(prefix) + length);
 }
 
+static Place
+place_of(ChatLimitTable *table, ChatLimitKind kind, const void *name, size_t length)
+{
+	bool reserved = kind == CHAT_LIMIT_KEY || kind == CHAT_LIMIT_MESSAGES;
+
+	return (Place){bucket_key(table, kind, name, length), table->slots[reserved ? 0 : 1]};
+}
+
 ChatLimitResult
 chat_limit_take(ChatLimitKind kind, const void *name, size_t length, int32 max_calls, int64 period)
 {
 	ChatLimitResult result = {.allowed = true, .remaining = max_calls};
 	uint64 now, interval, capacity, after;
-	ChatLimitTable *table;
-	ChatHash key;
+	ChatShared *shared;
+	ChatVerdict verdict;
+	Place place;
 
 	if (!chat_rate_limits)
 		return result;
-	table = &chat_require_shared()->limits;
+	shared = chat_shared();
+	if (shared == NULL)
+		return (ChatLimitResult){.unavailable = true};
 	/* Rounded up: never more than max_calls in a period. */
 	interval = (period + max_calls - 1) / max_calls;
 	capacity = interval * max_calls;
-	key = bucket_key(table, kind, name, length);
+	place = place_of(&shared->limits, kind, name, length);
 	now = monotonic_now();
-	result.allowed = take(table, &key, now, interval, capacity, &after);
+	verdict = take(&shared->limits, &place, now, interval, capacity, &after);
+	if (verdict == FULL)
+		return (ChatLimitResult){.unavailable = true};
+	result.allowed = verdict == LET_THROUGH;
 	if (!result.allowed)
 	{
 		result.retry_after = after - now - capacity;
@@ -310,6 +351,8 @@ chat_check_rate_limit(PG_FUNCTION_ARGS)
 						errmsg("max_requests must be from 1 to %d", MAX_CALLS)));
 	result = chat_limit_take(CHAT_LIMIT_NAMED, VARDATA_ANY(bucket), VARSIZE_ANY_EXHDR(bucket),
 							 max_requests, period_of(PG_GETARG_INTERVAL_P(2)));
+	if (result.unavailable)
+		chat_limit_report();
 	values[0] = BoolGetDatum(result.allowed);
 	values[1] = Int32GetDatum(result.remaining);
 	values[2] = chat_limit_reset_at(&result, GetCurrentTimestamp());
@@ -318,24 +361,24 @@ chat_check_rate_limit(PG_FUNCTION_ARGS)
 }
 
 /*
- * Limits that protect the server rather than answer a request do without where there is no shared memory: saving a
- * message must not depend on a server setting. Says so once.
+ * Limits that protect the server rather than answer a request do without where there is no shared memory, or no room in
+ * it: saving a message must not depend on a server setting. Says so once.
  */
 static bool
-limits_can_be_kept(void)
+passes(const ChatLimitResult *result)
 {
 	static bool warned = false;
 
-	if (!chat_rate_limits)
-		return false;
-	if (chat_shared() != NULL)
-		return true;
-	if (!warned)
+	if (result->unavailable && !warned)
+	{
 		ereport(WARNING,
 				(errmsg("chat_realtime keeps no limits on messages and typing"),
-				 errhint("Add chat_realtime to shared_preload_libraries and restart the server.")));
-	warned = true;
-	return false;
+				 chat_shared() == NULL ? errhint("Add chat_realtime to shared_preload_libraries "
+												 "and restart the server.")
+									   : errdetail("The table of rate limits is full.")));
+		warned = true;
+	}
+	return result->unavailable || result->allowed;
 }
 
 Datum
@@ -345,12 +388,10 @@ chat_limit_messages(PG_FUNCTION_ARGS)
 	ChatLimitResult result;
 
 	require_argument(fcinfo, 0, "owner");
-	if (!limits_can_be_kept())
-		PG_RETURN_VOID();
 	owner = PG_GETARG_TEXT_PP(0);
 	result = chat_limit_take(CHAT_LIMIT_MESSAGES, VARDATA_ANY(owner), VARSIZE_ANY_EXHDR(owner),
 							 MESSAGES_PER_SECOND, NS_PER_SECOND);
-	if (!result.allowed)
+	if (!passes(&result))
 		ereport(ERROR, (errcode(ERRCODE_RATE_LIMITED), errmsg("rate limit exceeded"),
 						errdetail("One owner may send %d messages a second.", MESSAGES_PER_SECOND),
 						errhint("Try again after %.3f seconds.", result.retry_after / 1e9)));
@@ -361,9 +402,8 @@ Datum
 chat_limit_typing(PG_FUNCTION_ARGS)
 {
 	StringInfoData name;
+	ChatLimitResult result;
 
-	if (!limits_can_be_kept())
-		PG_RETURN_BOOL(true);
 	/* Started and stopped are counted apart: what was shown as started can always be stopped. */
 	initStringInfo(&name);
 	for (int i = 0; i < 2; i++)
@@ -373,7 +413,7 @@ chat_limit_typing(PG_FUNCTION_ARGS)
 		appendStringInfoChar(&name, '\0');
 	}
 	appendStringInfoChar(&name, !PG_ARGISNULL(2) && PG_GETARG_BOOL(2) ? '1' : '0');
-	PG_RETURN_BOOL(
-		chat_limit_take(CHAT_LIMIT_TYPING, name.data, name.len, TYPING_PER_SECOND, NS_PER_SECOND)
-			.allowed);
+	result =
+		chat_limit_take(CHAT_LIMIT_TYPING, name.data, name.len, TYPING_PER_SECOND, NS_PER_SECOND);
+	PG_RETURN_BOOL(passes(&result));
 }

@@ -16,10 +16,22 @@ const struct db_statement api_metrics_statement = {
 	"api_stats", "SELECT kind, name, calls, seconds, within FROM chat.api_stats()", 0,
 	"kind name calls seconds? within?", DB_ANY_ROWS};
 
+/* What chat.api_stats counts; its rows of other kinds are left out. */
+enum kind
+{
+	CODE,
+	FUNCTION,
+	BUCKETS,
+	BUCKET_LIMIT,
+	KINDS
+};
+
+static const char *const kinds[KINDS] = {"code", "function", "buckets", "bucket_limit"};
+
 struct series
 {
 	char name[NAME_SIZE];
-	bool function;
+	enum kind kind;
 	struct metric *metric;
 };
 
@@ -48,36 +60,59 @@ api_metrics_destroy(struct api_metrics *api)
 }
 
 static struct metric *
-make_metric(struct api_metrics *api, const char *name, bool function)
+make_metric(struct metrics *metrics, const char *name, enum kind kind)
 {
+	static const char *const label[KINDS] = {"code", "function", "for", "for"};
 	char labels[NAME_SIZE + 16];
 
-	snprintf(labels, sizeof(labels), "%s=\"%s\"", function ? "function" : "code", name);
-	if (function)
-		return metrics_histogram(api->metrics, "chat_api_request_seconds", labels,
-								 "Time that calls of the API's functions took in the database.");
-	return metrics_counter(api->metrics, "chat_api_requests_total", labels,
-						   "Requests that chat.authenticate answered, by code.");
+	snprintf(labels, sizeof(labels), "%s=\"%s\"", label[kind], name);
+	switch (kind)
+	{
+		case FUNCTION:
+			return metrics_histogram(
+				metrics, "chat_api_request_seconds", labels,
+				"Time that calls of the API's functions took in the database.");
+		case BUCKETS:
+			return metrics_gauge(metrics, "chat_api_rate_limit_buckets", labels,
+								 "Rate limits that limit somebody now, by what they are for.");
+		case BUCKET_LIMIT:
+			return metrics_gauge(metrics, "chat_api_rate_limit_buckets_limit", labels,
+								 "How many there can be; what comes beyond is refused.");
+		default:
+			return metrics_counter(metrics, "chat_api_requests_total", labels,
+								   "Requests that chat.authenticate answered, by code.");
+	}
 }
 
 /* Finds or makes the series of a name; NULL: it cannot have one. */
 static struct metric *
-find(struct api_metrics *api, const char *name, bool function)
+find(struct api_metrics *api, const char *name, enum kind kind)
 {
 	struct series *found;
 
 	for (int i = 0; i < api->count; i++)
 	{
-		if (api->series[i].function == function && strcmp(api->series[i].name, name) == 0)
+		if (api->series[i].kind == kind && strcmp(api->series[i].name, name) == 0)
 			return api->series[i].metric;
 	}
-	if (api->count == MAX_SERIES || strlen(name) >= NAME_SIZE || strpbrk(name, "\"\\\n") != NULL)
+	if (kind == KINDS || api->count == MAX_SERIES || strlen(name) >= NAME_SIZE ||
+		strpbrk(name, "\"\\\n") != NULL)
 		return NULL;
 	found = &api->series[api->count++];
 	strcpy(found->name, name);
-	found->function = function;
-	found->metric = make_metric(api, name, function);
+	found->kind = kind;
+	found->metric = make_metric(api->metrics, name, kind);
 	return found->metric;
+}
+
+static enum kind
+kind_of(const char *text)
+{
+	enum kind kind = CODE;
+
+	while (kind < KINDS && strcmp(kinds[kind], text) != 0)
+		kind++;
+	return kind;
 }
 
 /* Sets a histogram from an array literal of cumulative counts; one of another length is left alone. */
@@ -109,13 +144,13 @@ api_metrics_take(struct api_metrics *api, const PGresult *result)
 {
 	for (int row = 0; row < PQntuples(result); row++)
 	{
-		bool function = strcmp(PQgetvalue(result, row, 0), "function") == 0;
-		struct metric *metric = find(api, PQgetvalue(result, row, 1), function);
+		enum kind kind = kind_of(PQgetvalue(result, row, 0));
+		struct metric *metric = find(api, PQgetvalue(result, row, 1), kind);
 		uint64_t calls = strtoull(PQgetvalue(result, row, 2), NULL, 10);
 
 		if (metric == NULL)
 			continue;
-		if (function)
+		if (kind == FUNCTION)
 			set_times(metric, PQgetvalue(result, row, 4), calls,
 					  strtod(PQgetvalue(result, row, 3), NULL));
 		else

@@ -2,7 +2,7 @@
 
 CREATE TYPE chat.auth_result AS (allowed boolean, status integer, code text, user_id text, key_id uuid, scopes text[],
                                  rate_limit integer, remaining integer, reset_at timestamptz, retry_after numeric);
-COMMENT ON TYPE chat.auth_result IS 'Answer of chat.authenticate. status: the HTTP status that goes with code (200 OK; 401 API_KEY_MISSING, API_KEY_INVALID_FORMAT, API_KEY_INVALID, API_KEY_EXPIRED; 403 INSUFFICIENT_SCOPES; 429 RATE_LIMIT_EXCEEDED). With 401 the rest is NULL; with 403 also what belongs to the rate limit, as in chat.rate_limit_result.';
+COMMENT ON TYPE chat.auth_result IS 'Answer of chat.authenticate. status: the HTTP status that goes with code (200 OK; 401 API_KEY_MISSING, API_KEY_INVALID_FORMAT, API_KEY_INVALID, API_KEY_EXPIRED; 403 INSUFFICIENT_SCOPES; 429 RATE_LIMIT_EXCEEDED; 503 RATE_LIMIT_UNAVAILABLE). With 401 the rest is NULL; with 403 and 503 also what belongs to the rate limit, but for retry_after with 503.';
 
 CREATE FUNCTION chat.make_api_key() RETURNS text
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_make_api_key';
@@ -37,7 +37,7 @@ COMMENT ON FUNCTION chat.api_key_tables() IS 'What chat.api_key_columns tells, w
 CREATE FUNCTION chat.authenticate(key text, required_scope text DEFAULT NULL) RETURNS chat.auth_result
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_authenticate';
 REVOKE ALL ON FUNCTION chat.authenticate(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.authenticate(text, text) IS 'Whether an API key is good, has a scope (chat:read, chat:write or chat:admin, which implies both; NULL: any will do) and keeps its rate limit; counts the request. Never an error for a bad key. Notes last_used_at at most once a minute, where the transaction may write and the row is free. For service callers. Errors: 55000 without shared memory for the rate limit, 53400 when that is full.';
+COMMENT ON FUNCTION chat.authenticate(text, text) IS 'Whether an API key is good, has a scope (chat:read, chat:write or chat:admin, which implies both; NULL: any will do) and keeps its rate limit; counts the request. Never an error for a bad key. Notes last_used_at at most once a minute, where the transaction may write and the row is free. Where its rate limit cannot be kept (no shared memory, or no room in it) the request is refused: 503, RATE_LIMIT_UNAVAILABLE. For service callers.';
 
 -- What callers give
 

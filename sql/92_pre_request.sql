@@ -38,8 +38,8 @@ $$
                             GREATEST(ceil(extract(epoch FROM answer.reset_at - clock_timestamp())), 0)),
         'X-RateLimit-Limit', answer.rate_limit::text, 'X-RateLimit-Remaining', answer.remaining::text,
         'X-RateLimit-Reset', to_char(answer.reset_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')) END
-        || CASE answer.status WHEN 429 THEN jsonb_build_object('Retry-After', ceil(answer.retry_after)::text)
-                              WHEN 401 THEN '{"WWW-Authenticate": "ApiKey"}' ELSE '{}' END
+        || CASE WHEN answer.status IN (429, 503) THEN jsonb_build_object('Retry-After', ceil(answer.retry_after)::text)
+                   WHEN answer.status = 401 THEN '{"WWW-Authenticate": "ApiKey"}' ELSE '{}' END
 $$;
 COMMENT ON FUNCTION chat.rate_limit_headers(chat.auth_result) IS 'HTTP headers that go with an answer of chat.authenticate.';
 
@@ -51,7 +51,8 @@ BEGIN
         MESSAGE = jsonb_build_object('code', answer.code, 'message', CASE answer.code
             WHEN 'API_KEY_MISSING' THEN 'API key required' WHEN 'API_KEY_INVALID_FORMAT' THEN 'Invalid API key format'
             WHEN 'API_KEY_INVALID' THEN 'Invalid or inactive API key' WHEN 'API_KEY_EXPIRED' THEN 'API key has expired'
-            WHEN 'INSUFFICIENT_SCOPES' THEN 'Insufficient permissions' ELSE 'Rate limit exceeded' END,
+            WHEN 'INSUFFICIENT_SCOPES' THEN 'Insufficient permissions'
+            WHEN 'RATE_LIMIT_UNAVAILABLE' THEN 'Rate limits cannot be kept at the moment' ELSE 'Rate limit exceeded' END,
             'details', NULL, 'hint', NULL),
         DETAIL = jsonb_build_object('status', answer.status, 'headers', chat.rate_limit_headers(answer));
 END
@@ -84,4 +85,4 @@ BEGIN
             set_config('role', role, true);
 END
 $$;
-COMMENT ON FUNCTION chat.pre_request() IS 'For PostgREST''s db-pre-request: a request with X-API-Key acts as the key''s user, or is refused with 401, 403 or 429 and the rate limit''s headers; one without goes on as it is. The role that PostgREST connects as must be a member of authenticated. It runs with the caller''s rights: it gives nobody a role that it could not take. Errors: PGRST, 55000 and 53400 as chat.authenticate; 42501 when the session''s role may not become authenticated.';
+COMMENT ON FUNCTION chat.pre_request() IS 'For PostgREST''s db-pre-request: a request with X-API-Key acts as the key''s user, or is refused with 401, 403, 429 or 503 and the rate limit''s headers; one without goes on as it is. The role that PostgREST connects as must be a member of authenticated. It runs with the caller''s rights: it gives nobody a role that it could not take. Errors: PGRST; 42501 when the session''s role may not become authenticated.';

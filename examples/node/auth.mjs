@@ -9,6 +9,7 @@ const texts = {
   API_KEY_EXPIRED: 'API key has expired',
   INSUFFICIENT_SCOPES: 'Insufficient permissions',
   RATE_LIMIT_EXCEEDED: 'Rate limit exceeded',
+  RATE_LIMIT_UNAVAILABLE: 'Rate limits cannot be kept at the moment, please try again',
 };
 
 /** The token of "Authorization: Bearer …"; a JWT has dots, an API key has none. */

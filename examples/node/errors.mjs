@@ -26,6 +26,7 @@ const sqlStates = {
   40: [503, 'CONFLICT', 'Another request was in the way, please try again'],
   42501: [403, 'INSUFFICIENT_PRIVILEGE', 'Access denied'],
   PT429: [429, 'RATE_LIMIT_EXCEEDED', 'Too many messages'],
+  53400: [503, 'RATE_LIMIT_UNAVAILABLE', 'Rate limits cannot be kept at the moment, please try again'],
   53: [503, 'SERVICE_UNAVAILABLE', 'The service is busy, please try again'],
   54000: [503, 'SERVICE_UNAVAILABLE', 'The service is busy, please try again'], // such as a full queue of NOTIFY
   54: tooDeep,

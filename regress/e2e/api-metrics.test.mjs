@@ -68,6 +68,13 @@ test('requests by what chat.authenticate answered', async () => {
   }
 });
 
+test('how full the table of rate limits is, by what it is for', async () => {
+  await bed.db.query("SELECT count(chat.check_rate_limit('n' || n, 1, '1 day')) FROM generate_series(1, 1000) n");
+  await until(async () => await sidecar.metric('chat_api_rate_limit_buckets', 'for="names"') >= 1000, '1,000 names in use', 60000, 200);
+  assert.equal(await sidecar.metric('chat_api_rate_limit_buckets_limit', 'for="names"'), 131072);
+  assert.ok(await sidecar.metric('chat_api_rate_limit_buckets', 'for="keys"') < 100);
+});
+
 test('each function of the API: how often, how long, and a histogram that adds up', async () => {
   const { id } = (await api('POST', '/conversations', { body: { contactJid: '5511900000001@s.whatsapp.net' } })).body.data;
   const sent = [];

@@ -1,17 +1,22 @@
 // Rate limits: exact under concurrency, bounded memory, forgotten at a restart, and servers without shared memory.
 import assert from 'node:assert/strict';
-import { createHash, createHmac } from 'node:crypto';
+import { createHash, createHmac, randomUUID } from 'node:crypto';
 import { after, before, test } from 'node:test';
+import { Backend, call } from '../lib/backend.mjs';
 import { Bed } from '../lib/bed.mjs';
 import { rows, value } from '../lib/db.mjs';
 import { until } from '../lib/wait.mjs';
 
 const sessions = 20;
 let bed;
+let backend;
 let clients;
 
 before(async () => {
   bed = await Bed.create();
+  await bed.role('chat_backend', 'grant_backend');
+  backend = await Backend.start(bed.cluster);
+  bed.closing.push(() => backend.stop());
   clients = await Promise.all(Array.from({ length: sessions }, () => bed.connect()));
 });
 
@@ -67,6 +72,24 @@ test('65,536 buckets live at once; none that limits is evicted; a full table ref
     FROM generate_series(1, 65536) n`)), 65536);
   await assert.rejects(bed.db.query(`SELECT count(chat.check_rate_limit('more ' || n, 1, '31 days')) FROM generate_series(1, 140000) n`),
     (error) => error.code === '53400' && /Use fewer buckets/.test(error.hint));
+  const { rows: [{ used, most }] } = await bed.db.query(`SELECT max(calls) FILTER (WHERE kind = 'buckets') AS used, max(calls) FILTER (WHERE kind = 'bucket_limit') AS most
+    FROM chat.api_stats() WHERE name = 'names'`);
+  assert.ok(used / most > 0.7, `${used} of ${most}`); // two full sets meet from about here on
+  // Keys and owners have the other half for themselves.
+  for (let n = 0; n < 200; n++) {
+    const { key } = await value(bed.db, 'SELECT chat.create_api_key($1, $2)', [bed.owner, `beside ${n}`]);
+    assert.deepEqual(await rows(bed.db, 'SELECT code, remaining FROM chat.authenticate($1)', [key]), [{ code: 'OK', remaining: 99 }]);
+  }
+  await bed.db.query(`DO $$ BEGIN
+    FOR n IN 1 .. 120000 LOOP
+      BEGIN PERFORM chat.check_rate_limit('most ' || n, 1, '31 days'); EXCEPTION WHEN configuration_limit_exceeded THEN NULL; END;
+    END LOOP; END $$`);
+  let asUser; // whose limit is by name
+  await until(async () => (asUser = await call(backend, 'GET', '/conversations', { token: backend.token(randomUUID()) })).status !== 200, 'a user without room');
+  assert.deepEqual([asUser.status, asUser.body.code, asUser.headers.get('Retry-After')], [503, 'RATE_LIMIT_UNAVAILABLE', '1']);
+  assert.equal((await call(backend, 'GET', '/conversations', { key: (await value(bed.db, "SELECT chat.create_api_key($1, 'k')", [bed.owner])).key })).status, 200);
+  assert.equal(Number(await value(bed.db, `SELECT count(chat.limit_messages('owner ' || n)::text) FROM generate_series(1, 1000) n`)), 1000);
+  assert.equal(await value(bed.db, "SELECT bool_and(chat.limit_typing('1', 'user ' || n, true)) FROM generate_series(1, 100) n"), true); // does without a limit
   assert.equal(Number(await value(bed.db, `SELECT count(*) FILTER (WHERE (chat.check_rate_limit('live ' || n, 1, '31 days')).allowed)
     FROM generate_series(1, 65536) n`)), 0);
   await bed.cluster.restart();
@@ -77,6 +100,26 @@ test('65,536 buckets live at once; none that limits is evicted; a full table ref
     await bed.db.query(`SELECT count(chat.check_rate_limit('short ${round} ' || n, 1000000, '1 s')) FROM generate_series(1, 120000) n`);
   }
   assert.equal(await value(bed.db, "SELECT (chat.check_rate_limit('live 1', 1, '31 days')).allowed"), false);
+});
+
+test('where the half for keys is full, chat.authenticate answers 503 and never raises', async () => {
+  const { key } = await value(bed.db, "SELECT chat.create_api_key($1, 'late', rate_limit => 1000000)", [bed.owner]);
+  // Owners' buckets are in the same half, for a second each.
+  const flood = together(`SELECT count(*) FILTER (WHERE r.code = 'RATE_LIMIT_UNAVAILABLE') FROM generate_series(1, 20) round,
+    LATERAL (SELECT count(chat.limit_messages(round || ' ' || pg_backend_pid() || ' ' || n)::text) FROM generate_series(1, 20000) n) l, LATERAL chat.authenticate($1 || left(l.count::text, 0)) r`, () => [key]);
+  let over = false;
+  void flood.finally(() => { over = true; });
+  let refused;
+  while (!over && !refused) {
+    const answer = await call(backend, 'GET', '/conversations', { key });
+    if (answer.status !== 200) refused = answer;
+  }
+  assert.deepEqual([refused?.status, refused?.body.code, refused?.headers.get('Retry-After')], [503, 'RATE_LIMIT_UNAVAILABLE', '1']);
+  const answers = await flood;
+  assert.ok(answers > 0, 'the half was never full');
+  assert.deepEqual((await rows(bed.db, `SELECT DISTINCT allowed, status, retry_after::float8 FROM generate_series(1, 3), chat.authenticate($1) WHERE code = 'RATE_LIMIT_UNAVAILABLE'`, [key]))
+    .filter((row) => row.allowed || row.status !== 503 || !(row.retry_after > 0)), []);
+  assert.ok((await value(bed.db, "SELECT calls FROM chat.api_stats() WHERE name = 'RATE_LIMIT_UNAVAILABLE'")) >= answers);
 });
 
 test('a new pepper: keys stay good, and are hashed anew when they are used; afterwards the old hash is none', async () => {
@@ -121,7 +164,8 @@ test('without preloading: limits say what is missing before PostgreSQL 17, messa
     const { key } = await value(bare.db, "SELECT chat.create_api_key($1, 'bare')", [bare.owner]);
     const missing = (error) => error.code === '55000' && /shared_preload_libraries/.test(error.hint);
     if (bare.cluster.major < 17) {
-      await assert.rejects(bare.db.query('SELECT chat.authenticate($1)', [key]), missing);
+      assert.deepEqual(await rows(bare.db, 'SELECT allowed, status, code, retry_after::float8 FROM chat.authenticate($1)', [key]),
+        [{ allowed: false, status: 503, code: 'RATE_LIMIT_UNAVAILABLE', retry_after: 1 }]);
       await assert.rejects(bare.db.query("SELECT chat.check_rate_limit('x', 1, '1 s')"), missing);
       assert.equal(await value(bare.db, "SELECT (chat.authenticate('x')).code"), 'API_KEY_INVALID_FORMAT');
       assert.deepEqual(await rows(bare.db, 'SELECT * FROM chat.api_stats()'), []);
