@@ -45,6 +45,29 @@ $$ SELECT 'whsec_' || encode(chat.random_bytes(24), 'base64') $$;
 REVOKE ALL ON FUNCTION chat.make_webhook_secret() FROM PUBLIC;
 COMMENT ON FUNCTION chat.make_webhook_secret() IS 'A new secret: whsec_ and 24 random bytes in base64.';
 
+CREATE FUNCTION chat.check_webhook_secret(secret text) RETURNS void
+    LANGUAGE plpgsql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    encoded text := substr(secret, 7);
+    good boolean := length(secret) BETWEEN 16 AND 255;
+BEGIN
+    -- Receivers decode what follows whsec_ strictly: the bits that padding leaves over must be zero.
+    IF starts_with(secret, 'whsec_') THEN
+        good := length(encoded) BETWEEN 32 AND 88 AND length(encoded) % 4 = 0 AND encoded ~ '^[A-Za-z0-9+/]+={0,2}$'
+            AND length(decode(encoded, 'base64')) BETWEEN 24 AND 64
+            AND translate(encode(decode(encoded, 'base64'), 'base64'), E'\n', '') = encoded;
+    END IF;
+    IF NOT good THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = 'secret',
+            MESSAGE = 'secret of a webhook is not possible',
+            HINT = 'Give whsec_ and the base64 of 24 to 64 random bytes, or any other text of 16 to 255 characters; NULL for a new one.';
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.check_webhook_secret(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.check_webhook_secret(text) IS 'Refuses what receivers could not use as a secret: 22023, with the rule.';
+
 -- For callers that are no service, the webhooks of others do not exist.
 CREATE FUNCTION chat.find_webhook(id uuid, owner text) RETURNS regclass
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -106,6 +129,7 @@ DECLARE
 BEGIN
     PERFORM chat.check_webhook_owner(owner);
     PERFORM chat.check_webhook(url, events);
+    PERFORM chat.check_webhook_secret(secret);
     SELECT s.source INTO source FROM chat.external_webhook_tables() s LIMIT 1;
     IF source IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_table',
@@ -118,14 +142,14 @@ BEGIN
         'INSERT INTO %s AS w (id, user_id, url, events, secret) '
         'VALUES (pg_catalog.gen_random_uuid(), $1[1]::%s, $1[2], $1[3]::pg_catalog.text[], $1[4]) RETURNING pg_catalog.to_jsonb(w.*)',
         source, owner_type), ARRAY[owner, url, ARRAY(SELECT DISTINCT e FROM unnest(events) e ORDER BY e)::text,
-                                   COALESCE(NULLIF(secret, ''), chat.make_webhook_secret())]);
+                                   COALESCE(secret, chat.make_webhook_secret())]);
     PERFORM chat.audit('webhook.created', made ->> 'id', jsonb_build_object('owner', owner, 'events', made -> 'events'));
     RETURN jsonb_build_object('id', made -> 'id', 'url', made -> 'url', 'events', made -> 'events', 'secret', made -> 'secret',
                               'isActive', made -> 'is_active', 'createdAt', made -> 'created_at');
 END
 $$;
 REVOKE ALL ON FUNCTION chat.create_webhook(text, text, text[], text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.create_webhook(text, text, text[], text) IS 'Makes a webhook of owner and returns {id, url, events, secret, isActive, createdAt}: the only time the secret is shown. secret NULL: a new one, whsec_ and 24 random bytes in base64. Errors: 22004 without owner, 42501 for another user, 22023 and 22001 with the column at fault, 42P01 without chat.setup.';
+COMMENT ON FUNCTION chat.create_webhook(text, text, text[], text) IS 'Makes a webhook of owner and returns {id, url, events, secret, isActive, createdAt}: the only time the secret is shown. secret: whsec_ and the base64 of 24 to 64 bytes, or any other text of 16 to 255 characters; NULL: a new one, whsec_ and 24 random bytes. Errors: 22004 without owner, 42501 for another user, 22023 and 22001 with the column at fault, 42P01 without chat.setup.';
 
 CREATE FUNCTION chat.rotate_webhook_secret(id uuid, grace interval DEFAULT '24 h', owner text DEFAULT NULL)
     RETURNS jsonb

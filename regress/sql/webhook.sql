@@ -157,7 +157,25 @@ SELECT is_active, failure_count, first_failure_at, disabled_at, disabled_reason,
 SELECT made - 'id' - 'secret' - 'createdAt' AS webhook, made ? 'id' AS has_id,
        made ->> 'secret' ~ '^whsec_[A-Za-z0-9+/]{32}$' AS generated, made ->> 'createdAt' ~ 'T' AS has_time
   FROM chat.create_webhook(:u1, 'http://10.0.0.1:8080/hook?x=1', '{message.sent,message.received,message.sent}') AS made;
-SELECT chat.create_webhook(:u1, 'https://example.com', '{*}', 'my own') ->> 'secret' AS secret;
+SELECT chat.create_webhook(:u1, 'https://example.com', '{*}', 'my own secret, of 16') ->> 'secret' AS secret;
+SELECT s AS secret, chat.create_webhook(:u1, 'https://example.com', '{*}', s) ->> 'secret' = s AS taken
+  FROM unnest(ARRAY['whsec_' || encode(sha256('x'), 'base64'), 'whsec_' || encode(substr(sha256('x'), 1, 24), 'base64'), repeat('s', 255), 'whsec-is-no-prefix']) s;
+\set QUIET on
+CREATE FUNCTION hook.refusal(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    col text; hint text;
+BEGIN
+    EXECUTE statement;
+    RETURN 'accepted';
+EXCEPTION WHEN others THEN
+    GET STACKED DIAGNOSTICS col = COLUMN_NAME, hint = PG_EXCEPTION_HINT;
+    RETURN concat_ws(' | ', SQLSTATE, col, SQLERRM, hint);
+END $$;
+\set QUIET off
+SELECT length(s) AS chars, left(s, 16) AS secret, hook.refusal(format('SELECT chat.create_webhook(%L, ''https://example.com'', ''{*}'', %L)', :u1, s)) AS refused
+  FROM unnest(ARRAY['', 'fifteen letters', repeat('s', 256), 'whsec_not base64!', 'whsec_', 'whsec_' || encode(substr(sha256('x'), 1, 23), 'base64'),
+    'whsec_' || rtrim(encode(sha256('x'), 'base64'), '='), 'whsec_' || translate(encode(sha256('x') || sha256('y') || 'z', 'base64'), E'\n', ''),
+    'whsec_' || repeat('A', 42) || 'B=', 'whsec_' || repeat('A', 40) || E'\n' || 'AAA', 'WHSEC_' || repeat('A', 40) || '!!!!']) s;
 SELECT chat.create_webhook(NULL, 'https://example.com/', '{*}');
 SELECT chat.create_webhook(:u1, 'ftp://example.com/', '{*}');
 SELECT chat.create_webhook(:u1, 'https:///path', '{*}');
