@@ -119,18 +119,27 @@ tell_full(struct listener *l, const char *what)
 				  "%s", what, "most", "%d", l->most, "times", "%d", times, NULL);
 }
 
-/* Closes the one that has kept waiting longest; false: all of them are trusted. */
+/* Closes one that has its answer, else the one that has kept waiting longest; false: all of them are trusted. */
 static bool
 make_room(struct listener *l)
 {
+	struct connection *longest = NULL;
+
 	for (struct connection *c = l->first; c != NULL; c = c->next)
 	{
 		if (c->trusted)
 			continue;
-		connection_destroy(c);
-		return true;
+		if (longest == NULL)
+			longest = c;
+		if (c->state != LINGERING)
+			continue;
+		longest = c;
+		break;
 	}
-	return false;
+	if (longest == NULL)
+		return false;
+	connection_destroy(longest);
+	return true;
 }
 
 /* accept failed for want of something: the port rests, since it would be asked again at once. */

@@ -20,7 +20,7 @@ export class Sidecar {
   }
 
   /** A sidecar of a cluster, with the embedded endpoint unless REALTIME_URL is given; started and ready. */
-  static async start(cluster, env = {}, { database = 'chat', user = 'chat_sidecar' } = {}) {
+  static async start(cluster, env = {}, { database = 'chat', user = 'chat_sidecar', files } = {}) {
     const sidecar = new Sidecar({
       DATABASE_URL: cluster.url({ user, database }),
       HTTP_LISTEN: `127.0.0.1:${await freePort()}`,
@@ -32,13 +32,15 @@ export class Sidecar {
       }),
       ...env,
     });
+    sidecar.files = files; // descriptors that it may have
     sidecar.run();
     await sidecar.ready();
     return sidecar;
   }
 
   run() {
-    this.child = spawn(sidecarBinary, this.args, {
+    const [command, args] = this.files ? ['sh', ['-c', 'ulimit -n "$0" && exec "$@"', `${this.files}`, sidecarBinary, ...this.args]] : [sidecarBinary, this.args];
+    this.child = spawn(command, args, {
       env: { PATH: process.env.PATH, ...instruments, ...this.env },
       detached: true,
       stdio: ['ignore', 'pipe', 'pipe'],
