@@ -4,6 +4,7 @@
 #include "maintain.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "consumer.h"
 #include "db.h"
@@ -40,8 +41,9 @@ on_answer(void *arg, PGresult *result)
 		return;
 	}
 	for (int row = 0; row < PQntuples(result); row++)
-		log_event(LOG_INFO, "maintenance", "object", "%s", PQgetvalue(result, row, 0), "action",
-				  "%s", PQgetvalue(result, row, 1), NULL);
+		log_event(strncmp(PQgetvalue(result, row, 1), "failed", 6) == 0 ? LOG_WARN : LOG_INFO,
+				  "maintenance", "object", "%s", PQgetvalue(result, row, 0), "action", "%s",
+				  PQgetvalue(result, row, 1), NULL);
 }
 
 static void

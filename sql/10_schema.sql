@@ -80,10 +80,12 @@ COMMENT ON COLUMN chat.event.webhook IS 'Name under which webhooks get the event
 COMMENT ON COLUMN chat.event.changes IS 'What a conversation event changed of status (old and new), agent and bot.';
 COMMENT ON COLUMN chat.event.payload IS 'JSON object, sent as these bytes; always valid as jsonb.';
 
--- Indexes are made on each partition, not on chat.event: pg_dump would make those of later partitions twice.
+-- Indexes are made on each partition, not on chat.event: pg_dump would make those of later partitions twice. Each has a
+-- primary key, as every table here: a publication FOR ALL TABLES refuses to update and delete where none tells rows apart.
+ALTER TABLE chat.event REPLICA IDENTITY FULL;
 CREATE TABLE chat.event_0 PARTITION OF chat.event FOR VALUES FROM (0) TO (4294967296);
 REVOKE ALL ON chat.event_0 FROM PUBLIC;
-CREATE UNIQUE INDEX event_0_id_idx ON chat.event_0 (id);
+ALTER TABLE chat.event_0 ADD PRIMARY KEY (id);
 CREATE INDEX event_0_xid_idx ON chat.event_0 (xid);
 -- A topic's hash makes entries half as large, and comparing them cheaper: every event pays for that.
 CREATE INDEX event_0_topic_idx ON chat.event_0 (pg_catalog.hashtextextended(topic, 0), id);
@@ -110,7 +112,7 @@ COMMENT ON TABLE chat.consumer IS 'Readers of the event log: position (everythin
 -- a restore there are two rows: the one that CREATE EXTENSION wrote in the new cluster and the one from the dump;
 -- chat.adopt_log then makes them one again.
 CREATE TABLE chat.origin (
-    installation      uuid NOT NULL DEFAULT pg_catalog.gen_random_uuid(),
+    installation      uuid PRIMARY KEY DEFAULT pg_catalog.gen_random_uuid(),
     system_identifier bigint NOT NULL,
     database          oid NOT NULL,
     timeline          integer NOT NULL,

@@ -196,26 +196,53 @@ $$;
 REVOKE ALL ON FUNCTION chat.lock_event_ids(boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.lock_event_ids(boolean) IS 'Until the end of the transaction nobody else moves the event ids on; false: somebody is doing it.';
 
--- Each part by itself: what one cannot lock is no reason to leave the others undone. Locks stay until the end of the
--- transaction: those of chat.webhook_attempt are taken in the sidecar's order, the table's before a partition's, and
--- dropping events comes last.
+CREATE TABLE chat.maintenance (
+    part         text PRIMARY KEY,
+    place        integer NOT NULL UNIQUE,
+    succeeded_at timestamptz,
+    error        text,
+    failed_at    timestamptz
+);
+REVOKE ALL ON chat.maintenance FROM PUBLIC;
+COMMENT ON TABLE chat.maintenance IS 'The parts of chat.maintain, in the order they run: functions of schema chat.';
+COMMENT ON COLUMN chat.maintenance.succeeded_at IS 'When the part was last done, here: NULL in a copy of the database until then.';
+COMMENT ON COLUMN chat.maintenance.error IS 'Why it could not be done the last time; NULL: it was.';
+-- Locks stay until the end of the transaction: those of chat.webhook_attempt are taken in the sidecar's order, the table's
+-- before a partition's, and dropping events comes last.
+INSERT INTO chat.maintenance (place, part) VALUES (1, 'advance_event_partition'), (2, 'drop_attempt_partitions'), (3, 'make_attempt_partitions'),
+    (4, 'forget_deliveries'), (5, 'expire_audit_log'), (6, 'expire_events');
+
+-- Each part by itself: what one cannot do, whatever the error, is no reason to leave the others undone.
 CREATE FUNCTION chat.maintain_for(caller regrole) RETURNS TABLE (object text, action text)
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS
 $$
 DECLARE
-    part text;
+    name text;
+    reason text;
+    hint text;
 BEGIN
     PERFORM chat.require_operator(caller, 'consumer_save');
     IF NOT chat.lock_event_ids(false) THEN
         RETURN;
     END IF;
-    FOREACH part IN ARRAY ARRAY['advance_event_partition', 'drop_attempt_partitions', 'make_attempt_partitions',
-                                'forget_deliveries', 'expire_audit_log', 'expire_events'] LOOP
+    FOR name IN SELECT m.part FROM chat.maintenance m ORDER BY m.place LOOP
         BEGIN
-            RETURN QUERY EXECUTE format('SELECT p.object, p.action FROM chat.%I() p', part);
-        EXCEPTION WHEN lock_not_available THEN
-            RETURN QUERY SELECT part, format('put off: %s', SQLERRM);
+            RETURN QUERY EXECUTE format('SELECT p.object, p.action FROM chat.%I() p', name);
+            reason := NULL;
+        EXCEPTION
+            WHEN lock_not_available THEN
+                reason := format('put off: %s', SQLERRM);
+            WHEN others THEN
+                GET STACKED DIAGNOSTICS hint = PG_EXCEPTION_HINT;
+                reason := format('failed: %s (%s)%s', SQLERRM, SQLSTATE, COALESCE('; ' || NULLIF(hint, ''), ''));
         END;
+        IF reason IS NOT NULL THEN
+            RETURN QUERY SELECT name, reason;
+        END IF;
+        UPDATE chat.maintenance m
+           SET succeeded_at = CASE WHEN reason IS NULL THEN clock_timestamp() ELSE m.succeeded_at END,
+               failed_at = CASE WHEN reason IS NULL THEN m.failed_at ELSE clock_timestamp() END, error = reason
+         WHERE m.part = name;
     END LOOP;
 END
 $$;
@@ -224,7 +251,7 @@ COMMENT ON FUNCTION chat.maintain_for(regrole) IS 'chat.maintain for a caller.';
 
 CREATE FUNCTION chat.maintain() RETURNS TABLE (object text, action text)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_for_caller'; -- for everybody: checks who asks
-COMMENT ON FUNCTION chat.maintain() IS 'To be called now and then (the sidecar does): makes partitions of the event log and of webhook attempts ahead, drops those whose retention is over, clears up webhook deliveries and the audit log; says what it did of the log, and what it put off because it could not lock something within a second. Call it in a transaction of its own. Never waits for a writer.';
+COMMENT ON FUNCTION chat.maintain() IS 'To be called now and then (the sidecar does): makes partitions of the event log and of webhook attempts ahead, drops those whose retention is over, clears up webhook deliveries and the audit log; says what it did of the log, what it put off because it could not lock something within a second, and what failed and why; the others are done all the same, and chat.maintenance keeps when each was last done. Call it in a transaction of its own. Never waits for a writer.';
 
 CREATE FUNCTION chat.set_consumer(name text, enabled boolean) RETURNS void
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS

@@ -118,6 +118,10 @@ $$
      WHERE p.number < s.last_value >> 32 AND p.newest < now() - chat.retention('retention')
        AND NOT chat.event_partition_is_done(p.relation)
     UNION ALL
+    SELECT 'error', m.part, format('part %s of chat.maintain %s, done last %s', m.part, m.error,
+                  COALESCE(to_char(m.succeeded_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), 'never')), 'SELECT * FROM chat.maintain()'
+      FROM chat.maintenance m WHERE m.error ~ '^failed'
+    UNION ALL
     SELECT CASE WHEN q.usage > 0.9 THEN 'error' ELSE 'warning' END, 'NOTIFY',
            format('the queue of NOTIFY is %s %% full%s: %s', round(q.usage::numeric * 100), CASE WHEN q.usage > 0.9 THEN ', and the doorbell silent' ELSE '' END,
                   COALESCE(format('process %s (%s) is in a transaction since %s, which keeps the queue from being emptied if it listens',

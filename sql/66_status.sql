@@ -85,6 +85,10 @@ COMMENT ON FUNCTION chat.status() IS 'What is attached, the consumers and how fa
 CREATE FUNCTION chat.sidecar_gauges() RETURNS TABLE (name text, labels text, help text, value double precision)
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
+    SELECT 'chat_realtime_maintenance_last_success_timestamp_seconds', format('part="%s"', m.part),
+           'When a part of chat.maintain was last done, in seconds since 1970; 0: never.', COALESCE(EXTRACT(epoch FROM m.succeeded_at), 0)
+      FROM chat.maintenance m
+    UNION ALL
     SELECT v.* FROM chat.notify_queue() q, LATERAL (VALUES
         ('chat_realtime_notify_queue_usage', '', 'How full the queue of NOTIFY is (0 to 1); above 0.9 the doorbell does not ring.', q.usage),
         ('chat_realtime_notify_queue_oldest_pid', '', 'Process of the oldest transaction, which keeps the queue of NOTIFY from being emptied if it listens; 0 while less than half is used.',

@@ -46,8 +46,10 @@ COMMENT ON COLUMN chat.webhook_attempt.error IS 'Why the attempt failed; NULL: i
 COMMENT ON COLUMN chat.webhook_attempt.response IS 'First KiB of the answer''s body.';
 
 -- Indexes are made on each partition, not on chat.webhook_attempt: pg_dump would make those of later partitions twice.
+ALTER TABLE chat.webhook_attempt REPLICA IDENTITY FULL;
 CREATE TABLE chat.webhook_attempt_default PARTITION OF chat.webhook_attempt DEFAULT;
 REVOKE ALL ON chat.webhook_attempt_default FROM PUBLIC;
+ALTER TABLE chat.webhook_attempt_default ADD PRIMARY KEY (id);
 CREATE INDEX webhook_attempt_default_webhook_idx ON chat.webhook_attempt_default (webhook, at);
 CREATE INDEX webhook_attempt_default_event_idx ON chat.webhook_attempt_default (event_id, webhook);
 COMMENT ON TABLE chat.webhook_attempt_default IS 'Attempts of days for which chat.maintain has made no partition.';

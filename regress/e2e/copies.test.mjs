@@ -136,6 +136,43 @@ test('tables restored beside the live ones: writing to them fails, and reaches n
   assert.equal(await value(bed.db, 'SELECT unread_count FROM live.conversations'), 3);
 });
 
+test('a publication of all tables: set-up, webhooks, retention, a dump restored, and its positions mended', async () => {
+  const bed = await start({ before: 'CREATE PUBLICATION everything FOR ALL TABLES', settings: { wal_level: 'logical', 'chat_realtime.retention': '2s' } });
+  const receiver = await bed.receiver(['message.received']);
+  await bed.running.kill('SIGTERM');
+  bed.env = { ...bed.env, WEBHOOKS: 'on', WEBHOOK_ALLOW_HTTP: 'true', WEBHOOK_ALLOW_CIDRS: '127.0.0.0/8' };
+  bed.running = await bed.sidecar(bed.env);
+  // Tried again after a failure: a delivery is stored, changed and deleted.
+  receiver.answer = () => 503;
+  await messages(bed, bed.first, 3);
+  await until(() => value(bed.db, 'SELECT count(*) > 0 FROM chat.webhook_delivery'), 'a delivery that waits', 30000);
+  receiver.answer = () => 200;
+  const wanted = await rows(bed.db, `SELECT 'evt_' || id AS id FROM chat.event WHERE webhook = 'message.received' ORDER BY id DESC LIMIT 3`);
+  await until(async () => {
+    await bed.db.query('UPDATE chat.webhook_delivery SET next_attempt_at = now() WHERE next_attempt_at > now()');
+    return wanted.every(({ id }) => receiver.deliveries.some((delivery) => delivery.id === id));
+  }, 'the webhook', 60000, 200);
+  await until(() => value(bed.db, 'SELECT count(*) = 0 FROM chat.webhook_delivery'), 'deliveries done', 30000);
+  // Attempts that are past their days, in the default partition; the log by partitions.
+  await bed.db.query(`UPDATE chat.webhook_attempt SET at = at - interval '9 days'`);
+  const done = [];
+  await until(async () => {
+    done.push(...await rows(bed.db, 'SELECT * FROM chat.maintain()'));
+    await messages(bed, bed.first, 1);
+    return done.filter(({ action }) => /dropped|emptied/.test(action)).length >= 2;
+  }, () => JSON.stringify(done), 60000, 200);
+  assert.deepEqual(done.filter(({ action }) => action.startsWith('failed')), []);
+  assert.equal(await value(bed.db, `SELECT count(*)::int FROM chat.webhook_attempt WHERE at < now() - interval '8 days'`), 0);
+  await bed.db.query(`ALTER SYSTEM SET chat_realtime.retention = '1 h'`);
+  await bed.db.query('SELECT pg_reload_conf()');
+  const from = await leaveBehind(bed);
+  const copy = await restored(bed);
+  assert.equal(await value(copy.db, 'SELECT puballtables FROM pg_publication'), true);
+  await goOn(copy, bed, from);
+  const swept = await rows(copy.db, 'SELECT * FROM chat.maintain()');
+  assert.deepEqual(swept.filter(({ action }) => action.startsWith('failed')), []);
+});
+
 test('a standby promoted: positions hold, ids go on beyond what was delivered, prepared transactions too', async () => {
   const bed = await start();
   const copy = await standby(bed);

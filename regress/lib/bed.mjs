@@ -10,8 +10,8 @@ import { Sidecar } from './sidecar.mjs';
 import { root } from './workspace.mjs';
 
 export class Bed {
-  /** shared: the workspace, of this run unless given. */
-  static async create({ settings = {}, owner = randomUUID(), shared } = {}) {
+  /** shared: the workspace, of this run unless given. before: SQL to be run in the database while it is empty. */
+  static async create({ settings = {}, owner = randomUUID(), shared, before } = {}) {
     const bed = new Bed();
     bed.owner = owner;
     bed.closing = [];
@@ -19,6 +19,7 @@ export class Bed {
     bed.closing.push(() => bed.cluster.remove());
     await bed.cluster.psql('CREATE DATABASE chat');
     bed.db = await bed.connect();
+    if (before) await bed.db.query(before);
     await bed.db.query('CREATE EXTENSION chat_realtime');
     bed.setup = await rows(bed.db, 'SELECT * FROM chat.setup()');
     await bed.role('chat_sidecar', 'grant_sidecar');

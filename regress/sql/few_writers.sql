@@ -63,7 +63,7 @@ BEGIN
     IF NOT few THEN
         RAISE WARNING '% read % rows', statement, read;
     END IF;
-    SELECT string_agg(DISTINCT substring(c.relname FROM '_([a-z]+)_(?:idx|key)$'), ', ') INTO indexes
+    SELECT string_agg(DISTINCT regexp_replace(c.relname, '^event_[0-9]+_|_idx$', '', 'g'), ', ') INTO indexes
       FROM jsonb_each_text(used) u JOIN pg_class c ON c.oid = u.key::oid
      WHERE c.relname ~ '^event_[0-9]' AND pg_stat_get_xact_numscans(c.oid) > u.value::bigint;
 END $$;
