@@ -22,6 +22,7 @@
 #include "realtime.h"
 #include "server.h"
 #include "stats.h"
+#include "watchdog.h"
 #include "webhook.h"
 
 #define DRAIN_TICK_MS 20
@@ -232,6 +233,21 @@ free_parts(struct process *process)
 	return left == 0 ? 0 : 1;
 }
 
+/* Runs the loop to its end, closing included, and sees to it that it turns. */
+static void
+run_watched(uv_loop_t *loop)
+{
+	struct watchdog *watchdog = watchdog_start(loop, WATCHDOG_SECONDS * 1000);
+
+	if (watchdog == NULL)
+		log_event(LOG_WARN, "there can be no thread for the watchdog", NULL);
+	uv_run(loop, UV_RUN_DEFAULT);
+	if (watchdog == NULL)
+		return;
+	watchdog_stop(watchdog);
+	uv_run(loop, UV_RUN_DEFAULT);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -253,7 +269,7 @@ main(int argc, char **argv)
 		abort();
 	if (!create_parts(&process))
 		return 1;
-	uv_run(&process.loop, UV_RUN_DEFAULT);
+	run_watched(&process.loop);
 	status = free_parts(&process);
 	config_free(config);
 	return status;
