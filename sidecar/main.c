@@ -22,6 +22,7 @@
 #include "realtime.h"
 #include "server.h"
 #include "stats.h"
+#include "surroundings.h"
 #include "watchdog.h"
 #include "webhook.h"
 
@@ -37,6 +38,7 @@ struct process
 	uv_loop_t loop;
 	struct stats *stats;
 	struct maintain *maintain;
+	struct surroundings *surroundings;
 	uv_signal_t signals[3];
 	uv_timer_t drain;
 	uint64_t drain_started;
@@ -58,6 +60,7 @@ close_everything(struct process *process)
 	hints_destroy(app->hints);
 	app->hints = NULL;
 	maintain_destroy(process->maintain);
+	surroundings_destroy(process->surroundings);
 	realtime_destroy(app);
 	webhook_destroy(app);
 	if (app->embedded != NULL)
@@ -211,6 +214,7 @@ create_parts(struct process *process)
 	process->stats = stats_create(app);
 	app->hints = hints_create(app);
 	process->maintain = maintain_create(app);
+	process->surroundings = surroundings_create(app);
 	watch_signals(process);
 	return true;
 }

@@ -110,6 +110,26 @@ test('the same is warned of in the log at start', async () => {
   await sidecar.kill('SIGTERM');
 });
 
+test('a database of Supabase without REALTIME_URL is warned of, and one without Realtime is not', async () => {
+  const warned = (sidecar) => sidecar.log.some((line) => line.level === 'warn' && /schema, and REALTIME_URL is not set/.test(line.msg));
+  const asked = (sidecar) => until(async () => await sidecar.metric('chat_api_requests_total') >= 0 && (await (await sidecar.get('/metrics')).text()).includes('chat_api_requests_total'), 'statistics', 20000);
+  const plain = await bed.sidecar();
+  await asked(plain);
+  assert.ok(!warned(plain), plain.tail());
+  await plain.kill('SIGTERM');
+  await bed.db.query('CREATE SCHEMA realtime');
+  const sidecar = await bed.sidecar();
+  await until(() => warned(sidecar), () => `a warning: ${sidecar.tail()}`);
+  await sidecar.kill('SIGTERM');
+  const realtime = await FaultyRealtime.start();
+  bed.closing.push(() => realtime.down());
+  const remote = await bed.sidecar({ REALTIME_URL: realtime.url });
+  await asked(remote);
+  assert.ok(!warned(remote), remote.tail());
+  await remote.kill('SIGTERM');
+  await bed.db.query('DROP SCHEMA realtime');
+});
+
 test('--check-config accepts good settings without connecting or listening', async () => {
   const end = await ends({ DATABASE_URL: 'postgresql://nobody@127.0.0.1:1/nothing' }, ['--check-config']);
   assert.equal(end.code, 0, end.text);
