@@ -134,8 +134,10 @@ DECLARE
     left_out chat.missing_index;
     indexes text[];
 BEGIN
-    IF owner IS NOT NULL AND made <> '{}' THEN
+    IF owner IS NOT NULL THEN
         PERFORM chat.require_role(owner);
+    END IF;
+    IF owner IS NOT NULL AND made <> '{}' THEN
         PERFORM chat.grant_schema(caller, schema, owner);
     END IF;
     FOR t IN SELECT * FROM chat.setup_tables(caller, schema) s WHERE s.relation IS NULL AND s.name IN ('conversations', 'chat_messages') LOOP
