@@ -181,6 +181,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = 'max_rows must be from 1 to 1000';
     END IF;
+    PERFORM chat.require_attached();
     IF NOT chat.is_service_caller() AND NOT chat.can_join($1) THEN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
             MESSAGE = format('topic "%s" may not be read by this user', left($1, 246));

@@ -170,6 +170,7 @@ BEGIN
     RETURN QUERY SELECT * FROM chat.setup_functions(caller);
     PERFORM chat.record_tables(caller, (tables ->> 'chat_messages')::oid, (tables ->> 'chat_external_webhooks')::oid, (tables ->> 'chat_api_keys')::oid);
     RETURN QUERY SELECT * FROM chat.setup_supabase(caller, schema);
+    RETURN QUERY SELECT h.object, format('%s: %s', h.hint, h.statement) FROM chat.preload_hints() h;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.setup_for(regrole, text, name) FROM PUBLIC;

@@ -48,9 +48,9 @@ $$
                     WHEN r.both_ways THEN 'both'
                     WHEN r.healthy THEN 'supabase'
                     ELSE 'socketio' END
-          FROM chat.rollout r), 'supabase')
+          FROM chat.rollout r), CASE WHEN EXISTS (SELECT FROM chat.attachment) THEN 'supabase' ELSE 'socketio' END)
 $$;
-COMMENT ON FUNCTION chat.realtime_provider(text) IS 'How a user is served: socketio, supabase or both; NULL: the caller. While Realtime fails nobody is on it alone. Safe for anybody: it tells no more than how far the rollout is.';
+COMMENT ON FUNCTION chat.realtime_provider(text) IS 'How a user is served: socketio, supabase or both; NULL: the caller. While Realtime fails nobody is on it alone; with nothing attached everybody is on Socket.IO. Safe for anybody: it tells no more than how far the rollout is.';
 
 CREATE FUNCTION chat.set_realtime_health(healthy boolean) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS

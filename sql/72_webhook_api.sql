@@ -87,6 +87,7 @@ BEGIN
     ELSIF owner IS NOT NULL THEN
         PERFORM chat.check_webhook_owner(owner);
     END IF;
+    PERFORM chat.require_attached();
     FOR source IN SELECT * FROM chat.external_webhook_tables() LOOP
         found_id := chat.read_on(NULL::uuid, source.source,
             format('SELECT w.id FROM %s w WHERE w.id = $1 AND ($2 IS NULL OR w.user_id::text = $2)', source.source), id, owner);
@@ -114,10 +115,11 @@ BEGIN
             MESSAGE = 'webhooks of another user may not be touched',
             HINT = 'Pass the id of the user who is signed in, or call as a role given chat.grant_backend.';
     END IF;
+    PERFORM chat.require_attached();
 END
 $$;
 REVOKE ALL ON FUNCTION chat.check_webhook_owner(text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.check_webhook_owner(text) IS 'Refuses an owner that is not the caller, except for service callers. Errors: 22004, 42501.';
+COMMENT ON FUNCTION chat.check_webhook_owner(text) IS 'Refuses an owner that is not the caller, except for service callers. Errors: 22004, 42501, 55000 when nothing is attached.';
 
 CREATE FUNCTION chat.create_webhook(owner text, url text, events text[], secret text DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS

@@ -19,6 +19,7 @@ BEGIN
             MESSAGE = 'only a user itself or a service caller may read a user''s topics',
             HINT = 'A backend''s role becomes a service caller with chat.grant_backend.';
     END IF;
+    PERFORM chat.require_attached();
     IF NOT (service AND owner IS NULL) AND NOT chat.may_join(topic, reader, false) THEN
         RETURN NULL;
     END IF;

@@ -36,10 +36,11 @@ BEGIN
             MESSAGE = 'only the owner itself or a service caller may do this',
             HINT = 'A backend''s role becomes a service caller with chat.grant_backend.';
     END IF;
+    PERFORM chat.require_attached();
 END
 $$;
 REVOKE ALL ON FUNCTION chat.require_owner(text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.require_owner(text) IS 'Refuses a missing owner (22004), and one that is not the caller itself unless it is a service caller (42501).';
+COMMENT ON FUNCTION chat.require_owner(text) IS 'Refuses a missing owner (22004), and one that is not the caller itself unless it is a service caller (42501); 55000 when nothing is attached.';
 
 -- The value (or values, where one user has several accounts) of the owner column that stands for a user.
 CREATE FUNCTION chat.owner_keys(attachment chat.attachment, owner text) RETURNS text[]
@@ -96,13 +97,8 @@ DECLARE
     known chat.attachment[];
     chosen chat.attachment;
 BEGIN
-    SELECT array_agg(a ORDER BY a.id) INTO known FROM chat.attachment a;
-    IF known IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = 'no tables are attached',
-            HINT = 'Call chat.setup() or chat.attach() first.';
-    END IF;
-    SELECT array_agg(a ORDER BY a.id) INTO known FROM unnest(known) a WHERE chat.owner_keys(a, owner) IS NOT NULL;
+    PERFORM chat.require_attached();
+    SELECT array_agg(a ORDER BY a.id) INTO known FROM chat.attachment a WHERE chat.owner_keys(a, owner) IS NOT NULL;
     IF known IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('no attached table knows the owner "%s"', owner),

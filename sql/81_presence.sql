@@ -70,7 +70,8 @@ BEGIN
                   OR caller IN (conversation ->> 'owner', conversation ->> 'agent'));
         conversation := NULL;
     END LOOP;
-    IF NOT valid AND EXISTS (SELECT FROM chat.attachment) THEN
+    IF NOT valid THEN
+        PERFORM chat.require_attached();
         RAISE EXCEPTION USING ERRCODE = 'invalid_text_representation',
             MESSAGE = format('conversation_id "%s" is not valid', conversation_id),
             HINT = 'Ids are those of the attached conversations, as text.';

@@ -52,14 +52,15 @@ $$
 BEGIN
     IF id IS NULL THEN
         PERFORM chat.bad_input(format('%s must not be NULL', name), code => '22004');
-    ELSIF NOT known AND EXISTS (SELECT FROM chat.attachment) THEN
+    ELSIF NOT known THEN
+        PERFORM chat.require_attached();
         PERFORM chat.bad_input(format('%s "%s" is not valid', name, left(id, 64)),
                                'Ids are those of the attached tables, as text.', '22P02');
     END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.require_id(text, text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION chat.require_id(text, text, boolean) IS 'Refuses an id that is NULL (22004), or that no attached table could have (22P02).';
+COMMENT ON FUNCTION chat.require_id(text, text, boolean) IS 'Refuses an id that is NULL (22004), or that no attached table could have (22P02); 55000 when none is attached.';
 
 CREATE FUNCTION chat.find_conversation(conversation_id text, owner text, agents boolean DEFAULT false,
                                        OUT pair chat.attachment, OUT key text)

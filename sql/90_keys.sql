@@ -137,6 +137,7 @@ DECLARE
     keys record;
 BEGIN
     owner := chat.caller_scope(owner);
+    PERFORM chat.require_attached();
     PERFORM chat.require_admin_scope();
     FOR keys IN SELECT * FROM chat.api_key_tables() LOOP
         key := chat.lock_on(NULL::jsonb, keys.source, format(

@@ -8,6 +8,7 @@ CREATE DATABASE regress_catch_up;
 \c regress_catch_up
 SET client_min_messages = warning;
 CREATE EXTENSION chat_realtime;
+SELECT count(*) FROM chat.setup() \g /dev/null
 CREATE FUNCTION fill(transactions int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
     PERFORM chat.emit('topic:' || g % 10, 'e', NULL, NULL, NULL, '{}') FROM generate_series(1, 1000) g;

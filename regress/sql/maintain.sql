@@ -7,6 +7,7 @@ CREATE DATABASE regress_maintain;
 \c regress_maintain
 SET client_min_messages = warning;
 CREATE EXTENSION chat_realtime;
+SELECT count(*) FROM chat.setup() \g /dev/null
 SET extra_float_digits = 1;
 CREATE FUNCTION emit(topic text) RETURNS bigint LANGUAGE sql AS
     $$ SELECT chat.emit(topic, 'e', NULL, NULL, NULL, '{}') $$;

@@ -82,6 +82,7 @@ SELECT kept('INSERT INTO%chat_messages%') <= 64;
 
 -- Tables that are gone
 DROP TABLE chat_messages CASCADE;
+\set SHOW_CONTEXT never
 SELECT save(:'one', 'nowhere', 1);
 \set QUIET on
 \c :home
