@@ -223,8 +223,11 @@ on_response(void *arg, const struct http_response *response)
 		free(message);
 		return;
 	}
-	/* The endpoint ended an idle connection just as we used it: that says nothing about the message. */
-	if (response->reused_connection_closed && !message->again)
+	/*
+	 * The endpoint ended an idle connection just as we used it: that says nothing about the message. Without the lease
+	 * nothing is sent any more, and what becomes of this one is not saved either.
+	 */
+	if (response->reused_connection_closed && !message->again && consumer_leads(webhook->consumer))
 	{
 		message->again = true;
 		send_message(webhook, message);

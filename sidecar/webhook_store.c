@@ -176,8 +176,7 @@ store_reset(struct store *store)
 	reset_list(&store->waiting);
 	reset_list(&store->sent);
 	store->generation++;
-	store->saving = false;
-	store->failed = false;
+	store->saving = store->failed = store->urgent = false;
 	store->db = NULL;
 	uv_timer_stop(&store->timer);
 }
