@@ -109,6 +109,27 @@ test('what a receiver answers is stored without control characters', async () =>
   assert.equal(response, 'a [2J b\nc d');
 });
 
+test('a receiver that hangs keeps nobody back; its answer after the connection to the database was lost finishes nothing', async () => {
+  await restart({ WEBHOOK_TIMEOUT_MS: '5000' });
+  let release;
+  const hang = new Promise((resolve) => { release = resolve; });
+  const ids = [];
+  const server = await raw(async ({ body }) => {
+    ids.push(JSON.parse(body).id);
+    if (ids.length === 1) await hang;
+    return { status: 200 };
+  });
+  await webhook(`${server.url}/hook`);
+  await until(() => ids.length === 1, 'a request');
+  await until(() => value(bed.db, `SELECT last_id = (SELECT max(id) FROM chat.event) FROM chat.consumer WHERE name = 'webhooks'`),
+    'the position past the message that hangs');
+  await bed.db.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'chat_sidecar'`);
+  await until(() => sidecar.log.some((line) => line.msg === 'not leading any more' && line.consumer === 'webhooks'), 'the end of the lease');
+  release();
+  await until(() => ids.filter((id) => id === ids[0]).length === 2, () => `the message again: ${sidecar.tail()}`, 40000);
+  await until(() => value(bed.db, 'SELECT count(*) = 0 FROM chat.webhook_delivery'), 'nothing left to deliver');
+});
+
 for (const [what, header] of [
   ['many lines', Array.from({ length: 300 }, (_, i) => `x-line-${i}: ${'x'.repeat(1000)}\r\n`).join('')],
   ['one line', `x-line: ${'x'.repeat(300000)}\r\n`],

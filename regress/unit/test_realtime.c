@@ -363,6 +363,40 @@ check_stranger(struct app *app, long status)
 	free_batch(batch);
 }
 
+/* More events than the queue has room for at first, of so many topics that some share a bucket. */
+static void
+check_many(void)
+{
+	struct batch *batch = make_batch(1001, 3000);
+	int done = world.done, last[2000], carried = 0;
+	bool ordered = true;
+	char topic[32];
+
+	memset(last, 0, sizeof(last));
+	for (int row = 1; row <= 3000; row++)
+	{
+		snprintf(topic, sizeof(topic), "conversation:%d", row * 7 % 2000);
+		set_value(batch->rows, row, EVENT_TOPIC, topic);
+	}
+	world.sink->deliver(world.sink_arg, batch);
+	while (world.callback != NULL)
+	{
+		for (const char *at = world.body; (at = strstr(at, "\"topic\":\"")) != NULL; at++)
+		{
+			int number = atoi(at + strlen("\"topic\":\"conversation:"));
+			int id = atoi(strstr(at, "\"id\":\"") + 6);
+
+			ordered = ordered && last[number] < id;
+			last[number] = id;
+			carried++;
+		}
+		answer((struct http_response){.status = 202});
+	}
+	require("each of many events is sent once, those of a topic in order",
+			ordered && carried == 3000 && world.done == done + 1);
+	free_batch(batch);
+}
+
 int
 main(void)
 {
@@ -390,6 +424,7 @@ main(void)
 	check_stranger(&app, 200);
 	check_stranger(&app, 204);
 	check_stranger(&app, 301);
+	check_many();
 
 	last = deliver(90, 1);
 	realtime_destroy(&app);
