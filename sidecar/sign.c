@@ -59,16 +59,13 @@ digest_parts(struct signer *signer, struct part key, const struct part *parts, s
 			 unsigned char digest[DIGEST_SIZE])
 {
 	size_t len;
-
 	/* An empty key must not be NULL: that would mean the one of the signature before. */
-	if (EVP_MAC_init(signer->context, key.len > 0 ? key.bytes : "", key.len, NULL) != 1)
-		return false;
+	bool good = EVP_MAC_init(signer->context, key.len > 0 ? key.bytes : "", key.len, NULL) == 1;
+
 	for (size_t i = 0; i < count; i++)
-	{
-		if (EVP_MAC_update(signer->context, parts[i].bytes, parts[i].len) != 1)
-			return false;
-	}
-	return EVP_MAC_final(signer->context, digest, &len, DIGEST_SIZE) == 1 && len == DIGEST_SIZE;
+		good = good && EVP_MAC_update(signer->context, parts[i].bytes, parts[i].len) == 1;
+	return good && EVP_MAC_final(signer->context, digest, &len, DIGEST_SIZE) == 1 &&
+		   len == DIGEST_SIZE;
 }
 
 static int

@@ -26,7 +26,8 @@ check(const char *name, const char *message, const char *text, const char *sqlst
 int
 main(void)
 {
-	char longest[2000] = "invalid port number: \"";
+	char longest[2000] = "invalid port number: \"", plain[2 * DB_ERROR_SIZE], cut[DB_ERROR_SIZE];
+	PGresult *bare = PQmakeEmptyPGresult(NULL, PGRES_FATAL_ERROR);
 	struct db_error error;
 
 	check(
@@ -59,10 +60,20 @@ main(void)
 	memset(longest + strlen(longest), 's', sizeof(longest) - 30);
 	check("a value longer than any line", longest, "invalid port number: \"...\"", "");
 	check("an empty message", "", "", "");
+	check("what looks like a code and is none", "FATAL:  42: no code\nmore", "FATAL:  42: no code",
+		  "");
+	memset(plain, 'x', sizeof(plain) - 1);
+	plain[sizeof(plain) - 1] = '\0';
+	memset(cut, 'x', sizeof(cut) - 1);
+	cut[sizeof(cut) - 1] = '\0';
+	check("a long message is cut", plain, cut, "");
 
 	db_error_of_connection("DATABASE_URL leads through a transaction pooler: x", &error);
 	printf("%s a pooler's hint\n", strstr(error.hint, "session mode") ? "ok" : "not ok");
 	db_error_of_result(NULL, &error);
 	printf("%s no result\n", strcmp(error.text, "the connection was lost") == 0 ? "ok" : "not ok");
+	db_error_of_result(bare, &error);
+	printf("%s a result that says nothing\n", error.text[0] == '\0' ? "ok" : "not ok");
+	PQclear(bare);
 	return 0;
 }
