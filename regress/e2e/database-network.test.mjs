@@ -1,0 +1,117 @@
+// The way to the database: names, addresses, and networks that cut, stall and lie. The sidecar says what is wrong, goes on by
+// itself, and nothing is lost.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { Bed } from '../lib/bed.mjs';
+import { RawSocket } from '../lib/raw-socket.mjs';
+import { FaultyRealtime } from '../lib/faulty-realtime.mjs';
+import { allDelivered } from '../lib/load.mjs';
+import { freePort } from '../lib/ports.mjs';
+import { Proxy } from '../lib/proxy.mjs';
+import { Sidecar } from '../lib/sidecar.mjs';
+import { until } from '../lib/wait.mjs';
+
+let bed, proxy, realtime, conversation;
+
+before(async () => {
+  bed = await Bed.create();
+  conversation = await bed.conversation('Ana');
+  proxy = await Proxy.start(bed.cluster.port);
+  bed.closing.push(() => proxy.stop());
+  realtime = await FaultyRealtime.start();
+  bed.closing.push(() => realtime.down());
+});
+
+after(() => bed.close());
+
+const toRealtime = () => ({ REALTIME_URL: realtime.url, REALTIME_KEY: 'secret', REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
+const through = (port) => bed.cluster.url({ user: 'chat_sidecar', database: 'chat' }).replace(/:\d+\/chat/, `:${port}/chat`);
+const says = (sidecar, pattern, limit) => until(() => pattern.test(sidecar.tail(100)), () => `a line that says ${pattern}: ${sidecar.tail()}`, limit);
+
+async function allArrives() {
+  const result = await allDelivered(bed.db, () => realtime.accepted, { limit: 40000 });
+  assert.deepEqual(result.disorder, []);
+  assert.deepEqual(result.unknown, []);
+}
+
+test('a host name is looked up, and each of its addresses is tried', async () => {
+  const url = bed.cluster.url({ user: 'chat_sidecar', database: 'chat' }).replace('127.0.0.1', 'localhost');
+  const sidecar = await bed.sidecar({ ...toRealtime(), DATABASE_URL: url });
+  await bed.message(conversation, 'by name');
+  await allArrives();
+  assert.equal((await sidecar.kill('SIGTERM')).code, 0);
+});
+
+test('a name in PGHOST counts where DATABASE_URL has none, and none is looked up where there is an address', async () => {
+  const named = bed.cluster.url({ user: 'chat_sidecar', database: 'chat' });
+  for (const env of [
+    { DATABASE_URL: named.replace(/@.*\/chat/, '@/chat'), PGHOST: 'localhost', PGPORT: String(bed.cluster.port) },
+    { DATABASE_URL: `${named.replace('127.0.0.1', 'nowhere.invalid')}?hostaddr=127.0.0.1` },
+    { DATABASE_URL: named.replace('127.0.0.1', 'nowhere.invalid'), PGHOSTADDR: '127.0.0.1' },
+    { DATABASE_URL: `${named.replace(/@.*\/chat/, '@/chat')}?host=${bed.cluster.dir}`, PGPORT: String(bed.cluster.port) },
+    { DATABASE_URL: `${named}?client_encoding=LATIN1` },
+  ]) {
+    const sidecar = await bed.sidecar({ ...toRealtime(), ...env });
+    assert.equal((await sidecar.kill('SIGTERM')).code, 0);
+  }
+});
+
+test('a name that is none: said, and tried again', async () => {
+  const sidecar = new Sidecar({ ...toRealtime(), DATABASE_URL: through(bed.cluster.port).replace('127.0.0.1', 'nowhere.invalid'),
+    HTTP_LISTEN: `127.0.0.1:${await freePort()}`, LOG_LEVEL: 'debug' }).run();
+  await says(sidecar, /nowhere\.invalid[^]*cannot be resolved[^]*cannot be resolved/);
+  assert.equal((await sidecar.kill('SIGTERM')).code, 0, sidecar.tail());
+});
+
+for (const [what, mode, pattern] of [
+  ['ends every connection at once', 'close', /server closed the connection unexpectedly/],
+  ['is no PostgreSQL', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n'), /cannot connect to the database/],
+]) {
+  test(`a server that ${what}: said; once it is one, all arrives`, async () => {
+    proxy.mode = mode;
+    const sidecar = new Sidecar({ ...toRealtime(), DATABASE_URL: through(proxy.port), HTTP_LISTEN: `127.0.0.1:${await freePort()}` }).run();
+    await bed.message(conversation, what);
+    await says(sidecar, pattern);
+    proxy.mode = 'pass';
+    await sidecar.ready(20000);
+    await allArrives();
+    assert.equal((await sidecar.kill('SIGTERM')).code, 0, sidecar.tail());
+  });
+}
+
+test('a server that says nothing is given up', async () => {
+  proxy.mode = 'silent';
+  const sidecar = new Sidecar({ ...toRealtime(), DATABASE_URL: through(proxy.port), HTTP_LISTEN: `127.0.0.1:${await freePort()}` }).run();
+  await says(sidecar, /the server does not answer/, 20000);
+  proxy.mode = 'pass';
+  await sidecar.ready(20000);
+  assert.equal((await sidecar.kill('SIGTERM')).code, 0, sidecar.tail());
+});
+
+test('connections that are cut at any byte of an answer: all arrives, in order', async () => {
+  const sidecar = await bed.sidecar({ ...toRealtime(), DATABASE_URL: through(proxy.port) });
+  const length = 12; // cuts, from the start of connecting into answers of rows
+  for (let i = 0; i < length; i++) {
+    proxy.cut = { after: Math.round(3 ** (i * 0.7)) };
+    for (let n = 0; n < 3; n++) await bed.message(conversation, `cut ${i} ${n} ${'x'.repeat(500)}`);
+    await until(() => proxy.cut === null, 'a cut', 20000);
+  }
+  await allArrives();
+  assert.ok(sidecar.running);
+  await sidecar.kill('SIGTERM');
+});
+
+test('while the database is away a private topic cannot be joined, and can be afterwards', async () => {
+  const sidecar = await bed.sidecar({ DATABASE_URL: through(proxy.port) });
+  const raw = await RawSocket.open(sidecar);
+  proxy.mode = 'close';
+  proxy.reset();
+  await until(async () => (await sidecar.get('/readyz')).status === 503, 'not ready');
+  const refused = await raw.join(`conversation:${conversation}`, sidecar.token(bed.owner), '1');
+  assert.equal(refused.status, 'error', JSON.stringify(refused));
+  proxy.mode = 'pass';
+  await sidecar.ready(20000);
+  await until(async () => (await raw.join(`conversation:${conversation}`, sidecar.token(bed.owner), String(Math.random()))).status === 'ok', 'a join', 20000);
+  raw.close();
+  await sidecar.kill('SIGTERM');
+});
