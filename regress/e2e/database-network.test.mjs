@@ -24,7 +24,7 @@ before(async () => {
 
 after(() => bed.close());
 
-const toRealtime = () => ({ REALTIME_URL: realtime.url, REALTIME_KEY: 'secret', REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
+const toRealtime = () => ({ REALTIME_URL: realtime.url, REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
 const through = (port) => bed.cluster.url({ user: 'chat_sidecar', database: 'chat' }).replace(/:\d+\/chat/, `:${port}/chat`);
 const says = (sidecar, pattern, limit) => until(() => pattern.test(sidecar.tail(100)), () => `a line that says ${pattern}: ${sidecar.tail()}`, limit);
 
