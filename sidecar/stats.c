@@ -81,8 +81,6 @@ on_api_answer(void *arg, PGresult *result)
 {
 	struct stats *stats = arg;
 
-	if (result == NULL && !stats->asking)
-		return;
 	stats->asking = false;
 	if (PQresultStatus(result) == PGRES_TUPLES_OK)
 		api_metrics_take(stats->api, result);
@@ -101,8 +99,6 @@ on_answer(void *arg, PGresult *result)
 {
 	struct stats *stats = arg;
 
-	if (result == NULL && !stats->asking)
-		return;
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 	{
 		stats->asking = false;

@@ -80,11 +80,6 @@ on_deliver(void *arg, struct batch *batch)
 	struct webhook *webhook = arg;
 	struct load *load;
 
-	if (batch->nevents == 0)
-	{
-		consumer_done(batch);
-		return;
-	}
 	load = calloc(1, sizeof(*load));
 	if (load == NULL)
 		abort();

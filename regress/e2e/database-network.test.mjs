@@ -3,11 +3,12 @@
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Bed } from '../lib/bed.mjs';
-import { RawSocket } from '../lib/raw-socket.mjs';
 import { FaultyRealtime } from '../lib/faulty-realtime.mjs';
+import { roleToken } from '../lib/jwt.mjs';
 import { allDelivered } from '../lib/load.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { Proxy } from '../lib/proxy.mjs';
+import { RawSocket } from '../lib/raw-socket.mjs';
 import { Sidecar } from '../lib/sidecar.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -24,7 +25,7 @@ before(async () => {
 
 after(() => bed.close());
 
-const toRealtime = () => ({ REALTIME_URL: realtime.url, REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
+const toRealtime = () => ({ REALTIME_URL: realtime.url, REALTIME_KEY: roleToken('service_role', 'x'.repeat(32)), REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
 const through = (port) => bed.cluster.url({ user: 'chat_sidecar', database: 'chat' }).replace(/:\d+\/chat/, `:${port}/chat`);
 const says = (sidecar, pattern, limit) => until(() => pattern.test(sidecar.tail(100)), () => `a line that says ${pattern}: ${sidecar.tail()}`, limit);
 
@@ -59,7 +60,7 @@ test('a name in PGHOST counts where DATABASE_URL has none, and none is looked up
 test('a name that is none: said, and tried again', async () => {
   const sidecar = new Sidecar({ ...toRealtime(), DATABASE_URL: through(bed.cluster.port).replace('127.0.0.1', 'nowhere.invalid'),
     HTTP_LISTEN: `127.0.0.1:${await freePort()}`, LOG_LEVEL: 'debug' }).run();
-  await says(sidecar, /nowhere\.invalid[^]*cannot be resolved[^]*cannot be resolved/);
+  await says(sidecar, /cannot be resolved[^]*cannot be resolved/);
   assert.equal((await sidecar.kill('SIGTERM')).code, 0, sidecar.tail());
 });
 
