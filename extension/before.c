@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "message_limit.h"
 #include "payload.h"
 #include "pending.h"
 #include "plans.h"
@@ -200,6 +201,8 @@ chat_message_before(PG_FUNCTION_ARGS)
 	Replacement replacement;
 
 	replacement.count = 0;
+	if (!update)
+		chat_message_limit(fcinfo->flinfo);
 	chat_validate_message(attachment, layout, trigdata->tg_relation, old_slot, new_slot);
 	if (chat_sanitizes(&attachment->settings))
 	{

@@ -26,14 +26,9 @@
 #define MIN_PERIOD_US 1000.0
 #define MAX_PERIOD_US (31.0 * USECS_PER_DAY)
 
-#define MESSAGES_PER_SECOND 10
 #define TYPING_PER_SECOND 1
 
-/* What clients of PostgREST get as 429; other backends map it. */
-#define ERRCODE_RATE_LIMITED MAKE_SQLSTATE('P', 'T', '4', '2', '9')
-
 PG_FUNCTION_INFO_V1(chat_check_rate_limit);
-PG_FUNCTION_INFO_V1(chat_limit_messages);
 PG_FUNCTION_INFO_V1(chat_limit_typing);
 
 void
@@ -364,8 +359,8 @@ chat_check_rate_limit(PG_FUNCTION_ARGS)
  * Limits that protect the server rather than answer a request do without where there is no shared memory, or no room in
  * it: saving a message must not depend on a server setting. Says so once.
  */
-static bool
-passes(const ChatLimitResult *result)
+bool
+chat_limit_passes(const ChatLimitResult *result)
 {
 	static bool warned = false;
 
@@ -379,23 +374,6 @@ passes(const ChatLimitResult *result)
 		warned = true;
 	}
 	return result->unavailable || result->allowed;
-}
-
-Datum
-chat_limit_messages(PG_FUNCTION_ARGS)
-{
-	text *owner;
-	ChatLimitResult result;
-
-	require_argument(fcinfo, 0, "owner");
-	owner = PG_GETARG_TEXT_PP(0);
-	result = chat_limit_take(CHAT_LIMIT_MESSAGES, VARDATA_ANY(owner), VARSIZE_ANY_EXHDR(owner),
-							 MESSAGES_PER_SECOND, NS_PER_SECOND);
-	if (!passes(&result))
-		ereport(ERROR, (errcode(ERRCODE_RATE_LIMITED), errmsg("rate limit exceeded"),
-						errdetail("One owner may send %d messages a second.", MESSAGES_PER_SECOND),
-						errhint("Try again after %.3f seconds.", result.retry_after / 1e9)));
-	PG_RETURN_VOID();
 }
 
 Datum
@@ -415,5 +393,5 @@ chat_limit_typing(PG_FUNCTION_ARGS)
 	appendStringInfoChar(&name, !PG_ARGISNULL(2) && PG_GETARG_BOOL(2) ? '1' : '0');
 	result =
 		chat_limit_take(CHAT_LIMIT_TYPING, name.data, name.len, TYPING_PER_SECOND, NS_PER_SECOND);
-	PG_RETURN_BOOL(passes(&result));
+	PG_RETURN_BOOL(chat_limit_passes(&result));
 }

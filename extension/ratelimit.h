@@ -52,7 +52,7 @@ typedef enum ChatLimitKind
 {
 	CHAT_LIMIT_NAMED = 1, /* chat.check_rate_limit */
 	CHAT_LIMIT_KEY,       /* an API key */
-	CHAT_LIMIT_MESSAGES,  /* messages of an owner */
+	CHAT_LIMIT_MESSAGES,  /* messages that a user writes */
 	CHAT_LIMIT_TYPING     /* typing of a user in a conversation */
 } ChatLimitKind;
 
@@ -66,6 +66,9 @@ typedef struct ChatLimitResult
 	int64 retry_after; /* ns until a refused call would be let through; 0: it was */
 } ChatLimitResult;
 
+/* What clients of PostgREST get as 429; other backends map it. */
+#define CHAT_ERRCODE_RATE_LIMITED MAKE_SQLSTATE('P', 'T', '4', '2', '9')
+
 extern void chat_limits_init(ChatLimitTable *table);
 
 /* Takes one of max_calls (at least 1) per period (ns) from the bucket of this database that kind and name make up. */
@@ -75,6 +78,8 @@ chat_limit_take(ChatLimitKind kind, const void *name, size_t length, int32 max_c
 extern void chat_limit_report(void) pg_attribute_noreturn();
 /* Buckets that limit now, of a half: 0 keys and owners, 1 names that callers choose; out of CHAT_LIMIT_SLOTS. */
 extern int64 chat_limit_used(ChatLimitTable *table, int half);
+/* False for a call that is refused. Where nothing could be counted it is let through, with one warning a session. */
+extern bool chat_limit_passes(const ChatLimitResult *result);
 /* The result's times as SQL has them: timestamptz, and numeric seconds. */
 extern Datum chat_limit_reset_at(const ChatLimitResult *result, TimestampTz now);
 extern Datum chat_limit_retry_after(const ChatLimitResult *result);

@@ -8,13 +8,7 @@ COMMENT ON TABLE chat.backend_role IS 'Roles that act for every user, such as th
 SELECT pg_catalog.pg_extension_config_dump('chat.backend_role', '');
 
 CREATE FUNCTION chat.current_user_id() RETURNS text
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    RETURN COALESCE(nullif(current_setting('request.jwt.claim.sub', true), ''),
-                    nullif(nullif(current_setting('request.jwt.claims', true), '')::jsonb ->> 'sub', ''));
-END
-$$;
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_current_user_id';
 COMMENT ON FUNCTION chat.current_user_id() IS 'The user of the request''s claims, as auth.uid() of Supabase reads them; NULL for none.';
 
 CREATE FUNCTION chat.require_attached() RETURNS void
@@ -32,15 +26,7 @@ REVOKE ALL ON FUNCTION chat.require_attached() FROM PUBLIC;
 COMMENT ON FUNCTION chat.require_attached() IS 'Error 55000 when there is nothing that a function of the API could be about.';
 
 CREATE FUNCTION chat.is_service_caller() RETURNS boolean
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    RETURN (SELECT r.rolsuper OR r.rolbypassrls
-           OR EXISTS (SELECT FROM chat.backend_role b JOIN pg_roles k ON k.rolname = b.role
-                       WHERE pg_has_role(r.oid, k.oid, 'USAGE'))
-      FROM pg_roles r WHERE r.oid = chat.acting_role());
-END
-$$;
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_is_service_caller';
 REVOKE ALL ON FUNCTION chat.is_service_caller() FROM PUBLIC;
 COMMENT ON FUNCTION chat.is_service_caller() IS 'True when the calling role acts for every user: a superuser, one with BYPASSRLS, or one named to chat.grant_backend. Claims give nothing.';
 

@@ -168,8 +168,6 @@ BEGIN
     IF stored IS NULL THEN
         IF row_values ->> 'direction' = 'incoming' THEN
             PERFORM chat.reopen(pair, conversation);
-        ELSIF (row_values ->> 'private')::boolean IS NOT TRUE AND conversation ->> 'owner' IS NOT NULL THEN
-            PERFORM chat.limit_messages(conversation ->> 'owner');
         END IF;
         row_values := chat.reply_key(pair, place.key, row_values) || jsonb_build_object('conversation', place.key);
         stored := chat.insert_roles(pair.messages, pair.columns, row_values, pair.columns ->> 'message_id');
@@ -178,7 +176,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.save_message(text, jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.save_message(text, jsonb, text) IS 'Saves a message and returns it; one with a messageId that the conversation has is returned as it is stored. Keys: see chat.message_fields. Without status an outgoing message is sent, an incoming one delivered; a backend that sends afterwards gives pending. NULL: no such conversation of the owner''s. Errors: 22004, 22023, 22P02, 42501, PT429 for more than 10 outgoing messages of an owner in a second, and those of the table and rules.';
+COMMENT ON FUNCTION chat.save_message(text, jsonb, text) IS 'Saves a message and returns it; one with a messageId that the conversation has is returned as it is stored. Keys: see chat.message_fields. Without status an outgoing message is sent, an incoming one delivered; a backend that sends afterwards gives pending. NULL: no such conversation of the owner''s. Errors: 22004, 22023, 22P02, 42501, PT429 for more than 10 messages of a user in a second (a service caller is not limited), and those of the table and rules.';
 
 CREATE FUNCTION chat.update_message_status(message_id text, status text, at timestamptz DEFAULT now(), owner text DEFAULT NULL)
     RETURNS jsonb

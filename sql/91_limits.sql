@@ -9,15 +9,10 @@ CREATE FUNCTION chat.check_rate_limit(bucket text, max_requests integer, per int
 REVOKE ALL ON FUNCTION chat.check_rate_limit(text, integer, interval) FROM PUBLIC;
 COMMENT ON FUNCTION chat.check_rate_limit(text, integer, interval) IS 'Counts one call in a bucket (its name is the caller''s choice, at most 255 bytes, such as api-chat:<user id>) and says whether at most max_requests (1 to 1,000,000,000) per interval (1 ms to 31 days) are kept: GCRA, so max_requests at once and then one every per / max_requests. Counts also when the transaction rolls back. For service callers. Errors: 22004, 22023, 53400 when the half of the table that is for names is full, 55000 without shared memory.';
 
-CREATE FUNCTION chat.limit_messages(owner text) RETURNS void
-    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_limit_messages';
-REVOKE ALL ON FUNCTION chat.limit_messages(text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.limit_messages(text) IS 'Counts one message that an owner sends: at most 10 a second. Part of chat.save_message. Without shared memory, or room in it, it lets everything through and warns once a session. Errors: PT429 when there were more (PostgREST answers 429), 22004.';
-
 CREATE FUNCTION chat.limit_typing(conversation_id text, user_id text, is_typing boolean) RETURNS boolean
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_limit_typing';
 REVOKE ALL ON FUNCTION chat.limit_typing(text, text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION chat.limit_typing(text, text, boolean) IS 'Counts one typing event of a user in a conversation: at most 1 a second that starts and 1 that stops; false: there were more, and it is not sent. Part of chat.presence. Without shared memory as chat.limit_messages.';
+COMMENT ON FUNCTION chat.limit_typing(text, text, boolean) IS 'Counts one typing event of a user in a conversation: at most 1 a second that starts and 1 that stops; false: there were more, and it is not sent. Part of chat.presence. Without shared memory, or room in it, it lets everything through and warns once a session.';
 
 CREATE FUNCTION chat.api_stats(OUT kind text, OUT name text, OUT calls bigint, OUT seconds double precision,
                                OUT bounds double precision[], OUT within bigint[]) RETURNS SETOF record

@@ -175,7 +175,7 @@ test('limits: told with every answer, 429 beyond, and requests that are rolled b
   assert.equal((await wire('list_messages', { conversation_id: 'x' }, { 'X-API-Key': 'x' })).headers.get('WWW-Authenticate'), 'ApiKey');
 });
 
-test('more than 10 messages of an owner in a second are 429', async () => {
+test('more than 10 messages of a user in a second are 429', async () => {
   const sends = await Promise.all(Array.from({ length: 40 }, (_, n) => ann('save_message', { conversation_id: String(conversation), message: { content: `${n}`, messageId: `B${n}` } })));
   const tooMany = sends.filter(({ status }) => status === 429);
   assert.ok(tooMany.length > 0 && tooMany.every(({ error }) => error.code === 'PT429'));

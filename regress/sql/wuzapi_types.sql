@@ -114,17 +114,6 @@ SHOW chat_realtime.import;
 -- One's own messages are not limited: they have been sent
 SET chat_realtime.rate_limits = on;
 SELECT count(chat.ingest_wuzapi(:ann, body('text_from_phone', jsonb_build_object('event.Info.ID', 'FAST' || n)))) FROM generate_series(1, 30) n;
--- … those of the API are
-CREATE FUNCTION refused(times integer) RETURNS boolean LANGUAGE plpgsql AS $$
-BEGIN
-    PERFORM chat.save_message('1', '{"content": "x"}') FROM generate_series(1, times);
-    RETURN false;
-EXCEPTION WHEN SQLSTATE 'PT429' THEN
-    RETURN true;
-END $$;
-SELECT refused(500);
-SELECT count(chat.save_message('1', '{"content": "x", "isPrivateNote": true}')) FROM generate_series(1, 30);
-
 -- Tables that allow fewer types, mark deletion in a column, and have no metadata
 \set QUIET on
 DELETE FROM chat.attachment;
