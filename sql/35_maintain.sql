@@ -209,8 +209,8 @@ COMMENT ON COLUMN chat.maintenance.succeeded_at IS 'When the part was last done,
 COMMENT ON COLUMN chat.maintenance.error IS 'Why it could not be done the last time; NULL: it was.';
 -- Locks stay until the end of the transaction: those of chat.webhook_attempt are taken in the sidecar's order, the table's
 -- before a partition's, and dropping events comes last.
-INSERT INTO chat.maintenance (place, part) VALUES (1, 'advance_event_partition'), (2, 'drop_attempt_partitions'), (3, 'make_attempt_partitions'),
-    (4, 'forget_deliveries'), (5, 'expire_audit_log'), (6, 'expire_events');
+INSERT INTO chat.maintenance (place, part) VALUES (1, 'advance_event_partition'), (2, 'recount_portions'), (3, 'drop_attempt_partitions'),
+    (4, 'make_attempt_partitions'), (5, 'forget_deliveries'), (6, 'expire_audit_log'), (7, 'expire_events');
 
 -- Each part by itself: what one cannot do, whatever the error, is no reason to leave the others undone.
 CREATE FUNCTION chat.maintain_for(caller regrole) RETURNS TABLE (object text, action text)
@@ -251,7 +251,7 @@ COMMENT ON FUNCTION chat.maintain_for(regrole) IS 'chat.maintain for a caller.';
 
 CREATE FUNCTION chat.maintain() RETURNS TABLE (object text, action text)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_for_caller'; -- for everybody: checks who asks
-COMMENT ON FUNCTION chat.maintain() IS 'To be called now and then (the sidecar does): makes partitions of the event log and of webhook attempts ahead, drops those whose retention is over, clears up webhook deliveries and the audit log; says what it did of the log, what it put off because it could not lock something within a second, and what failed and why; the others are done all the same, and chat.maintenance keeps when each was last done. Call it in a transaction of its own. Never waits for a writer.';
+COMMENT ON FUNCTION chat.maintain() IS 'To be called now and then (the sidecar does): makes partitions of the event log and of webhook attempts ahead, drops those whose retention is over, clears up webhook deliveries and the audit log, recounts conversations whose messages'' partitions came or went; says what it did of the log, what it put off because it could not lock something within a second, and what failed and why; the others are done all the same, and chat.maintenance keeps when each was last done. Call it in a transaction of its own. Never waits for a writer.';
 
 CREATE FUNCTION chat.set_consumer(name text, enabled boolean) RETURNS void
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS

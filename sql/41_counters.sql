@@ -103,6 +103,7 @@ DECLARE
     pair chat.attachment;
     conversation text;
     mended bigint := 0;
+    noted timestamptz;
 BEGIN
     PERFORM chat.require_operator(caller, 'consumer_save');
     IF messages IS NOT NULL AND NOT chat.is_administrator(caller) THEN
@@ -110,11 +111,13 @@ BEGIN
     END IF;
     FOR pair IN SELECT a.* FROM chat.attachment a WHERE ($2 IS NULL OR a.messages = $2)
                  AND (chat.is_administrator(caller) OR chat.owns(caller, a)) ORDER BY a.id LOOP
+        SELECT d.since INTO noted FROM chat.recount_due d WHERE d.attachment = pair.id;
         FOR conversation IN SELECT * FROM chat.drifted(pair) LOOP
             IF chat.write_counters(pair.id, conversation) THEN
                 mended := mended + 1;
             END IF;
         END LOOP;
+        DELETE FROM chat.recount_due d WHERE d.attachment = pair.id AND d.since = noted; -- not what was noted meanwhile
     END LOOP;
     RETURN mended;
 END

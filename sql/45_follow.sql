@@ -1,4 +1,5 @@
--- Following the tables: what is dropped is forgotten, a new partition gets its triggers.
+-- Following the tables: what is dropped is forgotten, a new partition gets its triggers, one that was detached loses them, and
+-- counters that became wrong with messages that came or went so are noted.
 
 CREATE FUNCTION chat.tables_dropped() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
@@ -13,16 +14,63 @@ BEGIN
         PERFORM chat.drop_triggers(pair);
         PERFORM chat.audit('attachment.removed', pair.id::text, jsonb_build_object('reason', 'table dropped'));
     END LOOP;
+    -- A table that is gone does not say of which one it was a partition.
+    IF EXISTS (SELECT FROM pg_event_trigger_dropped_objects() d
+                WHERE d.object_type = 'trigger' AND d.address_names[3] = 'zz_chat_realtime_truncate') THEN
+        PERFORM chat.note_recount(a.id, 'a partition was dropped')
+           FROM chat.attachment a JOIN pg_class c ON c.oid = a.messages WHERE c.relkind = 'p' ORDER BY a.id;
+    END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.tables_dropped() FROM PUBLIC;
-COMMENT ON FUNCTION chat.tables_dropped() IS 'Event trigger: forgets a pair of tables of which one was dropped.';
+COMMENT ON FUNCTION chat.tables_dropped() IS 'Event trigger: forgets a pair of tables of which one was dropped; notes that pairs are to be recounted when a partition was.';
+
+-- DETACH leaves a table the triggers for statements and takes those for rows; a copy that was restored has both.
+CREATE FUNCTION chat.release_detached(pair chat.attachment) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    t record;
+    found_any boolean := false;
+BEGIN
+    FOR t IN
+        SELECT g.tgrelid::regclass AS relation, g.tgname AS name
+          FROM pg_trigger g, LATERAL (SELECT COALESCE(pg_partition_root(g.tgrelid), g.tgrelid) AS relid) root
+         WHERE g.tgname IN ('zz_chat_realtime_flush', 'zz_chat_realtime_truncate')
+           AND g.tgargs = convert_to(pair.id::text, 'UTF8') || decode('00', 'hex')
+           AND root.relid NOT IN (pair.conversations, pair.messages)
+           AND NOT EXISTS (SELECT FROM pg_trigger r WHERE r.tgrelid = root.relid AND r.tgname = 'zz_chat_realtime_before')
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', t.name, t.relation);
+        found_any := true;
+    END LOOP;
+    RETURN found_any;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.release_detached(chat.attachment) FROM PUBLIC;
+COMMENT ON FUNCTION chat.release_detached(chat.attachment) IS 'Drops the triggers that were left on partitions when they were detached; true: there were some.';
+
+CREATE FUNCTION chat.holds_rows(relation regclass) RETURNS boolean
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    held boolean := true; -- of a foreign table that is not looked at
+BEGIN
+    IF EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind = 'r') THEN
+        EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s)', relation) INTO held;
+    END IF;
+    RETURN held;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.holds_rows(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION chat.holds_rows(regclass) IS 'Whether a table has rows, or may have.';
 
 CREATE FUNCTION chat.tables_changed() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
     pair chat.attachment;
+    arrived regclass[];
 BEGIN
     FOR pair IN
         -- While a dump is being restored the triggers are not there yet, and come from the dump.
@@ -30,16 +78,24 @@ BEGIN
           JOIN pg_trigger g ON g.tgrelid = a.messages AND g.tgname = 'zz_chat_realtime_flush'
          WHERE c.relkind = 'p' ORDER BY a.id
     LOOP
+        IF chat.release_detached(pair) THEN
+            PERFORM chat.note_recount(pair.id, 'a partition was detached');
+        END IF;
+        arrived := ARRAY(SELECT l.relid FROM chat.leaves(pair.messages) l JOIN chat.missing_triggers(pair) t ON t.relation = l.relid
+                          GROUP BY l.relid);
         PERFORM chat.make_triggers(pair);
+        IF EXISTS (SELECT FROM unnest(arrived) r WHERE chat.holds_rows(r)) THEN
+            PERFORM chat.note_recount(pair.id, 'a partition with messages was attached');
+        END IF;
     END LOOP;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.tables_changed() FROM PUBLIC;
-COMMENT ON FUNCTION chat.tables_changed() IS 'Event trigger: makes the statement triggers of new partitions.';
+COMMENT ON FUNCTION chat.tables_changed() IS 'Event trigger: makes the statement triggers of new partitions, drops those of detached ones, and notes that the pair is to be recounted.';
 
 CREATE EVENT TRIGGER chat_realtime_dropped ON sql_drop
     WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED') EXECUTE FUNCTION chat.tables_dropped();
-COMMENT ON EVENT TRIGGER chat_realtime_dropped IS 'Forgets attached tables that are dropped.';
+COMMENT ON EVENT TRIGGER chat_realtime_dropped IS 'Forgets attached tables that are dropped, and notes pairs to be recounted.';
 CREATE EVENT TRIGGER chat_realtime_changed ON ddl_command_end
     WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE') EXECUTE FUNCTION chat.tables_changed();
-COMMENT ON EVENT TRIGGER chat_realtime_changed IS 'Gives new partitions of attached tables their triggers.';
+COMMENT ON EVENT TRIGGER chat_realtime_changed IS 'Follows partitions of attached tables that come or go.';

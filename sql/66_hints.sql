@@ -24,7 +24,7 @@ COMMENT ON FUNCTION chat.preload_hints() IS 'Part of chat.hints, and told by cha
 CREATE FUNCTION chat.trigger_hints(pair chat.attachment) RETURNS SETOF chat.hint
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT 'error', t.relation::text, format('%s lacks triggers', t.relation),
+    SELECT 'error', t.relation::text, format('%s lacks triggers %s', t.relation, string_agg(t.name, ', ' ORDER BY t.name)),
            format('SELECT * FROM chat.attach(%L, %L)', pair.conversations, pair.messages)
       FROM chat.missing_triggers(pair) t GROUP BY t.relation
     UNION ALL
@@ -54,6 +54,11 @@ BEGIN
         RETURN QUERY SELECT 'error', pair.messages::text, SQLERRM, again;
     END;
     RETURN QUERY SELECT * FROM chat.trigger_hints(pair);
+    RETURN QUERY
+    SELECT 'error', pair.conversations::text, format('counters of %s may be wrong since %s (%s): chat.maintain recounts them%s', pair.conversations,
+               to_char(d.since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), d.reason, ', and has done so up to ' || d.done_up_to),
+           format('SELECT chat.recount(%L)', pair.messages)
+      FROM chat.recount_due d WHERE d.attachment = pair.id;
     RETURN QUERY
     SELECT 'error', c.oid::regclass::text, format('row-level security is off on %s, which clients may use', c.oid::regclass),
            format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', c.oid::regclass)
