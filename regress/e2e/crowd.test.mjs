@@ -96,6 +96,20 @@ test('bodies under the public key have a bound together; the service has none', 
   assert.deepEqual(await sidecar.kill('SIGTERM'), { code: 0, signal: null });
 });
 
+test('frames that are not complete have a bound together', async () => {
+  const [sidecar, subscriber] = await start();
+  const before = memory(sidecar);
+  // 1 MB of a frame of 4 MB each.
+  const frame = Buffer.concat([Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0]), Buffer.alloc(1024 * 1024, 0x78)]);
+  const sockets = await strangers(120, port(sidecar.url), handshake(sidecar), answered);
+  for (const one of sockets) one.socket.write(frame);
+  await until(() => sockets.some((one) => !one.open || one.received.includes('\x03\xf1')), 'a frame that is refused');
+  assert.ok(memory(sidecar) - before < 100 * 1024 * 1024, `${memory(sidecar) - before} bytes`);
+  await works(sidecar, subscriber, 'beside frames');
+  await subscriber.close();
+  assert.deepEqual(await sidecar.kill('SIGTERM'), { code: 0, signal: null });
+});
+
 test('every slot taken: new ones are refused, logged and counted, delivery and health go on', async () => {
   const [sidecar, subscriber] = await start({ files: 700 });
   const taken = await strangers(400, port(sidecar.url), handshake(sidecar), answered);
@@ -103,7 +117,7 @@ test('every slot taken: new ones are refused, logged and counted, delivery and h
   assert.ok(refused.length > 100 && refused.length < 400, `${refused.length} of 400 refused`);
   assert.ok(refused.every((one) => one.received.includes('{"error":"Too many connected users"}')));
   assert.equal(taken.filter((one) => one.received.startsWith('HTTP/1.1 101')).length, 400 - refused.length);
-  assert.equal(await sidecar.metric('chat_realtime_embedded_refused_sockets_total'), refused.length);
+  assert.equal(await sidecar.metric('chat_realtime_embedded_refused_sockets_total', 'reason="limit"'), refused.length);
   assert.equal(sidecar.log.filter((line) => line.msg === 'no room for more WebSockets').length, 1, 'one line a minute');
   await works(sidecar, subscriber, 'with every WebSocket taken');
   for (const [url, name] of [[sidecar.url, 'embedded'], [sidecar.httpUrl, 'health']]) {

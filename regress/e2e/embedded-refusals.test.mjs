@@ -208,6 +208,9 @@ test('refused joins are counted and logged, and who joins publicly where events 
   const lines = sidecar.log.filter((line) => line.msg === 'join refused' && line.reason === 'unauthorized');
   assert.ok(lines.length >= 1 && lines.length <= 3, `one a minute: ${JSON.stringify(lines)}`);
   assert.ok(await sidecar.metric('chat_realtime_embedded_refused_broadcasts_total') > 0);
+  for (const key of ['', 'none', sidecar.token(bed.owner, { expiresIn: -1 })]) await assert.rejects(RawSocket.open(sidecar, { key }), /401/);
+  assert.equal(await sidecar.metric('chat_realtime_embedded_refused_sockets_total', 'reason="token"'), 3);
+  assert.equal(sidecar.log.filter((line) => line.msg === 'WebSocket refused').length, 1);
   for (const name of [topic, topic, inbox, inbox]) await socket.join(name, token, `public ${name}`, { private: false });
   const told = () => sidecar.log.filter((line) => /without private: true/.test(line.msg)).map((line) => line.topic).sort();
   await until(() => told().length >= 2, 'two lines');

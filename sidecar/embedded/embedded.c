@@ -71,8 +71,11 @@ register_metrics(struct embedded *embedded, struct metrics *metrics)
 		metrics_counter(metrics, "chat_realtime_embedded_refused_broadcasts_total", "",
 						"Messages of clients that they may not send, or too many at a time.");
 	embedded->refused_sockets =
-		metrics_counter(metrics, "chat_realtime_embedded_refused_sockets_total", "",
-						"WebSockets refused since there are as many as descriptors allow.");
+		metrics_counter(metrics, "chat_realtime_embedded_refused_sockets_total", "reason=\"limit\"",
+						"WebSockets that the embedded endpoint refused.");
+	embedded->refused_handshakes =
+		metrics_counter(metrics, "chat_realtime_embedded_refused_sockets_total", "reason=\"token\"",
+						"WebSockets that the embedded endpoint refused.");
 }
 
 void

@@ -64,6 +64,7 @@ struct embedded
 	uv_timer_t *timer;
 	int questions;                 /* to the database */
 	size_t waiting_bytes;          /* of messages that wait for it */
+	size_t receiving;              /* bytes kept for frames that sockets send */
 	struct admission *admitted;    /* only while server_upgrade runs */
 	bool told_public[TOPIC_OTHER]; /* that somebody joined this kind of topic publicly */
 	struct log_pace refusals[REFUSALS];
@@ -73,7 +74,9 @@ struct embedded
 	struct metric *deliveries;
 	struct metric *refused_joins[REFUSALS];
 	struct metric *refused_broadcasts;
-	struct metric *refused_sockets;
+	struct metric *refused_sockets;    /* no room */
+	struct metric *refused_handshakes; /* no good token */
+	struct log_pace handshakes;
 };
 
 struct channel

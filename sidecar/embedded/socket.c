@@ -12,6 +12,8 @@
 #include "server.h"
 
 #define MAX_FRAME 5000000
+#define MAX_RECEIVING (64 * 1024 * 1024) /* bytes of frames that are not complete, of all sockets */
+#define KEPT_FRAME 2048                  /* a buffer up to this size is kept for the next frame */
 #define MAX_QUEUED (8 * 1024 * 1024)
 #define SILENCE_MS 66000
 #define WRITES_AT_ONCE 64
@@ -117,6 +119,16 @@ create(struct embedded *embedded, struct lws *wsi, char *token, enum serializer 
 	return socket;
 }
 
+/* Frees the buffer, of which a long frame would otherwise be remembered for as long as the socket lives. */
+static void
+forget_frame(struct socket *socket)
+{
+	socket->embedded->receiving -= socket->in_size;
+	free(socket->in);
+	socket->in = NULL;
+	socket->in_len = socket->in_size = 0;
+}
+
 static void
 destroy(struct socket *socket)
 {
@@ -127,23 +139,32 @@ destroy(struct socket *socket)
 	metric_set(embedded->connections, embedded->sockets.count);
 	while (socket->out != NULL)
 		message_release(dequeue(socket));
-	free(socket->in);
+	forget_frame(socket);
 	free(socket->token);
 	free(socket);
 }
 
-/* Adds a fragment to the frame; false: it grew too long. */
+/* Adds a fragment to the frame; false: it grew too long, or all of them together. */
 static bool
 collect(struct socket *socket, const void *in, size_t len)
 {
+	struct embedded *embedded = socket->embedded;
+	size_t size = (socket->in_len + len) * 2;
+
 	if (socket->in_len + len > MAX_FRAME)
 		return false;
 	if (socket->in_len + len > socket->in_size)
 	{
-		socket->in_size = (socket->in_len + len) * 2;
-		socket->in = realloc(socket->in, socket->in_size);
+		if (embedded->receiving + size - socket->in_size > MAX_RECEIVING)
+			return false;
+		embedded->receiving += size - socket->in_size;
+		socket->in_size = size;
+		socket->in = realloc(socket->in, size);
+		if (socket->in == NULL)
+			abort();
 	}
-	memcpy(socket->in + socket->in_len, in, len);
+	if (len > 0)
+		memcpy(socket->in + socket->in_len, in, len);
 	socket->in_len += len;
 	return true;
 }
@@ -152,6 +173,7 @@ static int
 receive(struct socket *socket, const void *in, size_t len)
 {
 	size_t frame_len;
+	bool good;
 
 	socket->heard_at = uv_now(socket->embedded->app->loop);
 	if (socket->close_code != 0)
@@ -165,12 +187,13 @@ receive(struct socket *socket, const void *in, size_t len)
 		return 0;
 	frame_len = socket->in_len;
 	socket->in_len = 0;
-	if (!protocol_frame(socket, socket->in, frame_len, lws_frame_is_binary(socket->wsi)))
-	{
-		lws_close_reason(socket->wsi, LWS_CLOSE_STATUS_PROTOCOL_ERR, NULL, 0);
-		return -1;
-	}
-	return 0;
+	good = protocol_frame(socket, socket->in, frame_len, lws_frame_is_binary(socket->wsi));
+	if (socket->in_size > KEPT_FRAME)
+		forget_frame(socket);
+	if (good)
+		return 0;
+	lws_close_reason(socket->wsi, LWS_CLOSE_STATUS_PROTOCOL_ERR, NULL, 0);
+	return -1;
 }
 
 void
@@ -217,6 +240,17 @@ refuse_full(struct embedded *embedded)
 	return refuse(429, "Too many connected users");
 }
 
+static struct reply
+refuse_token(struct embedded *embedded, const char *error)
+{
+	int times = log_pace_due(&embedded->handshakes, uv_now(embedded->app->loop));
+
+	metric_add(embedded->refused_handshakes, 1);
+	if (times > 0)
+		log_event(LOG_WARN, "WebSocket refused", "reason", "%s", error, "times", "%d", times, NULL);
+	return refuse(401, error);
+}
+
 void
 admission_free(struct admission *admission)
 {
@@ -239,13 +273,13 @@ socket_admit(struct embedded *embedded, const struct request_head *head,
 	if (token == NULL)
 		token = request_argument(head, "apikey");
 	if (token == NULL)
-		return refuse(401, "API key is missing");
+		return refuse_token(embedded, "API key is missing");
 	error = jwt_verify(token, embedded->app->config->embedded_jwt_secret, time(NULL), &jwt);
 	jwt_free(&jwt);
 	if (error != NULL)
 	{
 		free(token);
-		return refuse(401, error);
+		return refuse_token(embedded, error);
 	}
 	if ((int) embedded->sockets.count >= server_most_sockets(embedded->app->server))
 	{
