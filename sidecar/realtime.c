@@ -24,6 +24,7 @@
 #include "pace.h"
 #include "realtime_answer.h"
 #include "realtime_body.h"
+#include "realtime_check.h"
 #include "realtime_queue.h"
 #include "realtime_target.h"
 #include "text.h"
@@ -68,6 +69,7 @@ struct realtime
 	struct consumer *consumer;
 	struct http_pool *pool;
 	struct realtime_target *target;
+	struct realtime_check *check; /* of the key */
 	struct realtime_queue *queue;
 	struct pace pace;
 	int max_batch;
@@ -169,7 +171,8 @@ pump(struct realtime *realtime)
 {
 	int wanted, allowed;
 
-	if (realtime->request.inflight || uv_is_active((uv_handle_t *) &realtime->timer))
+	if (realtime->request.inflight || uv_is_active((uv_handle_t *) &realtime->timer) ||
+		!realtime_check_passed(realtime->check))
 		return;
 	while (realtime->at == realtime->count && realtime_queue_count(realtime->queue) > 0)
 		take_portion(realtime);
@@ -463,7 +466,7 @@ realtime_reload(struct app *app)
 
 	if (realtime == NULL)
 		return;
-	(void) realtime_target_renew(realtime->target);
+	realtime_check_again(realtime->check, realtime_target_renew(realtime->target));
 	uv_timer_stop(&realtime->timer);
 	pump(realtime);
 }
@@ -473,6 +476,8 @@ realtime_trouble(const struct app *app)
 {
 	const struct realtime *realtime = app->realtime_sink;
 
+	if (!realtime_check_passed(realtime->check))
+		return realtime_check_trouble(realtime->check);
 	if (realtime->slow.failures > 0 || realtime->backoff.failures >= TROUBLE_AFTER)
 		return realtime->trouble;
 	return NULL;
@@ -507,6 +512,12 @@ batch_size(const struct config *config)
 	return limit > 1 ? limit / 2 : 1;
 }
 
+static void
+on_key_passed(void *arg)
+{
+	pump(arg);
+}
+
 static struct realtime *
 create_realtime(struct app *app)
 {
@@ -521,6 +532,8 @@ create_realtime(struct app *app)
 	realtime->target = realtime_target_create(app);
 	realtime->queue = realtime_queue_create();
 	realtime->pool = http_pool_create(app->http, &options);
+	realtime->check =
+		realtime_check_create(app, realtime->pool, realtime->target, on_key_passed, realtime);
 	realtime->backoff = (struct backoff){RETRY_MIN_MS, RETRY_MAX_MS, 0};
 	realtime->slow = (struct backoff){SLOW_MIN_MS, SLOW_MAX_MS, 0};
 	pace_init(&realtime->pace, app->config->realtime_max_events_per_second, realtime->max_batch,
@@ -575,6 +588,7 @@ realtime_destroy(struct app *app)
 	consumer_destroy(realtime->consumer);
 	/* The answer that this ends is nobody's. */
 	realtime->request.orphaned = true;
+	realtime_check_destroy(realtime->check);
 	http_pool_destroy(realtime->pool);
 	uv_close((uv_handle_t *) &realtime->timer, on_closed);
 	app->realtime_sink = NULL;

@@ -24,12 +24,26 @@ export class FaultyRealtime {
     fake.parallel = {}; // requests in flight by topic
     fake.overlaps = 0; // requests that came while another one with the same topic was in flight
     fake.delay = 0; // ms before each answer
+    fake.single = 202; // status for a message that is sent alone
+    fake.singles = []; // those that came: {path, key, authorization}
     fake.listener = new Listener((request, response) => fake.take(request, response), await freePort());
     await fake.up();
     return fake;
   }
 
+  /** One message alone, by its path: answered as it is, without any look at keys, unless this is changed. */
+  takeSingle(request, response) {
+    this.singles.push({ path: request.url, key: request.headers.apikey, authorization: request.headers.authorization });
+    response.writeHead(this.single, { 'content-type': 'application/json' });
+    response.end(bodies[this.single] ?? '');
+  }
+
   async take(request, response) {
+    if (/^\/api\/broadcast\/[^/]+\/events\//.test(request.url)) {
+      await readBody(request);
+      this.takeSingle(request, response);
+      return;
+    }
     const { messages } = JSON.parse(await readBody(request));
     const topics = new Set(messages.map((message) => message.topic));
     this.enter(topics);
