@@ -119,7 +119,7 @@ test('a receiver that hangs keeps nobody back; its answer after the connection t
     if (ids.length === 1) await hang;
     return { status: 200 };
   });
-  await webhook(`${server.url}/hook`);
+  const hook = await webhook(`${server.url}/hook`);
   await until(() => ids.length === 1, 'a request');
   await until(() => value(bed.db, `SELECT last_id = (SELECT max(id) FROM chat.event) FROM chat.consumer WHERE name = 'webhooks'`),
     'the position past the message that hangs');
@@ -127,7 +127,7 @@ test('a receiver that hangs keeps nobody back; its answer after the connection t
   await until(() => sidecar.log.some((line) => line.msg === 'not leading any more' && line.consumer === 'webhooks'), 'the end of the lease');
   release();
   await until(() => ids.filter((id) => id === ids[0]).length === 2, () => `the message again: ${sidecar.tail()}`, 40000);
-  await until(() => value(bed.db, 'SELECT count(*) = 0 FROM chat.webhook_delivery'), 'nothing left to deliver');
+  await until(() => value(bed.db, 'SELECT count(*) = 0 FROM chat.webhook_delivery WHERE webhook = $1', [hook]), 'nothing left to deliver');
 });
 
 for (const [what, header] of [
