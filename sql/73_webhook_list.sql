@@ -50,7 +50,7 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('"%s" of a webhook cannot be changed', left(field, 100)),
-            HINT = 'Give url, events or isActive; chat.rotate_webhook_secret changes the secret.';
+            HINT = 'Give url, events or isActive; the secret is changed by rotating it.';
     END IF;
     SELECT e.key INTO field FROM jsonb_each(changes) e
      WHERE jsonb_typeof(e.value) <> CASE e.key WHEN 'url' THEN 'string' WHEN 'events' THEN 'array' ELSE 'boolean' END LIMIT 1;

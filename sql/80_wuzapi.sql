@@ -101,8 +101,8 @@ BEGIN
     SELECT array_agg(a ORDER BY a.id) INTO known FROM chat.attachment a WHERE chat.owner_keys(a, owner) IS NOT NULL;
     IF known IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = format('no attached table knows the owner "%s"', owner),
-            HINT = 'The owner is a user id of the type of the owner column, or of the table it is mapped to.';
+            MESSAGE = format('no attached table knows the owner "%s"', left(owner, 64)),
+            HINT = 'The owner is a user id of the kind that owns the conversations.';
     END IF;
     SELECT a.* INTO chosen FROM unnest(known) a
      ORDER BY cardinality(known) > 1 AND chat.owner_has_conversations(a, owner) DESC, a.id LIMIT 1;

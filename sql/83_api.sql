@@ -182,7 +182,7 @@ BEGIN
         END IF;
         problem := chat.field_problem(field, item.value);
         IF problem IS NULL AND NOT columns ? field.role AND jsonb_typeof(item.value) <> 'null' THEN
-            problem := 'has no column in this table';
+            problem := 'has no place in this table';
         END IF;
         IF problem IS NOT NULL THEN
             PERFORM chat.bad_input(format('"%s" of %s %s', item.key, name, problem));

@@ -196,7 +196,7 @@ BEGIN
     IF owner_value IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = 'user_id',
             MESSAGE = format('no table of API keys can hold the owner "%s"', left(owner, 64)),
-            HINT = 'The owner is a user id of the type of the owner column, or of the table it is mapped to.';
+            HINT = 'The owner is a user id of the kind that owns the conversations.';
     END IF;
     made := chat.insert_api_key(keys.source, keys.columns, jsonb_build_object('owner', owner_value, 'name', btrim(name),
         'scopes', ARRAY(SELECT DISTINCT s FROM unnest(scopes) s ORDER BY s), 'rate_limit', rate_limit, 'expires_at', expires_at));

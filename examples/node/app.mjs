@@ -30,6 +30,13 @@ function checkShapes({ body, query }, res, next) {
   next();
 }
 
+/** A body of another type, or of none, is not looked at. */
+function requireJson(req, res, next) {
+  const empty = req.get('Transfer-Encoding') === undefined && Number(req.get('Content-Length') ?? 0) === 0;
+  if (!empty && !req.is('application/json')) throw new HttpError(415, 'UNSUPPORTED_MEDIA_TYPE', 'Send the body as application/json');
+  next();
+}
+
 /** The old API tells which values of a list it does not know; all else about values is the database's business. */
 const known = (field, values, [message, unknownName, knownName]) => (req, res, next) => {
   const unknown = Array.isArray(req.body[field]) ? req.body[field].filter((value) => !values.includes(value)) : [];
@@ -68,7 +75,7 @@ export function createApp({ db, jwtSecret, wuzapiInstances = [], log = console.e
   const chat = express.Router();
   // Before the JSON parser: its signature is over the bytes of the body.
   chat.use('/wuzapi', createWuzapi({ call, instances: wuzapiInstances }));
-  chat.use(express.json({ limit: '2mb' }), checkShapes, (req, res, next) => {
+  chat.use(requireJson, express.json({ limit: '2mb' }), checkShapes, (req, res, next) => {
     req.body ??= {};
     next();
   });

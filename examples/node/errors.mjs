@@ -1,4 +1,4 @@
-// What a client sees of an error: {error, code, …}. Texts of the database never leave the server.
+// What a client sees of an error: {error, code, …}. PostgreSQL's own texts, and those of the tables, never leave the server.
 import pg from 'pg';
 
 const { DatabaseError } = pg;
@@ -38,9 +38,14 @@ const sqlStates = {
 
 const camelCase = (column) => column.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
 
+/** What a function of schema chat says of a value is meant for whoever gave the value: it names the key, and what it may hold. */
+const isForCaller = ({ code, routine, where = '' }) => code.startsWith('22') && routine === 'exec_stmt_raise' && /^.* chat\.\w+\(.*RAISE\n?/.test(where);
+
 function ofDatabase(error) {
-  const known = sqlStates[error.code] ?? sqlStates[error.code.slice(0, 2)];
-  return known && new HttpError(...known, error.column && { field: camelCase(error.column) });
+  const [status, code, text] = sqlStates[error.code] ?? sqlStates[error.code.slice(0, 2)] ?? [];
+  if (!status) return undefined;
+  const field = error.column && camelCase(error.column);
+  return isForCaller(error) ? new HttpError(status, code, error.message, { field, hint: error.hint || undefined }) : new HttpError(status, code, text, { field });
 }
 
 /** Of express and its body parsers, which name the status they want. */

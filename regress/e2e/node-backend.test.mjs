@@ -390,6 +390,21 @@ test('bad input: bodies', async () => {
   await expect('PATCH', `/messages/${message}`, { content: '' }, 400, 'INVALID_VALUE');
   await expect('POST', '/webhooks', { url: 'ftp://example.com', events: ['*'] }, 400, 'INVALID_VALUE');
   await expect('POST', '/webhooks', { url: 'https://example.com', events: [] }, 400, 'INVALID_VALUE');
+  // What is wrong is named, as the database's functions say it.
+  const says = async (method, route, body, wanted) => {
+    const { error, field, hint } = (await api(method, route, { body })).body;
+    assert.match(JSON.stringify({ error, field, hint }), wanted, `${method} ${route} ${JSON.stringify(body)}`);
+  };
+  await says('POST', `/conversations/${id}/messages`, { contnt: 'x' }, /"\\"contnt\\" is no key of message".*"hint":"Keys: content, messageType, /);
+  await says('POST', `/conversations/${id}/messages`, { content: 'x', mediaSizeBytes: 'large' }, /mediaSizeBytes.* must be an integer/);
+  await says('PATCH', `/conversations/${id}`, { unreadCount: 1 }, /unreadCount.* is no key of changes.*"hint":"Keys: status, /);
+  await says('POST', '/webhooks', { url: 'ftp://example.com', events: ['*'] }, /must be an http or https URL.*"field":"url".*"hint":"Give a complete URL/);
+  await says('POST', '/webhooks', { url: 'https://example.com', events: ['*'], secret: 'short' }, /"field":"secret","hint":"Give whsec_ and the base64/);
+  await says('POST', `/conversations/${id}/messages`, { content: 'x', type: 'hologram' }, /"A value is not allowed"/);
+  for (const type of [undefined, 'text/plain', 'application/x-www-form-urlencoded', ';']) {
+    const answer = await api('POST', '/conversations', { raw: Buffer.from(JSON.stringify({ contactJid: phone })), headers: type ? { 'Content-Type': type } : {} });
+    assert.deepEqual([answer.status, answer.body.code], [415, 'UNSUPPORTED_MEDIA_TYPE'], `${type}`);
+  }
   await expect('POST', '/nothing', {}, 404, 'ROUTE_NOT_FOUND').catch((error) => assert.match(error.message, /not in the document/));
 });
 
