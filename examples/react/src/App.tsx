@@ -65,7 +65,7 @@ function Desk({ session }: { session: Session }) {
   const [open, setOpen] = useState<Id>();
   const api = useMemo(() => createApi(session.token), [session.token]);
   const supabase = useMemo(() => createClient(
-    import.meta.env.VITE_SUPABASE_URL ?? location.origin, import.meta.env.VITE_SUPABASE_ANON_KEY ?? 'anon',
+    import.meta.env.VITE_SUPABASE_URL ?? location.origin, import.meta.env.VITE_SUPABASE_ANON_KEY ?? session.token,
     { accessToken: async () => session.token },
   ), [session.token]);
   const { live, typing, sendTyping } = useChatRealtime({ ...session, conversationId: open, fetchEvents: api.events, supabase, socket: useSocket(session.token) });
