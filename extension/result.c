@@ -6,7 +6,6 @@
 #include "access/htup_details.h"
 #include "fmgr.h"
 #include "funcapi.h"
-#include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
 #include "result.h"
@@ -15,11 +14,7 @@
 static TupleDesc
 result_type(FunctionCallInfo fcinfo)
 {
-	Oid type = get_fn_expr_rettype(fcinfo->flinfo);
-
-	if (!OidIsValid(type))
-		type = get_func_rettype(fcinfo->flinfo->fn_oid);
-	return lookup_rowtype_tupdesc(type, -1);
+	return lookup_rowtype_tupdesc(get_fn_expr_rettype(fcinfo->flinfo), -1);
 }
 
 Datum
