@@ -40,6 +40,10 @@ endif
 
 include $(PGXS)
 
+# Replaced in one step: a new session never meets a file that is missing or half written.
+INSTALL_SHLIB  = $(CURDIR)/packaging/replace 755
+INSTALL_DATA   = $(CURDIR)/packaging/replace 644
+
 $(OBJS) $(OBJS:.o=.bc): $(wildcard extension/*.h)
 
 $(INSTALL_SQL): $(sort $(wildcard sql/[0-9]*.sql)) $(EXTENSION).control

@@ -5,10 +5,14 @@
 #include "postgres.h"
 
 #include "access/sysattr.h"
+#include "access/table.h"
 #include "catalog/partition.h"
 #include "catalog/pg_trigger.h"
 #include "catalog/pg_type.h"
+#include "fmgr.h"
 #include "optimizer/optimizer.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
@@ -18,6 +22,8 @@
 #include "indexes.h"
 #include "names.h"
 #include "owner.h"
+
+PG_FUNCTION_INFO_V1(chat_columns_left_out);
 
 /* Role names of chat.attachment.columns, and the JSON key of those that clients know by a fixed name. */
 static const struct
@@ -188,10 +194,15 @@ fill_field(ChatField *field, Form_pg_attribute attribute, int role, MemoryContex
 	chat_field_type(field, getBaseType(attribute->atttypid), context);
 }
 
-/* True when an earlier field has the same JSON key: a mapped role and a column of that very name. */
+/*
+ * True when an earlier field has the same JSON key, as a mapped role and a column of that very name have, or created_at
+ * and "createdAt"; or when it is the mark of a message's content that was cut.
+ */
 static bool
 key_is_taken(const ChatLayout *layout, const char *key)
 {
+	if (layout->messages && strcmp(key, ",\"contentTruncated\":null") == 0)
+		return true;
 	for (int i = 0; i < layout->nfields; i++)
 	{
 		if (strcmp(layout->fields[i].key, key) == 0)
@@ -433,4 +444,40 @@ chat_layout_build(const ChatAttachment *attachment, Relation relation, bool mess
 	require_served(attachment, relation, messages);
 	chat_as_owner(RelationGetRelid(relation), true, build, &call);
 	return call.layout;
+}
+
+static bool
+has_field(const ChatLayout *layout, AttrNumber attnum)
+{
+	for (int i = 0; i < layout->nfields; i++)
+	{
+		if (layout->fields[i].attnum == attnum)
+			return true;
+	}
+	return false;
+}
+
+/* SQL: chat.columns_left_out(attachment, relation) */
+Datum
+chat_columns_left_out(PG_FUNCTION_ARGS)
+{
+	ChatAttachment *attachment = chat_attachment_get(PG_GETARG_INT32(0));
+	Relation relation = table_open(PG_GETARG_OID(1), AccessShareLock);
+	TupleDesc desc = RelationGetDescr(relation);
+	ChatLayout *layout = chat_layout_build(
+		attachment, relation, PG_GETARG_OID(1) == attachment->messages, CurrentMemoryContext);
+	ArrayBuildState *names = initArrayResult(TEXTOID, CurrentMemoryContext, false);
+
+	for (int i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(desc, i);
+
+		if (!attribute->attisdropped && !chat_is_virtual(attribute) &&
+			type_is_carried(getBaseType(attribute->atttypid)) &&
+			!has_field(layout, attribute->attnum))
+			names = accumArrayResult(names, CStringGetTextDatum(NameStr(attribute->attname)), false,
+									 TEXTOID, CurrentMemoryContext);
+	}
+	table_close(relation, AccessShareLock);
+	PG_RETURN_DATUM(makeArrayResult(names, CurrentMemoryContext));
 }

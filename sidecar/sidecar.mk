@@ -50,7 +50,7 @@ unit: $(UNIT_TESTS)
 
 install-sidecar: sidecar
 	mkdir -p $(DESTDIR)$(SIDECAR_BINDIR)
-	install -m 755 $(SIDECAR_BINARY) $(DESTDIR)$(SIDECAR_BINDIR)/chat-sidecar
+	packaging/replace 755 $(SIDECAR_BINARY) $(DESTDIR)$(SIDECAR_BINDIR)/chat-sidecar
 
 uninstall-sidecar:
 	rm -f $(DESTDIR)$(SIDECAR_BINDIR)/chat-sidecar

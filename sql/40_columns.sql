@@ -57,6 +57,11 @@ CREATE FUNCTION chat.attribute_base_type(relation regclass, name text) RETURNS r
 REVOKE ALL ON FUNCTION chat.attribute_base_type(regclass, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.attribute_base_type(regclass, text) IS 'Type of a column, of a domain its base type; NULL when there is no such column.';
 
+CREATE FUNCTION chat.columns_left_out(attachment integer, relation regclass) RETURNS text[]
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_columns_left_out';
+REVOKE ALL ON FUNCTION chat.columns_left_out(integer, regclass) FROM PUBLIC;
+COMMENT ON FUNCTION chat.columns_left_out(integer, regclass) IS 'Columns that are in no payload, since another one has their key (created_at and "createdAt"), or the mark of a content that was cut (content_truncated).';
+
 CREATE FUNCTION chat.type_is_of_kind(type regtype, kind text) RETURNS boolean
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$

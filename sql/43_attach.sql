@@ -193,6 +193,9 @@ BEGIN
         RETURN QUERY SELECT * FROM chat.make_pair(pair, caller);
         drifting := chat.still_drifted(pair, drifting, counted);
     END IF;
+    IF cardinality(locks) > 0 THEN
+        RETURN QUERY SELECT l.object, l.hint FROM chat.payload_hints((SELECT a FROM chat.attachment a WHERE a.messages = $3)) l;
+    END IF;
     RETURN QUERY SELECT i.relation::text, format('index %s left out, since making it would stop writers: run the statements of '
                         'SELECT statement FROM chat.attach_plan(%L, %L)', i.name, conversations, messages)
                    FROM chat.missing_indexes(pair) i WHERE i.large;

@@ -28,14 +28,27 @@ $$
            format('SELECT * FROM chat.attach(%L, %L)', pair.conversations, pair.messages)
       FROM chat.missing_triggers(pair) t GROUP BY t.relation
     UNION ALL
-    SELECT 'error', g.tgrelid::regclass::text, format('trigger %s of %s is disabled', g.tgname, g.tgrelid::regclass),
+    -- Rows that a subscription applies fire row triggers only: what they note would never be written.
+    SELECT 'error', g.tgrelid::regclass::text,
+           format(CASE g.tgenabled WHEN 'D' THEN 'trigger %s of %s is disabled'
+                                   ELSE 'trigger %s of %s fires for rows that replication brings, which fails, since their statements fire none' END,
+                  g.tgname, g.tgrelid::regclass),
            format('ALTER TABLE %s ENABLE TRIGGER %I', g.tgrelid::regclass, g.tgname)
-      FROM pg_trigger g WHERE g.tgenabled = 'D' AND g.tgname ~ '^(00|zz)_chat_realtime_'
+      FROM pg_trigger g WHERE g.tgenabled <> 'O' AND g.tgname ~ '^(00|zz)_chat_realtime_'
        AND g.tgargs = convert_to(pair.id::text, 'UTF8') || decode('00', 'hex')
      ORDER BY 2, 3
 $$;
 REVOKE ALL ON FUNCTION chat.trigger_hints(chat.attachment) FROM PUBLIC;
 COMMENT ON FUNCTION chat.trigger_hints(chat.attachment) IS 'Part of chat.hints: triggers that are missing or off.';
+
+CREATE FUNCTION chat.payload_hints(pair chat.attachment) RETURNS SETOF chat.hint
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT 'info', r::text, format('column %s is in no payload: its key there is another one''s. Rename it to have it sent', quote_ident(c)), NULL
+      FROM unnest(ARRAY[pair.conversations, pair.messages]) r, unnest(chat.columns_left_out(pair.id, r)) c
+$$;
+REVOKE ALL ON FUNCTION chat.payload_hints(chat.attachment) FROM PUBLIC;
+COMMENT ON FUNCTION chat.payload_hints(chat.attachment) IS 'Part of chat.hints, and told by chat.attach: columns that payloads cannot carry.';
 
 CREATE FUNCTION chat.attachment_hints(pair chat.attachment) RETURNS SETOF chat.hint
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -50,6 +63,7 @@ BEGIN
         END IF;
         RETURN QUERY SELECT 'warning', i.relation::text, format('index %s is missing', i.name),
                             format('SELECT statement FROM chat.attach_plan(%L, %L)', pair.conversations, pair.messages) FROM chat.missing_indexes(pair) i;
+        RETURN QUERY SELECT * FROM chat.payload_hints(pair);
     EXCEPTION WHEN others THEN
         RETURN QUERY SELECT 'error', pair.messages::text, SQLERRM, again;
     END;

@@ -6,9 +6,9 @@ import { runProgram } from './program.mjs';
 import { serverUser, temporaryDirectory, workspace } from './workspace.mjs';
 
 /** Runs one of PostgreSQL's programs as the server's user. bindir: of the version wanted, the cluster's unless given. */
-function run(cluster, program, args, { cwd = '/', bindir = cluster.bindir } = {}) {
+function run(cluster, program, args, { cwd = '/', bindir = cluster.bindir, env = {} } = {}) {
   return runProgram(path.join(bindir, program), args,
-    { ...serverUser(), cwd, env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8', ...cluster.env() } });
+    { ...serverUser(), cwd, env: { PATH: process.env.PATH, LC_ALL: 'C.UTF-8', ...cluster.env(), ...env } });
 }
 
 /** A bed around a cluster that holds a copy of another bed's database. */
@@ -42,6 +42,13 @@ export async function restoredBeside({ cluster }) {
   await run(cluster, 'pg_dump', ['-Fc', '--schema=public', '-f', file, 'chat']);
   await cluster.psql('ALTER SCHEMA public RENAME TO live', { database: 'chat' });
   await run(cluster, 'pg_restore', ['--exit-on-error', '-d', 'chat', file]);
+}
+
+/** The rows of one cluster's tables into those of another one, which are there. */
+export async function rowsOnly(from, to) {
+  const file = path.join(temporaryDirectory(), 'dump');
+  await run(from, 'pg_dump', ['-Fc', '--data-only', '--schema=public', '-f', file, 'chat']);
+  await run(to, 'pg_restore', ['--exit-on-error', '--data-only', '-d', 'chat', file], { env: { PGOPTIONS: '-c chat_realtime.import=on' } });
 }
 
 /** pg_dumpall into a new cluster: roles, their passwords and all databases. */
