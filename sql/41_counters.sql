@@ -79,22 +79,16 @@ $$;
 REVOKE ALL ON FUNCTION chat.touched(chat.attachment, pg_snapshot) FROM PUBLIC;
 COMMENT ON FUNCTION chat.touched(chat.attachment, pg_snapshot) IS 'Ids of conversations that were written since a snapshot, or messages of theirs; NULL where that cannot be told.';
 
-CREATE FUNCTION chat.still_drifted(pair chat.attachment, drifting text[], since pg_snapshot) RETURNS text[]
+CREATE FUNCTION chat.still_drifted(pair chat.attachment, drifting text[], touched text[]) RETURNS text[]
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
-DECLARE
-    touched text[] := chat.touched(pair, since);
 BEGIN
-    IF touched = '{}' THEN
-        RETURN drifting;
-    ELSIF touched IS NULL THEN
-        RETURN ARRAY(SELECT chat.drifted(pair));
-    END IF;
-    RETURN ARRAY(SELECT unnest(drifting) EXCEPT SELECT unnest(touched)) || ARRAY(SELECT chat.drifted(pair, touched));
+    RETURN ARRAY(SELECT unnest(drifting) EXCEPT SELECT unnest(touched))
+           || CASE WHEN touched = '{}' THEN '{}' ELSE ARRAY(SELECT chat.drifted(pair, touched)) END;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.still_drifted(chat.attachment, text[], pg_snapshot) FROM PUBLIC;
-COMMENT ON FUNCTION chat.still_drifted(chat.attachment, text[], pg_snapshot) IS 'What chat.drifted says now, from what it said at a snapshot: looks only at what was written since.';
+REVOKE ALL ON FUNCTION chat.still_drifted(chat.attachment, text[], text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.still_drifted(chat.attachment, text[], text[]) IS 'What chat.drifted says now, from what it said before: looks only at conversations that were touched since.';
 
 CREATE FUNCTION chat.recount_for(caller regrole, messages regclass) RETURNS bigint
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS

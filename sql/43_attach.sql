@@ -168,7 +168,7 @@ REVOKE ALL ON FUNCTION chat.make_pair(chat.attachment, regrole) FROM PUBLIC;
 COMMENT ON FUNCTION chat.make_pair(chat.attachment, regrole) IS 'Part of chat.attach, under its locks: records the pair, makes its indexes and triggers.';
 
 -- Drift is counted without a lock, which takes a while; what was written while it was, is looked at again, once more
--- without a lock, and then under it, when it is little. also: statements to be run under the same locks.
+-- without a lock, and then under it, if it is little; else it is said that it was not. also: statements to be run under the same locks.
 CREATE FUNCTION chat.attach_with(caller regrole, conversations regclass, messages regclass, columns jsonb, also text[])
     RETURNS TABLE (object text, action text)
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -180,18 +180,26 @@ DECLARE
     drifting text[] := ARRAY(SELECT chat.drifted(pair));
     locks text[] := chat.pair_locks(pair) || also;
     since pg_snapshot;
+    touched text[];
+    unsure integer := 0;
 BEGIN
     IF cardinality(locks) > 0 THEN
         since := counted;
         counted := pg_current_snapshot();
-        drifting := chat.still_drifted(pair, drifting, since);
+        drifting := chat.still_drifted(pair, drifting, COALESCE(chat.touched(pair, since), '{}'));
         PERFORM chat.run_briefly(caller, VARIADIC locks);
         IF chat.pair_shape(chat.intended_pair(caller, conversations, messages, columns)) <> shape THEN
             RAISE EXCEPTION USING ERRCODE = 'lock_not_available',
                 MESSAGE = format('%s or %s was changed while it was being looked at', conversations, messages), HINT = 'Call it again.';
         END IF;
         RETURN QUERY SELECT * FROM chat.make_pair(pair, caller);
-        drifting := chat.still_drifted(pair, drifting, counted);
+        touched := chat.touched(pair, counted);
+        IF cardinality(touched) <= CASE WHEN EXISTS (SELECT FROM chat.missing_indexes(pair)) THEN 0 ELSE 500 END THEN
+            drifting := chat.still_drifted(pair, drifting, touched);
+        ELSE
+            drifting := ARRAY(SELECT unnest(drifting) EXCEPT SELECT unnest(touched));
+            unsure := cardinality(touched);
+        END IF;
     END IF;
     IF cardinality(locks) > 0 THEN
         RETURN QUERY SELECT l.object, l.hint FROM chat.payload_hints((SELECT a FROM chat.attachment a WHERE a.messages = $3)) l;
@@ -199,6 +207,10 @@ BEGIN
     RETURN QUERY SELECT i.relation::text, format('index %s left out, since making it would stop writers: run the statements of '
                         'SELECT statement FROM chat.attach_plan(%L, %L)', i.name, conversations, messages)
                    FROM chat.missing_indexes(pair) i WHERE i.large;
+    IF unsure IS DISTINCT FROM 0 THEN
+        RETURN QUERY SELECT conversations::text, format('%s conversations were written while drift was counted, and may have some: run SELECT chat.recount()',
+                                                        COALESCE(unsure::text, 'an unknown number of'));
+    END IF;
     IF cardinality(drifting) > 0 THEN
         RETURN QUERY SELECT conversations::text,
             format('%s conversations with drifting counters: run SELECT chat.recount()', cardinality(drifting));
