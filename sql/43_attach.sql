@@ -194,7 +194,7 @@ BEGIN
         END IF;
         RETURN QUERY SELECT * FROM chat.make_pair(pair, caller);
         touched := chat.touched(pair, counted);
-        IF cardinality(touched) <= CASE WHEN EXISTS (SELECT FROM chat.missing_indexes(pair)) THEN 0 ELSE 500 END THEN
+        IF cardinality(touched) <= (CASE WHEN EXISTS (SELECT FROM chat.missing_indexes(pair)) THEN 0 ELSE 500 END) THEN
             drifting := chat.still_drifted(pair, drifting, touched);
         ELSE
             drifting := ARRAY(SELECT unnest(drifting) EXCEPT SELECT unnest(touched));
