@@ -80,7 +80,7 @@ BEGIN
         ('webhooks: nothing new', 10, format('SELECT count(*) - 1 FROM chat.webhook_read(%s, %L, 500)', last, seen)),
         ('webhooks: late rows', 20, format('SELECT count(*) - 1 FROM chat.webhook_read(%s, %L, 500)', last, seen_late)),
         ('webhooks: from the middle', 2200, format('SELECT count(*) - 1 FROM chat.webhook_read(%s, %L, 500)', middle, seen)),
-        ('client of a quiet topic, all', 10, format('SELECT count(*) FROM chat.events_since(''quiet'', 0, 100)')),
+        ('client of a quiet topic, all', 10, format('SELECT count(*) FROM chat.events_since(''quiet'', %s, 100)', first)),
         ('client of a quiet topic, nothing', 10, format('SELECT count(*) FROM chat.events_since(''quiet'', %s, 100)', first + 3)),
         ('client of a quiet topic, from far back', 10, format('SELECT count(*) FROM chat.events_since(''last'', %s, 100)', first)),
         ('client of the busy topic', 250, format('SELECT count(*) FROM chat.events_since(''busy'', %s, 100)', first + 10)),
