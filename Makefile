@@ -139,6 +139,7 @@ help:
 	@echo 'make test-valgrind the extension on a server with assertions, under Valgrind (slow)'
 	@echo 'make test-address  the same with AddressSanitizer and UndefinedBehaviorSanitizer'
 	@echo 'make coverage      which lines the tests run, and which that handle a failure never ran (ONLY=, ADD=1)'
+	@echo 'make test-caches   the same with debug_discard_caches = 1 (PARTS="writes maintenance": minutes, all: hours)'
 	@echo 'make clean         remove what was built'
 	@echo 'make extension     build only the extension        make sidecar       build only the sidecar'
 	@echo 'make unit          run the unit tests in C         make format-check  check the C formatting'

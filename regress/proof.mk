@@ -1,7 +1,7 @@
 # What proves the rest: other versions of PostgreSQL, a model of the protocol, random histories, fuzzing. Included by
 # the Makefile.
 
-.PHONY: test-matrix test-upgrade model test-random test-functions test-payloads fuzz test-undefined test-valgrind test-address coverage
+.PHONY: test-matrix test-upgrade model test-random test-functions test-payloads fuzz test-undefined test-valgrind test-address test-caches coverage
 
 # VERSIONS="17 18:15,17": which majors, and upgrades to them from which.
 test-matrix:
@@ -51,7 +51,8 @@ test-undefined:
 
 # On a server with assertions that tells Valgrind, or AddressSanitizer and UndefinedBehaviorSanitizer, what its memory is;
 # built once from Debian's sources. PARTS="suites wuzapi payloads histories functions": what to run.
-test-valgrind test-address:
+# test-caches: with all that a session knows of tables forgotten at each look at a catalog. PARTS="writes maintenance suites histories".
+test-valgrind test-address test-caches:
 	@regress/lib/deps.sh test
 	@exec regress/checked/run $(@:test-%=%)
 

@@ -162,6 +162,7 @@ async function proofs() {
     ['mutated WUZAPI bodies', node('wuzapi.mjs'), { ROUNDS: '10', SEED: '1' }],
     ['payloads of odd rows', node('payloads.mjs'), { ROUNDS: '20', SEED: '2' }],
     ['fuzzing of what strangers send', [path.join(root, 'regress/fuzz/run'), []], { FUZZ_SECONDS: '5' }],
+    ['writes while the server forgets its caches', [path.join(root, 'regress/checked/run'), ['caches']], { PARTS: 'writes', CHAT_REALTIME_WORKSPACE: '' }],
     ['build, units, regress and isolation with PostgreSQL 17', [path.join(root, 'regress/matrix/run'), ['17']], { CHAT_REALTIME_WORKSPACE: '' }],
   ];
   for (const [name, [command, args], env] of list) {
