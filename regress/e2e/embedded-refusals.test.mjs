@@ -216,3 +216,25 @@ test('refused joins are counted and logged, and who joins publicly where events 
   await until(() => told().length >= 2, 'two lines');
   assert.deepEqual(told(), ['conversation:…', 'user:…']);
 });
+
+test('messages that wait for the database have a bound: the channel that passes it is closed, and may be joined again', async () => {
+  const socket = await connect();
+  await socket.join(typing, token, '1');
+  const lock = await bed.connect();
+  await lock.query('BEGIN; LOCK TABLE public.conversations IN ACCESS EXCLUSIVE MODE');
+  for (let n = 0; n < 120; n++) socket.send('1', `${n + 2}`, `realtime:${typing}`, 'broadcast', { type: 'broadcast', event: 'typing', payload: { n } });
+  const system = await socket.hears((f) => f[3] === 'system', 'the end of the channel');
+  assert.equal(system[4].message, 'Too many messages per second');
+  await lock.query('COMMIT');
+  assert.deepEqual(await socket.join(typing, token, '300'), joined, 'it may join again');
+});
+
+test('while the database is away nobody is let in, and each is told so', async () => {
+  const socket = await connect();
+  await bed.cluster.stop();
+  await until(async () => (await sidecar.get('/readyz')).status === 503, 'the loss to be noticed');
+  assert.match((await socket.join(topic, token, '1')).response.reason, /^UnableToConnectToProject: /);
+  assert.equal(await post(`/api/broadcast/${typing}/events/e?private=true`, [1]), 422);
+  assert.equal(await post('/api/broadcast/room/events/e', [1]), 202);
+  assert.equal(await post('/api/broadcast/room/events/e', undefined), 400);
+});
