@@ -96,16 +96,60 @@ COMMENT ON FUNCTION chat.require_admin_scope() IS 'Refuses requests that chat.pr
 
 -- Reading and writing rows, by the roles of their columns
 
+-- As chat.authenticate has it: NULL is off.
+CREATE FUNCTION chat.api_key_is_on(key jsonb, columns jsonb) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT CASE WHEN columns ? 'is_active' THEN COALESCE((key ->> 'is_active')::boolean, false)
+                ELSE COALESCE((key ->> 'expires_at')::timestamptz > clock_timestamp(), true) END
+$$;
+REVOKE ALL ON FUNCTION chat.api_key_is_on(jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.api_key_is_on(jsonb, jsonb) IS 'Whether a row of a table of keys is switched on; in a table without is_active one is off when it has expired.';
+
 CREATE FUNCTION chat.api_key_json(key jsonb, columns jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
     SELECT jsonb_build_object('id', key -> 'id', 'name', key -> 'name', 'keyPrefix', key -> 'key_prefix', 'scopes', key -> 'scopes',
-        'rateLimit', key -> (columns ->> 'rate_limit'), 'isActive', COALESCE(key -> 'is_active', 'true'),
+        'rateLimit', COALESCE(nullif(key -> (columns ->> 'rate_limit'), 'null'), '100'), 'isActive', chat.api_key_is_on(key, columns),
         'lastUsedAt', key -> 'last_used_at', 'expiresAt', key -> 'expires_at', 'replacedBy', key -> 'replaced_by',
         'createdAt', key -> 'created_at')
 $$;
 REVOKE ALL ON FUNCTION chat.api_key_json(jsonb, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.api_key_json(jsonb, jsonb) IS 'A row of a table of keys as callers see it: without its hash.';
+
+-- Nothing that was asked for is dropped, unless the table's keys are like that anyway: what has no column of its own is
+-- said with another one, or refused. Switching off truncates the time, which a column of less precision would round up.
+CREATE FUNCTION chat.storable_api_key(source regclass, columns jsonb, row_values jsonb, key jsonb DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    expires_at timestamptz := CASE WHEN row_values ? 'expires_at' THEN row_values ELSE key END ->> 'expires_at';
+    missing text;
+BEGIN
+    IF row_values ? 'is_active' AND NOT columns ? 'is_active' THEN
+        IF (row_values ->> 'is_active')::boolean THEN
+            IF expires_at <= clock_timestamp() THEN
+                PERFORM chat.refuse_without(source, 'api_keys', 'is_active', 'an API key that has expired is switched on by giving it another expiresAt');
+            END IF;
+        ELSIF NOT columns ? 'expires_at' THEN
+            PERFORM chat.refuse_without(source, 'api_keys', 'is_active', 'an API key cannot be switched off');
+        ELSIF row_values ? 'expires_at' THEN
+            PERFORM chat.refuse_without(source, 'api_keys', 'is_active', 'an API key that is switched off cannot be given expiresAt as well');
+        ELSE
+            row_values := row_values || jsonb_build_object('expires_at', LEAST(expires_at, date_trunc('second', clock_timestamp())));
+        END IF;
+    END IF;
+    SELECT v.key INTO missing FROM jsonb_each(row_values) v
+     WHERE NOT columns ? v.key AND (v.key = 'rate_limit' AND v.value <> '100' OR v.key = 'expires_at' AND v.value <> 'null') LIMIT 1;
+    IF FOUND THEN
+        PERFORM chat.refuse_without(source, 'api_keys', missing, format('an API key cannot have its %s',
+                                    CASE missing WHEN 'rate_limit' THEN 'own rate limit' ELSE 'time ended' END));
+    END IF;
+    RETURN row_values;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.storable_api_key(regclass, jsonb, jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.storable_api_key(regclass, jsonb, jsonb, jsonb) IS 'Values by role, as the columns of a table of keys can hold them; key: the row that they change. Errors: 55000 with the column that is missing.';
 
 CREATE FUNCTION chat.write_api_key(source regclass, columns jsonb, row_values jsonb, id uuid DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -113,22 +157,29 @@ $$
 DECLARE
     statement text;
     given jsonb;
+    written jsonb;
 BEGIN
     SELECT format(CASE WHEN id IS NULL THEN 'INSERT INTO %1$s AS k (%2$s) SELECT %3$s FROM %5$s RETURNING pg_catalog.to_jsonb(k.*)'
                        ELSE 'UPDATE %1$s AS k SET %4$s FROM %5$s WHERE k.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid '
                             'RETURNING pg_catalog.to_jsonb(k.*)' END, source,
                   string_agg(quote_ident(v.name), ', ' ORDER BY v.name),
                   string_agg(format('r.%I', v.name), ', ' ORDER BY v.name),
-                  string_agg(format('%1$I = r.%1$I', v.name), ', ' ORDER BY v.name),
+                  COALESCE(string_agg(format('%1$I = r.%1$I', v.name), ', ' ORDER BY v.name), 'id = k.id'),
                   format('pg_catalog.jsonb_populate_record(NULL::%s, $1[1]::pg_catalog.jsonb) AS r', source)),
            jsonb_object_agg(v.name, v.value)
       INTO statement, given
       FROM (SELECT columns ->> e.key AS name, e.value FROM jsonb_each(row_values) e WHERE columns ? e.key) v;
-    RETURN chat.run_on(source, statement, ARRAY[given::text], id::text);
+    written := chat.run_on(source, statement, ARRAY[given::text], id::text);
+    -- The table's own triggers have the last word: a key that is said to be off must be.
+    IF written IS NULL OR chat.api_key_is_on(written, columns) AND NOT chat.api_key_is_on('{"is_active": true}' || COALESCE(given, '{}'), columns) THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the API key was not written as asked: a trigger of table %s left it otherwise', source);
+    END IF;
+    RETURN written;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.write_api_key(regclass, jsonb, jsonb, uuid) FROM PUBLIC;
-COMMENT ON FUNCTION chat.write_api_key(regclass, jsonb, jsonb, uuid) IS 'Makes a row of a table of keys, or with id changes one, by the roles of its columns; roles without a column are left out. Returns the row.';
+COMMENT ON FUNCTION chat.write_api_key(regclass, jsonb, jsonb, uuid) IS 'Makes a row of a table of keys, or with id changes one, by the roles of its columns; roles without a column are left out (see chat.storable_api_key). Returns the row. Errors: 55000 where the table''s triggers keep the row, or a key on.';
 
 CREATE FUNCTION chat.find_api_key(id uuid, owner text, OUT source regclass, OUT columns jsonb, OUT key jsonb)
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -160,7 +211,7 @@ $$
 DECLARE
     secret text := chat.make_api_key();
 BEGIN
-    RETURN chat.api_key_json(chat.write_api_key(source, columns, row_values || jsonb_build_object(
+    RETURN chat.api_key_json(chat.write_api_key(source, columns, chat.storable_api_key(source, columns, row_values) || jsonb_build_object(
                'id', gen_random_uuid(), 'key_hash', chat.api_key_hash(secret), 'key_prefix', left(secret, 10),
                'is_active', true, 'created_at', clock_timestamp(), 'updated_at', clock_timestamp())), columns)
            || jsonb_build_object('key', secret);
@@ -206,7 +257,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.create_api_key(text, text, text[], integer, timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION chat.create_api_key(text, text, text[], integer, timestamptz) IS 'Makes an API key of owner and returns {id, name, key, keyPrefix, scopes, rateLimit, isActive, lastUsedAt, expiresAt, replacedBy, createdAt}: the only time the key itself is shown. scopes: chat:read, chat:write, chat:admin. rate_limit: requests a minute, 1 to 1,000,000. Errors: 22004 without owner, 42501 for another user, 22023 and 22001 with the column at fault, 42P01 without chat.setup.';
+COMMENT ON FUNCTION chat.create_api_key(text, text, text[], integer, timestamptz) IS 'Makes an API key of owner and returns {id, name, key, keyPrefix, scopes, rateLimit, isActive, lastUsedAt, expiresAt, replacedBy, createdAt}: the only time the key itself is shown. scopes: chat:read, chat:write, chat:admin. rate_limit: requests a minute, 1 to 1,000,000. Errors: 22004 without owner, 42501 for another user, 22023 and 22001 with the column at fault, 42P01 without chat.setup, 55000 for what the table has no column for.';
 
 CREATE FUNCTION chat.rotate_api_key(id uuid, grace interval DEFAULT '24 h', owner text DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS
@@ -215,6 +266,7 @@ $$
 DECLARE
     found record;
     old_expires_at timestamptz;
+    ended jsonb;
     made jsonb;
 BEGIN
     IF grace IS NULL OR grace < interval '0' OR grace > interval '30 days' THEN
@@ -222,29 +274,28 @@ BEGIN
     END IF;
     SELECT * INTO found FROM chat.find_api_key(id, owner);
     old_expires_at := COALESCE((found.key ->> 'expires_at')::timestamptz, 'infinity');
-    IF found.key IS NULL OR found.key -> 'is_active' = 'false' OR old_expires_at <= clock_timestamp() THEN
+    IF found.key IS NULL OR NOT chat.api_key_is_on(found.key, found.columns) OR old_expires_at <= clock_timestamp() THEN
         RETURN NULL;
     END IF;
     IF found.key ->> 'replaced_by' IS NOT NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', MESSAGE = 'this API key has been replaced already',
             HINT = format('Rotate the key that replaced it: %s.', found.key ->> 'replaced_by');
     END IF;
-    IF NOT found.columns ? 'expires_at' THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_column', MESSAGE = format('column expires_at of table %s does not exist', found.source),
-            HINT = 'Without it a key cannot be good for a while longer: create another key and revoke this one.';
-    END IF;
+    old_expires_at := LEAST(old_expires_at, clock_timestamp() + grace);
+    ended := CASE WHEN NOT found.columns ? 'expires_at' AND grace = interval '0' THEN '{"is_active": false}'
+                  ELSE jsonb_build_object('expires_at', old_expires_at) END;
+    ended := chat.storable_api_key(found.source, found.columns, ended, found.key);
     made := chat.insert_api_key(found.source, found.columns, jsonb_build_object(
         'owner', found.key -> (found.columns ->> 'owner'), 'name', found.key -> 'name', 'scopes', found.key -> 'scopes',
-        'rate_limit', found.key -> (found.columns ->> 'rate_limit'), 'expires_at', found.key -> 'expires_at'));
-    old_expires_at := LEAST(old_expires_at, clock_timestamp() + grace);
-    PERFORM chat.write_api_key(found.source, found.columns, jsonb_build_object('expires_at', old_expires_at,
-        'replaced_by', made -> 'id', 'updated_at', clock_timestamp()), id);
+        'rate_limit', chat.api_key_json(found.key, found.columns) -> 'rateLimit', 'expires_at', found.key -> 'expires_at'));
+    PERFORM chat.write_api_key(found.source, found.columns,
+        ended || jsonb_build_object('replaced_by', made -> 'id', 'updated_at', clock_timestamp()), id);
     PERFORM chat.audit('api_key.rotated', id::text, jsonb_build_object('replacedBy', made -> 'id', 'expiresAt', old_expires_at));
     RETURN made || jsonb_build_object('replaces', id, 'oldKeyExpiresAt', old_expires_at);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.rotate_api_key(uuid, interval, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.rotate_api_key(uuid, interval, text) IS 'Makes a key in place of another one, which stays good for grace (0 to 30 days): name, owner, scopes, rate limit and expiry are the same. Returns what chat.create_api_key does, and {replaces, oldKeyExpiresAt}. NULL: no such key of owner, or it is revoked or expired. Errors: 42501, 22023, 55000 for one that has been replaced.';
+COMMENT ON FUNCTION chat.rotate_api_key(uuid, interval, text) IS 'Makes a key in place of another one, which stays good for grace (0 to 30 days): name, owner, scopes, rate limit and expiry are the same. Returns what chat.create_api_key does, and {replaces, oldKeyExpiresAt}. NULL: no such key of owner, or it is revoked or expired. Errors: 42501, 22023, 55000 for one that has been replaced, and with a grace where the table has no column expires_at.';
 
 CREATE FUNCTION chat.revoke_api_key(id uuid, owner text DEFAULT NULL) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS
@@ -256,18 +307,17 @@ BEGIN
     SELECT * INTO found FROM chat.find_api_key(id, owner);
     IF found.key IS NULL THEN
         RETURN NULL;
-    ELSIF found.key -> 'is_active' = 'false' THEN
+    ELSIF NOT chat.api_key_is_on(found.key, found.columns) THEN
         RETURN false;
     END IF;
-    PERFORM chat.write_api_key(found.source, found.columns, jsonb_build_object('updated_at', clock_timestamp()) ||
-        CASE WHEN found.columns ? 'is_active' THEN '{"is_active": false}'
-             ELSE jsonb_build_object('expires_at', clock_timestamp()) END, id);
+    PERFORM chat.write_api_key(found.source, found.columns, jsonb_build_object('updated_at', clock_timestamp())
+        || chat.storable_api_key(found.source, found.columns, '{"is_active": false}', found.key), id);
     PERFORM chat.audit('api_key.revoked', id::text, jsonb_build_object('keyPrefix', found.key -> 'key_prefix'));
     RETURN true;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.revoke_api_key(uuid, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.revoke_api_key(uuid, text) IS 'Makes a key useless from now on. True: it was good; false: it was revoked before; NULL: no such key of owner. Errors: 42501.';
+COMMENT ON FUNCTION chat.revoke_api_key(uuid, text) IS 'Makes a key useless from now on. True: it was good; false: it was revoked before (where the table has no column is_active, or had expired); NULL: no such key of owner. Errors: 42501, 55000 where the table has neither is_active nor expires_at.';
 
 CREATE FUNCTION chat.list_api_keys(owner text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS
@@ -345,10 +395,14 @@ BEGIN
                    ('rateLimit', 'rate_limit', to_jsonb(rate_limit)), ('isActive', 'is_active', changes -> 'isActive'),
                    ('expiresAt', 'expires_at', to_jsonb((changes ->> 'expiresAt')::timestamptz))) v (key, role, value)
      WHERE changes ? v.key;
+    changed := chat.storable_api_key(found.source, found.columns, changed, found.key);
+    IF changed ? 'expires_at' AND NOT changes ? 'expiresAt' THEN
+        changes := changes || jsonb_build_object('expiresAt', changed -> 'expires_at');
+    END IF;
     changed := chat.write_api_key(found.source, found.columns, changed || jsonb_build_object('updated_at', clock_timestamp()), id);
     PERFORM chat.audit('api_key.updated', id::text, changes);
     RETURN chat.api_key_json(changed, found.columns);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.update_api_key(uuid, jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.update_api_key(uuid, jsonb, text) IS 'Changes a key: changes has any of name, scopes, rateLimit, isActive, expiresAt (null: never), as in chat.create_api_key. Returns the key as chat.list_api_keys shows it; NULL: no such key of owner. Errors: 42501, 22004, 22007, 22023 and 22001 with the column at fault.';
+COMMENT ON FUNCTION chat.update_api_key(uuid, jsonb, text) IS 'Changes a key: changes has any of name, scopes, rateLimit, isActive, expiresAt (null: never), as in chat.create_api_key. Returns the key as chat.list_api_keys shows it; NULL: no such key of owner. Where the table has no column is_active, false ends the key''s time. Errors: 42501, 22004, 22007, 22023 and 22001 with the column at fault, 55000 with the column that the table lacks for a change.';
