@@ -68,7 +68,7 @@ since_arguments(FunctionCallInfo fcinfo)
 	for (int i = 0; i < since.count; i++)
 		since.running[i] = xid_argument(running[i]);
 	if (TransactionIdPrecedes(since.xmin, TransactionXmin))
-		ereport(ERROR, (errcode(ERRCODE_SNAPSHOT_TOO_OLD),
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("the snapshot is older than any that this session holds")));
 	return since;
 }

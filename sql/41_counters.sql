@@ -61,7 +61,7 @@ COMMENT ON FUNCTION chat.drifted(chat.attachment, text[]) IS 'Ids, in order, of 
 CREATE FUNCTION chat.touched_since(relation regclass, "column" text, xmin xid8, xmax xid8, running xid8[]) RETURNS text[]
     LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'chat_touched_since';
 REVOKE ALL ON FUNCTION chat.touched_since(regclass, text, xid8, xid8, xid8[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.touched_since(regclass, text, xid8, xid8, xid8[]) IS 'Values of a key column in rows of a table (not of its partitions) that were written or deleted since a snapshot, which the session must still hold. Errors: 0A000 where the table is no heap, 42804, 72000.';
+COMMENT ON FUNCTION chat.touched_since(regclass, text, xid8, xid8, xid8[]) IS 'Values of a key column in rows of a table (not of its partitions) that were written or deleted since a snapshot, which the session must still hold. Errors: 0A000 where the table is no heap, 42804, 55000.';
 
 CREATE FUNCTION chat.touched(pair chat.attachment, since pg_snapshot) RETURNS text[]
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS

@@ -48,7 +48,8 @@ SELECT deliveries() \g /dev/null
 CREATE FUNCTION rows_read(tables oid[]) RETURNS bigint LANGUAGE sql AS $$
     SELECT sum(pg_stat_get_xact_tuples_returned(r))::bigint
       FROM (SELECT unnest(tables) AS r UNION ALL SELECT i.indexrelid FROM pg_index i WHERE i.indrelid = ANY (tables)) s $$;
--- Runs a statement: its result, whether a table was read as a whole, whether few rows were read, and the indexes of the log used.
+-- Runs a statement: its result, whether a table was read as a whole, whether few rows were read, and the indexes of the log used. A plan
+-- that is made anew meanwhile looks at the ends of indexes, so that nothing read may be a few rows.
 CREATE FUNCTION cost(statement text, most int, OUT answer text, OUT whole bigint, OUT few boolean, OUT indexes text) LANGUAGE plpgsql AS $$
 DECLARE
     tables oid[] := ARRAY(SELECT c.oid FROM pg_class c WHERE c.relkind = 'r' AND c.relnamespace = 'chat'::regnamespace AND c.relname ~ '^(event_[0-9]|webhook_delivery|webhook_attempt)');
@@ -74,7 +75,7 @@ DECLARE
     most int;
 BEGIN
     FOR what, most, statement IN SELECT * FROM (VALUES
-        ('nothing new', 0, format('SELECT count(*) - 1 FROM chat.realtime_read(%s, %L, 500)', last, seen)),
+        ('nothing new', 10, format('SELECT count(*) - 1 FROM chat.realtime_read(%s, %L, 500)', last, seen)),
         ('late rows', 10, format('SELECT count(*) - 1 FROM chat.realtime_read(%s, %L, 500)', last, seen_late)),
         ('from the middle', 1000, format('SELECT count(*) - 1 FROM chat.realtime_read(%s, %L, 500)', middle, seen)),
         ('webhooks: nothing new', 10, format('SELECT count(*) - 1 FROM chat.webhook_read(%s, %L, 500)', last, seen)),

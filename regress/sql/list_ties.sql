@@ -19,7 +19,7 @@ BEGIN
     LOOP
         EXECUTE format(call, size, list #>> '{pagination,cursor}') INTO list;
         result := result || ARRAY(SELECT d ->> 'id' FROM jsonb_array_elements(list -> 'data') WITH ORDINALITY u (d, n) ORDER BY CASE WHEN newest_last THEN -n ELSE n END);
-        EXIT WHEN NOT (list #>> '{pagination,hasMore}')::boolean OR cardinality(result) > 1000;
+        EXIT WHEN (list #>> '{pagination,hasMore}')::boolean IS NOT TRUE OR cardinality(result) > 1000;
     END LOOP;
     RETURN result;
 END $$;
