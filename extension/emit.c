@@ -66,7 +66,8 @@ key_text(const ChatConversation *conversation)
 /* Writes one event whose payload is in buf. */
 static void
 add_event(ChatLog *log, const char *topic, const char *name, const char *webhook,
-		  const ChatConversation *conversation, const char *key, Datum changes, StringInfo payload)
+		  const ChatConversation *conversation, const char *key, Datum changes, const char *rights,
+		  StringInfo payload)
 {
 	ChatEvent event = {
 		.topic = topic,
@@ -75,6 +76,7 @@ add_event(ChatLog *log, const char *topic, const char *name, const char *webhook
 		.conversation = key,
 		.webhook = chat_import ? NULL : webhook,
 		.changes = changes,
+		.rights = rights,
 		.payload = payload->data,
 		.payload_length = payload->len,
 	};
@@ -103,10 +105,10 @@ emit_message(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 				  note                         ? NULL
 				  : row->flags & CHAT_INCOMING ? "message.received"
 											   : "message.sent",
-				  conversation, key, (Datum) 0, &payload);
+				  conversation, key, (Datum) 0, NULL, &payload);
 	if (row->flags & CHAT_MESSAGE_UPDATED)
 		add_event(log, topic, "message.updated", note ? NULL : "message.updated", conversation, key,
-				  (Datum) 0, &payload);
+				  (Datum) 0, NULL, &payload);
 	if (row->flags & CHAT_MESSAGE_STATUS)
 	{
 		StringInfoData status;
@@ -114,27 +116,22 @@ emit_message(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 		initStringInfo(&status);
 		chat_payload_status(&status, flush->reader.layout, slot);
 		add_event(log, topic, "message.status", note ? NULL : "message.status", conversation, key,
-				  (Datum) 0, &status);
+				  (Datum) 0, NULL, &status);
 	}
 	if (row->flags & CHAT_MESSAGE_DELETED)
 		add_event(log, topic, "message.deleted", note ? NULL : "message.deleted", conversation, key,
-				  (Datum) 0, &payload);
+				  (Datum) 0, NULL, &payload);
 }
 
-/* The user id behind a conversation's owner or agent column, or NULL. */
+/* The user id behind a value of an owner or agent column, or NULL. */
 static char *
-user_of(ChatAttachment *attachment, const ChatUserMapping *mapping, ChatPlan plan, ChatRole role,
-		const ChatLayout *layout, TupleTableSlot *slot)
+user_behind(ChatAttachment *attachment, const ChatUserMapping *mapping, ChatPlan plan, Oid type,
+			Datum value)
 {
-	bool isnull;
-	Datum value;
 	char *user;
 
-	if (mapping->column == NULL || layout->att[role] == 0)
-		return NULL;
-	value = slot_getattr(slot, layout->att[role], &isnull);
-	if (isnull || mapping->table == NULL)
-		return chat_datum_text(value, isnull, layout->type[role]);
+	if (mapping->table == NULL)
+		return chat_datum_text(value, false, type);
 	(void) chat_plan_run(attachment, plan, &value, NULL);
 	user = chat_plan_text(1);
 	SPI_freetuptable(SPI_tuptable);
@@ -144,32 +141,90 @@ user_of(ChatAttachment *attachment, const ChatUserMapping *mapping, ChatPlan pla
 char *
 chat_emit_owner(ChatAttachment *attachment, const ChatLayout *layout, TupleTableSlot *slot)
 {
-	return user_of(attachment, &attachment->owner, CHAT_PLAN_OWNER, CHAT_C_OWNER, layout, slot);
+	bool isnull;
+	Datum value;
+
+	if (attachment->owner.column == NULL || layout->att[CHAT_C_OWNER] == 0)
+		return NULL;
+	value = slot_getattr(slot, layout->att[CHAT_C_OWNER], &isnull);
+	return isnull ? NULL
+				  : user_behind(attachment, &attachment->owner, CHAT_PLAN_OWNER,
+								layout->type[CHAT_C_OWNER], value);
 }
 
-/* Writes an event of a conversation to its owner's inbox. */
-static void
-add_inbox_event(ChatLog *log, const char *user, const char *name, const char *webhook,
-				const ChatConversation *conversation, Datum changes, StringInfo payload)
+/* The user behind what an agent column holds, or held. */
+static char *
+agent_behind(ChatAttachment *attachment, const ChatLayout *layout, Datum value)
 {
-	if (user == NULL)
-		return; /* nobody owns it: no inbox to send it to */
-	add_event(log, psprintf("user:%s:inbox", user), name, webhook, conversation,
-			  key_text(conversation), changes, payload);
+	return user_behind(attachment, &attachment->agent, CHAT_PLAN_AGENT, layout->type[CHAT_C_AGENT],
+					   value);
 }
 
-/* Copies an assignment to the inbox of the newly assigned agent. */
-static void
-copy_to_agent(ChatLog *log, ChatFlush *flush, const ChatConversation *conversation,
-			  TupleTableSlot *slot, Datum changes, StringInfo payload)
+char *
+chat_emit_agent(ChatAttachment *attachment, const ChatLayout *layout, TupleTableSlot *slot)
 {
-	ChatAttachment *attachment = conversation->attachment;
-	char *agent = user_of(attachment, &attachment->agent, CHAT_PLAN_AGENT, CHAT_C_AGENT,
-						  flush->reader.layout, slot);
+	bool isnull;
+	Datum value;
 
-	if (agent == NULL || (conversation->owner != NULL && strcmp(agent, conversation->owner) == 0))
-		return;
-	add_inbox_event(log, agent, "conversation.assigned", NULL, conversation, changes, payload);
+	if (attachment->agent.column == NULL || layout->att[CHAT_C_AGENT] == 0)
+		return NULL;
+	value = slot_getattr(slot, layout->att[CHAT_C_AGENT], &isnull);
+	return isnull ? NULL : agent_behind(attachment, layout, value);
+}
+
+static bool
+same_user(const char *a, const char *b)
+{
+	return a != NULL && b != NULL && strcmp(a, b) == 0;
+}
+
+/* One change of a conversation, as it is told to each inbox. */
+typedef struct Telling
+{
+	ChatLog *log;
+	const ChatConversation *conversation;
+	const char *key;
+	Datum changes;
+	const char *rights; /* noted with the first row that is written, for all of them */
+	StringInfo payload;
+} Telling;
+
+static void
+tell(Telling *telling, const char *topic, const char *name, const char *webhook)
+{
+	add_event(telling->log, topic, name, webhook, telling->conversation, telling->key,
+			  telling->changes, telling->rights, telling->payload);
+	telling->rights = NULL;
+}
+
+/* Tells a user; nobody is no user. Webhooks are the owner's: copies for others go to none. */
+static void
+tell_user(Telling *telling, const char *user, const char *name, const char *webhook)
+{
+	if (user != NULL)
+		tell(telling, psprintf("user:%s:inbox", user), name, webhook);
+}
+
+/* Tells the owner, and the agent when that is somebody else. */
+static void
+tell_both(Telling *telling, const char *agent, const char *name, const char *webhook)
+{
+	const char *owner = telling->conversation->owner;
+
+	tell_user(telling, owner, name, webhook);
+	if (!same_user(agent, owner))
+		tell_user(telling, agent, name, NULL);
+}
+
+/* Tells whom an assignment concerns: the owner, who has got it, and from whom it is taken. */
+static void
+tell_assigned(Telling *telling, const char *agent, const char *previous)
+{
+	const char *owner = telling->conversation->owner;
+
+	tell_both(telling, agent, "conversation.assigned", "conversation.assigned");
+	if (!same_user(previous, owner) && !same_user(previous, agent))
+		tell_user(telling, previous, "conversation.assigned", NULL);
 }
 
 /* Events of one conversation row. */
@@ -178,29 +233,48 @@ emit_conversation(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 				  ChatConversation *conversation)
 {
 	ChatAttachment *attachment = conversation->attachment;
+	const ChatChanges *changes = row->changes;
 	TupleTableSlot *slot =
 		chat_reader_fetch(&flush->reader, attachment, row->relid, row->tid, false);
-	Datum changes = row->changes == NULL
-						? (Datum) 0
-						: DirectFunctionCall1(jsonb_in, CStringGetDatum(row->changes));
-	char *owner;
+	ChatLayout *layout = flush->reader.layout;
+	char *owner = chat_emit_owner(attachment, layout, slot);
+	char *agent = chat_emit_agent(attachment, layout, slot);
 	StringInfoData payload;
+	Telling telling = {log, conversation, key_text(conversation), (Datum) 0, NULL, &payload};
 
-	owner = chat_emit_owner(attachment, flush->reader.layout, slot);
 	conversation->owner = owner ? MemoryContextStrdup(flush->reader.context, owner) : NULL;
+	if (changes != NULL)
+		telling.changes = DirectFunctionCall1(jsonb_in, CStringGetDatum(changes->json));
+	if (row->flags & CHAT_CONVERSATION_RIGHTS)
+		telling.rights = telling.key;
 	initStringInfo(&payload);
-	chat_payload_row(&payload, flush->reader.layout, slot);
+	if (row->flags & CHAT_CONVERSATION_DELETED)
+		chat_payload_id(&payload, layout, slot);
+	else
+		chat_payload_row(&payload, layout, slot);
+	if (row->flags & CHAT_CONVERSATION_DELETED)
+		tell_both(&telling, agent, "conversation.deleted", NULL);
 	if (row->flags & CHAT_CONVERSATION_NEW)
-		add_inbox_event(log, conversation->owner, "conversation.new", "conversation.created",
-						conversation, (Datum) 0, &payload);
+		tell_both(&telling, agent, "conversation.new", "conversation.created");
 	if (row->flags & CHAT_CONVERSATION_UPDATED)
-		add_inbox_event(log, conversation->owner, "conversation.updated", "conversation.updated",
-						conversation, changes, &payload);
-	if (row->flags & CHAT_CONVERSATION_ASSIGNED)
-		add_inbox_event(log, conversation->owner, "conversation.assigned", "conversation.assigned",
-						conversation, changes, &payload);
+		tell_both(&telling, agent, "conversation.updated", "conversation.updated");
 	if (row->flags & CHAT_CONVERSATION_AGENT)
-		copy_to_agent(log, flush, conversation, slot, changes, &payload);
+		tell_assigned(&telling, agent,
+					  changes->had_agent ? agent_behind(attachment, layout, changes->old_agent)
+										 : NULL);
+	else if (row->flags & CHAT_CONVERSATION_ASSIGNED)
+		tell_user(&telling, conversation->owner, "conversation.assigned", "conversation.assigned");
+	if (telling.rights != NULL)
+	{
+		/* No inbox to send it to: a row where nobody may listen says whose rights changed. */
+		resetStringInfo(&payload);
+		chat_payload_id(&payload, layout, slot);
+		tell(&telling, psprintf("conversation:%s", telling.key),
+			 row->flags & CHAT_CONVERSATION_DELETED ? "conversation.deleted"
+			 : row->flags & CHAT_CONVERSATION_NEW   ? "conversation.new"
+													: "conversation.updated",
+			 NULL);
+	}
 }
 
 /* conversation.updated of a conversation whose counters or last message changed. */
@@ -209,9 +283,10 @@ emit_counters(ChatLog *log, ChatFlush *flush, ChatConversation *conversation)
 {
 	const ChatTable *table = &flush->table;
 	StringInfoData payload;
+	Telling telling = {log, conversation, NULL, (Datum) 0, NULL, &payload};
 
-	if (conversation->owner == NULL)
-		return; /* nobody owns it: no inbox to send it to */
+	if (conversation->owner == NULL && conversation->agent == NULL)
+		return; /* no inbox to send it to */
 	initStringInfo(&payload);
 	if (table->attachment == conversation->attachment &&
 		ItemPointerEquals(&table->latest->tts_tid, &conversation->tid))
@@ -224,8 +299,8 @@ emit_counters(ChatLog *log, ChatFlush *flush, ChatConversation *conversation)
 
 		chat_payload_row(&payload, flush->reader.layout, slot);
 	}
-	add_inbox_event(log, conversation->owner, "conversation.updated", "conversation.updated",
-					conversation, (Datum) 0, &payload);
+	telling.key = key_text(conversation);
+	tell_both(&telling, conversation->agent, "conversation.updated", "conversation.updated");
 }
 
 int

@@ -40,6 +40,7 @@ typedef struct ChatConversation
 	bool changed;        /* counters or last message were written */
 	ItemPointerData tid; /* the row's version after the flush */
 	const char *owner;   /* user id */
+	const char *agent;   /* user id */
 } ChatConversation;
 
 typedef struct ChatFlush
@@ -57,9 +58,11 @@ extern TupleTableSlot *chat_reader_fetch(ChatReader *reader, ChatAttachment *att
 										 ItemPointerData tid, bool messages);
 extern void chat_reader_close(ChatReader *reader);
 
-/* The user id of a conversation's owner, or NULL. The caller is connected to SPI. */
+/* The user ids of a conversation's owner and of its agent, or NULL. The caller is connected to SPI. */
 extern char *
 chat_emit_owner(ChatAttachment *attachment, const ChatLayout *layout, TupleTableSlot *slot);
+extern char *
+chat_emit_agent(ChatAttachment *attachment, const ChatLayout *layout, TupleTableSlot *slot);
 
 /* Writes all events of a flush whose conversations are locked. Returns how many conversations changed. */
 extern int chat_emit_flush(ChatFlush *flush);

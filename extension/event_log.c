@@ -46,6 +46,7 @@ enum
 	COL_WEBHOOK,
 	COL_CHANGES,
 	COL_PAYLOAD,
+	COL_RIGHTS,
 	COLUMNS
 };
 
@@ -222,6 +223,7 @@ chat_log_add(ChatLog *log, const ChatEvent *event)
 	set_text(values, nulls, COL_WEBHOOK, event->webhook);
 	values[COL_CHANGES] = event->changes;
 	nulls[COL_CHANGES] = event->changes == (Datum) 0;
+	set_text(values, nulls, COL_RIGHTS, event->rights);
 	values[COL_PAYLOAD] =
 		PointerGetDatum(cstring_to_text_with_len(event->payload, event->payload_length));
 	/* The tuple is formed in our context: not to be freed with the slot. */

@@ -23,6 +23,7 @@ typedef struct ChatEvent
 	const char *conversation; /* NULL: none */
 	const char *webhook;      /* NULL: not for webhooks */
 	Datum changes;            /* jsonb, or 0 */
+	const char *rights;       /* conversation that others may join now, NULL: none */
 	TimestampTz expires_at;   /* 0: never */
 	const char *payload;      /* JSON object */
 	int payload_length;

@@ -166,7 +166,7 @@ work_out(ChatFlush *flush, ChatConversation *conversation, const ChatCounters *c
 	keep_what_must_stay(flush->table.layout, current, wanted);
 }
 
-/* Locks a conversation, brings its counters up to date, and notes its owner. */
+/* Locks a conversation, brings its counters up to date, and notes whom to tell. */
 static void
 settle(ChatFlush *flush, ChatConversation *conversation)
 {
@@ -193,6 +193,9 @@ settle(ChatFlush *flush, ChatConversation *conversation)
 	}
 	conversation->tid = table->latest->tts_tid;
 	conversation->owner = chat_emit_owner(conversation->attachment, table->layout, table->latest);
+	if (conversation->changed)
+		conversation->agent =
+			chat_emit_agent(conversation->attachment, table->layout, table->latest);
 }
 
 /* Adds one pending row to its conversation's sum. */

@@ -340,6 +340,13 @@ chat_payload_status(StringInfo buf, const ChatLayout *layout, TupleTableSlot *sl
 }
 
 void
+chat_payload_id(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot)
+{
+	append_attribute(buf, "{\"id\":", layout, slot, layout->messages ? CHAT_M_ID : CHAT_C_ID);
+	appendStringInfoChar(buf, '}');
+}
+
+void
 chat_payload_changes(StringInfo buf, const char *old_status, const char *new_status, bool agent,
 					 bool bot)
 {

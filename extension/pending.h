@@ -26,12 +26,22 @@
 #define CHAT_CONVERSATION_NEW 0x0010
 #define CHAT_CONVERSATION_UPDATED 0x0020
 #define CHAT_CONVERSATION_ASSIGNED 0x0040 /* agent or bot changed */
-#define CHAT_CONVERSATION_AGENT 0x0080    /* … to another agent: its inbox gets a copy */
-#define CHAT_CONVERSATION_EVENTS 0x00f0
-#define CHAT_IS_CANDIDATE 0x0100 /* inserted: may be the newest message, at time */
-#define CHAT_WAS_NEWEST 0x0200   /* changed or gone: may have been the newest, at time */
-#define CHAT_RECOUNT 0x0400      /* recompute counters and last message */
-#define CHAT_INCOMING 0x0800     /* direction of a new message */
+#define CHAT_CONVERSATION_AGENT 0x0080    /* … the agent: the inboxes of both get a copy */
+#define CHAT_CONVERSATION_DELETED 0x1000
+#define CHAT_CONVERSATION_EVENTS 0x10f0
+#define CHAT_CONVERSATION_RIGHTS 0x2000 /* who may join may have changed: owner, agent, existence */
+#define CHAT_IS_CANDIDATE 0x0100        /* inserted: may be the newest message, at time */
+#define CHAT_WAS_NEWEST 0x0200          /* changed or gone: may have been the newest, at time */
+#define CHAT_RECOUNT 0x0400             /* recompute counters and last message */
+#define CHAT_INCOMING 0x0800            /* direction of a new message */
+
+/* What an update of a conversation changed; in TopTransactionContext. */
+typedef struct ChatChanges
+{
+	char *json;      /* of status, agent and bot; see chat_payload_changes */
+	bool had_agent;  /* it was taken from one: */
+	Datum old_agent; /* what the column held */
+} ChatChanges;
 
 typedef struct ChatPending
 {
@@ -41,10 +51,10 @@ typedef struct ChatPending
 	Oid relid;           /* table or partition of the row */
 	ItemPointerData tid; /* row version that payloads are made from */
 	uint16 flags;
-	int16 unread;     /* change of the unread count */
-	TimestampTz time; /* the message's time */
-	ChatKey message;  /* its id; only of rows of partitions */
-	char *changes;    /* conversations: what changed, JSON, or NULL */
+	int16 unread;         /* change of the unread count */
+	TimestampTz time;     /* the message's time */
+	ChatKey message;      /* its id; only of rows of partitions */
+	ChatChanges *changes; /* conversations: of status, agent or bot, else NULL */
 } ChatPending;
 
 extern void chat_pending_init(void);

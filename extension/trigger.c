@@ -8,6 +8,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 
 #include "attachment.h"
@@ -265,17 +266,50 @@ visibly_changed(const ChatLayout *layout, TupleTableSlot *old_slot, TupleTableSl
 	return false;
 }
 
+/* What an update changed of status, agent and bot, or NULL. */
+static ChatChanges *
+note_changes(const ChatLayout *layout, TupleTableSlot *old_slot, TupleTableSlot *new_slot,
+			 bool agent, bool bot)
+{
+	bool status = !chat_row_same(old_slot, new_slot, layout->att[CHAT_C_STATUS]);
+	MemoryContext old = MemoryContextSwitchTo(TopTransactionContext);
+	ChatChanges *changes = NULL;
+	StringInfoData json;
+	bool isnull = true;
+
+	if (status || agent || bot)
+	{
+		changes = palloc0(sizeof(ChatChanges));
+		initStringInfo(&json);
+		chat_payload_changes(&json, status ? chat_row_text(old_slot, layout, CHAT_C_STATUS) : NULL,
+							 status ? chat_row_text(new_slot, layout, CHAT_C_STATUS) : NULL, agent,
+							 bot);
+		changes->json = json.data;
+	}
+	if (agent)
+	{
+		AttrNumber attnum = layout->att[CHAT_C_AGENT];
+		Form_pg_attribute attribute = TupleDescAttr(old_slot->tts_tupleDescriptor, attnum - 1);
+		Datum value = slot_getattr(old_slot, attnum, &isnull);
+
+		changes->had_agent = !isnull;
+		if (!isnull)
+			changes->old_agent = datumCopy(value, attribute->attbyval, attribute->attlen);
+	}
+	MemoryContextSwitchTo(old);
+	return changes;
+}
+
 /* Notes what an update of a conversation changed. */
 static void
 note_conversation_update(const ChatAttachment *attachment, Relation relation,
 						 const ChatLayout *layout, TupleTableSlot *old_slot,
 						 TupleTableSlot *new_slot)
 {
-	bool status = !chat_row_same(old_slot, new_slot, layout->att[CHAT_C_STATUS]);
 	bool agent = !chat_row_same(old_slot, new_slot, layout->att[CHAT_C_AGENT]);
 	bool bot = !chat_row_same(old_slot, new_slot, layout->att[CHAT_C_BOT]);
+	bool owner = !chat_row_same(old_slot, new_slot, layout->att[CHAT_C_OWNER]);
 	ChatPending *row;
-	StringInfoData changes;
 
 	if (!visibly_changed(layout, old_slot, new_slot))
 		return;
@@ -284,14 +318,9 @@ note_conversation_update(const ChatAttachment *attachment, Relation relation,
 		chat_pending_renamed(attachment->id, chat_trigger_conversation(new_slot, layout));
 	row = note_row(attachment, relation, new_slot, chat_trigger_conversation(new_slot, layout),
 				   CHAT_CONVERSATION_UPDATED | (agent || bot ? CHAT_CONVERSATION_ASSIGNED : 0) |
-					   (agent ? CHAT_CONVERSATION_AGENT : 0));
-	if (!status && !agent && !bot)
-		return;
-	initStringInfo(&changes);
-	chat_payload_changes(&changes, status ? chat_row_text(old_slot, layout, CHAT_C_STATUS) : NULL,
-						 status ? chat_row_text(new_slot, layout, CHAT_C_STATUS) : NULL, agent,
-						 bot);
-	row->changes = MemoryContextStrdup(TopTransactionContext, changes.data);
+					   (agent ? CHAT_CONVERSATION_AGENT : 0) |
+					   (agent || owner ? CHAT_CONVERSATION_RIGHTS : 0));
+	row->changes = note_changes(layout, old_slot, new_slot, agent, bot);
 }
 
 Datum
@@ -313,8 +342,12 @@ chat_conversation_after(PG_FUNCTION_ARGS)
 		return PointerGetDatum(NULL);
 	}
 	row = note_row(attachment, trigdata->tg_relation, trigdata->tg_trigslot,
-				   chat_trigger_conversation(trigdata->tg_trigslot, layout), CHAT_CONVERSATION_NEW);
-	if (chat_pending_is_awaited(row->attachment, row->conversation))
+				   chat_trigger_conversation(trigdata->tg_trigslot, layout),
+				   CHAT_CONVERSATION_RIGHTS |
+					   (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) ? CHAT_CONVERSATION_DELETED
+																	: CHAT_CONVERSATION_NEW));
+	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) &&
+		chat_pending_is_awaited(row->attachment, row->conversation))
 		row->flags |= CHAT_RECOUNT; /* a deferred foreign key let messages come first */
 	return PointerGetDatum(NULL);
 }

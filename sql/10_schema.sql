@@ -66,7 +66,8 @@ CREATE TABLE chat.event (
     event         text NOT NULL,
     webhook       text,
     changes       jsonb,
-    payload       text NOT NULL
+    payload       text NOT NULL,
+    rights        text
 ) PARTITION BY RANGE (id);
 REVOKE ALL ON chat.event FROM PUBLIC;
 COMMENT ON TABLE chat.event IS 'The event log: one row per event, written in the transaction that caused it.';
@@ -78,6 +79,7 @@ COMMENT ON COLUMN chat.event.owner IS 'User id that owns the conversation.';
 COMMENT ON COLUMN chat.event.conversation IS 'Conversation id: events of one conversation are delivered in order.';
 COMMENT ON COLUMN chat.event.webhook IS 'Name under which webhooks get the event; NULL: not for webhooks.';
 COMMENT ON COLUMN chat.event.changes IS 'What a conversation event changed of status (old and new), agent and bot.';
+COMMENT ON COLUMN chat.event.rights IS 'Id of a conversation whose owner, agent or existence changed with this row: whoever has joined its topics has to be asked for again.';
 COMMENT ON COLUMN chat.event.payload IS 'JSON object, sent as these bytes; always valid as jsonb.';
 
 -- Indexes are made on each partition, not on chat.event: pg_dump would make those of later partitions twice. Each has a

@@ -10,8 +10,8 @@ $$
             (pair.messages, 'zz_chat_realtime_before', 'BEFORE INSERT OR UPDATE EACH ROW', 'message_before'),
             (pair.messages, '00_chat_realtime_after', 'AFTER INSERT OR UPDATE OR DELETE EACH ROW', 'message_after'),
             (pair.conversations, 'zz_chat_realtime_before', 'BEFORE INSERT OR UPDATE OR DELETE EACH ROW', 'conversation_before'),
-            (pair.conversations, '00_chat_realtime_after', 'AFTER INSERT OR UPDATE EACH ROW', 'conversation_after'),
-            (pair.conversations, 'zz_chat_realtime_flush', 'AFTER INSERT OR UPDATE EACH STATEMENT', 'flush')) v (relation, name, timing, function)
+            (pair.conversations, '00_chat_realtime_after', 'AFTER INSERT OR UPDATE OR DELETE EACH ROW', 'conversation_after'),
+            (pair.conversations, 'zz_chat_realtime_flush', 'AFTER INSERT OR UPDATE OR DELETE EACH STATEMENT', 'flush')) v (relation, name, timing, function)
         UNION ALL
         -- A statement that names a partition fires the partition's statement triggers, not the parent's.
         SELECT p.relid, v.name, v.timing, v.function

@@ -104,14 +104,14 @@ test('an archived conversation is opened by the contact, once, and stays archive
   assert.equal(told.filter((status, n) => n > 0 && status !== told[n - 1]).length, 1, 'it changed once');
 });
 
-test('assignment: told to the owner and to the new agent, once each; taking it away to the owner', async () => {
+test('assignment: told to the owner, to the new agent and to the one before, once each', async () => {
   const here = await bed.conversation();
   const [one, two] = [randomUUID(), randomUUID()];
   const assign = (agent) => value(clients[0], 'SELECT chat.update_conversation($1, $2)', [String(here), { assignedAgentId: agent }]);
   for (const agent of [one, one, two, null, null]) await assign(agent);
   const told = await rows(bed.db, `SELECT topic, payload::jsonb ->> 'assignedAgentId' AS agent FROM chat.event WHERE conversation = $1 AND event = 'conversation.assigned' ORDER BY id`, [String(here)]);
   const inbox = (user) => `user:${user}:inbox`;
-  assert.deepEqual(told.map((e) => [e.topic, e.agent]), [[inbox(bed.owner), one], [inbox(one), one], [inbox(bed.owner), two], [inbox(two), two], [inbox(bed.owner), null]]);
+  assert.deepEqual(told.map((e) => [e.topic, e.agent]), [[inbox(bed.owner), one], [inbox(one), one], [inbox(bed.owner), two], [inbox(two), two], [inbox(one), two], [inbox(bed.owner), null], [inbox(two), null]]);
   await together((n) => ['update_conversation($1, $2)', [String(here), { assignedAgentId: n % 2 ? one : two }]]);
   const kept = await value(bed.db, 'SELECT assigned_agent_id FROM public.conversations WHERE id = $1', [here]);
   assert.equal(await value(bed.db, `SELECT payload::jsonb ->> 'assignedAgentId' FROM chat.event WHERE conversation = $1 AND event = 'conversation.assigned' ORDER BY id DESC LIMIT 1`, [String(here)]), kept);

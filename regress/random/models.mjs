@@ -12,7 +12,8 @@ const design = {
   /** How a message is marked as deleted: the column, its value when it is, SQL and row that tell. */
   mark: { column: 'is_deleted', set: 'true', unset: 'false', toggled: 'NOT is_deleted', sql: (m) => `${m}.is_deleted`, on: (row) => row.is_deleted },
   noTime: 'NULL::timestamptz', // then created_at is the time
-  agent: 'gen_random_uuid()',
+  /** Somebody, the owner itself, or one who has others. */
+  agent: "(ARRAY[gen_random_uuid(), $1::uuid, 'eeeeeeee-0000-4000-8000-000000000005'])[1 + floor(random() * 3)::int]",
   newOwner: 'SELECT $1::uuid',
   users: `CREATE FUNCTION record.user_of(c jsonb) RETURNS text LANGUAGE sql AS $$ SELECT c ->> 'user_id' $$;
     CREATE FUNCTION record.agent_of(c jsonb) RETURNS text LANGUAGE sql AS $$ SELECT c ->> 'assigned_agent_id' $$;`,

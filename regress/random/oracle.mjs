@@ -60,14 +60,14 @@ const stateOf = (row) => [row.id, row.unread_count, row.last_message_preview, ro
 
 /** The same for a conversation. */
 function conversationEvents({ op, old, new: row }) {
-  if (op === 'DELETE') return [];
-  const event = (name, user) => `user:${user}:inbox conversation.${name} ${JSON.stringify(stateOf(row))}`;
-  if (op === 'INSERT') return [event('new', row.owner)];
-  const list = [];
-  if (differs(old, row, 'updated_at')) list.push(event('updated', row.owner));
-  if (!differs({ a: old.assigned_agent_id, b: old.assigned_bot_id }, { a: row.assigned_agent_id, b: row.assigned_bot_id })) return list;
-  list.push(event('assigned', row.owner));
-  if (old.assigned_agent_id !== row.assigned_agent_id && row.agent && row.agent !== row.owner) list.push(event('assigned', row.agent));
+  /** One event for each of these users that there is. */
+  const tell = (name, state, ...users) => [...new Set(users)].filter(Boolean).map((user) => `user:${user}:inbox conversation.${name} ${JSON.stringify(state)}`);
+  const rights = (of) => `rights of ${of.id}`;
+  if (op === 'DELETE') return [...tell('deleted', stateOf({ id: old.id }), old.owner, old.agent), rights(old)];
+  if (op === 'INSERT') return [...tell('new', stateOf(row), row.owner, row.agent), rights(row)];
+  const list = differs(old, row, 'updated_at') ? tell('updated', stateOf(row), row.owner, row.agent) : [];
+  if (old.assigned_agent_id !== row.assigned_agent_id) list.push(...tell('assigned', stateOf(row), row.owner, row.agent, old.agent), rights(row));
+  else if (old.assigned_bot_id !== row.assigned_bot_id) list.push(...tell('assigned', stateOf(row), row.owner));
   return list;
 }
 
@@ -101,8 +101,12 @@ async function events(db, from, model, problems) {
     const list = change.of === 'conversations' ? conversationEvents(change) : messageEvents(change, model);
     for (const text of list) add(expected, change.xid, text);
   }
-  const log = await rows(db, 'SELECT xid::text, topic, conversation, event, payload::jsonb AS payload FROM chat.event WHERE id > $1 ORDER BY id', [from]);
-  for (const event of log) if (event.event.startsWith('message.') || !model.unwatched) add(written, event.xid, said(event));
+  const log = await rows(db, 'SELECT xid::text, topic, conversation, event, payload::jsonb AS payload, rights FROM chat.event WHERE id > $1 ORDER BY id', [from]);
+  for (const event of log) {
+    if (!event.event.startsWith('message.') && model.unwatched) continue;
+    add(written, event.xid, said(event));
+    if (event.rights) add(written, event.xid, `rights of ${event.rights}`);
+  }
   for (const xid of new Set([...expected.keys(), ...written.keys()])) {
     const [want, have] = [expected, written].map((map) => (map.get(xid) ?? []).sort());
     if (!same(want, have)) problems.push(`events of transaction ${xid}: ${JSON.stringify({ want: want.filter((t) => !have.includes(t)), have: have.filter((t) => !want.includes(t)), counts: [want.length, have.length] })}`);
@@ -127,16 +131,25 @@ async function counters(db, owner, model, problems) {
 
 const fields = { content: 'content', status: 'status', messageType: 'message_type', metadata: 'metadata', conversationId: 'conversation_id' };
 
+const isStale = (seen, row) => !seen || seen.unreadCount !== row.unread_count || seen.lastMessagePreview !== row.last_message_preview ||
+  seen.contactName !== row.contact_name || seen.status !== row.status || seen.assignedAgentId !== row.assigned_agent_id ||
+  (seen.lastMessageAt === null) !== (row.last_message_at === null) ||
+  (row.last_message_at && Math.abs(new Date(seen.lastMessageAt) - row.last_message_at) > 0);
+
 /** Playing the events of all topics again makes the tables' rows. */
 async function replay(db, owner, from, model, problems) {
   const messages = new Map();
-  const conversations = new Map();
-  const log = await rows(db, `SELECT id, conversation, topic, event, payload::jsonb AS payload FROM chat.event WHERE id > $1 ORDER BY id`, [from]);
-  for (const { id, conversation, topic, event, payload } of log) {
+  const conversations = new Map(); // as their owners were told
+  const told = new Map(); // what each inbox heard last of each
+  const log = await rows(db, `SELECT id, conversation, topic, topic = format('user:%s:inbox', owner) AS own, event, payload::jsonb AS payload
+    FROM chat.event WHERE id > $1 ORDER BY id`, [from]);
+  for (const { id, conversation, topic, own, event, payload } of log) {
+    if (event.startsWith('conversation.')) told.set(`${topic} ${payload.id}`, payload);
     if (event === 'message.new' || event === 'message.updated') messages.set(payload.id, { ...payload, told: id });
     else if (event === 'message.status' && messages.has(payload.id)) messages.get(payload.id).status = payload.status;
     else if (event === 'message.deleted' && String(messages.get(payload.id)?.conversationId) === conversation) messages.delete(payload.id);
-    else if (/^conversation\.(new|updated)$/.test(event)) {
+    else if (own && event === 'conversation.deleted') conversations.delete(payload.id);
+    else if (own && /^conversation\.(new|updated)$/.test(event)) {
       const before = conversations.get(payload.id);
       if (event.endsWith('updated') && before && same({ ...before, updatedAt: 0 }, { ...payload, updatedAt: 0 })) {
         problems.push(`event ${id} says nothing new of conversation ${conversation}`);
@@ -155,14 +168,16 @@ async function replay(db, owner, from, model, problems) {
   // Emptying a table is told by its conversations alone: nobody hears of the messages that there were.
   const truncated = Number(await value(db, "SELECT max((old -> 'last')::bigint) FROM record.change WHERE op = 'TRUNCATE'") ?? 0);
   for (const [id, { told }] of messages) if (!ids.has(id) && told > truncated) problems.push(`message ${id} lives on in the events`);
-  for (const row of await rows(db, `SELECT * FROM public.conversations WHERE ${model.owner} = $1`, [owner])) {
-    const seen = conversations.get(row.id);
-    const stale = !seen || seen.unreadCount !== row.unread_count || seen.lastMessagePreview !== row.last_message_preview ||
-      seen.contactName !== row.contact_name || seen.status !== row.status || seen.assignedAgentId !== row.assigned_agent_id ||
-      (seen.lastMessageAt === null) !== (row.last_message_at === null) ||
-      (row.last_message_at && Math.abs(new Date(seen.lastMessageAt) - row.last_message_at) > 0);
-    if (stale) problems.push(`conversation ${row.id} replayed differs: ${JSON.stringify({ seen, row })}`);
+  const there = await rows(db, `SELECT c.*, record.agent_of(to_jsonb(c)) AS agent FROM public.conversations c WHERE ${model.owner} = $1`, [owner]);
+  for (const { agent, ...row } of there) {
+    for (const seen of [conversations.get(row.id), ...(agent ? [told.get(`user:${agent}:inbox ${row.id}`)] : [])]) {
+      if (isStale(seen, row)) problems.push(`conversation ${row.id} replayed differs: ${JSON.stringify({ agent, seen, row })}`);
+    }
+    conversations.delete(row.id);
   }
+  // Emptying the table of messages changes those of histories before, too.
+  const mine = [...conversations.values()].filter((seen) => owner === (seen.userId ?? seen.accountId));
+  for (const { id } of mine) problems.push(`conversation ${id} lives on in the events`);
 }
 
 /** Ids of one conversation are in the order of the commits. */

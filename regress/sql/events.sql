@@ -71,6 +71,66 @@ DELETE FROM conversations WHERE id = 2;
 SELECT * FROM news();
 SELECT owner FROM chat.event ORDER BY id DESC LIMIT 1;
 
+-- Agents: created assigned, given from one to the other, worked on, given back to its owner, which is told once, and deleted
+-- with a message. Webhooks are told once, and each change of rights is noted once.
+\set cid '''cccccccc-0000-4000-8000-000000000003'''
+CREATE FUNCTION told() RETURNS TABLE (who text, event text, webhook text, changes jsonb, rights text, payload jsonb)
+LANGUAGE plpgsql AS $$
+DECLARE
+    upto bigint := (SELECT max(e.id) FROM chat.event e);
+BEGIN
+    RETURN QUERY
+    SELECT CASE WHEN e.topic ~ '^user:' THEN CASE substr(e.topic, 6, 1) WHEN 'a' THEN 'Ann' WHEN 'b' THEN 'Bob' ELSE 'Cid' END ELSE e.topic END,
+           e.event, e.webhook, e.changes, e.rights, CASE WHEN e.event = 'conversation.deleted' OR e.topic !~ '^user:' THEN e.payload::jsonb - 'createdAt' - 'updatedAt' END
+      FROM chat.event e, events.mark m WHERE e.id > m.id ORDER BY e.id;
+    UPDATE events.mark SET id = upto;
+END $$;
+INSERT INTO conversations (id, user_id, contact_jid, assigned_agent_id) VALUES (3, :ann, '3@s.whatsapp.net', :bob);
+SELECT * FROM told();
+UPDATE conversations SET contact_name = 'Eve' WHERE id = 3;
+SELECT * FROM told();
+UPDATE conversations SET assigned_agent_id = :cid WHERE id = 3;
+SELECT * FROM told();
+UPDATE conversations SET assigned_bot_id = 1 WHERE id = 3;
+SELECT * FROM told();
+UPDATE conversations SET assigned_agent_id = :ann WHERE id = 3;
+SELECT * FROM told();
+UPDATE conversations SET assigned_agent_id = :bob, assigned_bot_id = NULL WHERE id = 3;
+UPDATE conversations SET assigned_agent_id = NULL WHERE id = 3;
+SELECT * FROM told();
+-- To another owner, who is told; whose rights ended is noted.
+UPDATE conversations SET user_id = :cid, assigned_agent_id = :bob WHERE id = 3;
+UPDATE conversations SET user_id = :ann WHERE id = 3;
+SELECT * FROM told();
+INSERT INTO chat_messages (id, conversation_id, direction, content, status, metadata) VALUES (15, 3, 'incoming', 'hi', 'delivered', '{}');
+SELECT who, event, webhook, rights FROM told();
+DELETE FROM conversations WHERE id = 3;
+SELECT who, event, webhook, rights, payload -> 'id' AS id FROM told();
+-- An empty one, in a statement and a transaction that deletes more, and one that is rolled back.
+INSERT INTO conversations (id, user_id, contact_jid, assigned_agent_id) VALUES (4, :ann, '4@s.whatsapp.net', :ann), (5, :ann, '5@s.whatsapp.net', :bob);
+SELECT who, event, webhook, rights FROM told();
+BEGIN;
+SAVEPOINT s;
+DELETE FROM conversations WHERE id IN (4, 5);
+ROLLBACK TO s;
+DELETE FROM conversations WHERE id = 4;
+INSERT INTO conversations (id, user_id, contact_jid) VALUES (4, :bob, '4@s.whatsapp.net');
+COMMIT;
+SELECT * FROM told();
+DELETE FROM conversations WHERE id IN (4, 5);
+SELECT who, event, webhook, rights FROM told();
+-- Nobody's: the row is where nobody may listen.
+ALTER TABLE conversations ALTER user_id DROP NOT NULL;
+INSERT INTO conversations (id, contact_jid) VALUES (6, '6@s.whatsapp.net');
+UPDATE conversations SET contact_name = 'Nobody' WHERE id = 6;
+UPDATE conversations SET assigned_agent_id = :bob WHERE id = 6;
+INSERT INTO chat_messages (id, conversation_id, direction, content, status, metadata) VALUES (16, 6, 'outgoing', 'hi', 'sent', '{}');
+UPDATE conversations SET assigned_agent_id = NULL WHERE id = 6;
+DELETE FROM chat_messages WHERE id = 16;
+DELETE FROM conversations WHERE id = 6;
+SELECT who, event, webhook, rights FROM told();
+ALTER TABLE conversations ALTER user_id SET NOT NULL;
+
 -- The whole payload.
 INSERT INTO chat_messages (id, conversation_id, direction, content, status, message_id, metadata, timestamp, created_at, updated_at)
     VALUES (20, 1, 'incoming', E'quote " backslash \\ line\nbell \x07 emoji 😀', 'delivered', '3EB0', '{"snake_key": [1, 1e400, null]}',
