@@ -475,6 +475,9 @@ config_warn(const struct config *config, void (*warn)(const char *text))
 	if (config->realtime_url == NULL && config->embedded_secret_random)
 		warn(
 			"EMBEDDED_JWT_SECRET is not set: a random one is used, and no token outlives this run");
+	if (!config->realtime_private)
+		warn("REALTIME_PRIVATE is false: whoever has the anon key hears every conversation; set it "
+			 "to true once all clients join with private: true");
 }
 
 void

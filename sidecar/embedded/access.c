@@ -68,20 +68,25 @@ access_is_service(const struct jwt *token)
 	return token->role != NULL && strcmp(token->role, "service_role") == 0;
 }
 
-enum topic_kind
-access_topic_kind(const char *topic)
+static bool
+starts_with(const char *topic, const char *text)
 {
-	if (strncmp(topic, "conversation:", 13) == 0)
-		return TOPIC_CONVERSATION;
-	if (strncmp(topic, "user:", 5) == 0)
-		return TOPIC_USER;
-	return strncmp(topic, "presence:", 9) == 0 ? TOPIC_PRESENCE : TOPIC_OTHER;
+	return strncmp(topic, text, strlen(text)) == 0;
 }
 
 bool
 access_is_reserved(const char *topic)
 {
-	enum topic_kind kind = access_topic_kind(topic);
+	return starts_with(topic, "conversation:") || starts_with(topic, "user:");
+}
 
-	return kind == TOPIC_CONVERSATION || kind == TOPIC_USER;
+bool
+access_is_ours(const char *topic)
+{
+	static const char inbox[] = ":inbox";
+	size_t len = strlen(topic);
+
+	if (starts_with(topic, "user:"))
+		return len > strlen(inbox) && strcmp(topic + len - strlen(inbox), inbox) == 0;
+	return starts_with(topic, "conversation:") || starts_with(topic, "presence:");
 }

@@ -45,7 +45,8 @@ tick(uv_timer_t *timer)
 	table_each(&embedded->sockets, check_socket, NULL);
 }
 
-static const char *const refusal_names[] = {"unauthorized", "token", "database", "limit", "topic"};
+static const char *const refusal_names[] = {"unauthorized", "token", "database",
+											"limit",        "topic", "public"};
 
 _Static_assert(sizeof(refusal_names) / sizeof(refusal_names[0]) == REFUSALS, "a name for each");
 

@@ -34,16 +34,8 @@ enum refusal
 	REFUSED_DATABASE,
 	REFUSED_LIMIT,
 	REFUSED_TOPIC,
+	REFUSED_PUBLIC,
 	REFUSALS
-};
-
-/* Topics of ours, by what is in front of the first colon. */
-enum topic_kind
-{
-	TOPIC_CONVERSATION,
-	TOPIC_USER,
-	TOPIC_PRESENCE,
-	TOPIC_OTHER
 };
 
 /* A WebSocket whose handshake is accepted, until libwebsockets has taken it. */
@@ -62,11 +54,10 @@ struct embedded
 	struct table requests; /* HTTP requests */
 	uint64_t next_id;
 	uv_timer_t *timer;
-	int questions;                 /* to the database */
-	size_t waiting_bytes;          /* of messages that wait for it */
-	size_t receiving;              /* bytes kept for frames that sockets send */
-	struct admission *admitted;    /* only while server_upgrade runs */
-	bool told_public[TOPIC_OTHER]; /* that somebody joined this kind of topic publicly */
+	int questions;              /* to the database */
+	size_t waiting_bytes;       /* of messages that wait for it */
+	size_t receiving;           /* bytes kept for frames that sockets send */
+	struct admission *admitted; /* only while server_upgrade runs */
 	struct log_pace refusals[REFUSALS];
 	struct log_pace full;
 	struct metric *connections;
@@ -204,7 +195,8 @@ typedef void (*access_answer)(void *arg, struct embedded *embedded, bool allowed
 void access_ask(struct embedded *embedded, const char *topic, const struct jwt *token, bool write,
 				access_answer answer, void *arg);
 bool access_is_service(const struct jwt *token);
-enum topic_kind access_topic_kind(const char *topic);
+/* Whether events or presence of the database come on it. */
+bool access_is_ours(const char *topic);
 /* A topic on which nobody but the service broadcasts: what arrives there is an event. */
 bool access_is_reserved(const char *topic);
 

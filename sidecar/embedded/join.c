@@ -10,6 +10,7 @@
 #include "log.h"
 
 #define MAX_CHANNELS 100
+#define PRIVATE_ONLY "PrivateOnly: This project only allows private channels: "
 #define UNAUTHORIZED "Unauthorized: You do not have permissions to read from this Channel topic: "
 
 /* A join that waits for the database. */
@@ -57,21 +58,14 @@ refuse(struct join *join, enum refusal refusal, const char *reason, const char *
 		reply_unmatched(join->socket, &join->leave);
 }
 
-/* A channel without private: true is another one, and where events are private it stays silent. */
-static void
-tell_public(struct embedded *embedded, const struct subscription *subscription)
+/* A channel without private: true is another one: where events are private it would stay silent for ever. */
+static bool
+would_hear_nothing(const struct join *join)
 {
-	static const char *const names[] = {"conversation:…", "user:…", "presence:…"};
-	enum topic_kind kind = access_topic_kind(subscription->topic);
+	const struct subscription *subscription = join->subscription;
 
-	if (subscription->is_private || kind == TOPIC_OTHER || embedded->told_public[kind] ||
-		!embedded->app->config->realtime_private)
-		return;
-	embedded->told_public[kind] = true;
-	log_event(LOG_WARN,
-			  "a client joined without private: true: it gets no events, which are private "
-			  "(REALTIME_PRIVATE)",
-			  "topic", "%s", names[kind], NULL);
+	return !subscription->is_private && access_is_ours(subscription->topic) &&
+		   join->socket->embedded->app->config->realtime_private;
 }
 
 /* The subscription becomes live; one to the same topic that was there before is closed. */
@@ -91,7 +85,6 @@ complete(struct join *join)
 	socket->subscriptions = subscription;
 	channel_subscribe(socket->embedded, subscription);
 	join->subscription = NULL;
-	tell_public(socket->embedded, subscription);
 	if (join->presence)
 		socket_send(socket, frame_event(socket->serializer, subscription->join_ref, NULL,
 										join->frame.topic, "presence_state", "{}"));
@@ -206,14 +199,18 @@ join_begin(struct socket *socket, struct frame *frame)
 		refuse(join, REFUSED_LIMIT, "ChannelRateLimitReached: ", "Too many channels");
 	else if (check_token(join, payload))
 	{
-		if (subscription->is_private && !access_is_service(&subscription->token))
+		if (would_hear_nothing(join))
+			refuse(join, REFUSED_PUBLIC, PRIVATE_ONLY,
+				   "join with { config: { private: true } }, as a user who takes part");
+		else if (subscription->is_private && !access_is_service(&subscription->token))
 		{
 			join->next = socket->joins;
 			socket->joins = join;
 			access_ask(socket->embedded, topic, &subscription->token, false, answered, join);
 			return;
 		}
-		complete(join);
+		else
+			complete(join);
 	}
 	free_join(join);
 }
