@@ -9,8 +9,9 @@ import { freePort } from './ports.mjs';
 import { until } from './wait.mjs';
 import { root, temporaryDirectory } from './workspace.mjs';
 
-const directory = path.join(root, 'examples/react');
-const vite = path.join(directory, 'node_modules/vite/bin/vite.js');
+/** The example front end's directory. */
+export const example = path.join(root, 'examples/react');
+const vite = path.join(example, 'node_modules/vite/bin/vite.js');
 /** For the skip option of a test: what is missing, or false. */
 export const noVite = !existsSync(vite) && 'needs npm ci in examples/react';
 /** SCREENSHOTS: a directory to keep pictures of the page in. */
@@ -48,11 +49,11 @@ export class Line {
   }
 }
 
-/** Builds the page, type-checked unless told otherwise, and serves it together with backend and endpoint from one port. */
-export async function servePage(env, { check = true } = {}) {
+/** Builds the page of a directory, type-checked unless told otherwise, and serves it together with backend and endpoint from one port. */
+export async function servePage(env, { directory = example, check = true } = {}) {
   const out = temporaryDirectory();
   const options = { cwd: directory, env: { PATH: process.env.PATH, HOME: out, ...env } };
-  if (check) await promisify(execFile)(process.execPath, [path.join(directory, 'node_modules/typescript/bin/tsc')], options);
+  if (check) await promisify(execFile)(process.execPath, [path.join(example, 'node_modules/typescript/bin/tsc')], options);
   await promisify(execFile)(process.execPath, [vite, 'build', '--outDir', out, '--emptyOutDir'], options);
   const port = await freePort();
   const child = spawn(process.execPath, [vite, 'preview', '--outDir', out, '--host', '127.0.0.1', '--port', port, '--strictPort'],

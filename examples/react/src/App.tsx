@@ -4,7 +4,8 @@ import { createClient } from '@supabase/supabase-js';
 import { io } from 'socket.io-client';
 import { type Api, type Conversation, createApi, type Id, type Message } from './api';
 import { keys, withMessage } from './cache';
-import { providerOfBuild, useChatRealtime } from './useChatRealtime';
+import { providerOfBuild } from './transport';
+import { useChatRealtime } from './useChatRealtime';
 
 interface Session {
   token: string;

@@ -30,9 +30,10 @@ export interface Presence {
   userId: string;
   username: string | null;
   isTyping: boolean;
+  lastSeen: string;
 }
 
-/** What a topic carries. What participants say has no id. */
+/** What a topic carries. What participants, or an old service, say has no id. */
 export interface ChatEvent {
   id?: number;
   event: string;

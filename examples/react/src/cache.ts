@@ -4,7 +4,8 @@ import type { ChatEvent, Conversation, Id, Message } from './api';
 
 export const keys = {
   conversations: ['conversations'] as const,
-  messages: (id: Id) => ['messages', String(id)] as const,
+  /** id: as the application has it. A 42 of its lists and a "42" of its address bar are two keys. */
+  messages: (id: Id) => ['messages', id] as const,
 };
 
 const timeOf = (message: Message) => Date.parse(message.timestamp ?? message.createdAt);
@@ -25,18 +26,24 @@ export async function reload(client: QueryClient, queryKey: QueryKey) {
   await client.invalidateQueries({ queryKey });
 }
 
+/** Lists of another shape, such as pages, and filtered ones under a longer key, are loaded again. */
 function change<T>(client: QueryClient, queryKey: QueryKey, update: (list: T[]) => T[]) {
-  client.setQueryData<T[]>(queryKey, (list) => list && update(list));
+  client.setQueryData<T[]>(queryKey, (list) => (Array.isArray(list) ? update(list) : list));
+  void client.invalidateQueries({
+    queryKey,
+    predicate: (query) => query.state.data !== undefined && (query.queryKey.length > queryKey.length || !Array.isArray(query.state.data)),
+  });
   // A load that is under way may have read before this event and would undo it.
   if (client.isFetching({ queryKey })) void reload(client, queryKey);
 }
 
-export function applyEvent(client: QueryClient, { event, payload }: ChatEvent) {
+/** conversation: the one whose topic the event came on, as the application names it. */
+export function applyEvent(client: QueryClient, { event, payload }: ChatEvent, conversation?: Id) {
   if (event.startsWith('conversation.')) {
     change<Conversation>(client, keys.conversations, (list) => withConversation(list, payload as Conversation));
   } else if (event.startsWith('message.')) {
     const message = payload as Message;
-    change<Message>(client, keys.messages(message.conversationId), (list) => {
+    change<Message>(client, keys.messages(conversation ?? message.conversationId), (list) => {
       if (event === 'message.deleted') return without(list, message.id);
       if (event === 'message.status') return list.map((row) => (row.id === message.id ? { ...row, status: message.status } : row));
       return withMessage(list, message);

@@ -7,17 +7,23 @@ import type { Transport } from './transport';
 
 const longestName = 60;
 
-/** A presence that can be shown; undefined: it is none of this conversation's. */
-function presenceOf(payload: unknown, conversation: Id): Presence | undefined {
-  const { conversationId, userId, username, isTyping } = (payload ?? {}) as Partial<Record<keyof Presence, unknown>>;
+/** A presence that can be shown, with the conversation's id as the application has it; undefined: it is none of this conversation's. */
+export function presenceOf(payload: unknown, conversation: Id): Presence | undefined {
+  const { conversationId, userId, username, isTyping, lastSeen } = (payload ?? {}) as Partial<Record<keyof Presence, unknown>>;
   if (String(conversationId) !== String(conversation) || typeof userId !== 'string') return undefined;
-  return { conversationId: conversation, userId, username: typeof username === 'string' ? username.slice(0, longestName) : null, isTyping: isTyping === true };
+  return {
+    conversationId: conversation,
+    userId,
+    username: typeof username === 'string' ? username.slice(0, longestName) : null,
+    isTyping: isTyping === true,
+    lastSeen: new Date(typeof lastSeen === 'string' && !Number.isNaN(Date.parse(lastSeen)) ? lastSeen : Date.now()).toISOString(),
+  };
 }
 
 export function enterRoom(conversation: Id, transports: Transport[], heard: (presence: Presence) => void) {
   const connections = transports.map((transport) => transport(`presence:${conversation}`, {
     event: ({ event, payload }) => {
-      const presence = event === 'presence.typing' ? presenceOf(payload, conversation) : undefined;
+      const presence = event.startsWith('presence.') ? presenceOf(payload, conversation) : undefined;
       if (presence) heard(presence);
     },
     hint: () => {},

@@ -14,6 +14,8 @@ const remembered = 2_000;
 
 export interface FeedHandlers {
   event(event: ChatEvent): void;
+  /** It came after a newer one, and what it says may be over. */
+  late?(event: ChatEvent): void;
   /** The lists are to be loaded again: at the beginning, and when something came out of order. */
   reset(): void;
   live(live: boolean): void;
@@ -61,17 +63,17 @@ export class TopicFeed {
     this.ask();
   }
 
-  /** Applies an event unless it is known. True: it came after a newer one, and what it says may be over: not applied, to be looked at. */
+  /** Tells an event unless it is known, or has no id and so is none of the database's. True: it was late, the lists are to be looked at. */
   private take(event: ChatEvent): boolean {
-    if (this.closed) return false;
     const { id } = event;
-    if (id !== undefined) {
-      if (this.seen.has(id)) return false;
-      this.seen.add(id);
-      if (this.seen.size > remembered) this.seen.delete(this.seen.values().next().value!);
-      if (id < this.newest) return true;
-      this.newest = id;
+    if (this.closed || id === undefined || this.seen.has(id)) return false;
+    this.seen.add(id);
+    if (this.seen.size > remembered) this.seen.delete(this.seen.values().next().value!);
+    if (id < this.newest) {
+      this.handlers.late?.(event);
+      return true;
     }
+    this.newest = id;
     this.handlers.event(event);
     return false;
   }

@@ -16,7 +16,28 @@ export interface Connection {
 
 export type Transport = (topic: string, listener: Listener) => Connection;
 
-export type Provider = 'supabase' | 'socketio' | 'both' | 'polling';
+const providers = ['socketio', 'supabase', 'both', 'polling'] as const;
+export type Provider = (typeof providers)[number];
+
+function providerOf(name: string): Provider {
+  const provider = providers.find((known) => known === name);
+  if (!provider) throw new Error(`VITE_CHAT_REALTIME_PROVIDER is "${name}", and none of ${providers.join(', ')}`);
+  return provider;
+}
+
+/** Which transports this build of the front end is for; without a word the one that was there before. */
+export const providerOfBuild = providerOf(import.meta.env.VITE_CHAT_REALTIME_PROVIDER || 'socketio');
+
+/**
+ * The number of an event: decimal text, or a uuid where events go through the database. Any other id is somebody else's:
+ * Realtime gives one to each message that has none, such as those of an old service that still broadcasts by hand.
+ */
+export function eventId(id: unknown): number | undefined {
+  const hexadecimal = /^00000000-0000-8000-8000-([0-9a-f]{12})$/i.exec(String(id))?.[1];
+  if (hexadecimal) return parseInt(hexadecimal, 16);
+  const number = /^\d+$/.test(String(id)) ? Number(id) : NaN;
+  return Number.isSafeInteger(number) ? number : undefined;
+}
 
 /** Private channels of Supabase Realtime. It joins again by itself when the connection was lost. */
 export function supabaseTransport(supabase: SupabaseClient): Transport {
@@ -28,7 +49,7 @@ export function supabaseTransport(supabase: SupabaseClient): Transport {
     channel.on('broadcast', { event: '*' }, ({ event, payload, meta }) => {
       // On presence:* any participant may say anything, an id included. All else is the service's, with an id.
       if (topic.startsWith('presence:')) listener.event({ event, payload });
-      else if (meta?.id !== undefined) listener.event({ id: Number(meta.id), event, payload });
+      else listener.event({ id: eventId(meta?.id), event, payload });
     });
     return channel.subscribe((state) => listener.live(state === 'SUBSCRIBED'));
   }

@@ -6,10 +6,8 @@ import type { FetchEvents, Id, Presence } from './api';
 import { applyEvent, keys, reload } from './cache';
 import { enterRoom } from './room';
 import { TopicFeed } from './topicFeed';
-import { type Provider, type SocketLike, transportsOf } from './transport';
+import { type Provider, providerOfBuild, type SocketLike, transportsOf } from './transport';
 
-/** Which transports this build of the front end is for. */
-export const providerOfBuild = (import.meta.env.VITE_CHAT_REALTIME_PROVIDER as Provider | undefined) ?? 'supabase';
 const typingExpires = 5_000;
 const typingEvery = 2_000;
 
@@ -71,7 +69,7 @@ export function useChatRealtime({
     const messages = new TopicFeed(`conversation:${conversationId}`, fetchEvents, transports, {
       event: (event) => {
         if (event.event === 'presence.typing') heard(event.payload as Presence);
-        else applyEvent(client, event);
+        else applyEvent(client, event, conversationId);
         if (event.event === 'message.new') clear(); // whoever typed has written
       },
       reset: () => void reload(client, keys.messages(conversationId)),
