@@ -35,6 +35,7 @@ typedef struct LayoutEntry
 {
 	Oid relid; /* hash key */
 	bool valid;
+	uint64 changes; /* how often it was marked as stale */
 	ChatLayout *layout;
 } LayoutEntry;
 
@@ -64,8 +65,10 @@ mark_layouts(Oid relid)
 	hash_seq_init(&scan, layouts);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 	{
-		if (relid == InvalidOid || entry->relid == relid)
-			entry->valid = false;
+		if (relid != InvalidOid && entry->relid != relid)
+			continue;
+		entry->valid = false;
+		entry->changes++;
 	}
 }
 
@@ -379,10 +382,12 @@ chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages)
 	LayoutEntry *entry = hash_search(layouts, &relid, HASH_ENTER, &found);
 	MemoryContext context, old;
 	ChatLayout *layout;
+	uint64 changes;
 
 	if (!found)
 	{
 		entry->valid = false;
+		entry->changes = 0;
 		entry->layout = NULL;
 	}
 	if (entry->valid && entry->layout->attachment == attachment->id &&
@@ -391,22 +396,16 @@ chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages)
 	context =
 		AllocSetContextCreate(TopTransactionContext, "chat_realtime layout", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);
-	entry->valid = true; /* an invalidation that comes meanwhile clears it again */
-	PG_TRY();
-	{
-		layout = chat_layout_build(attachment, relation, messages, context);
-	}
-	PG_CATCH();
-	{
-		entry->valid = false;
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+	/* Runs code of the table's owner, who may write to the table meanwhile: until it is built there is none. */
+	entry->valid = false;
+	changes = entry->changes;
+	layout = chat_layout_build(attachment, relation, messages, context);
 	MemoryContextSwitchTo(old);
 	if (entry->layout != NULL)
 		retire(entry->layout->context);
 	MemoryContextSetParent(context, CacheMemoryContext);
 	entry->layout = layout;
+	entry->valid = entry->changes == changes;
 	return layout;
 }
 

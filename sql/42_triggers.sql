@@ -26,6 +26,21 @@ $$;
 REVOKE ALL ON FUNCTION chat.missing_triggers(chat.attachment) FROM PUBLIC;
 COMMENT ON FUNCTION chat.missing_triggers(chat.attachment) IS 'The triggers of an attachment that its tables do not have; all of them for a pair without an id. timing is such as AFTER INSERT EACH ROW.';
 
+-- Who makes a partition makes copies of the triggers for rows, too, which takes the right to their functions.
+CREATE FUNCTION chat.let_owner_partition(pair chat.attachment) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    owner regrole := (SELECT c.relowner FROM pg_class c WHERE c.oid = pair.messages AND c.relkind = 'p');
+BEGIN
+    IF NOT (has_function_privilege(owner, 'chat.message_before()', 'EXECUTE') AND has_function_privilege(owner, 'chat.message_after()', 'EXECUTE')) THEN
+        EXECUTE format('GRANT EXECUTE ON FUNCTION chat.message_before(), chat.message_after() TO %s', owner);
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.let_owner_partition(chat.attachment) FROM PUBLIC;
+COMMENT ON FUNCTION chat.let_owner_partition(chat.attachment) IS 'Lets the owner of a partitioned messages table make partitions of it.';
+
 CREATE FUNCTION chat.make_triggers(pair chat.attachment) RETURNS TABLE (object text, action text)
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -39,6 +54,7 @@ BEGIN
         action := format('trigger %s created', t.name);
         RETURN NEXT;
     END LOOP;
+    PERFORM chat.let_owner_partition(pair);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.make_triggers(chat.attachment) FROM PUBLIC;

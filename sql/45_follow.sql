@@ -37,6 +37,7 @@ BEGIN
         SELECT g.tgrelid::regclass AS relation, g.tgname AS name
           FROM pg_trigger g, LATERAL (SELECT COALESCE(pg_partition_root(g.tgrelid), g.tgrelid) AS relid) root
          WHERE g.tgname IN ('zz_chat_realtime_flush', 'zz_chat_realtime_truncate')
+           AND g.tgfoid IN ('chat.flush'::regproc, 'chat.message_truncate'::regproc)
            AND g.tgargs = convert_to(pair.id::text, 'UTF8') || decode('00', 'hex')
            AND root.relid NOT IN (pair.conversations, pair.messages)
            AND NOT EXISTS (SELECT FROM pg_trigger r WHERE r.tgrelid = root.relid AND r.tgname = 'zz_chat_realtime_before')
@@ -57,7 +58,7 @@ DECLARE
     held boolean := true; -- of a foreign table that is not looked at
 BEGIN
     IF EXISTS (SELECT FROM pg_class c WHERE c.oid = relation AND c.relkind = 'r') THEN
-        EXECUTE format('SELECT EXISTS (SELECT FROM ONLY %s)', relation) INTO held;
+        held := chat.read_on(NULL::boolean, relation, format('SELECT EXISTS (SELECT FROM ONLY %s LIMIT $1)', relation), 1);
     END IF;
     RETURN held;
 END
