@@ -226,6 +226,7 @@ free_parts(struct process *process)
 	struct app *app = &process->app;
 	int left = uv_loop_close(&process->loop);
 
+	server_free(app->server);
 	if (app->embedded != NULL)
 		embedded_destroy(app->embedded);
 	http_destroy(app->http);

@@ -81,6 +81,7 @@ create_websockets(struct server *server)
 	info.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
 	info.foreign_loops = loops;
 	info.user = server->app;
+	info.pcontext = &server->context;
 	info.max_http_header_data = 1024; /* of the handshake that server_upgrade writes */
 	info.max_http_header_pool = 16;
 	info.pt_serv_buf_size = 65536;
@@ -171,19 +172,13 @@ server_create(struct app *app, server_page page)
 }
 
 static void
-goodbye_closed(uv_handle_t *handle)
-{
-	free(handle->data);
-}
-
-static void
 goodbye(uv_timer_t *timer)
 {
 	struct server *server = timer->data;
 
 	if (server->context != NULL)
 		lws_context_destroy(server->context);
-	uv_close((uv_handle_t *) timer, goodbye_closed);
+	uv_close((uv_handle_t *) timer, NULL);
 }
 
 void
@@ -197,6 +192,15 @@ server_destroy(struct server *server)
 		listener_close(server->embedded);
 		uv_timer_start(&server->goodbye, goodbye, GOODBYE_MS, 0);
 	}
+}
+
+void
+server_free(struct server *server)
+{
+	/* Versions differ in who frees a context whose handles are gone; the pointer is NULL if the library did. */
+	if (server->context != NULL)
+		lws_context_destroy(server->context);
+	free(server);
 }
 
 int

@@ -19,6 +19,8 @@ typedef int (*server_page)(struct app *app, const char *path, char **body, size_
 struct server *server_create(struct app *app, server_page page);
 /* Starts the tear-down: closes listeners and connections (WebSockets with 1012). The loop runs on until handles are gone. */
 void server_destroy(struct server *server);
+/* When the loop has ended. */
+void server_free(struct server *server);
 
 /* Makes a WebSocket of a connection whose handshake, of which key is a part, is accepted; takes over the descriptor. embedded_callback hears of it before this returns. */
 void server_upgrade(struct server *server, int fd, struct slice key);
