@@ -227,6 +227,18 @@ test('messages that wait for the database have a bound: the channel that passes 
   assert.deepEqual(await socket.join(typing, token, '300'), joined, 'it may join again');
 });
 
+test('a client that does not read is closed, and its queue is freed, though nothing can be written to it', async () => {
+  const [stalled, reading] = [await connect(), await connect()];
+  for (const socket of [stalled, reading]) await socket.join('room', sidecar.anonKey, '1', { private: false });
+  const before = await sidecar.metric('chat_realtime_connections');
+  stalled.socket.pause();
+  for (let n = 0; n < 30; n++) {
+    assert.equal(await post('/api/broadcast', { messages: [{ topic: 'room', event: 'e', payload: { n, text: 'x'.repeat(1_000_000) } }] }, roleToken('service_role', secret)), 202);
+  }
+  await until(async () => await sidecar.metric('chat_realtime_connections') === before - 1, 'the end of the one that does not read');
+  await until(() => reading.frames.some((f) => f[4]?.payload?.n === 29), 'all of it at the one that reads');
+});
+
 test('while the database is away nobody is let in, and each is told so', async () => {
   const socket = await connect();
   await bed.cluster.stop();

@@ -17,6 +17,7 @@
 #define MAX_QUEUED (8 * 1024 * 1024)
 #define SILENCE_MS 66000
 #define WRITES_AT_ONCE 64
+#define CLOSE_SECONDS 5 /* for what is queued and the reason; who does not read gets neither */
 
 _Static_assert(MESSAGE_HEADROOM >= LWS_PRE, "libwebsockets needs more room in front of a message");
 
@@ -35,6 +36,7 @@ socket_close(struct socket *socket, int code)
 	if (socket->close_code != 0)
 		return;
 	socket->close_code = code;
+	lws_set_timeout(socket->wsi, PENDING_TIMEOUT_USER_REASON_BASE, CLOSE_SECONDS);
 	lws_callback_on_writable(socket->wsi);
 }
 
