@@ -114,7 +114,9 @@ CREATE FUNCTION chat.record_tables(caller regrole, messages regclass, webhooks r
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
-    IF EXISTS (SELECT FROM chat.attachment a WHERE a.messages = $2 AND (a.webhooks IS NULL OR a.api_keys IS NULL)) THEN
+    -- Of one that was dropped the number is still there.
+    IF EXISTS (SELECT FROM chat.attachment a WHERE a.messages = $2
+                  AND (SELECT count(*) FROM pg_class c WHERE c.oid IN (a.webhooks, a.api_keys)) < 2) THEN
         PERFORM chat.require_alone(caller);
         UPDATE chat.attachment a SET webhooks = $3, api_keys = $4 WHERE a.messages = $2;
     END IF;

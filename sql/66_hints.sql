@@ -81,7 +81,8 @@ BEGIN
                     WHERE a.grantee = 0 OR k.rolname IN ('anon', 'authenticated')) ORDER BY 2;
     FOREACH map IN ARRAY ARRAY[pair.columns -> 'owner', pair.columns -> 'agent'] LOOP
         IF map ? 'table' AND EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'authenticated')
-           AND NOT has_column_privilege('authenticated', (map ->> 'table')::regclass, map ->> 'user', 'SELECT') THEN
+           AND NOT has_column_privilege('authenticated', to_regclass(map ->> 'table'), (
+               SELECT a.attnum FROM pg_attribute a WHERE a.attrelid = to_regclass(map ->> 'table') AND a.attname = map ->> 'user'), 'SELECT') THEN
             RETURN QUERY SELECT 'error', map ->> 'table', format('authenticated may not read %s, so policies that look for the user there let nobody in', map ->> 'table'),
                                 format('GRANT SELECT (%I, %I) ON %s TO authenticated', map ->> 'key', map ->> 'user', map ->> 'table');
         END IF;

@@ -133,6 +133,17 @@ CREATE TABLE second.chat_messages (id integer PRIMARY KEY, conversation_id integ
 SELECT action FROM chat.attach('second.conversations', 'second.chat_messages') WHERE action ~ 'equal';
 INSERT INTO second.conversations VALUES (1, :bob), (2, :bob), (3, :bob), (77, :ann);
 SELECT id, u, chat.may_join('conversation:' || id, u, false) FROM unnest(ARRAY[1, 2, 3, 77]) id, unnest(ARRAY[:ann, :bob]) u ORDER BY 2, 1;
+
+-- A mapping whose column or table is gone is a hint like any other
+CREATE TABLE second.agents (id uuid PRIMARY KEY, login uuid);
+SELECT count(*) FROM chat.attach('public.conversations', 'public.chat_messages',
+    '{"agent": {"column": "assigned_agent_id", "table": "second.agents", "key": "id", "user": "login"}}');
+SELECT object, hint, statement FROM chat.hints() WHERE hint ~ 'agents';
+ALTER TABLE second.agents RENAME login TO account;
+SELECT object, hint FROM chat.hints() WHERE hint ~ 'login';
+DROP TABLE second.agents;
+SELECT object, hint FROM chat.hints() WHERE hint ~ 'agents';
+SELECT jsonb_typeof(chat.status());
 \set QUIET on
 \c :home
 DROP DATABASE regress_hardening;

@@ -40,6 +40,9 @@ SELECT action FROM chat.setup('desk'); -- keys and webhooks again
 SELECT api_keys, webhooks FROM chat.attachment;
 RESET SESSION AUTHORIZATION;
 SELECT api_keys, webhooks FROM chat.attachment;
+DROP TABLE desk.chat_external_webhooks; -- a new one takes its place
+SELECT count(*) > 0 AS made FROM chat.setup('desk');
+SELECT api_keys, webhooks FROM chat.attachment;
 
 -- What is not about them alone
 SET SESSION AUTHORIZATION regress_owner;
