@@ -3,11 +3,12 @@
 CREATE FUNCTION chat.supabase_changes(schema text) RETURNS TABLE (object text, action text, statement text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT format('%I.%I', schema, n), 'added to publication supabase_realtime', format('ALTER PUBLICATION supabase_realtime ADD TABLE %I.%I', schema, n)
-      FROM unnest(ARRAY['conversations', 'chat_messages']) n
+    (SELECT format('%I.%I', schema, n), 'added to publication supabase_realtime', format('ALTER PUBLICATION supabase_realtime ADD TABLE %I.%I', schema, n)
+      FROM unnest(ARRAY['conversations', 'chat_messages']) WITH ORDINALITY u (n, place)
      WHERE EXISTS (SELECT FROM pg_publication b WHERE b.pubname = 'supabase_realtime' AND NOT b.puballtables)
        AND NOT EXISTS (SELECT FROM pg_publication_tables t
                        WHERE t.pubname = 'supabase_realtime' AND t.schemaname = schema AND t.tablename = n)
+     ORDER BY place)
     UNION ALL SELECT c.object, c.action, c.statement FROM chat.channel_changes() c
 $$;
 REVOKE ALL ON FUNCTION chat.supabase_changes(text) FROM PUBLIC;

@@ -40,8 +40,10 @@ SELECT action FROM chat.setup('desk'); -- keys and webhooks again
 SELECT api_keys, webhooks FROM chat.attachment;
 RESET SESSION AUTHORIZATION;
 SELECT api_keys, webhooks FROM chat.attachment;
+SET SESSION AUTHORIZATION regress_owner;
 DROP TABLE desk.chat_external_webhooks; -- a new one takes its place
 SELECT count(*) > 0 AS made FROM chat.setup('desk');
+RESET SESSION AUTHORIZATION;
 SELECT api_keys, webhooks FROM chat.attachment;
 
 -- What is not about them alone
