@@ -88,7 +88,7 @@ struct realtime
 	char trouble[512];
 	uv_timer_t timer; /* nothing is sent while it runs */
 	struct metric *broadcasts[RESULTS];
-	struct metric *latency, *requests;
+	struct metric *latency, *requests, *failures;
 };
 
 static void pump(struct realtime *realtime);
@@ -214,11 +214,27 @@ report_failure(struct realtime *realtime, const struct http_response *response)
 			  (int) failures, NULL);
 }
 
+static void
+show_failures(struct realtime *realtime)
+{
+	metric_set(realtime->failures, realtime->backoff.failures + realtime->slow.failures);
+}
+
+/* Counts one more failure and returns how long to wait. */
+static uint32_t
+count_failure(struct realtime *realtime, struct backoff *backoff)
+{
+	uint32_t delay = backoff_next(backoff, backoff_random());
+
+	show_failures(realtime);
+	return delay;
+}
+
 /* Tries the same again after a while; slow: only a person can mend it. */
 static void
 fail(struct realtime *realtime, const struct http_response *response, bool slow, uint32_t least_ms)
 {
-	uint32_t delay = backoff_next(slow ? &realtime->slow : &realtime->backoff, backoff_random());
+	uint32_t delay = count_failure(realtime, slow ? &realtime->slow : &realtime->backoff);
 
 	metric_add(realtime->broadcasts[FAILED], realtime->body.count);
 	report_failure(realtime, response);
@@ -233,6 +249,7 @@ end_trouble(struct realtime *realtime)
 		log_event(LOG_INFO, "Realtime accepts events again", NULL);
 	backoff_reset(&realtime->backoff);
 	backoff_reset(&realtime->slow);
+	show_failures(realtime);
 	realtime->trouble[0] = '\0';
 }
 
@@ -333,7 +350,7 @@ report_mismatch(struct realtime *realtime)
 	log_event(LOG_ERROR, what, "first_id", "%lld", (long long) realtime->body.first_id, "last_id",
 			  "%lld", (long long) realtime->body.last_id, NULL);
 	metric_add(realtime->broadcasts[FAILED], realtime->body.count);
-	wait_ms(realtime, backoff_next(&realtime->backoff, backoff_random()));
+	wait_ms(realtime, count_failure(realtime, &realtime->backoff));
 }
 
 static void
@@ -495,6 +512,8 @@ register_metrics(struct realtime *realtime, struct metrics *m)
 												  "Events for Realtime by what became of them.");
 	realtime->requests =
 		metrics_counter(m, "chat_realtime_broadcast_requests_total", "", "Requests to Realtime.");
+	realtime->failures = metrics_gauge(m, "chat_realtime_broadcast_failures_in_a_row", "",
+									   "Requests to Realtime that failed since one was accepted.");
 	realtime->latency = metrics_histogram(m, "chat_realtime_delivery_latency_seconds", "",
 										  "From an event's row to its acceptance by Realtime.");
 }

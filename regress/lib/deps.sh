@@ -72,6 +72,7 @@ find_missing()
 		has chromium || want chromium
 		has openssl || want openssl
 		has pgbouncer || [ -x /usr/sbin/pgbouncer ] || want pgbouncer
+		has promtool || want prometheus
 	fi
 	node_ok || want nodejs
 	has npm || want npm
@@ -101,6 +102,21 @@ check_node()
 	[ "${candidate:-0}" -ge 20 ] || fail "Node.js 20 or later is needed and this distribution" \
 		"${candidate:+only }has ${candidate:-none}: install it from https://nodejs.org/en/download" \
 		"(with npm) and run this again"
+}
+
+# promtool is a part of Prometheus' package, which would start a server here: only the program is taken out of it.
+unpack_promtool()
+{
+	case " $missing " in *" prometheus "*) ;; *) return 0 ;; esac
+	dir=$(mktemp -d)
+	(cd "$dir" && apt-get download -q prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -xf - ./usr/bin/promtool &&
+		install -m 755 usr/bin/promtool /usr/local/bin/promtool) >"$log" 2>&1 || {
+		tail -n 20 "$log" >&2
+		rm -rf "$dir"
+		fail "promtool could not be taken out of Debian's package prometheus"
+	}
+	rm -rf "$dir"
+	missing=$(echo " $missing " | sed 's/ prometheus / /; s/^ *//; s/ *$//')
 }
 
 # Debian's server package would create and start a cluster: keep it from that if none is there yet.
@@ -136,7 +152,8 @@ update_and_install()
 	# Without lists the versions above were guesses.
 	find_missing
 	check_node
-	install_packages
+	unpack_promtool
+	[ -z "$missing" ] || install_packages
 	rm -f "$log"
 	find_missing
 	[ -z "$missing" ] || fail "still missing after the installation: $missing"
