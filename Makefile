@@ -100,7 +100,7 @@ bench:
 	@regress/lib/deps.sh test
 	@exec regress/bench/run $(BENCH)
 
-include regress/proof.mk
+-include regress/proof.mk
 
 # KILLS: of the sidecar; CRASHES: of PostgreSQL, in between; RESETS: per cent of the requests.
 torture:
