@@ -56,6 +56,11 @@ test-valgrind test-address test-caches:
 	@regress/lib/deps.sh test
 	@exec regress/checked/run $(@:test-%=%)
 
+# The build steps of packaging's Dockerfiles in unpacked Debians, and what they make, running.
+test-packaging:
+	@regress/lib/deps.sh test
+	@exec node regress/packaging/run.mjs
+
 # ONLY="unit regress webhook-down": parts of make test to count, unit, regress, isolation and e2e unless named. ADD=1: to what
 # earlier runs have counted.
 coverage:

@@ -15,6 +15,7 @@ export class Sidecar {
   constructor(env = {}, args = []) {
     this.env = env;
     this.args = args;
+    this.command = undefined; // what is started instead, with its arguments
     this.log = []; // one object a line
     this.output = ''; // what was no JSON, and stdout
   }
@@ -39,7 +40,7 @@ export class Sidecar {
   }
 
   run() {
-    const [command, args] = this.files ? ['sh', ['-c', 'ulimit -n "$0" && exec "$@"', `${this.files}`, sidecarBinary, ...this.args]] : [sidecarBinary, this.args];
+    const [command, ...args] = this.command ?? (this.files ? ['sh', '-c', 'ulimit -n "$0" && exec "$@"', `${this.files}`, sidecarBinary, ...this.args] : [sidecarBinary, ...this.args]);
     this.child = spawn(command, args, {
       env: { PATH: process.env.PATH, ...instruments, ...this.env },
       detached: true,
