@@ -18,7 +18,6 @@
 #include "result.h"
 #include "shmem.h"
 
-#define SLOT_CHANGING PG_UINT64_MAX
 #define NS_PER_SECOND INT64CONST(1000000000)
 
 #define MAX_BUCKET_BYTES 255
@@ -36,12 +35,10 @@ chat_limits_init(ChatLimitTable *table)
 {
 	if (!pg_strong_random(&table->secret, sizeof(table->secret)))
 		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("no random numbers can be had")));
-	for (int i = 0; i < CHAT_LIMIT_LOCKS; i++)
-		SpinLockInit(&table->locks[i]);
 	for (int half = 0; half < CHAT_LIMIT_HALVES; half++)
 	{
-		for (int i = 0; i < CHAT_LIMIT_SLOTS; i++)
-			pg_atomic_init_u64(&table->slots[half][i].tat, 0);
+		for (int i = 0; i < CHAT_LIMIT_REGIONS; i++)
+			SpinLockInit(&table->regions[half][i].lock);
 	}
 }
 
@@ -51,112 +48,69 @@ monotonic_now(void)
 {
 	struct timespec now;
 
+	if (chat_limit_clock >= 0)
+		return (uint64) (chat_limit_clock * NS_PER_SECOND);
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64) now.tv_sec * NS_PER_SECOND + now.tv_nsec;
 }
 
-/* Where a bucket may be. */
+/* Where a bucket is, or may be. */
 typedef struct Place
 {
 	ChatHash key;
-	ChatLimitSlot *half;
+	ChatLimitRegion *region;
 } Place;
 
-/* One of the two sets a key may be in. */
-static ChatLimitSlot *
-set_of(const Place *place, int choice)
+typedef struct Bucket
 {
-	uint64 set = (choice == 0 ? place->key.low : place->key.high) & (CHAT_LIMIT_SETS - 1);
+	ChatLimitSlot *slot; /* NULL: there is none */
+	ChatWindow *window;
+} Bucket;
 
-	return &place->half[set * CHAT_LIMIT_WAYS];
-}
-
-/* The slot of a key, or NULL. *tat: its TAT, read before the key was. */
-static ChatLimitSlot *
-find_slot(const Place *place, uint64 *tat)
+/* The first slot of a set that has the key, or (NULL) that limits nobody. *idle: how many of those there are. */
+static Bucket
+look(ChatLimitSet *set, const ChatHash *key, uint64 now, int *idle)
 {
-	for (int choice = 0; choice < 2; choice++)
+	Bucket found = {NULL, NULL};
+
+	*idle = 0;
+	for (int way = CHAT_LIMIT_WAYS - 1; way >= 0; way--)
 	{
-		ChatLimitSlot *set = set_of(place, choice);
+		ChatLimitSlot *slot = &set->slots[way];
+		bool matches = key == NULL ? slot->until <= now
+								   : slot->key.low == key->low && slot->key.high == key->high;
 
-		for (int way = 0; way < CHAT_LIMIT_WAYS; way++)
-		{
-			*tat = pg_atomic_read_u64(&set[way].tat);
-			if (*tat == 0 || *tat == SLOT_CHANGING)
-				continue;
-			pg_read_barrier();
-			if (set[way].key.low == place->key.low && set[way].key.high == place->key.high)
-				return &set[way];
-		}
-	}
-	return NULL;
-}
-
-/* The first slot that limits nobody, in the emptier of a key's two sets; NULL: both are full. */
-static ChatLimitSlot *
-find_idle(const Place *place, uint64 now, uint64 *tat)
-{
-	ChatLimitSlot *best = NULL;
-	int best_idle = 0;
-
-	for (int choice = 0; choice < 2; choice++)
-	{
-		ChatLimitSlot *set = set_of(place, choice);
-		ChatLimitSlot *first = NULL;
-		uint64 first_tat = 0;
-		int idle = 0;
-
-		for (int way = CHAT_LIMIT_WAYS - 1; way >= 0; way--)
-		{
-			uint64 here = pg_atomic_read_u64(&set[way].tat);
-
-			if (here > now)
-				continue;
-			idle++;
-			first = &set[way];
-			first_tat = here;
-		}
-		if (idle > best_idle)
-		{
-			best = first;
-			best_idle = idle;
-			*tat = first_tat;
-		}
-	}
-	return best;
-}
-
-typedef enum ChatEntry
-{
-	ENTERED,
-	THERE_ALREADY,
-	NO_ROOM
-} ChatEntry;
-
-/* Enters a key with its first TAT. */
-static ChatEntry
-enter(ChatLimitTable *table, const Place *place, uint64 now, uint64 first_tat)
-{
-	slock_t *lock = &table->locks[(place->key.low >> 32) % CHAT_LIMIT_LOCKS];
-	ChatEntry result = NO_ROOM;
-	ChatLimitSlot *slot;
-	uint64 tat;
-
-	SpinLockAcquire(lock);
-	if (find_slot(place, &tat) != NULL)
-		result = THERE_ALREADY;
-	while (result == NO_ROOM && (slot = find_idle(place, now, &tat)) != NULL)
-	{
-		/* Only a call that used the slot since can make this fail. */
-		if (!pg_atomic_compare_exchange_u64(&slot->tat, &tat, SLOT_CHANGING))
+		if (!matches)
 			continue;
-		slot->key = place->key;
-		pg_write_barrier();
-		pg_atomic_write_u64(&slot->tat, first_tat);
-		result = ENTERED;
+		(*idle)++;
+		found = (Bucket){slot, &set->windows[way]};
 	}
-	SpinLockRelease(lock);
-	return result;
+	return found;
+}
+
+/* The bucket of a key, with the region's lock held; a new one in the emptier of two sets, or none: both are full. */
+static Bucket
+bucket_at(const Place *place, uint64 now)
+{
+	ChatLimitSet *sets[2] = {&place->region->sets[place->key.low % CHAT_LIMIT_SETS],
+							 &place->region->sets[place->key.high % CHAT_LIMIT_SETS]};
+	Bucket found[2];
+	int idle[2];
+
+	for (int i = 0; i < 2; i++)
+	{
+		Bucket here = look(sets[i], &place->key, now, &idle[i]);
+
+		if (here.slot != NULL)
+			return here;
+	}
+	for (int i = 0; i < 2; i++)
+		found[i] = look(sets[i], NULL, now, &idle[i]);
+	if (idle[1] > idle[0])
+		found[0] = found[1];
+	if (found[0].slot != NULL)
+		*found[0].slot = (ChatLimitSlot){.key = place->key};
+	return found[0];
 }
 
 void
@@ -172,64 +126,54 @@ chat_limit_report(void)
 int64
 chat_limit_used(ChatLimitTable *table, int half)
 {
-	ChatLimitSlot *slots = table->slots[half];
 	uint64 now = monotonic_now();
 	int64 used = 0;
 
-	for (int i = 0; i < CHAT_LIMIT_SLOTS; i++)
-		used += pg_atomic_read_u64(&slots[i].tat) > now;
+	for (int i = 0; i < CHAT_LIMIT_REGIONS; i++)
+	{
+		ChatLimitRegion *region = &table->regions[half][i];
+
+		SpinLockAcquire(&region->lock);
+		for (int n = 0; n < CHAT_LIMIT_SETS * CHAT_LIMIT_WAYS; n++)
+			used += region->sets[n / CHAT_LIMIT_WAYS].slots[n % CHAT_LIMIT_WAYS].until > now;
+		SpinLockRelease(&region->lock);
+	}
 	return used;
 }
 
-typedef enum ChatVerdict
+/* Takes one call out of a bucket. */
+static ChatLimitResult
+take(const Place *place, const ChatLimit *limit, uint64 now)
 {
-	LET_THROUGH,
-	REFUSED,
-	FULL
-} ChatVerdict;
+	ChatLimitResult result = {.unavailable = true};
+	Bucket bucket;
 
-/* Takes one call out of a bucket; on return *after is the TAT if the call is let through. */
-static ChatVerdict
-take(ChatLimitTable *table, const Place *place, uint64 now, uint64 interval, uint64 capacity,
-	 uint64 *after)
-{
-	for (;;)
+	SpinLockAcquire(&place->region->lock);
+	bucket = bucket_at(place, now);
+	if (bucket.slot != NULL)
 	{
-		uint64 tat;
-		ChatLimitSlot *slot = find_slot(place, &tat);
-
-		if (slot != NULL)
-		{
-			bool allowed;
-
-			*after = Max(tat, now) + interval;
-			allowed = *after - now <= capacity;
-			if (!allowed || pg_atomic_compare_exchange_u64(&slot->tat, &tat, *after))
-				return allowed ? LET_THROUGH : REFUSED;
-			continue;
-		}
-		*after = now + interval;
-		switch (enter(table, place, now, *after))
-		{
-			case ENTERED:
-				return LET_THROUGH;
-			case NO_ROOM:
-				return FULL;
-			case THERE_ALREADY:
-				break;
-		}
+		result.unavailable = false;
+		result.retry_after = chat_window_take(bucket.window, &bucket.slot->until, limit, now);
+		result.remaining = limit->max_calls - bucket.window->calls;
+		result.full_after = bucket.slot->until - now;
 	}
+	SpinLockRelease(&place->region->lock);
+	result.allowed = !result.unavailable && result.retry_after == 0;
+	return result;
 }
 
-/* The key of a bucket: which database, what it counts, its name. */
+/* The key of a bucket: which database, what it counts, how much, its name. */
 static ChatHash
-bucket_key(ChatLimitTable *table, ChatLimitKind kind, const void *name, size_t length)
+bucket_key(ChatLimitTable *table, ChatLimitKind kind, const ChatLimit *limit, const void *name,
+		   size_t length)
 {
 	struct
 	{
 		Oid database;
 		int32 kind;
-	} prefix = {MyDatabaseId, kind};
+		uint64 period;
+		uint64 max_calls;
+	} prefix = {MyDatabaseId, kind, limit->period, limit->max_calls};
 	char small[256];
 	char *buffer =
 		length + sizeof(prefix) <= sizeof(small) ? small : palloc(length + sizeof(prefix));
@@ -240,44 +184,29 @@ bucket_key(ChatLimitTable *table, ChatLimitKind kind, const void *name, size_t l
 }
 
 static Place
-place_of(ChatLimitTable *table, ChatLimitKind kind, const void *name, size_t length)
+place_of(ChatLimitTable *table, ChatLimitKind kind, const ChatHash *key)
 {
 	bool reserved = kind == CHAT_LIMIT_KEY || kind == CHAT_LIMIT_MESSAGES;
 
-	return (Place){bucket_key(table, kind, name, length), table->slots[reserved ? 0 : 1]};
+	return (Place){*key, &table->regions[reserved ? 0 : 1][(key->low >> 32) % CHAT_LIMIT_REGIONS]};
 }
 
 ChatLimitResult
 chat_limit_take(ChatLimitKind kind, const void *name, size_t length, int32 max_calls, int64 period)
 {
-	ChatLimitResult result = {.allowed = true, .remaining = max_calls};
-	uint64 now, interval, capacity, after;
+	ChatLimit limit = {max_calls, period};
 	ChatShared *shared;
-	ChatVerdict verdict;
+	ChatHash key;
 	Place place;
 
 	if (!chat_rate_limits)
-		return result;
+		return (ChatLimitResult){.allowed = true, .remaining = max_calls};
 	shared = chat_shared();
 	if (shared == NULL)
 		return (ChatLimitResult){.unavailable = true};
-	/* Rounded up: never more than max_calls in a period. */
-	interval = (period + max_calls - 1) / max_calls;
-	capacity = interval * max_calls;
-	place = place_of(&shared->limits, kind, name, length);
-	now = monotonic_now();
-	verdict = take(&shared->limits, &place, now, interval, capacity, &after);
-	if (verdict == FULL)
-		return (ChatLimitResult){.unavailable = true};
-	result.allowed = verdict == LET_THROUGH;
-	if (!result.allowed)
-	{
-		result.retry_after = after - now - capacity;
-		after -= interval;
-	}
-	result.full_after = after - now;
-	result.remaining = result.full_after < capacity ? (capacity - result.full_after) / interval : 0;
-	return result;
+	key = bucket_key(&shared->limits, kind, &limit, name, length);
+	place = place_of(&shared->limits, kind, &key);
+	return take(&place, &limit, monotonic_now());
 }
 
 Datum

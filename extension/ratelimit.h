@@ -1,21 +1,14 @@
 /*
- * Rate limits by GCRA (generic cell rate algorithm): a bucket is one number, its theoretical arrival time (TAT), the
- * time at which it will be full again. A call that is let through moves it by the emission interval, period / calls.
+ * Rate limits: each bucket is a sliding window (window.h), so no period has more calls than the limit.
  *
  * The buckets live in shared memory, not in tables: a request that rolls back still counts. They are forgotten when
- * the server restarts.
+ * the server restarts. A name under another limit is another bucket.
  *
  * The table is a hash table of sets in two halves: keys and owners have the first for themselves, so that names callers
- * choose, which are in the second, never leave a customer's key without a bucket. A key may be in any slot of two sets
- * of its half that its hash names, so that 65,536 live buckets in the 131,072 slots of a half practically never meet two
- * full sets. Rules:
- *   - A slot's TAT only grows. A bucket whose TAT is not in the future is full, the same as none: only such slots are
- *     given to another key.
- *   - Whoever gives a slot to another key first changes its TAT, by compare-exchange, to SLOT_CHANGING, then writes
- *     the key, then the new TAT. So a reader that read TAT, then the key, and whose compare-exchange of that TAT
- *     succeeds, has changed the bucket it meant.
- *   - A key is entered under the spinlock of its hash, after looking once more: it is never there twice. A call
- *     on a bucket that exists takes no lock.
+ * choose, which are in the second, never leave a customer's key without a bucket. A half is cut into regions, each with its
+ * lock; a bucket is in one region, in any slot of two of its sets that its hash names, so that 65,536 live buckets in the
+ * 131,072 slots of a half practically never meet two full sets. Only a slot whose window is empty is given to another
+ * bucket. All of a region is read and written under its spinlock, which is held for a bounded number of steps.
  */
 #ifndef CHAT_RATELIMIT_H
 #define CHAT_RATELIMIT_H
@@ -23,28 +16,40 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
-#include "port/atomics.h"
 #include "storage/spin.h"
 
 #include "siphash.h"
+#include "window.h"
 
 #define CHAT_LIMIT_HALVES 2
-#define CHAT_LIMIT_SETS 16384 /* of a half; a power of two */
+#define CHAT_LIMIT_REGIONS 256 /* of a half; a power of two, as the next */
+#define CHAT_LIMIT_SETS 64     /* of a region */
 #define CHAT_LIMIT_WAYS 8
-#define CHAT_LIMIT_SLOTS (CHAT_LIMIT_SETS * CHAT_LIMIT_WAYS) /* of a half */
-#define CHAT_LIMIT_LOCKS 256
+#define CHAT_LIMIT_SLOTS (CHAT_LIMIT_REGIONS * CHAT_LIMIT_SETS * CHAT_LIMIT_WAYS) /* of a half */
 
+/* Whose a window is, apart from it: a look through a set reads little. */
 typedef struct ChatLimitSlot
 {
-	pg_atomic_uint64 tat; /* nanoseconds of the monotonic clock; 0: never used */
 	ChatHash key;
+	uint64 until; /* nanoseconds of the monotonic clock; before that the window limits somebody */
 } ChatLimitSlot;
+
+typedef struct ChatLimitSet
+{
+	ChatLimitSlot slots[CHAT_LIMIT_WAYS];
+	ChatWindow windows[CHAT_LIMIT_WAYS];
+} ChatLimitSet;
+
+typedef struct ChatLimitRegion
+{
+	slock_t lock;
+	ChatLimitSet sets[CHAT_LIMIT_SETS];
+} ChatLimitRegion;
 
 typedef struct ChatLimitTable
 {
 	ChatHash secret; /* key of the hash: nobody can aim at another's bucket */
-	slock_t locks[CHAT_LIMIT_LOCKS];
-	ChatLimitSlot slots[CHAT_LIMIT_HALVES][CHAT_LIMIT_SLOTS];
+	ChatLimitRegion regions[CHAT_LIMIT_HALVES][CHAT_LIMIT_REGIONS];
 } ChatLimitTable;
 
 /* What a bucket counts; names of different kinds never meet. */

@@ -33,6 +33,7 @@ int chat_notify = CHAT_NOTIFY_ADAPTIVE;
 bool chat_check_outgoing = true;
 bool chat_import = false;
 bool chat_rate_limits = true;
+double chat_limit_clock = -1;
 int chat_max_payload_bytes = 256000;
 ChatSettings chat_settings = {
 	.max_content_bytes = 4096,
@@ -155,6 +156,11 @@ chat_settings_init(void)
 		PREFIX ".rate_limits", "Whether rate limits are kept.",
 		"off: every call is let through, for tests and for servers without shared memory.",
 		&chat_rate_limits, true, PGC_SUSET, 0, NULL, NULL, NULL);
+	DefineCustomRealVariable(
+		PREFIX ".limit_clock", "Time that rate limits go by, in seconds.",
+		"For tests: it stands still where it is set. -1: the server's monotonic clock.",
+		&chat_limit_clock, -1, -1, 1e9, PGC_SUSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL,
+		NULL);
 	DefineCustomIntVariable(
 		PREFIX ".retention", "How long events are kept in the log.",
 		"Whole partitions are dropped, so some are kept up to a quarter longer; "

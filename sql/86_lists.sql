@@ -4,14 +4,14 @@ CREATE FUNCTION chat.page_limit("limit" integer, otherwise integer) RETURNS inte
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
-    IF "limit" NOT BETWEEN 1 AND 100 THEN
-        PERFORM chat.bad_input(format('limit %s is not possible', "limit"), 'Use 1 to 100.');
+    IF "limit" < 1 THEN
+        PERFORM chat.bad_input(format('limit %s is not possible', "limit"), 'Use 1 to 100; more is 100.');
     END IF;
-    RETURN COALESCE("limit", otherwise);
+    RETURN LEAST(COALESCE("limit", otherwise), 100);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.page_limit(integer, integer) FROM PUBLIC;
-COMMENT ON FUNCTION chat.page_limit(integer, integer) IS 'How many rows a page has. Errors: 22023 for less than 1 or more than 100.';
+COMMENT ON FUNCTION chat.page_limit(integer, integer) IS 'How many rows a page has: at most 100. Errors: 22023 for less than 1.';
 
 CREATE FUNCTION chat.base64url(bytes bytea) RETURNS text
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS

@@ -7,7 +7,7 @@ COMMENT ON TYPE chat.rate_limit_result IS 'Answer of a rate limit. remaining: ca
 CREATE FUNCTION chat.check_rate_limit(bucket text, max_requests integer, per interval) RETURNS chat.rate_limit_result
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_check_rate_limit';
 REVOKE ALL ON FUNCTION chat.check_rate_limit(text, integer, interval) FROM PUBLIC;
-COMMENT ON FUNCTION chat.check_rate_limit(text, integer, interval) IS 'Counts one call in a bucket (its name is the caller''s choice, at most 255 bytes, such as api-chat:<user id>) and says whether at most max_requests (1 to 1,000,000,000) per interval (1 ms to 31 days) are kept: GCRA, so max_requests at once and then one every per / max_requests. Counts also when the transaction rolls back. For service callers. Errors: 22004, 22023, 53400 when the half of the table that is for names is full, 55000 without shared memory.';
+COMMENT ON FUNCTION chat.check_rate_limit(text, integer, interval) IS 'Counts one call in a bucket (its name is the caller''s choice, at most 255 bytes, such as api-chat:<user id>) and says whether at most max_requests (1 to 1,000,000,000) per interval (1 ms to 31 days) are kept: no stretch of time as long as per has more, wherever it begins. The same bucket under another limit counts apart. Counts also when the transaction rolls back. For service callers. Errors: 22004, 22023, 53400 when the half of the table that is for names is full, 55000 without shared memory.';
 
 CREATE FUNCTION chat.limit_typing(conversation_id text, user_id text, is_typing boolean) RETURNS boolean
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_limit_typing';

@@ -321,10 +321,14 @@ test('bad input: limits, pages, cursors and filters', async () => {
   for (const content of ['1', '2', '3']) await post(`/conversations/${id}/messages`, { content });
   for (const route of ['/conversations', `/conversations/${id}/messages`, '/search/conversations?q=a', `/search/messages?q=a&conversationId=${id}`]) {
     const url = (name, text) => `${route}${route.includes('?') ? '&' : '?'}${name}=${encodeURIComponent(text)}`;
-    for (const number of numbers) {
+    for (const number of numbers.filter((text) => text !== '1000000000')) {
       const answer = await get(url('limit', number));
       assert.equal(answer.status, 400, `${route} limit ${number}: ${JSON.stringify(answer.body)}`);
       wellBehaved(answer, `${route} limit ${number}`);
+    }
+    for (const number of [100, 101, 500, 1000000000]) {
+      const { status, body } = await get(url('limit', number));
+      assert.deepEqual([status, body.pagination.limit], [200, 100], `${route} limit ${number}`);
     }
     assert.equal((await get(`${url('limit', '1')}&limit=2`)).body.code, 'INVALID_VALUE', 'twice');
   }
@@ -415,7 +419,7 @@ test('limits: the key, the sends of a user, and what is told of them', async () 
     const slow = await newKey(owner, { rateLimit: 5 });
     const answers = await Promise.all(Array.from({ length: 12 }, () => call(limited, 'GET', '/conversations', { key: slow })));
     const refused = answers.filter((answer) => answer.status === 429);
-    assert.ok(refused.length >= 6 && refused.length <= 7, `${refused.length} of 12 refused`);
+    assert.equal(refused.length, 7);
     assert.deepEqual([refused[0].body.error, refused[0].body.code], ['Rate limit exceeded', 'RATE_LIMIT_EXCEEDED']);
     assert.ok(refused[0].body.retryAfter >= 1);
     assert.ok(Number(refused[0].headers.get('Retry-After')) >= 1);

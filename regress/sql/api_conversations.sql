@@ -109,7 +109,10 @@ SELECT s, ids(chat.list_conversations(:ann, search => s)) FROM unnest(ARRAY['%',
 
 -- Bad limits, pages, cursors and filters
 SELECT n, answer(format('ids(chat.list_conversations(%L, "limit" => %s))', :ann, n)), answer(format('ids(chat.list_messages(''1'', %s))', n))
-  FROM unnest('{0,-1,101,1000000000}'::int[]) n;
+  FROM unnest('{0,-1}'::int[]) n;
+-- More than 100 is 100.
+SELECT n, chat.list_conversations(:ann, "limit" => n) -> 'pagination' -> 'limit', chat.list_messages('1', n) -> 'pagination' -> 'limit',
+       chat.search_messages('1', 'a', n) -> 'pagination' -> 'limit' FROM unnest('{100,101,500,1000000000}'::int[]) n;
 SELECT n, answer(format('ids(chat.list_conversations(%L, %s))', :ann, n)) FROM unnest('{0,-1,1000000000}'::int[]) n;
 SELECT ids(chat.list_conversations(:ann, NULL, NULL, cursor => NULL)), ids(chat.list_messages('1', NULL));
 SELECT chat.list_conversations(:ann, 1, 2) #>> '{pagination,cursor}' AS c, chat.list_messages('1', 2) #>> '{pagination,cursor}' AS m \gset

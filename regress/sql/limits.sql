@@ -7,6 +7,11 @@ CREATE DATABASE regress_limits;
 SET client_min_messages = warning;
 SET TIME ZONE 'UTC';
 CREATE EXTENSION chat_realtime;
+-- Limits go by a clock that stands still but for where a test moves it; regress.clock has it with all its digits.
+CREATE FUNCTION clock(seconds float8) RETURNS void LANGUAGE sql AS
+$$ SELECT set_config(s, seconds::text, false) FROM unnest('{chat_realtime.limit_clock,regress.clock}'::text[]) s $$;
+CREATE FUNCTION later(seconds float8) RETURNS void LANGUAGE sql AS $$ SELECT clock(current_setting('regress.clock')::float8 + seconds) $$;
+SELECT clock(10000000) \gset clock_
 SELECT count(*) FROM chat.setup() \gset setup_
 CREATE ROLE regress_limits_user;
 CREATE ROLE regress_limits_backend;
@@ -23,7 +28,7 @@ CREATE FUNCTION state(statement text) RETURNS text LANGUAGE plpgsql AS
 $$ BEGIN EXECUTE statement; RETURN 'none'; EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE; END $$;
 \set QUIET off
 
--- Three calls at once, then one every ten days.
+-- Three calls in any 30 days.
 SELECT n, a.* FROM generate_series(1, 5) n, LATERAL ask('a', 3 + 0 * n, '30 days') a;
 -- Another bucket has its own.
 SELECT * FROM ask('b', 3, '30 days');
@@ -35,11 +40,15 @@ SELECT remaining FROM ask('b', 3, '30 days');
 ROLLBACK TO s;
 ROLLBACK;
 SELECT allowed, remaining FROM ask('b', 3, '30 days');
--- A bucket fills up again, at the pace of its limit.
-SELECT a.allowed FROM generate_series(1, 2) n, LATERAL ask('fast', 1 + 0 * n, '1 s') a;
-SELECT pg_sleep(1.1);
-SELECT allowed FROM ask('fast', 1, '1 s');
--- Whoever waits as long as told is let through.
+-- They are there again a period after they passed, one by one.
+SELECT allowed FROM ask('one by one', 2, '10 s');
+SELECT later(4) \gset at_
+SELECT allowed FROM ask('one by one', 2, '10 s');
+SELECT later(5.9) \gset at_
+SELECT allowed FROM ask('one by one', 2, '10 s');
+SELECT later(0.2) \gset at_
+SELECT a.allowed FROM generate_series(1, 2) n, LATERAL ask('one by one', 2 + 0 * n, '10 s') a;
+-- Whoever waits as long as told is let through, and nobody before.
 CREATE FUNCTION obedient(bucket text) RETURNS boolean LANGUAGE plpgsql AS
 $$
 DECLARE
@@ -47,15 +56,39 @@ DECLARE
 BEGIN
     FOR i IN 1 .. 20 LOOP
         r := chat.check_rate_limit(bucket, 5, '50 ms');
-        IF NOT r.allowed THEN
-            PERFORM pg_sleep(r.retry_after);
-            RETURN (chat.check_rate_limit(bucket, 5, '50 ms')).allowed;
+        PERFORM later(CASE WHEN r.allowed THEN 0.007 ELSE r.retry_after - 0.001 END);
+        IF NOT r.allowed AND (chat.check_rate_limit(bucket, 5, '50 ms')).allowed THEN
+            RETURN false;
+        ELSIF NOT r.allowed THEN
+            PERFORM later(0.001);
+            IF NOT (chat.check_rate_limit(bucket, 5, '50 ms')).allowed THEN
+                RETURN false;
+            END IF;
         END IF;
     END LOOP;
-    RETURN NULL;
+    RETURN true;
 END
 $$;
-SELECT bool_and(obedient('obedient ' || n) IS NOT false) FROM generate_series(1, 5) n;
+SELECT bool_and(obedient('obedient ' || n)) FROM generate_series(1, 5) n;
+-- The most that passes within one period, wherever it begins, of calls that never end.
+CREATE FUNCTION worst(max_requests integer, period float8, step float8) RETURNS bigint LANGUAGE plpgsql AS
+$$
+DECLARE
+    start float8 := current_setting('regress.clock');
+    passed float8[] := '{}';
+BEGIN
+    FOR i IN 0 .. (4 * period / step)::integer LOOP
+        PERFORM clock(start + i * step);
+        WHILE (chat.check_rate_limit('worst', max_requests, make_interval(secs => period))).allowed LOOP
+            passed := passed || i * step;
+        END LOOP;
+    END LOOP;
+    RETURN (SELECT max(n) FROM (SELECT count(*) OVER (ORDER BY p RANGE BETWEEN (period - step / 2) PRECEDING AND CURRENT ROW) FROM unnest(passed) p) c (n));
+END
+$$;
+SELECT worst(10, 1, 0.01) AS "10 a second", worst(60, 60, 0.5) AS "60 a minute", worst(100, 60, 0.5) AS "100 a minute", worst(1000, 60, 0.5) AS "1,000 a minute";
+-- Another limit of the same name counts apart.
+SELECT b.allowed, b.remaining FROM ask('b', 4, '30 days') b;
 -- In a read-only transaction too.
 BEGIN READ ONLY;
 SELECT allowed FROM ask('read only', 1, '1 day');

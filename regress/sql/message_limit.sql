@@ -16,6 +16,8 @@ GRANT SELECT, INSERT, UPDATE ON conversations, chat_messages TO regress_message_
 CREATE FUNCTION person(n integer) RETURNS uuid LANGUAGE sql AS $$ SELECT format('%s0000000-0000-4000-8000-000000000000', n)::uuid $$;
 INSERT INTO conversations (id, user_id, contact_jid) SELECT g, person(g), 'c' || g FROM generate_series(1, 9) g;
 CREATE FUNCTION sign_in(n integer) RETURNS void LANGUAGE sql AS $$ SELECT set_config('request.jwt.claims', jsonb_build_object('sub', person(n))::text, false) $$;
+-- The clock of limits stands still until it is moved.
+SET chat_realtime.limit_clock = 20000000;
 CREATE FUNCTION state(statement text) RETURNS text LANGUAGE plpgsql AS
 $$ BEGIN EXECUTE statement; RETURN 'none'; EXCEPTION WHEN OTHERS THEN RETURN SQLSTATE; END $$;
 CREATE FUNCTION write(conversation integer, count integer) RETURNS text LANGUAGE sql AS
@@ -33,6 +35,11 @@ SELECT sign_in(2);
 SELECT write(2, 10) AS ten, write(2, 1) AS eleventh;
 UPDATE chat_messages SET status = 'read';
 SELECT direction, count(*) FROM chat_messages GROUP BY 1 ORDER BY 1;
+-- A second later there are ten more.
+RESET ROLE;
+SET chat_realtime.limit_clock = 20000001.001;
+SET ROLE regress_message_user;
+SELECT write(2, 10) AS ten, write(2, 1) AS eleventh;
 -- What is rolled back has counted.
 SELECT sign_in(3);
 BEGIN;
