@@ -12,6 +12,9 @@
 
 #define BLANK "{\"errors\":{\"messages\":[\"can't be blank\"]}}"
 #define INVALID "{\"errors\":{\"messages\":[\"is invalid\"]}}"
+#define TOO_MANY "{\"message\":\"You have exceeded your rate limit\"}"
+#define TOO_MANY_IN_BATCH                                                                          \
+	"{\"message\":\"Too many messages to broadcast, please reduce the batch size\"}"
 
 static const char *const item_keys[] = {"topic", "event", "payload", "private", "id"};
 #define ITEM_KEYS (sizeof(item_keys) / sizeof(item_keys[0]))
@@ -280,6 +283,28 @@ has_reserved(const struct items *items)
 	return false;
 }
 
+/* Counts messages of a request; those of tokens that name nobody are not limited. */
+static bool
+within_rate(struct embedded *embedded, const struct jwt *token, const char *topic, size_t count)
+{
+	if (access_is_service(token) || token->sub == NULL ||
+		rates_messages(&embedded->rates, token->sub, count, uv_now(embedded->app->loop)))
+		return true;
+	embedded_refused_rate(embedded, topic);
+	return false;
+}
+
+/* Those that are not for a topic of events, where nobody's would arrive. */
+static size_t
+count_sendable(const struct items *items)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < items->count; i++)
+		count += !access_is_reserved(items->list[i].topic);
+	return count;
+}
+
 static struct reply
 send_items(struct embedded *embedded, const struct items *items, const struct jwt *token)
 {
@@ -291,6 +316,8 @@ send_items(struct embedded *embedded, const struct items *items, const struct jw
 		return errors_reply(items->list, items->count);
 	if (!access_is_service(token) && has_reserved(items))
 		return unauthorized(embedded);
+	if (!within_rate(embedded, token, items->list[0].topic, count_sendable(items)))
+		return json_reply(429, items->count > 1 ? TOO_MANY_IN_BATCH : TOO_MANY);
 	for (size_t i = 0; i < items->count; i++)
 		send_item(embedded, &items->list[i], token);
 	return empty_reply(202);
@@ -347,6 +374,8 @@ broadcast_single(struct embedded *embedded, uint64_t request_id, const struct jw
 		return bad_request();
 	if (!access_is_service(token) && access_is_reserved(topic))
 		return unauthorized(embedded);
+	if (!within_rate(embedded, token, topic, 1))
+		return json_reply(429, TOO_MANY);
 	if (!octets && json_type(value) != '{')
 		wrapped = wrap(&value);
 	broadcast.payload = value.start;

@@ -43,6 +43,7 @@ tick(uv_timer_t *timer)
 	struct embedded *embedded = timer->data;
 
 	table_each(&embedded->sockets, check_socket, NULL);
+	rates_sweep(&embedded->rates, uv_now(embedded->app->loop));
 }
 
 static const char *const refusal_names[] = {"unauthorized", "token", "database",
@@ -90,6 +91,17 @@ embedded_refused_join(struct embedded *embedded, enum refusal refusal, const cha
 				  topic, "times", "%d", times, NULL);
 }
 
+void
+embedded_refused_rate(struct embedded *embedded, const char *topic)
+{
+	int times = log_pace_due(&embedded->too_many, uv_now(embedded->app->loop));
+
+	metric_add(embedded->refused_broadcasts, 1);
+	if (times > 0)
+		log_event(LOG_WARN, "a user broadcasts more than 10 messages a second", "topic", "%s",
+				  topic, "times", "%d", times, NULL);
+}
+
 struct embedded *
 embedded_create(struct app *app)
 {
@@ -99,6 +111,7 @@ embedded_create(struct app *app)
 	table_init(&embedded->channels);
 	table_init(&embedded->sockets);
 	table_init(&embedded->requests);
+	rates_init(&embedded->rates);
 	register_metrics(embedded, app->metrics);
 	embedded->db = db_open(app, "embedded", NULL, &handlers, embedded);
 	embedded->timer = calloc(1, sizeof(*embedded->timer));
@@ -146,6 +159,7 @@ embedded_destroy(struct embedded *embedded)
 	table_clear(&embedded->channels, forget);
 	table_clear(&embedded->sockets, forget);
 	table_clear(&embedded->requests, forget);
+	rates_clear(&embedded->rates);
 	free(embedded);
 }
 

@@ -13,6 +13,7 @@
 #include "embedded/embedded.h"
 #include "embedded/frame.h"
 #include "embedded/jwt.h"
+#include "embedded/rate.h"
 #include "listener.h"
 #include "log_pace.h"
 #include "metrics.h"
@@ -52,6 +53,7 @@ struct embedded
 	struct table channels;
 	struct table sockets;
 	struct table requests; /* HTTP requests */
+	struct rates rates;    /* what users broadcast */
 	uint64_t next_id;
 	uv_timer_t *timer;
 	int questions;              /* to the database */
@@ -60,6 +62,7 @@ struct embedded
 	struct admission *admitted; /* only while server_upgrade runs */
 	struct log_pace refusals[REFUSALS];
 	struct log_pace full;
+	struct log_pace too_many; /* messages of a user */
 	struct metric *connections;
 	struct metric *messages;
 	struct metric *deliveries;
@@ -131,6 +134,8 @@ struct socket
 
 /* embedded.c */
 void embedded_refused_join(struct embedded *embedded, enum refusal refusal, const char *topic);
+/* Counts and logs a message that its user may not send now. */
+void embedded_refused_rate(struct embedded *embedded, const char *topic);
 
 /* channel.c */
 void channel_subscribe(struct embedded *embedded, struct subscription *subscription);

@@ -170,6 +170,7 @@ read_claims(struct jwt *jwt, int64_t now)
 		!unique_members(value, names, 5, claim))
 		return NOT_A_JWT;
 	jwt->role = json_text(claim[0]);
+	jwt->sub = json_text(claim[4]);
 	if (jwt->role == NULL || !read_time(claim[1], &jwt->expires))
 		return "Fields `role` and `exp` are required in JWT";
 	if (claim[3].start != NULL && !read_time(claim[3], &time))
@@ -209,6 +210,7 @@ jwt_free(struct jwt *jwt)
 {
 	free(jwt->claims);
 	free(jwt->role);
+	free(jwt->sub);
 	memset(jwt, 0, sizeof(*jwt));
 }
 

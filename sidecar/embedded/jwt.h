@@ -13,6 +13,7 @@ struct jwt
 {
 	char *claims; /* the payload as JSON text, malloc'ed */
 	char *role;
+	char *sub;       /* NULL: there is none */
 	int64_t expires; /* Unix seconds */
 };
 

@@ -1,13 +1,14 @@
 /*
  * Broadcasts by clients. A write that is not allowed is silent, as in Realtime; the database is asked at the first one
- * under a token, and its answer is kept.
+ * under a token, and its answer is kept. Who sends too much is told so in Realtime's words, and the channel is closed.
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "embedded/internal.h"
 
-#define MAX_CHECKS 100 /* of a subscription, that wait */
+#define MAX_CHECKS 30 /* of a subscription, that wait: three seconds of one user's */
 #define TOO_MANY "Too many messages per second"
 
 /* A push that waits for the database. */
@@ -90,6 +91,49 @@ ask(struct subscription *subscription, struct frame *frame, const struct broadca
 	access_ask(embedded, subscription->topic, &subscription->token, true, answered, push);
 }
 
+/* Whether a broadcast says that somebody types, or (*typing false) stopped. */
+static bool
+is_typing(const struct broadcast *broadcast, bool *typing)
+{
+	struct json payload = {broadcast->payload, broadcast->payload_len};
+
+	if (strcmp(broadcast->event, "presence.typing") != 0 && strcmp(broadcast->event, "typing") != 0)
+		return false;
+	*typing = broadcast->payload_json && json_is_true(json_member(payload, "isTyping"));
+	return true;
+}
+
+/* Whether the user may send one more now; answers the push if not. Typing that is too much is taken, and not sent. */
+static bool
+within_rate(struct subscription *subscription, const struct frame *frame,
+			const struct broadcast *broadcast)
+{
+	struct socket *socket = subscription->socket;
+	struct embedded *embedded = socket->embedded;
+	uint64_t now = uv_now(embedded->app->loop);
+	char alone[ID_TEXT + 8];
+	const char *user = subscription->token.sub;
+	bool typing;
+
+	if (user == NULL)
+	{
+		snprintf(alone, sizeof(alone), "socket %llu", (unsigned long long) socket->id);
+		user = alone;
+	}
+	if (is_typing(broadcast, &typing) &&
+		!rates_typing(&embedded->rates, user, subscription->topic, typing, now))
+	{
+		if (subscription->ack)
+			reply_ok(socket, frame, "{}");
+		return false;
+	}
+	if (rates_messages(&embedded->rates, user, 1, now))
+		return true;
+	embedded_refused_rate(embedded, subscription->topic);
+	subscription_fail(subscription, TOO_MANY, "");
+	return false;
+}
+
 static void
 send_or_ask(struct subscription *subscription, struct frame *frame,
 			const struct broadcast *broadcast)
@@ -101,6 +145,8 @@ send_or_ask(struct subscription *subscription, struct frame *frame,
 	else if (access_is_reserved(subscription->topic) ||
 			 (subscription->is_private && subscription->may_write == WRITE_NO))
 		metric_add(embedded->refused_broadcasts, 1);
+	else if (!within_rate(subscription, frame, broadcast))
+		return;
 	else if (!subscription->is_private || subscription->may_write == WRITE_YES)
 		deliver(subscription, frame, broadcast);
 	else
