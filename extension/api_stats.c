@@ -6,11 +6,13 @@
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "api_stats.h"
@@ -18,6 +20,7 @@
 #include "shmem.h"
 
 PG_FUNCTION_INFO_V1(chat_api_stats);
+PG_FUNCTION_INFO_V1(chat_request_by);
 
 static const char *const codes[CHAT_AUTH_CODES] = {
 	[CHAT_AUTH_OK] = "OK",
@@ -32,6 +35,12 @@ static const char *const codes[CHAT_AUTH_CODES] = {
 
 /* What the halves of the table of rate limits are for. */
 static const char *const halves[CHAT_LIMIT_HALVES] = {"keys", "names"};
+
+static const char *const callers[CHAT_API_CALLERS] = {"key", "jwt", "service"};
+
+/* ok, classes of SQLSTATE that the API has, and at the end all others. */
+static const char outcomes[CHAT_API_OUTCOMES][6] = {"ok", "22", "23", "28", "40", "42",   "53",
+													"54", "55", "57", "P0", "PT", "other"};
 
 /* The functions that are counted, sorted. */
 static const char *const functions[] = {
@@ -86,6 +95,8 @@ chat_api_stats_init(ChatApiStats *stats)
 {
 	for (int i = 0; i < CHAT_AUTH_CODES; i++)
 		pg_atomic_init_u64(&stats->codes[i], 0);
+	for (int i = 0; i < CHAT_API_CALLERS * CHAT_API_OUTCOMES; i++)
+		pg_atomic_init_u64(&stats->requests[i / CHAT_API_OUTCOMES][i % CHAT_API_OUTCOMES], 0);
 	for (int i = 0; i < CHAT_API_FUNCTIONS; i++)
 	{
 		pg_atomic_init_u64(&stats->functions[i].calls, 0);
@@ -163,14 +174,6 @@ chat_api_count_call(const char *function, instr_time start)
 	count(function_number(function), nanoseconds_since(start));
 }
 
-/* Kept by PostgreSQL for each place a function is called from. */
-typedef struct ChatCall
-{
-	int function; /* -1: not counted */
-	instr_time start;
-	Datum previous; /* of the hook before us */
-} ChatCall;
-
 /* Which of the counted functions this is, or -1. */
 static int
 counted_function(Oid oid)
@@ -180,6 +183,103 @@ counted_function(Oid oid)
 	char *schema = function >= 0 ? get_namespace_name(get_func_namespace(oid)) : NULL;
 
 	return schema != NULL && strcmp(schema, "chat") == 0 ? function : -1;
+}
+
+/* Kept by PostgreSQL for each place a function is called from. */
+typedef struct ChatCall
+{
+	int function; /* -1: not counted */
+	ChatApiCaller by;
+	instr_time start;
+	Datum previous; /* of the hook before us */
+} ChatCall;
+
+/* What chat.request_by said of the next request, or CHAT_API_CALLERS. */
+static ChatApiCaller announced = CHAT_API_CALLERS;
+/* The request's call, while it runs. */
+static ChatCall *outermost = NULL;
+
+static int
+outcome_of(int sqlstate)
+{
+	const char *code = unpack_sql_state(sqlstate);
+	int n = 0;
+
+	while (n < CHAT_API_OUTCOMES - 1 && strncmp(outcomes[n], code, 2) != 0)
+		n++;
+	return n;
+}
+
+static void
+count_request(ChatApiCaller by, int outcome)
+{
+	ChatShared *shared = chat_shared();
+
+	if (announced != CHAT_API_CALLERS)
+		by = announced;
+	announced = CHAT_API_CALLERS;
+	if (shared != NULL)
+		pg_atomic_fetch_add_u64(&shared->stats.requests[by][outcome], 1);
+}
+
+void
+chat_api_count_refusal(ChatApiCaller by, int sqlstate)
+{
+	count_request(by, outcome_of(sqlstate));
+}
+
+/* A request whose end the hook was not told of ends with its transaction. */
+static void
+transaction_ends(XactEvent event, void *arg)
+{
+	announced = CHAT_API_CALLERS;
+	outermost = NULL;
+}
+
+/* SQL: chat.request_by(text) */
+Datum
+chat_request_by(PG_FUNCTION_ARGS)
+{
+	char *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+
+	announced = CHAT_BY_KEY;
+	while (announced != CHAT_API_CALLERS && strcmp(callers[announced], name) != 0)
+		announced++;
+	if (announced == CHAT_API_CALLERS)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" asks for nothing", name),
+				 errhint("Use key, jwt or service.")));
+	PG_RETURN_BOOL(true);
+}
+
+/* A look at the claims' text: for a counter it is enough, and it never fails. chat.pre_request adds api_key_id. */
+static ChatApiCaller
+caller_kind(void)
+{
+	const char *claims = GetConfigOption("request.jwt.claims", true, false);
+	const char *sub = GetConfigOption("request.jwt.claim.sub", true, false);
+
+	if (claims != NULL && strstr(claims, "\"api_key_id\"") != NULL)
+		return CHAT_BY_KEY;
+	if ((claims != NULL && strstr(claims, "\"sub\"") != NULL) || (sub != NULL && *sub != '\0'))
+		return CHAT_BY_JWT;
+	return CHAT_BY_SERVICE;
+}
+
+/* Notes the outermost call's begin and end. The claims are read at its begin: they may be gone when it fails. */
+static void
+follow_request(ChatCall *call, FmgrHookEventType event)
+{
+	if (event == FHET_START && outermost == NULL)
+	{
+		outermost = call;
+		call->by = caller_kind();
+	}
+	else if (event != FHET_START && outermost == call)
+	{
+		outermost = NULL;
+		count_request(call->by, event == FHET_END ? 0 : outcome_of(geterrcode()));
+	}
 }
 
 /* A function that calls itself restarts the clock only where PostgreSQL shares the place between both calls. */
@@ -194,6 +294,8 @@ function_called(FmgrHookEventType event, FmgrInfo *flinfo, Datum *private)
 		call->function = counted_function(flinfo->fn_oid);
 		*private = PointerGetDatum(call);
 	}
+	if (call->function >= 0)
+		follow_request(call, event);
 	if (call->function >= 0 && event == FHET_START)
 		INSTR_TIME_SET_CURRENT(call->start);
 	else if (call->function >= 0)
@@ -207,6 +309,7 @@ chat_api_stats_hook(void)
 {
 	previous_hook = fmgr_hook;
 	fmgr_hook = function_called;
+	RegisterXactCallback(transaction_ends, NULL);
 }
 
 /* The counts up to each bound, as an array. */
@@ -247,6 +350,17 @@ put_number(ReturnSetInfo *result, const char *kind, const char *name, int64 numb
 }
 
 static void
+put_requests(ReturnSetInfo *result, ChatApiStats *stats)
+{
+	for (int by = 0; by < CHAT_API_CALLERS; by++)
+	{
+		for (int n = 0; n < CHAT_API_OUTCOMES; n++)
+			put_number(result, "request", psprintf("%s %s", callers[by], outcomes[n]),
+					   (int64) pg_atomic_read_u64(&stats->requests[by][n]));
+	}
+}
+
+static void
 put_function(ReturnSetInfo *result, ChatApiStats *stats, int function)
 {
 	ChatApiTimes *times = &stats->functions[function];
@@ -275,6 +389,7 @@ chat_api_stats(PG_FUNCTION_ARGS)
 	for (int code = 0; code < CHAT_AUTH_CODES; code++)
 		put_number(result, "code", codes[code],
 				   (int64) pg_atomic_read_u64(&shared->stats.codes[code]));
+	put_requests(result, &shared->stats);
 	for (int function = 0; function < lengthof(functions); function++)
 		put_function(result, &shared->stats, function);
 	for (int half = 0; half < CHAT_LIMIT_HALVES; half++)

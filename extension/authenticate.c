@@ -247,6 +247,23 @@ http_status(ChatAuthCode code)
 	}
 }
 
+/* The SQLSTATE that says the same as a refusal. */
+static int
+sqlstate_of(ChatAuthCode code)
+{
+	switch (http_status(code))
+	{
+		case 403:
+			return ERRCODE_INSUFFICIENT_PRIVILEGE;
+		case 429:
+			return CHAT_ERRCODE_RATE_LIMITED;
+		case 503:
+			return ERRCODE_CONFIGURATION_LIMIT_EXCEEDED;
+		default:
+			return ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION;
+	}
+}
+
 /* The answer as chat.auth_result. Nothing is told about a key that is not good. */
 static Datum
 answer(FunctionCallInfo fcinfo, ChatAuthCode code, const Request *request)
@@ -289,6 +306,8 @@ chat_authenticate(PG_FUNCTION_ARGS)
 	code = judge(fcinfo, &request);
 	result = answer(fcinfo, code, &request);
 	chat_api_count_code(code);
+	if (code != CHAT_AUTH_OK)
+		chat_api_count_refusal(CHAT_BY_KEY, sqlstate_of(code));
 	chat_api_count_call("authenticate", start);
 	PG_RETURN_DATUM(result);
 }

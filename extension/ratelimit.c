@@ -275,6 +275,10 @@ chat_check_rate_limit(PG_FUNCTION_ARGS)
 						errmsg("max_requests must be from 1 to %d", MAX_CALLS)));
 	result = chat_limit_take(CHAT_LIMIT_NAMED, VARDATA_ANY(bucket), VARSIZE_ANY_EXHDR(bucket),
 							 max_requests, period_of(PG_GETARG_INTERVAL_P(2)));
+	if (!result.allowed)
+		chat_api_count_refusal(CHAT_BY_SERVICE, result.unavailable
+													? ERRCODE_CONFIGURATION_LIMIT_EXCEEDED
+													: CHAT_ERRCODE_RATE_LIMITED);
 	if (result.unavailable)
 		chat_limit_report();
 	values[0] = BoolGetDatum(result.allowed);

@@ -9,7 +9,7 @@
 
 #include "metrics.h"
 
-#define MAX_SERIES 64
+#define MAX_SERIES 128
 #define NAME_SIZE 64
 
 const struct db_statement api_metrics_statement = {
@@ -20,13 +20,14 @@ const struct db_statement api_metrics_statement = {
 enum kind
 {
 	CODE,
+	REQUEST,
 	FUNCTION,
 	BUCKETS,
 	BUCKET_LIMIT,
 	KINDS
 };
 
-static const char *const kinds[KINDS] = {"code", "function", "buckets", "bucket_limit"};
+static const char *const kinds[KINDS] = {"code", "request", "function", "buckets", "bucket_limit"};
 
 struct series
 {
@@ -62,10 +63,16 @@ api_metrics_destroy(struct api_metrics *api)
 static struct metric *
 make_metric(struct metrics *metrics, const char *name, enum kind kind)
 {
-	static const char *const label[KINDS] = {"code", "function", "for", "for"};
-	char labels[NAME_SIZE + 16];
+	static const char *const label[KINDS] = {"code", "by", "function", "for", "for"};
+	const char *outcome = kind == REQUEST ? strchr(name, ' ') : NULL;
+	char labels[NAME_SIZE + 32];
 
-	snprintf(labels, sizeof(labels), "%s=\"%s\"", label[kind], name);
+	/* A request has two names. */
+	if (outcome != NULL)
+		snprintf(labels, sizeof(labels), "by=\"%.*s\",outcome=\"%s\"", (int) (outcome - name), name,
+				 outcome + 1);
+	else
+		snprintf(labels, sizeof(labels), "%s=\"%s\"", label[kind], name);
 	switch (kind)
 	{
 		case FUNCTION:
@@ -78,9 +85,13 @@ make_metric(struct metrics *metrics, const char *name, enum kind kind)
 		case BUCKET_LIMIT:
 			return metrics_gauge(metrics, "chat_api_rate_limit_buckets_limit", labels,
 								 "How many there can be; what comes beyond is refused.");
-		default:
+		case REQUEST:
 			return metrics_counter(metrics, "chat_api_requests_total", labels,
-								   "Requests that chat.authenticate answered, by code.");
+								   "Requests to the API by who asks, and by how they ended: ok, or "
+								   "a class of SQLSTATE.");
+		default:
+			return metrics_counter(metrics, "chat_api_authentications_total", labels,
+								   "Answers of chat.authenticate, by code.");
 	}
 }
 

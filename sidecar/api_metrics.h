@@ -1,5 +1,5 @@
 /*
- * What the database counted of the API (chat.api_stats), as series of /metrics: answers by code, and the time that
+ * What the database counted of the API (chat.api_stats), as series of /metrics: answers by code, requests by caller and outcome, and the time that
  * calls of each function took.
  */
 #ifndef SIDECAR_API_METRICS_H

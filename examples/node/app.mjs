@@ -57,15 +57,17 @@ export function createApp({ db, jwtSecret, wuzapiInstances = [], log = console.e
   const write = authenticateApiKey('chat:write');
   const admin = authenticateApiKey('chat:admin');
 
-  /** First column of the one row. Named statements are planned once per connection. */
-  async function call(sql, values) {
-    const { rows } = await db.query({ name: sql.slice(0, 60), text: `SELECT ${sql}`, values, rowMode: 'array' });
+  /** First column of the one row. Named statements are planned once per connection. by: whose request it is, for the metrics. */
+  async function call(sql, values, by = 'service') {
+    const { rows } = await db.query({
+      name: sql.slice(0, 60), text: `SELECT ${sql} FROM chat.request_by($${values.length + 1})`, values: [...values, by], rowMode: 'array',
+    });
     return rows[0][0];
   }
 
   /** A route that answers with what its function returns; of a NULL, that what was asked for is not there. */
   const one = (what, sql, values, { status = 200, envelope = (data) => ({ success: true, data }) } = {}) => async (req, res) => {
-    const data = await call(sql, values(req, req.body));
+    const data = await call(sql, values(req, req.body), req.by);
     if (data === null || data === false) throw notFound(what);
     res.status(status).json(envelope(data));
   };

@@ -1,4 +1,4 @@
-// Who calls: an API key (X-API-Key, or as Bearer), or a signed-in user (a JWT as Bearer). Sets req.owner.
+// Who calls: an API key (X-API-Key, or as Bearer), or a signed-in user (a JWT as Bearer). Sets req.owner and req.by.
 import { jwtVerify } from 'jose';
 import { HttpError } from './errors.mjs';
 
@@ -42,14 +42,14 @@ export function createAuth({ db, jwtSecret }) {
         retryAfter: auth.code === 'RATE_LIMIT_EXCEEDED' ? Math.ceil(auth.retry_after) : undefined,
       });
     }
-    req.owner = auth.user_id;
+    Object.assign(req, { owner: auth.user_id, by: 'key' });
   }
 
   async function byJwt(req, token) {
     try {
       const { payload } = await jwtVerify(token, secret, { algorithms: ['HS256'], audience: 'authenticated', requiredClaims: ['exp'] });
       if (typeof payload.sub !== 'string' || payload.sub === '') throw new Error('nobody');
-      req.owner = payload.sub;
+      Object.assign(req, { owner: payload.sub, by: 'jwt' });
     } catch {
       throw new HttpError(401, 'INVALID_TOKEN', 'Invalid or expired token');
     }
@@ -58,7 +58,8 @@ export function createAuth({ db, jwtSecret }) {
   /** At most max requests of a user in 60 s, counted by the database for all processes. */
   const limit = (bucket, max) => async (req, res) => {
     const { rows: [state] } = await db.query({
-      name: 'limit', text: `SELECT * FROM chat.check_rate_limit($1, $2, interval '60 s')`, values: [`${bucket}:${req.owner}`, max],
+      name: 'limit', values: [`${bucket}:${req.owner}`, max, req.by],
+      text: `SELECT l.* FROM chat.request_by($3) b, chat.check_rate_limit(CASE WHEN b THEN $1 END, $2, interval '60 s') l`,
     });
     rateLimitHeaders(res, bucket, max, state);
     if (!state.allowed) {

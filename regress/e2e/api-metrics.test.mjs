@@ -17,7 +17,7 @@ const api = (method, route, options = {}) => call(backend, method, route, 'key' 
 /** Waits for a series to have a value; the sidecar asks the database now and then. */
 const shows = (name, labels, wanted) => until(async () => await sidecar.metric(name, labels) === wanted,
   async () => `${name}{${labels}} to be ${wanted}, not ${await sidecar.metric(name, labels)}`, 60000, 200);
-const answered = (code, wanted) => shows('chat_api_requests_total', `code="${code}"`, wanted);
+const answered = (code, wanted) => shows('chat_api_authentications_total', `code="${code}"`, wanted);
 const called = (name, wanted) => shows('chat_api_request_seconds_count', `function="${name}"`, wanted);
 
 before(async () => {
@@ -39,10 +39,10 @@ async function newKey(settings = {}) {
 test('every series is there from the start, with 0', async () => {
   const page = await until(async () => {
     const text = await (await sidecar.get('/metrics')).text();
-    return text.includes('chat_api_requests_total{') && text;
+    return text.includes('chat_api_authentications_total{') && text;
   }, 'the first answer', 20000);
   for (const code of ['OK', 'API_KEY_MISSING', 'API_KEY_INVALID_FORMAT', 'API_KEY_INVALID', 'API_KEY_EXPIRED', 'INSUFFICIENT_SCOPES', 'RATE_LIMIT_EXCEEDED']) {
-    assert.match(page, new RegExp(`^chat_api_requests_total\\{code="${code}"\\} 0$`, 'm'));
+    assert.match(page, new RegExp(`^chat_api_authentications_total\\{code="${code}"\\} 0$`, 'm'));
   }
   const names = await rows(bed.db, `SELECT name FROM chat.api_stats() WHERE kind = 'function'`);
   assert.ok(names.length > 30);
@@ -66,6 +66,47 @@ test('requests by what chat.authenticate answered', async () => {
   for (const [code, wanted] of [['OK', 7], ['API_KEY_MISSING', 4], ['API_KEY_INVALID_FORMAT', 3], ['INSUFFICIENT_SCOPES', 2], ['RATE_LIMIT_EXCEEDED', 2]]) {
     await answered(code, wanted);
   }
+});
+
+test('requests by who asks and how they ended, each counted once, by routes and by SQL', async () => {
+  const counts = async () => Object.fromEntries((await rows(bed.db, "SELECT name, calls FROM chat.api_stats() WHERE kind = 'request'")).map(({ name, calls }) => [name, Number(calls)]));
+  const before = await counts();
+  assert.equal(Object.keys(before).length, 39);
+  const wanted = { ...before };
+  const count = (name, times = 1) => { wanted[name] += times; };
+  for (let n = 0; n < 3; n++) await api('GET', '/conversations'); // authenticate, and a list
+  count('key ok', 3);
+  await api('GET', '/conversations', { token });
+  count('jwt ok');
+  await api('GET', '/conversations?limit=0');
+  await api('POST', '/conversations', { body: {}, token });
+  count('key 22');
+  count('jwt 22');
+  await api('GET', '/conversations', { key: 'x' });
+  count('key 28');
+  const reading = await newKey({ scopes: ['chat:read'], rateLimit: 2 }); // by a token
+  count('jwt ok');
+  await api('POST', '/conversations', { key: reading, body: { contactJid: 'x' } });
+  count('key 42');
+  for (let n = 0; n < 4; n++) await api('GET', '/conversations', { key: reading });
+  count('key ok', 2);
+  count('key PT', 2);
+  // By SQL: functions that call others are one request; whoever has claims is a user, with a key's mark a key.
+  const as = (claims, sql) => bed.db.query('SELECT set_config($1, $2, false)', ['request.jwt.claims', claims]).then(() => bed.db.query(sql)).catch(() => {});
+  await as('', `SELECT chat.list_conversations('${bed.owner}')`);
+  await as(JSON.stringify({ sub: bed.owner }), `SELECT chat.list_conversations('${bed.owner}'), chat.list_api_keys('${bed.owner}')`);
+  await as(JSON.stringify({ sub: bed.owner, api_key_id: '1' }), `SELECT chat.list_conversations('${bed.owner}', 0)`);
+  await as('', 'SELECT chat.get_conversation(NULL)');
+  count('service ok');
+  count('jwt ok', 2);
+  count('key 22');
+  count('service 22');
+  assert.deepEqual(await counts(), wanted);
+  for (const name of ['key PT', 'service ok']) {
+    const [by, outcome] = name.split(' ');
+    await shows('chat_api_requests_total', `by="${by}",outcome="${outcome}"`, wanted[name]);
+  }
+  await assert.rejects(bed.db.query("SELECT chat.request_by('somebody')"), { code: '22023' });
 });
 
 test('how full the table of rate limits is, by what it is for', async () => {
@@ -105,7 +146,7 @@ test('each function of the API: how often, how long, and a histogram that adds u
   const [[, sum]] = series('chat_api_request_seconds_sum');
   assert.ok(sum > 0 && sum < 60);
   assert.match(page, /^# TYPE chat_api_request_seconds histogram$/m);
-  assert.match(page, /^# TYPE chat_api_requests_total counter$/m);
+  assert.match(page, /^# TYPE chat_api_authentications_total counter$/m);
 });
 
 test('every function that a backend may call is counted, but those that only ask who or how', async () => {
@@ -115,5 +156,5 @@ test('every function that a backend may call is counted, but those that only ask
   const names = await value(bed.db, 'SELECT chat.backend_functions()');
   assert.deepEqual(counted, counted.toSorted(), 'it is searched by halving');
   assert.deepEqual(counted.filter((name) => !names.includes(name)), []);
-  assert.deepEqual(names.filter((name) => !counted.includes(name)).sort(), ['api_stats', 'can_join', 'current_user_id', 'realtime_provider', 'status']);
+  assert.deepEqual(names.filter((name) => !counted.includes(name)).sort(), ['api_stats', 'can_join', 'current_user_id', 'realtime_provider', 'request_by', 'status']);
 });

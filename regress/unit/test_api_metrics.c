@@ -80,12 +80,14 @@ main(void)
 	add(result, "code", "OK", "7", "");
 	add(result, "code", "quo\"te", "8", "");
 	add(result, "code", longer, "9", "");
+	add(result, "request", "key PT", "2", "");
 	add(result, "function", "whole", "3", counts(metrics_buckets));
 	add(result, "function", "short", "4", counts(metrics_buckets - 1));
 	add(result, "function", "long", "5", counts(metrics_buckets + 1));
 	add(result, "function", "damaged", "6", "{1,x,3}");
 	api_metrics_take(api, result);
-	check(metrics, "a code", "chat_api_requests_total{code=\"OK\"} 7\n", true);
+	check(metrics, "a code", "chat_api_authentications_total{code=\"OK\"} 7\n", true);
+	check(metrics, "a request", "chat_api_requests_total{by=\"key\",outcome=\"PT\"} 2\n", true);
 	check(metrics, "a name that would end the label", "quo", false);
 	check(metrics, "a name that is too long", "xxxx", false);
 	check(metrics, "a function", "chat_api_request_seconds_count{function=\"whole\"} 3\n", true);
