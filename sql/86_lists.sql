@@ -5,7 +5,7 @@ CREATE FUNCTION chat.page_limit("limit" integer, otherwise integer) RETURNS inte
 $$
 BEGIN
     IF "limit" < 1 THEN
-        PERFORM chat.bad_input(format('limit %s is not possible', "limit"), 'Use 1 to 100; more is 100.');
+        PERFORM chat.bad_input(format('limit %s is not possible', "limit"), 'Use 1 to 100.');
     END IF;
     RETURN LEAST(COALESCE("limit", otherwise), 100);
 END

@@ -97,7 +97,7 @@ is_typing(const struct broadcast *broadcast, bool *typing)
 {
 	struct json payload = {broadcast->payload, broadcast->payload_len};
 
-	if (strcmp(broadcast->event, "presence.typing") != 0 && strcmp(broadcast->event, "typing") != 0)
+	if (strcmp(broadcast->event, "presence.typing") != 0)
 		return false;
 	*typing = broadcast->payload_json && json_is_true(json_member(payload, "isTyping"));
 	return true;
