@@ -247,8 +247,8 @@ chat_request_by(PG_FUNCTION_ARGS)
 		announced++;
 	if (announced == CHAT_API_CALLERS)
 		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("\"%s\" asks for nothing", name),
-				 errhint("Use key, jwt or service.")));
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("\"%s\" is no kind of caller", name), errhint("Use key, jwt or service.")));
 	PG_RETURN_BOOL(true);
 }
 
