@@ -95,12 +95,25 @@ add_value(struct line *line, const char *value, bool number)
 	}
 }
 
-/* Formats the next argument by a format of one conversion; true: the text is a JSON number. */
+/* The conversion of a format, with its length; what is in front of and behind it may be anything. */
+static const char *
+conversion_of(const char *format, size_t *len)
+{
+	const char *at = strchr(format, '%');
+
+	while (at != NULL && at[1] == '%')
+		at = strchr(at + 2, '%');
+	*len = at != NULL ? 1 + strspn(at + 1, "-+ #.0123456789lz") + 1 : 0;
+	return at;
+}
+
+/* Formats the next argument; true: the text is a JSON number. log_event's macro has compared format and argument. */
 static bool
 format_value(char *out, size_t size, const char *format, va_list *args)
 {
-	size_t len = strlen(format);
-	char conversion = len > 0 ? format[len - 1] : 's';
+	size_t len;
+	const char *at = conversion_of(format, &len);
+	char conversion = at != NULL ? at[len - 1] : '\0';
 
 	if (conversion == 's')
 	{
@@ -111,13 +124,13 @@ format_value(char *out, size_t size, const char *format, va_list *args)
 	}
 	if (conversion == 'f')
 		snprintf(out, size, format, va_arg(*args, double));
-	else if (strstr(format, "ll") != NULL)
+	else if (len > 3 && at[len - 3] == 'l' && at[len - 2] == 'l')
 		snprintf(out, size, format, va_arg(*args, long long));
-	else if (strchr(format, 'l') != NULL || strchr(format, 'z') != NULL)
+	else if (at[len - 2] == 'l' || at[len - 2] == 'z')
 		snprintf(out, size, format, va_arg(*args, long));
 	else
 		snprintf(out, size, format, va_arg(*args, int));
-	return true;
+	return at == format && at[len] == '\0';
 }
 
 static void
@@ -177,8 +190,7 @@ write_line(struct line *line)
 	}
 }
 
-void
-log_event(enum log_level level, const char *message, ...)
+void(log_event)(enum log_level level, const char *message, ...)
 {
 	struct line line = {.len = 0, .json = settings.json};
 	va_list args;

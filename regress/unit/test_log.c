@@ -99,9 +99,9 @@ check_lengths(void)
 			value[shift] = '\0';
 			while (strlen(value) + 5 < sizeof(value))
 				strcat(value, pieces[piece]);
-			log_event(LOG_ERROR, value, "a", "%s", value, "b", "%s", value, "c", "%s", value, "d",
-					  "%s", value, "e", "%s", value, "f", "%s", value, "g", "%s", value, "h", "%s",
-					  value, "i", "%s", value, "number", "%d", 5, NULL);
+			(log_event)(LOG_ERROR, value, "a", "%s", value, "b", "%s", value, "c", "%s", value, "d",
+						"%s", value, "e", "%s", value, "f", "%s", value, "g", "%s", value, "h",
+						"%s", value, "i", "%s", value, "number", "%d", 5, NULL);
 			line = written_json();
 			good = good && line != NULL;
 			json_decref(line);
@@ -129,6 +129,21 @@ check_levels(void)
 									strstr(text, "number=1") != NULL);
 }
 
+/* Text around a conversion. */
+static void
+check_formats(void)
+{
+	const char *text;
+
+	log_setup(true, LOG_INFO);
+	log_event(LOG_INFO, "formats", "a", "%s!", "text", "b", "%d %%", 5, "c", "100%% of %lld", 7LL,
+			  "d", "%.1f s", 1.25, "e", "%zu", sizeof(char), "g", "%ld", 9L, NULL);
+	text = written();
+	require("a format may have text around its conversion, and is no number then",
+			strstr(text, "\"a\":\"text!\",\"b\":\"5 %\",\"c\":\"100% of 7\",\"d\":\"1.2 s\","
+						 "\"e\":1,\"g\":9}") != NULL);
+}
+
 /* A disk that is full, or a pipe that nobody reads any more. */
 static void
 check_unwritable(void)
@@ -150,6 +165,7 @@ main(void)
 	check_values();
 	check_lengths();
 	check_levels();
+	check_formats();
 	check_unwritable();
 	return 0;
 }
