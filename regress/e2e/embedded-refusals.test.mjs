@@ -83,6 +83,16 @@ test('a batch with one message for a topic of events sends none of the others', 
   assert.deepEqual((await broadcasts(witness, 'room', false)).forged, []);
 });
 
+test('names that are no UTF-8 are refused: they would end the connection of everybody who listens', async () => {
+  const socket = await connect({ vsn: '1.0.0' });
+  await socket.join('room', sidecar.anonKey, '1', { private: false });
+  for (const path of ['room/events/%ff%80', '%c3/events/e', 'room/events/e%ed%a0%80', `room/events/${'e'.repeat(300)}%f8`]) {
+    assert.equal(await post(`/api/broadcast/${path}`, {}, sidecar.anonKey), 400, path);
+  }
+  assert.equal(await post('/api/broadcast/room/events/ol%C3%A1', {}, sidecar.anonKey), 202);
+  await socket.hears((f) => f.payload?.event === 'olá', 'what came after them, on the same connection');
+});
+
 test('what clients may send carries no id of theirs', async () => {
   const [witness, sender] = [await connect(), await connect()];
   for (const socket of [witness, sender]) await socket.join(typing, token, '1');

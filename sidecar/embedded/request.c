@@ -12,6 +12,7 @@
 #include "config.h"
 #include "embedded/internal.h"
 #include "server.h"
+#include "text.h"
 
 #define MAX_BODY 8000000
 #define ROUTE "/api/broadcast"
@@ -130,6 +131,17 @@ read_private(const struct request_head *head, bool *is_private)
 	return good;
 }
 
+/* Names go into texts for all who listen; who gets one that is no UTF-8 ends the connection. */
+static bool
+is_utf8(const char *name)
+{
+	size_t len = 1;
+
+	for (; *name != '\0' && len > 0; name += len)
+		len = text_character(name, 4); /* none goes beyond the NUL */
+	return len > 0;
+}
+
 /* topic/events/event, each with its escapes. */
 static struct reply
 begin_single(struct embedded *embedded, struct request *request, struct slice path)
@@ -144,6 +156,8 @@ begin_single(struct embedded *embedded, struct request *request, struct slice pa
 	request->topic = slice_decoded((struct slice){path.start, events - path.start}, false);
 	events += strlen(middle);
 	request->event = slice_decoded((struct slice){events, path.start + path.len - events}, false);
+	if (!is_utf8(request->topic) || !is_utf8(request->event))
+		return plain(400, "Bad Request");
 	request->octets = type_is(type, "application/octet-stream");
 	if (!request->octets && type.len > 0 && !type_is(type, "application/json"))
 		return json(415, "{\"error\":\"Unsupported Media Type. Use application/json or "
