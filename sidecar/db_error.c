@@ -25,7 +25,8 @@ static const struct
 	 "run CREATE EXTENSION chat_realtime in this database, and SELECT chat.grant_sidecar('role')"},
 	{"42501",
 	 "run SELECT chat.grant_sidecar('role') with the role of DATABASE_URL, as a superuser"},
-	{"53300", "the server has no connection left: raise max_connections, or close others"},
+	{"53300",
+	 "no connection is left: raise max_connections, or the CONNECTION LIMIT of role and database"},
 	{"25006", "DATABASE_URL must name the primary server, not a standby"},
 	{"57P03", "the server is starting or stopping; it is tried again"},
 };

@@ -340,7 +340,8 @@ on_poll(uv_poll_t *poll, int status, int events)
 	if (!pooler->connected && side == &pooler->sides[SECOND])
 		continue_connecting(side);
 	else if (status < 0)
-		finish(pooler, uv_strerror(status));
+		finish(pooler,
+			   PQconsumeInput(side->conn) ? uv_strerror(status) : PQerrorMessage(side->conn));
 	else
 		serve(side);
 }

@@ -116,3 +116,28 @@ test('while the database is away a private topic cannot be joined, and can be af
   raw.close();
   await sidecar.kill('SIGTERM');
 });
+
+test('a reset connection: what was wrong is said in words of the network', async () => {
+  const sidecar = await bed.sidecar({ ...toRealtime(), DATABASE_URL: through(proxy.port) });
+  for (let n = 0; n < 6; n++) {
+    const made = proxy.connections;
+    proxy.reset();
+    await until(() => proxy.connections > made + 1, 'the next connections', 20000);
+  }
+  await sidecar.ready(20000);
+  const errors = sidecar.log.filter((line) => line.connection && line.error).map((line) => line.error);
+  assert.ok(errors.length > 0);
+  for (const error of errors) assert.match(error, /reset by peer|server closed the connection/);
+  await sidecar.kill('SIGTERM');
+});
+
+test('a role that may not have so many connections: said, with what mends it, and nothing is begun', async () => {
+  await bed.db.query('ALTER ROLE chat_sidecar CONNECTION LIMIT 1');
+  const sidecar = new Sidecar({ ...toRealtime(), DATABASE_URL: bed.cluster.url({ user: 'chat_sidecar', database: 'chat' }), HTTP_LISTEN: `127.0.0.1:${await freePort()}` }).run();
+  await says(sidecar, /53300.*CONNECTION LIMIT/);
+  await bed.db.query('ALTER ROLE chat_sidecar CONNECTION LIMIT -1');
+  await sidecar.ready(20000);
+  await bed.message(conversation, 'with connections enough');
+  await allArrives();
+  assert.equal((await sidecar.kill('SIGTERM')).code, 0);
+});
