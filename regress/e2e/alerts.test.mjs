@@ -41,6 +41,7 @@ test('the four alerts of the design have its thresholds, and a rule with another
   const thresholds = [
     ['ChatRealtimeSlow', '> 0.5', '> 0.7'],
     ['ChatRealtimeErrors', '> 0.01', '> 0.02'],
+    ['ChatRealtimeApiErrors', '> 0.01', '> 0.02'],
     ['ChatRealtimeFewConnections', '< 1', '< 0'],
     ['ChatRealtimeBroadcastsFail', '> 5', '> 6'],
     ['ChatRealtimeUndelivered', '> 60', '> 240'],
@@ -66,7 +67,7 @@ test('each metric that a rule names is on the page of /metrics from the start, w
   let page;
   await until(async () => {
     page = await (await sidecar.get('/metrics')).text();
-    return /^chat_realtime_oldest_undelivered_seconds/m.test(page); // asked of the database a moment after the start
+    return /^chat_realtime_oldest_undelivered_seconds/m.test(page) && /^chat_api_requests_total/m.test(page); // asked of the database a moment after the start
   }, 'the first figures of the database', 20000);
   for (const [name, label] of wanted) {
     assert.ok(new RegExp(`^${name}(\\{[^}]*${label}[^}]*\\})? [\\d.e+]+$`, 'm').test(page), `${name}{${label}}`);
