@@ -58,6 +58,8 @@ static const struct config_enum_entry sanitize_modes[] = {
 /* Names that chat.attachment.settings can hold. */
 static const char *const overridable[] = {"max_content_bytes", "max_media_bytes", "sanitize",
 										  "allowed_media_types", "preview_labels"};
+/* What a pair alone can have: true or false. */
+static const char *const switches[] = {"agents_write"};
 
 static bool
 check_media_types(char **value, void **extra, GucSource source)
@@ -221,6 +223,22 @@ chat_settings_read(ChatSettings *overrides, Jsonb *given)
 	overrides->preview_labels = member(given, "preview_labels");
 }
 
+/* True for a switch, and when its value is none that is an error. */
+static bool
+check_switch(const char *name, const JsonbValue *value)
+{
+	int n = 0;
+
+	while (n < (int) lengthof(switches) && strcmp(name, switches[n]) != 0)
+		n++;
+	if (n == lengthof(switches))
+		return false;
+	if (value->type != jbvBool && value->type != jbvNull)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("setting \"%s\" must be true or false", name)));
+	return true;
+}
+
 /* Checks one override as SET would check the setting; null, which takes one away, by its name alone. */
 static void
 check_override(const JsonbValue *key, const JsonbValue *value)
@@ -229,13 +247,15 @@ check_override(const JsonbValue *key, const JsonbValue *value)
 	char *text = value_text(value);
 	int n = 0;
 
+	if (check_switch(name, value))
+		return;
 	while (n < (int) lengthof(overridable) && strcmp(name, overridable[n]) != 0)
 		n++;
 	if (n == lengthof(overridable))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("\"%s\" is no setting that a pair of tables can have", name),
 						errhint("There are: max_content_bytes, max_media_bytes, sanitize, "
-								"allowed_media_types, preview_labels.")));
+								"allowed_media_types, preview_labels, agents_write.")));
 	if (value->type == jbvNull)
 		return;
 	if (text == NULL)

@@ -51,7 +51,7 @@ $$;
 REVOKE ALL ON FUNCTION chat.index_if_missing(regclass, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.index_if_missing(regclass, text, text) IS 'A row, unless the table has a valid index that is as defined.';
 
--- An owner's list is in the order (last message, id), as it is, by status, by agent, and of what is unread.
+-- An owner's list is in the order (last message, id), as it is, by status, and of what is unread; an agent's, whoever owns it.
 CREATE FUNCTION chat.missing_indexes(pair chat.attachment) RETURNS SETOF chat.missing_index
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -67,7 +67,7 @@ BEGIN
         (pair.messages, 'external', '(' || quote_ident(c ->> 'external_id') || ', ' || quote_ident(c ->> 'conversation') || ')'),
         (pair.conversations, 'list', format('(%s, %s)', owner, list)),
         (pair.conversations, 'status', '(' || owner || ', ' || quote_ident(c ->> 'conversation_status') || ', ' || list || ')'),
-        (pair.conversations, 'agent', '(' || owner || ', ' || agent || ', ' || list || ') WHERE (' || agent || ' IS NOT NULL)'),
+        (pair.conversations, 'agent', '(' || agent || ', ' || list || ') WHERE (' || agent || ' IS NOT NULL)'),
         (pair.conversations, 'unread', '(' || owner || ', ' || list || ') WHERE (' || quote_ident(c ->> 'unread_count') || ' > 0)'))
         v (relation, suffix, definition), chat.index_if_missing(v.relation, chat.index_name(v.relation, v.suffix), v.definition) m
      WHERE v.definition IS NOT NULL;

@@ -90,6 +90,7 @@ BEGIN
     IF result <> pair.settings THEN
         UPDATE chat.attachment a SET settings = result WHERE a.id = pair.id;
         PERFORM chat.audit('attachment.configured', pair.messages::text, settings);
+        PERFORM chat.follow_agents_write(caller, pair, COALESCE((result ->> 'agents_write')::boolean, true));
     END IF;
     RETURN result;
 END
@@ -99,4 +100,4 @@ COMMENT ON FUNCTION chat.configure_for(regrole, regclass, jsonb) IS 'chat.config
 
 CREATE FUNCTION chat.configure(messages regclass, settings jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_for_caller'; -- for everybody: the tables must be the caller's
-COMMENT ON FUNCTION chat.configure(regclass, jsonb) IS 'Overrides settings for one pair of tables: max_content_bytes, max_media_bytes, sanitize, allowed_media_types, preview_labels; null takes an override away. Returns all overrides of the pair. Errors: 22023 for an unknown name or bad value, 42704 when the table is not attached, 42501 unless the tables are the caller''s.';
+COMMENT ON FUNCTION chat.configure(regclass, jsonb) IS 'Overrides settings for one pair of tables: max_content_bytes, max_media_bytes, sanitize, allowed_media_types, preview_labels, and agents_write (true unless false is given: an assigned agent may do more than read); null takes an override away. Returns all overrides of the pair. Errors: 22023 for an unknown name or bad value, 42704 when the table is not attached, 42501 unless the tables are the caller''s.';

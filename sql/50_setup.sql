@@ -146,6 +146,41 @@ $$;
 REVOKE ALL ON FUNCTION chat.grant_schema(regrole, text, name[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.grant_schema(regrole, text, name[]) IS 'Gives those of the roles that exist USAGE of a schema, where they do not have it.';
 
+CREATE FUNCTION chat.agent_writes(conversations regclass, messages regclass, columns jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    table_name text := (SELECT quote_ident(c.relname) FROM pg_class c WHERE c.oid = messages);
+    sender text := columns ->> 'sender_agent';
+    agent text := columns -> 'agent' ->> 'column';
+BEGIN
+    -- Nobody writes in the name of another agent.
+    RETURN format('CREATE POLICY chat_agent_writes ON %s FOR INSERT TO %s WITH CHECK (EXISTS (SELECT FROM %s c WHERE c.%I = %s.%I AND %s%s))',
+        messages, COALESCE(chat.existing_roles('authenticated'), 'PUBLIC'), conversations, columns ->> 'conversation_id', table_name,
+        columns ->> 'conversation', chat.policy_condition(columns -> 'agent', 'c', conversations),
+        CASE WHEN chat.attribute_type(messages, sender) = chat.attribute_type(conversations, agent)
+             THEN format(' AND COALESCE(%s.%I = c.%I, true)', table_name, sender, agent) END);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.agent_writes(regclass, regclass, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.agent_writes(regclass, regclass, jsonb) IS 'The statement that lets agents insert messages of conversations assigned to them; NULL without agents.';
+
+CREATE FUNCTION chat.follow_agents_write(caller regrole, pair chat.attachment, wanted boolean) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    policies text[] := ARRAY(SELECT p.polname FROM pg_policy p WHERE p.polrelid = pair.messages);
+BEGIN
+    IF NOT wanted AND 'chat_agent_writes' = ANY (policies) THEN
+        PERFORM chat.run_briefly(caller, format('DROP POLICY chat_agent_writes ON %s', pair.messages));
+    ELSIF wanted AND 'chat_agent' = ANY (policies) AND NOT 'chat_agent_writes' = ANY (policies) THEN
+        PERFORM chat.run_briefly(caller, chat.agent_writes(pair.conversations, pair.messages, pair.columns));
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.follow_agents_write(regrole, chat.attachment, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.follow_agents_write(regrole, chat.attachment, boolean) IS 'Part of chat.configure: the policy by which agents insert messages, where chat.setup made those of the table, is there when agents may write.';
+
 CREATE FUNCTION chat.setup_policies(caller regrole, schema text, name text, conversations regclass, columns jsonb) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -174,10 +209,13 @@ BEGIN
     IF columns ? 'agent' THEN
         PERFORM chat.execute_as(caller, format('CREATE POLICY chat_agent ON %s FOR SELECT TO %s USING (%s)', target, roles, agent));
     END IF;
+    IF columns ? 'agent' AND name = 'chat_messages' THEN
+        PERFORM chat.execute_as(caller, chat.agent_writes(conversations, target::regclass, columns));
+    END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.setup_policies(regrole, text, text, regclass, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.setup_policies(regrole, text, text, regclass, jsonb) IS 'Row-level security of a table that setup made: its owner, and for chats the assigned agent, who reads.';
+COMMENT ON FUNCTION chat.setup_policies(regrole, text, text, regclass, jsonb) IS 'Row-level security of a table that setup made: its owner, and for chats the assigned agent, who reads, and inserts messages.';
 
 CREATE FUNCTION chat.setup_grants(caller regrole, schema text, name text) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS

@@ -42,55 +42,65 @@ $$;
 REVOKE ALL ON FUNCTION chat.require_owner(text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.require_owner(text) IS 'Refuses a missing owner (22004), and one that is not the caller itself unless it is a service caller (42501); 55000 when nothing is attached.';
 
--- The value (or values, where one user has several accounts) of the owner column that stands for a user.
-CREATE FUNCTION chat.owner_keys(attachment chat.attachment, owner text) RETURNS text[]
+-- The value (or values, where one user has several accounts) of the owner or agent column that stands for a user.
+CREATE FUNCTION chat.user_keys(attachment chat.attachment, role text, user_id text) RETURNS text[]
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    map jsonb := attachment.columns -> 'owner';
+    map jsonb := attachment.columns -> role;
     source regclass := map ->> 'table';
 BEGIN
     IF source IS NULL THEN
-        RETURN CASE WHEN chat.key_fits(attachment.conversations, map ->> 'column', owner) THEN ARRAY[owner] END;
+        RETURN CASE WHEN chat.key_fits(attachment.conversations, map ->> 'column', user_id) THEN ARRAY[user_id] END;
     END IF;
-    IF chat.key_fits(source, map ->> 'user', owner) IS NOT TRUE THEN
+    IF chat.key_fits(source, map ->> 'user', user_id) IS NOT TRUE THEN
         RETURN NULL;
     END IF;
     RETURN chat.find_on(NULL::text[], source, format(
         'SELECT array_agg(o.%1$I::text ORDER BY o.%1$I) FROM %2$s AS o WHERE o.%3$I = $1::%4$s',
-        map ->> 'key', source, map ->> 'user', chat.cast_type(source, map ->> 'user')), owner);
+        map ->> 'key', source, map ->> 'user', chat.cast_type(source, map ->> 'user')), user_id);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.user_keys(chat.attachment, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.user_keys(chat.attachment, text, text) IS 'What the column of a role (owner or agent) holds for a user; several where one user has several accounts, NULL when it has none.';
+
+CREATE FUNCTION chat.owner_keys(attachment chat.attachment, owner text) RETURNS text[]
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN chat.user_keys(attachment, 'owner', owner);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.owner_keys(chat.attachment, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.owner_keys(chat.attachment, text) IS 'What the owner column holds for a user; several where one user owns several accounts, NULL when it owns none.';
+COMMENT ON FUNCTION chat.owner_keys(chat.attachment, text) IS 'chat.user_keys of the owner column.';
 
-CREATE FUNCTION chat.owner_is_unknown(owner text) RETURNS boolean
+CREATE FUNCTION chat.user_is_unknown(user_id text) RETURNS boolean
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
-    RETURN bool_or(chat.key_fits(COALESCE((a.columns -> 'owner' ->> 'table')::regclass, a.conversations),
-                                 COALESCE(a.columns -> 'owner' ->> 'user', a.columns -> 'owner' ->> 'column'), owner))
-           AND bool_and(chat.owner_keys(a, owner) IS NULL) FROM chat.attachment a;
+    RETURN bool_or(chat.key_fits(COALESCE((a.columns -> r ->> 'table')::regclass, a.conversations),
+                                 COALESCE(a.columns -> r ->> 'user', a.columns -> r ->> 'column'), user_id))
+           AND bool_and(chat.user_keys(a, r, user_id) IS NULL) FROM chat.attachment a, unnest('{owner,agent}'::text[]) r;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.owner_is_unknown(text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.owner_is_unknown(text) IS 'True for what could be a user, but of whom no attached table has an account.';
+REVOKE ALL ON FUNCTION chat.user_is_unknown(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.user_is_unknown(text) IS 'True for what could be a user, but of whom no attached table has an account or an agent.';
 
-CREATE FUNCTION chat.owner_has_conversations(attachment chat.attachment, owner text) RETURNS boolean
+CREATE FUNCTION chat.user_has_conversations(attachment chat.attachment, role text, user_id text) RETURNS boolean
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    owner_column text := attachment.columns -> 'owner' ->> 'column';
+    name text := attachment.columns -> role ->> 'column';
 BEGIN
-    RETURN chat.read_on(NULL::boolean, attachment.conversations, format(
+    RETURN name IS NOT NULL AND chat.read_on(NULL::boolean, attachment.conversations, format(
         'SELECT EXISTS (SELECT FROM %s AS c WHERE c.%I = ANY ($1::%s[]))', attachment.conversations,
-        owner_column, chat.cast_type(attachment.conversations, owner_column)), chat.owner_keys(attachment, owner));
+        name, chat.cast_type(attachment.conversations, name)), chat.user_keys(attachment, role, user_id));
 END
 $$;
-REVOKE ALL ON FUNCTION chat.owner_has_conversations(chat.attachment, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.owner_has_conversations(chat.attachment, text) IS 'True when the user owns a conversation of this pair of tables.';
+REVOKE ALL ON FUNCTION chat.user_has_conversations(chat.attachment, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.user_has_conversations(chat.attachment, text, text) IS 'True when the user has a conversation of this pair of tables in a role, owner or agent.';
 
-CREATE FUNCTION chat.attachment_for(owner text) RETURNS chat.attachment
+CREATE FUNCTION chat.attachment_for(owner text, VARIADIC roles text[] DEFAULT '{owner}') RETURNS chat.attachment
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
@@ -98,19 +108,20 @@ DECLARE
     chosen chat.attachment;
 BEGIN
     PERFORM chat.require_attached();
-    SELECT array_agg(a ORDER BY a.id) INTO known FROM chat.attachment a WHERE chat.owner_keys(a, owner) IS NOT NULL;
+    SELECT array_agg(a ORDER BY a.id) INTO known FROM chat.attachment a
+     WHERE EXISTS (SELECT FROM unnest(roles) r WHERE chat.user_keys(a, r, owner) IS NOT NULL);
     IF known IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = format('no attached table knows the owner "%s"', left(owner, 64)),
             HINT = 'The owner is a user id of the kind that owns the conversations.';
     END IF;
     SELECT a.* INTO chosen FROM unnest(known) a
-     ORDER BY cardinality(known) > 1 AND chat.owner_has_conversations(a, owner) DESC, a.id LIMIT 1;
+     ORDER BY cardinality(known) > 1 AND EXISTS (SELECT FROM unnest(roles) r WHERE chat.user_has_conversations(a, r, owner)) DESC, a.id LIMIT 1;
     RETURN chosen;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.attachment_for(text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.attachment_for(text) IS 'The attached pair of tables that knows a user; of several, the first in which it has conversations, else the first. Errors: 55000 when nothing is attached, 22023 when none knows the user.';
+REVOKE ALL ON FUNCTION chat.attachment_for(text, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.attachment_for(text, text[]) IS 'The attached pair of tables that knows a user as owner, or in one of the roles given (owner, agent); of several, the first in which it has conversations, else the first. Errors: 55000 when nothing is attached, 22023 when none knows the user.';
 
 
 -- Statements on attached tables. Values come as text in one array parameter, $1, and are cast to their column's type.

@@ -34,17 +34,46 @@ $$;
 REVOKE ALL ON FUNCTION chat.caller_scope(text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.caller_scope(text) IS 'The user whose rows the call is about; NULL for a service caller that names none: every row. Errors: 42501 for a caller that is nobody, or not the owner it names.';
 
--- SQL text that tells whether the user $2 owns the conversation known as c, or is its agent; NULL: everybody may.
-CREATE FUNCTION chat.ownership(columns jsonb, agents boolean) RETURNS text
+-- SQL texts about the conversation known as c and the user $2; NULL: everybody may.
+CREATE FUNCTION chat.ownership(columns jsonb) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
     RETURN format('($2 IS NULL OR %s = $2%s)', chat.user_expression(columns -> 'owner', 'c'),
-                  CASE WHEN agents AND columns ? 'agent' THEN format(' OR %s = $2', chat.user_expression(columns -> 'agent', 'c')) ELSE '' END);
+                  CASE WHEN columns ? 'agent' THEN format(' OR %s = $2', chat.user_expression(columns -> 'agent', 'c')) ELSE '' END);
 END
 $$;
-REVOKE ALL ON FUNCTION chat.ownership(jsonb, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION chat.ownership(jsonb, boolean) IS 'SQL text: whether the user $2 owns conversation c, or with agents is assigned to it; true where $2 is NULL.';
+REVOKE ALL ON FUNCTION chat.ownership(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.ownership(jsonb) IS 'SQL text: whether the user $2 owns conversation c, or is assigned to it; true where $2 is NULL.';
+
+CREATE FUNCTION chat.agency(columns jsonb) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN CASE WHEN columns ? 'agent' THEN format('($2 IS NOT NULL AND %s IS DISTINCT FROM $2)', chat.user_expression(columns -> 'owner', 'c'))
+                ELSE 'false' END;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.agency(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.agency(jsonb) IS 'SQL text: whether the user $2, for whom chat.ownership is true, is so as the agent alone.';
+
+-- An agent may do what the owner may, but delete a conversation or give it to somebody else.
+CREATE FUNCTION chat.require_right(pair chat.attachment, need text) RETURNS void
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    IF need = 'own' THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = 'an assigned agent may neither reassign nor delete a conversation', HINT = 'Its owner may.';
+    ELSIF need = 'write' AND NOT COALESCE((pair.settings ->> 'agents_write')::boolean, true) THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('agents only read the conversations of %s', pair.conversations),
+            HINT = format('SELECT chat.configure(%L, ''{"agents_write": true}'') lets them write.', pair.messages);
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.require_right(chat.attachment, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.require_right(chat.attachment, text) IS 'Error 42501 when an assigned agent may not: own (never), write (unless agents_write is off), read (always).';
 
 CREATE FUNCTION chat.require_id(name text, id text, known boolean) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -62,28 +91,33 @@ $$;
 REVOKE ALL ON FUNCTION chat.require_id(text, text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.require_id(text, text, boolean) IS 'Refuses an id that is NULL (22004), or that no attached table could have (22P02); 55000 when none is attached.';
 
-CREATE FUNCTION chat.find_conversation(conversation_id text, owner text, agents boolean DEFAULT false,
+CREATE FUNCTION chat.find_conversation(conversation_id text, owner text, need text DEFAULT 'read',
                                        OUT pair chat.attachment, OUT key text)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
     scope text := chat.caller_scope(owner);
     fits boolean := false;
+    found_one text[]; -- its key, and whether the caller is its agent alone
 BEGIN
     FOR pair IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
         CONTINUE WHEN chat.key_fits(pair.conversations, pair.columns ->> 'conversation_id', conversation_id) IS NOT TRUE;
         fits := true;
-        key := chat.find_on(NULL::text, pair.conversations, format(
-            'SELECT c.%1$I::text FROM %2$s AS c WHERE c.%1$I = $1::%3$s AND %4$s', pair.columns ->> 'conversation_id',
+        found_one := chat.find_on(NULL::text[], pair.conversations, format(
+            'SELECT ARRAY[c.%1$I::text, %5$s::text] FROM %2$s AS c WHERE c.%1$I = $1::%3$s AND %4$s', pair.columns ->> 'conversation_id',
             pair.conversations, chat.cast_type(pair.conversations, pair.columns ->> 'conversation_id'),
-            chat.ownership(pair.columns, agents)), conversation_id, scope);
-        EXIT WHEN key IS NOT NULL;
+            chat.ownership(pair.columns), chat.agency(pair.columns)), conversation_id, scope);
+        EXIT WHEN found_one IS NOT NULL;
     END LOOP;
     PERFORM chat.require_id('conversation_id', conversation_id, fits);
+    IF found_one[2] = 'true' THEN
+        PERFORM chat.require_right(pair, need);
+    END IF;
+    key := found_one[1];
 END
 $$;
-REVOKE ALL ON FUNCTION chat.find_conversation(text, text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION chat.find_conversation(text, text, boolean) IS 'The conversation with an id that the caller may have, and its pair of tables; key is NULL when there is none. agents: an assigned agent may, too.';
+REVOKE ALL ON FUNCTION chat.find_conversation(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.find_conversation(text, text, text) IS 'The conversation with an id that the caller owns or is assigned to, and its pair of tables; key is NULL when there is none. need: read, write or own. Errors: 42501 for an agent that may not.';
 
 CREATE FUNCTION chat.find_message(message_id text, owner text, OUT pair chat.attachment, OUT key text)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -91,22 +125,27 @@ $$
 DECLARE
     scope text := chat.caller_scope(owner);
     fits boolean := false;
+    found_one text[];
 BEGIN
     FOR pair IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
         CONTINUE WHEN chat.key_fits(pair.messages, pair.columns ->> 'message_id', message_id) IS NOT TRUE;
         fits := true;
-        key := chat.find_on(NULL::text, pair.messages, format(
-            'SELECT m.%1$I::text FROM %2$s AS m JOIN %3$s AS c ON c.%4$I = m.%5$I WHERE m.%1$I = $1::%6$s AND %7$s',
+        found_one := chat.find_on(NULL::text[], pair.messages, format(
+            'SELECT ARRAY[m.%1$I::text, %8$s::text] FROM %2$s AS m JOIN %3$s AS c ON c.%4$I = m.%5$I WHERE m.%1$I = $1::%6$s AND %7$s',
             pair.columns ->> 'message_id', pair.messages, pair.conversations, pair.columns ->> 'conversation_id',
             pair.columns ->> 'conversation', chat.cast_type(pair.messages, pair.columns ->> 'message_id'),
-            chat.ownership(pair.columns, false)), message_id, scope);
-        EXIT WHEN key IS NOT NULL;
+            chat.ownership(pair.columns), chat.agency(pair.columns)), message_id, scope);
+        EXIT WHEN found_one IS NOT NULL;
     END LOOP;
     PERFORM chat.require_id('message_id', message_id, fits);
+    IF found_one[2] = 'true' THEN
+        PERFORM chat.require_right(pair, 'write');
+    END IF;
+    key := found_one[1];
 END
 $$;
 REVOKE ALL ON FUNCTION chat.find_message(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.find_message(text, text) IS 'The message with an id in a conversation that the caller owns, and its pair of tables; key is NULL when there is none.';
+COMMENT ON FUNCTION chat.find_message(text, text) IS 'The message with an id in a conversation that the caller owns or is assigned to, to be changed, and its pair of tables; key is NULL when there is none. Errors: 42501 for an agent that may not write.';
 
 CREATE FUNCTION chat.object_json(pair chat.attachment, messages boolean, key text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS

@@ -93,20 +93,44 @@ $$;
 REVOKE ALL ON FUNCTION chat.check_message(chat.attachment, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.check_message(chat.attachment, jsonb) IS 'Errors: 22023 for a message, by role, that is not to be saved.';
 
-CREATE FUNCTION chat.lock_conversation(pair chat.attachment, key text) RETURNS jsonb
+-- Who may is asked for again under the lock: while it was waited for, the conversation may have been given to somebody else.
+CREATE FUNCTION chat.lock_conversation(pair chat.attachment, key text, user_id text) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
     c jsonb := pair.columns;
 BEGIN
     RETURN chat.lock_on(NULL::jsonb, pair.conversations, format(
-        'SELECT jsonb_build_object(''id'', c.%1$I, ''owner'', %5$s, ''status'', %2$s) FROM %3$s AS c WHERE c.%1$I = $1::%4$s FOR NO KEY UPDATE',
+        'SELECT jsonb_build_object(''id'', c.%1$I, ''owner'', %5$s, ''status'', %2$s, ''agent'', %7$s, ''asAgent'', %8$s) '
+        '  FROM %3$s AS c WHERE c.%1$I = $1::%4$s AND %6$s FOR NO KEY UPDATE OF c',
         c ->> 'conversation_id', COALESCE('c.' || quote_ident(c ->> 'conversation_status'), 'NULL::text'), pair.conversations,
-        chat.cast_type(pair.conversations, c ->> 'conversation_id'), chat.user_expression(c -> 'owner', 'c')), key);
+        chat.cast_type(pair.conversations, c ->> 'conversation_id'), chat.user_expression(c -> 'owner', 'c'), chat.ownership(c),
+        CASE WHEN c ? 'agent' THEN format('CASE WHEN %s = $2 THEN c.%I::text END', chat.user_expression(c -> 'agent', 'c'), c -> 'agent' ->> 'column')
+             ELSE 'NULL::text' END, chat.agency(c)), key, user_id);
 END
 $$;
-REVOKE ALL ON FUNCTION chat.lock_conversation(chat.attachment, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.lock_conversation(chat.attachment, text) IS 'Locks a conversation FOR NO KEY UPDATE: {id, owner, status}; NULL when it is gone.';
+REVOKE ALL ON FUNCTION chat.lock_conversation(chat.attachment, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.lock_conversation(chat.attachment, text, text) IS 'Locks a conversation FOR NO KEY UPDATE: {id, owner, status, agent: what its column holds when that is the user, asAgent: the user does not own it}; NULL when it is gone, or is neither the user''s nor assigned to it. user_id NULL: everybody''s.';
+
+CREATE FUNCTION chat.sent_by(pair chat.attachment, conversation jsonb, message jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    agent text := conversation ->> 'agent';
+BEGIN
+    IF agent IS NULL OR message ->> 'direction' = 'incoming' OR chat.key_fits(pair.messages, pair.columns ->> 'sender_agent', agent) IS NOT TRUE THEN
+        RETURN message;
+    ELSIF (conversation -> 'asAgent')::boolean AND lower(message ->> 'sender_agent') <> agent THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = '"senderAgentId" of message is another agent''s', HINT = 'Leave it out: it is set to the agent who calls.';
+    ELSIF (conversation -> 'asAgent')::boolean OR NOT message ?| '{sender_agent,sender_bot}' THEN
+        RETURN message || jsonb_build_object('sender_agent', agent);
+    END IF;
+    RETURN message;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.sent_by(chat.attachment, jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.sent_by(chat.attachment, jsonb, jsonb) IS 'A message by role as the agent''s who calls, if it is the agent of the locked conversation. Errors: 42501 for one in another''s name.';
 
 CREATE FUNCTION chat.reopen(pair chat.attachment, conversation jsonb) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -147,7 +171,7 @@ CREATE FUNCTION chat.save_message(conversation_id text, message jsonb, owner tex
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    place record := chat.find_conversation(conversation_id, owner);
+    place record := chat.find_conversation(conversation_id, owner, 'write');
     pair chat.attachment := place.pair;
     row_values jsonb;
     conversation jsonb;
@@ -158,7 +182,7 @@ BEGIN
     END IF;
     row_values := chat.message_defaults(pair, chat.values_by_role('message', message, chat.message_fields(), pair.columns));
     PERFORM chat.check_message(pair, row_values);
-    conversation := chat.lock_conversation(pair, place.key);
+    conversation := chat.lock_conversation(pair, place.key, chat.caller_scope(owner));
     IF conversation IS NULL THEN
         RETURN NULL;
     END IF;
@@ -169,14 +193,14 @@ BEGIN
         IF row_values ->> 'direction' = 'incoming' THEN
             PERFORM chat.reopen(pair, conversation);
         END IF;
-        row_values := chat.reply_key(pair, place.key, row_values) || jsonb_build_object('conversation', place.key);
+        row_values := chat.reply_key(pair, place.key, chat.sent_by(pair, conversation, row_values)) || jsonb_build_object('conversation', place.key);
         stored := chat.insert_roles(pair.messages, pair.columns, row_values, pair.columns ->> 'message_id');
     END IF;
     RETURN chat.object_json(pair, true, stored #>> '{}');
 END
 $$;
 REVOKE ALL ON FUNCTION chat.save_message(text, jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.save_message(text, jsonb, text) IS 'Saves a message and returns it; one with a messageId that the conversation has is returned as it is stored. Keys: see chat.message_fields. Without status an outgoing message is sent, an incoming one delivered; a backend that sends afterwards gives pending. NULL: no such conversation of the owner''s. Errors: 22004, 22023, 22P02, 42501, PT429 for more than 10 messages of a user in a second (a service caller is not limited), and those of the table and rules.';
+COMMENT ON FUNCTION chat.save_message(text, jsonb, text) IS 'Saves a message and returns it; one with a messageId that the conversation has is returned as it is stored. Keys: see chat.message_fields. Without status an outgoing message is sent, an incoming one delivered; a backend that sends afterwards gives pending. senderAgentId of what an assigned agent writes is that agent. NULL: no such conversation of the owner''s or agent''s. Errors: 22004, 22023, 22P02, 42501, PT429 for more than 10 messages of a user in a second (a service caller is not limited), and those of the table and rules.';
 
 CREATE FUNCTION chat.update_message_status(message_id text, status text, at timestamptz DEFAULT now(), owner text DEFAULT NULL)
     RETURNS jsonb
@@ -193,7 +217,9 @@ BEGIN
     ELSIF place.key IS NULL THEN
         RETURN NULL;
     END IF;
-    PERFORM chat.lock_conversation_of(pair, place.key);
+    IF chat.lock_conversation_of(pair, place.key, chat.caller_scope(owner)) IS NULL THEN
+        RETURN NULL;
+    END IF;
     due := chat.lock_on(NULL::boolean, pair.messages, format(
         'SELECT m.%I::text IS DISTINCT FROM $2 FROM %s AS m WHERE m.%I = $1::%s FOR NO KEY UPDATE', pair.columns ->> 'status',
         pair.messages, pair.columns ->> 'message_id', chat.cast_type(pair.messages, pair.columns ->> 'message_id')), place.key, status);
@@ -205,32 +231,34 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.update_message_status(text, text, timestamptz, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.update_message_status(text, text, timestamptz, text) IS 'Moves a message''s status forward (a step backwards is ignored) and returns the message as it is then. at: when the status was reached. NULL: no such message of the owner''s. Errors: 22004, 22023 for an unknown status, 22P02, 42501.';
+COMMENT ON FUNCTION chat.update_message_status(text, text, timestamptz, text) IS 'Moves a message''s status forward (a step backwards is ignored) and returns the message as it is then. at: when the status was reached. NULL: no such message of the owner''s or agent''s. Errors: 22004, 22023 for an unknown status, 22P02, 42501.';
 
 -- The conversation is locked before its messages, as by whoever deletes it: the triggers would lock it after them.
-CREATE FUNCTION chat.lock_conversation_of(pair chat.attachment, message text) RETURNS void
+CREATE FUNCTION chat.lock_conversation_of(pair chat.attachment, message text, user_id text) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
     c jsonb := pair.columns;
 BEGIN
-    PERFORM chat.lock_on(NULL::boolean, pair.conversations, format(
-        'SELECT true FROM %1$s AS c WHERE c.%2$I = (SELECT m.%3$I FROM %4$s AS m WHERE m.%5$I = $1::%6$s) FOR NO KEY UPDATE',
+    RETURN chat.lock_on(NULL::boolean, pair.conversations, format(
+        'SELECT true FROM %1$s AS c WHERE c.%2$I = (SELECT m.%3$I FROM %4$s AS m WHERE m.%5$I = $1::%6$s) AND %7$s FOR NO KEY UPDATE OF c',
         pair.conversations, c ->> 'conversation_id', c ->> 'conversation', pair.messages, c ->> 'message_id',
-        chat.cast_type(pair.messages, c ->> 'message_id')), message);
+        chat.cast_type(pair.messages, c ->> 'message_id'), chat.ownership(c)), message, user_id);
 END
 $$;
-REVOKE ALL ON FUNCTION chat.lock_conversation_of(chat.attachment, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.lock_conversation_of(chat.attachment, text) IS 'Locks the conversation of a message FOR NO KEY UPDATE, before the message itself is locked.';
+REVOKE ALL ON FUNCTION chat.lock_conversation_of(chat.attachment, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.lock_conversation_of(chat.attachment, text, text) IS 'Locks the conversation of a message FOR NO KEY UPDATE, before the message itself is locked. NULL: it is gone, or neither the user''s nor assigned to it. user_id NULL: everybody''s.';
 
 -- Locks a message that is not marked as deleted, and returns it by role.
-CREATE FUNCTION chat.lock_message(pair chat.attachment, key text) RETURNS jsonb
+CREATE FUNCTION chat.lock_message(pair chat.attachment, key text, user_id text DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
     c jsonb := pair.columns;
 BEGIN
-    PERFORM chat.lock_conversation_of(pair, key);
+    IF chat.lock_conversation_of(pair, key, user_id) IS NULL THEN
+        RETURN NULL;
+    END IF;
     RETURN chat.lock_on(NULL::jsonb, pair.messages, format('SELECT jsonb_build_object(''key'', m.%1$I, ''conversation'', m.%2$I, ''content'', m.%3$I, ''metadata'', %4$s, ''direction'', m.%8$I) '
                    '  FROM %5$s AS m WHERE m.%1$I = $1::%6$s%7$s FOR NO KEY UPDATE',
                    c ->> 'message_id', c ->> 'conversation', c ->> 'content',
@@ -238,8 +266,8 @@ BEGIN
                    chat.cast_type(pair.messages, c ->> 'message_id'), chat.message_kept(pair.messages, c, 'm'), c ->> 'direction'), key);
 END
 $$;
-REVOKE ALL ON FUNCTION chat.lock_message(chat.attachment, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.lock_message(chat.attachment, text) IS 'Locks a message, after its conversation: {key, conversation, content, metadata, direction}; NULL when it is gone or marked as deleted.';
+REVOKE ALL ON FUNCTION chat.lock_message(chat.attachment, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.lock_message(chat.attachment, text, text) IS 'Locks a message, after its conversation: {key, conversation, content, metadata, direction}; NULL when it is gone, marked as deleted, or in no conversation of the user''s.';
 
 -- What the table has no column for is kept in the metadata, where that is an object.
 CREATE FUNCTION chat.mark_message(pair chat.attachment, message jsonb, changes jsonb, marks jsonb) RETURNS void
@@ -279,7 +307,7 @@ BEGIN
     ELSIF place.key IS NULL THEN
         RETURN NULL;
     END IF;
-    message := chat.lock_message(pair, place.key);
+    message := chat.lock_message(pair, place.key, chat.caller_scope(owner));
     IF message IS NULL THEN
         RETURN NULL;
     END IF;
@@ -291,7 +319,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.edit_message(text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.edit_message(text, text, text) IS 'Changes a message''s content, marks it as edited (is_edited, and isEdited and editedAt in its metadata) and returns it. NULL: no such message of the owner''s, or it is deleted. Errors: 22004, 22023, 22P02, 42501, and those of the rules.';
+COMMENT ON FUNCTION chat.edit_message(text, text, text) IS 'Changes a message''s content, marks it as edited (is_edited, and isEdited and editedAt in its metadata) and returns it. NULL: no such message of the owner''s or agent''s, or it is deleted. Errors: 22004, 22023, 22P02, 42501, and those of the rules.';
 
 CREATE FUNCTION chat.delete_rows(relation regclass, name text, key text) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -310,7 +338,7 @@ $$
 DECLARE
     place record := chat.find_message(message_id, owner);
     pair chat.attachment := place.pair;
-    message jsonb := CASE WHEN place.key IS NOT NULL THEN chat.lock_message(pair, place.key) END;
+    message jsonb := CASE WHEN place.key IS NOT NULL THEN chat.lock_message(pair, place.key, chat.caller_scope(owner)) END;
     result jsonb;
 BEGIN
     IF message IS NULL THEN
@@ -328,7 +356,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.delete_message(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.delete_message(text, text) IS 'Deletes a message, or marks it where its table has is_deleted or deleted_at, and returns it as it was then. NULL: no such message of the owner''s, or it is deleted. Leaves a row in chat.audit_log. Errors: 22004, 22P02, 42501.';
+COMMENT ON FUNCTION chat.delete_message(text, text) IS 'Deletes a message, or marks it where its table has is_deleted or deleted_at, and returns it as it was then. NULL: no such message of the owner''s or agent''s, or it is deleted. Leaves a row in chat.audit_log. Errors: 22004, 22P02, 42501.';
 
 CREATE FUNCTION chat.deletion_mark(pair chat.attachment) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -370,10 +398,10 @@ CREATE FUNCTION chat.mark_read(conversation_id text, up_to timestamptz DEFAULT N
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    place record := chat.find_conversation(conversation_id, owner);
+    place record := chat.find_conversation(conversation_id, owner, 'write');
     pair chat.attachment := place.pair;
 BEGIN
-    IF place.key IS NULL OR chat.lock_conversation(pair, place.key) IS NULL THEN
+    IF place.key IS NULL OR chat.lock_conversation(pair, place.key, chat.caller_scope(owner)) IS NULL THEN
         RETURN NULL;
     END IF;
     RETURN COALESCE(jsonb_array_length(chat.update_roles(pair.messages, pair.columns,
@@ -382,4 +410,4 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.mark_read(text, timestamptz, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.mark_read(text, timestamptz, text) IS 'Marks the incoming messages of a conversation as read (up_to: those of that time and before), and returns how many there were. NULL: no such conversation of the owner''s. Errors: 22004, 22P02, 42501.';
+COMMENT ON FUNCTION chat.mark_read(text, timestamptz, text) IS 'Marks the incoming messages of a conversation as read (up_to: those of that time and before), and returns how many there were. NULL: no such conversation of the owner''s or agent''s. Errors: 22004, 22P02, 42501.';

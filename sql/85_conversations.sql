@@ -30,7 +30,7 @@ CREATE FUNCTION chat.get_conversation(conversation_id text, owner text DEFAULT N
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    place record := chat.find_conversation(conversation_id, owner, true);
+    place record := chat.find_conversation(conversation_id, owner, 'read');
 BEGIN
     RETURN CASE WHEN place.key IS NOT NULL THEN chat.object_json(place.pair, false, place.key) END;
 END
@@ -70,9 +70,10 @@ CREATE FUNCTION chat.update_conversation(conversation_id text, changes jsonb, ow
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    place record := chat.find_conversation(conversation_id, owner);
+    place record := chat.find_conversation(conversation_id, owner, 'write');
     pair chat.attachment := place.pair;
     row_values jsonb;
+    conversation jsonb;
 BEGIN
     IF place.key IS NULL THEN
         RETURN NULL;
@@ -85,12 +86,18 @@ BEGIN
     ELSIF row_values -> 'muted' = 'null' THEN
         PERFORM chat.bad_input('"isMuted" of changes must be true or false');
     END IF;
+    conversation := chat.lock_conversation(pair, place.key, chat.caller_scope(owner));
+    IF conversation IS NULL THEN
+        RETURN NULL;
+    ELSIF (conversation -> 'asAgent')::boolean AND row_values ?| '{agent,bot}' THEN
+        PERFORM chat.require_right(pair, 'own');
+    END IF;
     PERFORM chat.update_roles(pair.conversations, pair.columns, row_values, pair.columns ->> 'conversation_id', ARRAY[place.key], true);
     RETURN chat.object_json(pair, false, place.key);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.update_conversation(text, jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.update_conversation(text, jsonb, text) IS 'Changes a conversation and returns it. Keys: status, assignedAgentId, assignedBotId, isMuted, contactName, contactAvatarUrl; null takes agent, bot, name and avatar away. NULL: no such conversation of the owner''s. Errors: 22004, 22023, 22P02, 23503 for an agent or bot that does not exist, 42501.';
+COMMENT ON FUNCTION chat.update_conversation(text, jsonb, text) IS 'Changes a conversation and returns it. Keys: status, assignedAgentId, assignedBotId, isMuted, contactName, contactAvatarUrl; null takes agent, bot, name and avatar away. An assigned agent may change all but agent and bot. NULL: no such conversation of the owner''s or agent''s. Errors: 22004, 22023, 22P02, 23503 for an agent or bot that does not exist, 42501.';
 
 CREATE FUNCTION chat.archive_conversation(conversation_id text, owner text DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
@@ -146,7 +153,7 @@ CREATE FUNCTION chat.delete_conversation(conversation_id text, owner text DEFAUL
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    place record := chat.find_conversation(conversation_id, owner);
+    place record := chat.find_conversation(conversation_id, owner, 'own');
     pair chat.attachment := place.pair;
     result jsonb;
 BEGIN
@@ -161,4 +168,4 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.delete_conversation(text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.delete_conversation(text, text) IS 'Deletes a conversation with its messages and returns it as it was. Locks the conversation first, so that it meets no deadlock with functions or statements that write its messages; a plain DELETE may. NULL: no such conversation of the owner''s. Leaves a row in chat.audit_log. Errors: 22004, 22P02, 23503 when another table refers to it, 42501.';
+COMMENT ON FUNCTION chat.delete_conversation(text, text) IS 'Deletes a conversation with its messages and returns it as it was. Locks the conversation first, so that it meets no deadlock with functions or statements that write its messages; a plain DELETE may. NULL: no such conversation of the owner''s. Leaves a row in chat.audit_log. Errors: 22004, 22P02, 23503 when another table refers to it, 42501, also for its agent.';

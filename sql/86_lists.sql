@@ -146,7 +146,7 @@ CREATE FUNCTION chat.list_messages(conversation_id text, "limit" integer DEFAULT
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    place record := chat.find_conversation(conversation_id, owner, true);
+    place record := chat.find_conversation(conversation_id, owner, 'read');
     pair chat.attachment := place.pair;
     size integer := chat.page_limit("limit", 50);
     after text[];
@@ -181,14 +181,15 @@ BEGIN
     ELSIF status IS NOT NULL THEN
         PERFORM chat.require_conversation_status(status);
     END IF;
-    IF assigned_to <> 'unassigned' AND NOT chat.key_fits(pair.conversations, agent, assigned_to) THEN
-        PERFORM chat.bad_input(format('assigned_to "%s" is not valid', left(assigned_to, 64)), 'Pass an assignedAgentId, or unassigned.');
+    IF assigned_to NOT IN ('unassigned', 'me') AND NOT chat.key_fits(pair.conversations, agent, assigned_to) THEN
+        PERFORM chat.bad_input(format('assigned_to "%s" is not valid', left(assigned_to, 64)), 'Pass an assignedAgentId, me or unassigned.');
     ELSIF length(search) > 256 THEN
         PERFORM chat.bad_input('search is longer than 256 characters');
     END IF;
     RETURN concat_ws(' AND ', 'true',
         CASE WHEN status IS NOT NULL THEN format('c.%I = $3::%s', c ->> 'conversation_status', chat.cast_type(pair.conversations, c ->> 'conversation_status', true)) END,
-        CASE WHEN assigned_to = 'unassigned' THEN format('c.%I IS NULL', agent)
+        CASE WHEN assigned_to = 'me' THEN NULL -- then these are all that is read
+             WHEN assigned_to = 'unassigned' THEN format('c.%I IS NULL', agent)
              WHEN assigned_to IS NOT NULL THEN format('c.%I = $4::%s', agent, chat.cast_type(pair.conversations, agent)) END,
         CASE WHEN unread THEN format('c.%I > 0', c ->> 'unread_count')
              WHEN NOT unread THEN format('COALESCE(c.%I, 0) = 0', c ->> 'unread_count') END,
@@ -224,22 +225,28 @@ REVOKE ALL ON FUNCTION chat.conversation_bounds(chat.attachment, text[]) FROM PU
 COMMENT ON FUNCTION chat.conversation_bounds(chat.attachment, text[]) IS 'SQL texts of the parts of a list that come after a place, each of which an index has in order.';
 
 -- A table may have a column of the alias's name: the whole row is (c.*).
--- Each account of the owner's, and each part, is a query of its own, which reads in the order of an index and no further than
--- the page needs. Accounts are constants in it: the planner must see how many conversations they have.
-CREATE FUNCTION chat.conversation_parts(pair chat.attachment, accounts integer, what text, filter text, bounds text[], most text) RETURNS text
+-- Each account of the owner's, then each agent that the user is, and each part, is a query of its own, which reads in the order of
+-- an index and no further than the page needs. They are constants in it: the planner must see how many conversations they have.
+-- What is both the user's and assigned to it is among those of its account.
+CREATE FUNCTION chat.conversation_parts(pair chat.attachment, accounts integer, agents integer, what text, filter text, bounds text[], most text) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
+DECLARE
+    owner text := pair.columns -> 'owner' ->> 'column';
 BEGIN
-    RETURN (SELECT string_agg(format('(SELECT %s FROM %s AS c WHERE c.%I = $2[%s]::%s AND %s AND %s ORDER BY %s LIMIT %s)', what, pair.conversations,
-               pair.columns -> 'owner' ->> 'column', n, chat.cast_type(pair.conversations, pair.columns -> 'owner' ->> 'column'),
+    RETURN (SELECT string_agg(format('(SELECT %s FROM %s AS c WHERE c.%I = $2[%s]::%s%s AND %s AND %s ORDER BY %s LIMIT %s)', what, pair.conversations,
+               k.name, n, chat.cast_type(pair.conversations, k.name),
+               CASE WHEN n > accounts AND accounts > 0 THEN format(' AND (c.%1$I <> ALL ($2[1:%2$s]::%3$s[])) IS NOT FALSE', owner, accounts,
+                                                                   chat.cast_type(pair.conversations, owner)) END,
                filter, bound, chat.conversation_order(pair.columns, 'c.'), most), ' UNION ALL ')
-      FROM generate_series(1, accounts) n, unnest(bounds) bound);
+      FROM generate_series(1, accounts + agents) n, LATERAL (SELECT CASE WHEN n > accounts THEN pair.columns -> 'agent' ->> 'column' ELSE owner END) k (name),
+           unnest(bounds) bound);
 END
 $$;
-REVOKE ALL ON FUNCTION chat.conversation_parts(chat.attachment, integer, text, text, text[], text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.conversation_parts(chat.attachment, integer, text, text, text[], text) IS 'SQL text: the wanted conversations of each of the accounts in $2 and each part of a list, up to so many of each.';
+REVOKE ALL ON FUNCTION chat.conversation_parts(chat.attachment, integer, integer, text, text, text[], text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.conversation_parts(chat.attachment, integer, integer, text, text, text[], text) IS 'SQL text: the wanted conversations of each of the accounts in $2, then of each of the agents behind them, and each part of a list, up to so many of each.';
 
-CREATE FUNCTION chat.conversation_page(pair chat.attachment, accounts integer, filter text, bounds text[]) RETURNS text
+CREATE FUNCTION chat.conversation_page(pair chat.attachment, accounts integer, agents integer, filter text, bounds text[]) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
@@ -249,21 +256,21 @@ BEGIN
         chat.place_expression(ARRAY(SELECT format('(p.c).%I', pair.columns ->> r)
             FROM unnest('{last_message_at,conversation_id}'::text[]) WITH ORDINALITY u (r, n) WHERE pair.columns ? r ORDER BY n)),
         chat.conversation_order(pair.columns, '(u.c).'),
-        chat.conversation_parts(pair, accounts, format('(c.*)::%s AS c', pair.conversations), filter, bounds, '$7 + $8')));
+        chat.conversation_parts(pair, accounts, agents, format('(c.*)::%s AS c', pair.conversations), filter, bounds, '$7 + $8')));
 END
 $$;
-REVOKE ALL ON FUNCTION chat.conversation_page(chat.attachment, integer, text, text[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.conversation_page(chat.attachment, integer, text, text[]) IS 'SQL text of the statement that reads $7 conversations after $8 others: [{data, place}].';
+REVOKE ALL ON FUNCTION chat.conversation_page(chat.attachment, integer, integer, text, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.conversation_page(chat.attachment, integer, integer, text, text[]) IS 'SQL text of the statement that reads $7 conversations after $8 others: [{data, place}].';
 
-CREATE FUNCTION chat.conversation_count(pair chat.attachment, accounts integer, filter text) RETURNS text
+CREATE FUNCTION chat.conversation_count(pair chat.attachment, accounts integer, agents integer, filter text) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
-    RETURN (SELECT format('SELECT count(*) FROM (SELECT FROM (%s) u LIMIT $6) n', chat.conversation_parts(pair, accounts, '1', filter, '{true}', '$6')));
+    RETURN (SELECT format('SELECT count(*) FROM (SELECT FROM (%s) u LIMIT $6) n', chat.conversation_parts(pair, accounts, agents, '1', filter, '{true}', '$6')));
 END
 $$;
-REVOKE ALL ON FUNCTION chat.conversation_count(chat.attachment, integer, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.conversation_count(chat.attachment, integer, text) IS 'SQL text of the statement that counts an owner''s wanted conversations, up to $6, in the order of an index.';
+REVOKE ALL ON FUNCTION chat.conversation_count(chat.attachment, integer, integer, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.conversation_count(chat.attachment, integer, integer, text) IS 'SQL text of the statement that counts an owner''s wanted conversations, up to $6, in the order of an index.';
 
 CREATE FUNCTION chat.list_conversations(owner text, page integer DEFAULT 1, "limit" integer DEFAULT 20, status text DEFAULT NULL,
                                         assigned_to text DEFAULT NULL, cursor text DEFAULT NULL, unread boolean DEFAULT NULL,
@@ -276,7 +283,8 @@ DECLARE
     number integer := CASE WHEN cursor IS NULL THEN page END;
     pattern text := chat.like_pattern(search);
     pair chat.attachment;
-    keys text[];
+    keys text[]; -- of accounts that the user owns, none for "me"
+    agents text[];
     filter text;
     after text[];
     rows jsonb;
@@ -286,23 +294,24 @@ BEGIN
     IF number < 1 THEN
         PERFORM chat.bad_input(format('page %s is not possible', number), 'Pages are counted from 1.');
     END IF;
-    IF chat.owner_is_unknown(owner) THEN
+    IF chat.user_is_unknown(owner) THEN
         RETURN chat.page('[]', 'c', number, size, CASE WHEN number IS NOT NULL THEN 0 END, false);
     END IF;
-    pair := chat.attachment_for(owner);
-    keys := chat.owner_keys(pair, owner);
+    pair := chat.attachment_for(owner, VARIADIC '{owner,agent}'::text[]);
+    keys := CASE WHEN assigned_to = 'me' THEN '{}' ELSE COALESCE(chat.owner_keys(pair, owner), '{}') END;
+    agents := COALESCE(chat.user_keys(pair, 'agent', owner), '{}');
     filter := chat.conversation_filter(pair, status, assigned_to, unread, pattern);
     after := chat.decode_cursor(cursor, 'c', CASE WHEN pair.columns ? 'last_message_at' THEN 2 ELSE 1 END);
-    rows := chat.read_on(NULL::jsonb, pair.conversations, chat.conversation_page(pair, cardinality(keys), filter, chat.conversation_bounds(pair, after)),
-        pair.id, keys, status, assigned_to, pattern, after, size + 1, COALESCE((number - 1)::bigint * size, 0));
+    rows := chat.read_on(NULL::jsonb, pair.conversations, chat.conversation_page(pair, cardinality(keys), cardinality(agents), filter, chat.conversation_bounds(pair, after)),
+        pair.id, keys || agents, status, assigned_to, pattern, after, size + 1, COALESCE((number - 1)::bigint * size, 0));
     IF jsonb_array_length(rows) <= size OR rows IS NULL AND number = 1 THEN -- the last page: it tells how many there are
         total := (number - 1)::bigint * size + COALESCE(jsonb_array_length(rows), 0);
     ELSIF number IS NOT NULL THEN
-        total := chat.read_on(NULL::bigint, pair.conversations, chat.conversation_count(pair, cardinality(keys), filter),
-            pair.id, keys, status, assigned_to, pattern, most + 1);
+        total := chat.read_on(NULL::bigint, pair.conversations, chat.conversation_count(pair, cardinality(keys), cardinality(agents), filter),
+            pair.id, keys || agents, status, assigned_to, pattern, most + 1);
     END IF;
     RETURN chat.page(COALESCE(rows, '[]'), 'c', number, size, CASE WHEN total <= most THEN total END, false);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.list_conversations(text, integer, integer, text, text, text, boolean, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.list_conversations(text, integer, integer, text, text, text, boolean, text) IS 'An owner''s conversations, the one with the newest message first: a page by number, or the one after a cursor. total is exact up to 10,000, else null; with page NULL or a cursor nothing is counted. assigned_to: an assignedAgentId or unassigned; unread: true or false; search: text in the contact''s name or address. Errors: 22004, 22023, 42501, 55000.';
+COMMENT ON FUNCTION chat.list_conversations(text, integer, integer, text, text, text, boolean, text) IS 'The conversations that a user owns or is assigned to, the one with the newest message first: a page by number, or the one after a cursor. total is exact up to 10,000, else null; with page NULL or a cursor nothing is counted. assigned_to: an assignedAgentId, unassigned, or me for those assigned to the user alone; unread: true or false; search: text in the contact''s name or address. Errors: 22004, 22023, 42501, 55000.';

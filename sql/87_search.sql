@@ -5,7 +5,7 @@ CREATE FUNCTION chat.search_messages(conversation_id text, search text, "limit" 
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    place record := chat.find_conversation(conversation_id, owner, true);
+    place record := chat.find_conversation(conversation_id, owner, 'read');
     pair chat.attachment := place.pair;
     c jsonb := pair.columns;
     size integer := chat.page_limit("limit", 50);

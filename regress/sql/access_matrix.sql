@@ -133,7 +133,9 @@ INSERT INTO expected (object, operation, sql, anon, ann, bob, zoe, service, nobo
 ('conversations', 'DELETE',         'DELETE FROM conversations',                                             'denied', '2', '1', '0', '3', 'denied'),
 ('conversations', 'TRUNCATE',       'TRUNCATE conversations CASCADE',                                        'denied', 'denied', 'denied', 'denied', 'denied', 'denied'),
 ('chat_messages', 'SELECT',         'SELECT count(*) FROM chat_messages',                                    'denied', '2', '1', '1', '3', 'denied'),
-('chat_messages', 'INSERT 1',       'INSERT INTO chat_messages (conversation_id, direction, content) VALUES (1, ''outgoing'', ''x'')', 'denied', '1', 'policy', 'policy', '1', 'denied'),
+('chat_messages', 'INSERT 1',       'INSERT INTO chat_messages (conversation_id, direction, content) VALUES (1, ''outgoing'', ''x'')', 'denied', '1', 'policy', '1', '1', 'denied'),
+('chat_messages', 'INSERT 1 as another agent', 'INSERT INTO chat_messages (conversation_id, direction, content, sender_agent_id) VALUES (1, ''outgoing'', ''x'', ''a0000000-0000-4000-8000-000000000000'')', 'denied', '1', 'policy', 'policy', '1', 'denied'),
+('chat_messages', 'INSERT 1 as agent Zoe', 'INSERT INTO chat_messages (conversation_id, direction, content, sender_agent_id) VALUES (1, ''outgoing'', ''x'', ''c0000000-0000-4000-8000-000000000000'')', 'denied', '1', 'policy', '1', '1', 'denied'),
 ('chat_messages', 'INSERT 3',       'INSERT INTO chat_messages (conversation_id, direction, content) VALUES (3, ''outgoing'', ''x'')', 'denied', 'policy', '1', 'policy', '1', 'denied'),
 ('chat_messages', 'UPDATE',         'UPDATE chat_messages SET content = ''x''',                               'denied', '2', '1', '0', '3', 'denied'),
 ('chat_messages', 'move to 3',      'UPDATE chat_messages SET conversation_id = 3 WHERE conversation_id = 1', 'denied', 'policy', '0', '0', '1', 'denied'),
@@ -153,7 +155,7 @@ INSERT INTO expected (object, operation, sql, anon, ann, bob, zoe, service, nobo
 ('chat_external_webhooks', 'UPDATE', 'UPDATE chat_external_webhooks SET url = ''x''',                       'denied', 'denied', 'denied', 'denied', 'denied', 'denied'),
 ('chat_external_webhooks', 'DELETE', 'DELETE FROM chat_external_webhooks',                                  'denied', '1', '1', '0', '2', 'denied'),
 ('legacy.chat_messages', 'SELECT',  'SELECT count(*) FROM legacy.chat_messages',                             'denied', '2', '1', '1', '3', 'denied'),
-('legacy.chat_messages', 'INSERT 1', 'INSERT INTO legacy.chat_messages (conversation_id, direction, content) VALUES (''11111111-0000-4000-8000-000000000001'', ''outgoing'', ''x'')', 'denied', '1', 'policy', 'policy', '1', 'denied'),
+('legacy.chat_messages', 'INSERT 1', 'INSERT INTO legacy.chat_messages (conversation_id, direction, content) VALUES (''11111111-0000-4000-8000-000000000001'', ''outgoing'', ''x'')', 'denied', '1', 'policy', '1', '1', 'denied'),
 ('legacy.chat_messages', 'UPDATE',  'UPDATE legacy.chat_messages SET content = ''x''',                       'denied', '2', '1', '0', '3', 'denied'),
 ('legacy.chat_messages', 'DELETE',  'DELETE FROM legacy.chat_messages',                                      'denied', '2', '1', '0', '3', 'denied'),
 ('legacy.chat_api_keys', 'SELECT, no row-level security', 'SELECT count(id) FROM legacy.chat_api_keys',      'denied', 'denied', 'denied', 'denied', '0', 'denied'),
@@ -244,7 +246,7 @@ SELECT p.oid::regprocedure AS unsafe FROM pg_proc p
 
 -- Who may insert a message needs no right on counters or log.
 REVOKE ALL ON conversations, chat_messages FROM authenticated;
-GRANT SELECT (id, user_id) ON conversations TO authenticated;
+GRANT SELECT (id, user_id, assigned_agent_id) ON conversations TO authenticated; -- what the policies look at
 GRANT INSERT (conversation_id, direction, content) ON chat_messages TO authenticated;
 SELECT unread_count, (SELECT max(id) FROM chat.event) AS last FROM conversations WHERE id = 1 \gset
 SET request.jwt.claims = '{"sub": "a0000000-0000-4000-8000-000000000000"}';

@@ -126,16 +126,58 @@ SELECT f, answer(format('ids(chat.list_conversations(%L, cursor => chat.encode_c
 SELECT answer(format('chat.list_conversations(%L, status => ''closed'')', :ann)), answer(format('chat.list_conversations(%L, assigned_to => ''x'')', :ann)),
        answer(format('chat.list_conversations(%L, search => repeat(''x'', 1000000))', :ann)), answer('chat.list_conversations(NULL)'), answer('chat.list_conversations(''x'')');
 
--- Who may: an assigned agent reads, and writes nothing
+-- Who may: an assigned agent does what the owner may, but reassign and delete the conversation
 \set QUIET on
 CREATE ROLE regress_api_user;
-SELECT chat.grant_functions('regress_api_user', '{get_conversation,create_conversation,update_conversation,archive_conversation,list_conversations,list_messages,save_message}');
+ALTER TABLE chat_messages ALTER id RESTART 1000;
+SELECT chat.grant_functions('regress_api_user', '{get_conversation,create_conversation,update_conversation,archive_conversation,list_conversations,list_messages,save_message,edit_message,
+    delete_message,update_message_status,mark_read,search_messages,delete_conversation,presence,can_join}');
 \set QUIET off
 SET ROLE regress_api_user;
 SELECT answer('chat.get_conversation(''3'')'), answer('chat.list_messages(''3'')'), answer(format('chat.list_conversations(%L)', :ann)), answer(format('chat.create_conversation(%L, ''x'')', :ann));
 SET request.jwt.claims = '{"sub": "eeeeeeee-0000-4000-8000-000000000003"}';
 SELECT chat.get_conversation('3') -> 'id', ids(chat.list_messages('3')), chat.get_conversation('1'), chat.list_messages('1');
-SELECT chat.update_conversation('3', '{"status": "open"}'), chat.archive_conversation('3'), chat.save_message('3', '{"content": "x"}');
+SELECT chat.update_conversation('3', '{"status": "pending", "contactName": "Eve"}') ->> 'status', chat.archive_conversation('3') ->> 'status',
+       chat.update_conversation('3', '{"status": "open"}') ->> 'status', chat.mark_read('3') >= 0, chat.presence('3', 'typing') ->> 'isTyping';
+SELECT m ->> 'senderAgentId', m ->> 'senderType' FROM chat.save_message('3', '{"content": "from an agent", "messageId": "agent-1"}') m;
+SELECT m ->> 'senderAgentId' FROM chat.save_message('3', '{"content": "what the contact wrote", "direction": "incoming", "messageId": "contact-1"}') m;
+SELECT answer('chat.save_message(''3'', ''{"content": "x", "senderAgentId": "aaaaaaaa-0000-4000-8000-000000000001"}'')');
+SELECT chat.edit_message(m, 'edited') ->> 'content', chat.update_message_status(m, 'read') ->> 'status', chat.delete_message(m) ->> 'content'
+  FROM (SELECT chat.save_message('3', '{"content": "again", "messageId": "agent-2"}') ->> 'id' AS m) s;
+SELECT answer(format('chat.update_conversation(''3'', ''{"assignedAgentId": %s}'')', a)) FROM unnest('{"null","\"aaaaaaaa-0000-4000-8000-000000000001\""}'::text[]) a;
+SELECT answer('chat.update_conversation(''3'', ''{"assignedBotId": 1, "status": "resolved"}'')'), answer('chat.delete_conversation(''3'')');
+SELECT chat.update_conversation('1', '{"status": "open"}'), chat.save_message('1', '{"content": "x"}'), chat.delete_conversation('1'), chat.mark_read('1');
+SELECT ids(chat.list_conversations(:agent, assigned_to => 'me')), ids(chat.list_conversations(:agent, 2, 2)), ids(chat.list_conversations(:agent, assigned_to => 'unassigned'));
+SELECT walk(format('SELECT chat.list_conversations(%L, "limit" => 1, cursor => %%L)', :agent));
+-- Writing is turned off: it reads, and the owner writes on
+RESET ROLE;
+SELECT chat.configure('chat_messages', '{"agents_write": false}');
+SELECT polname FROM pg_policy WHERE polrelid = 'chat_messages'::regclass ORDER BY 1;
+SET ROLE regress_api_user;
+SELECT answer('chat.save_message(''3'', ''{"content": "x"}'')'), answer('chat.archive_conversation(''3'')'), answer('chat.mark_read(''3'')'), chat.get_conversation('3') -> 'id';
+SET request.jwt.claims = '{"sub": "aaaaaaaa-0000-4000-8000-000000000001"}';
+SELECT chat.save_message('3', '{"content": "from the owner", "messageId": "owner-1"}') ->> 'senderAgentId' IS NULL AS no_agent;
+RESET ROLE;
+SELECT chat.configure('chat_messages', '{"agents_write": 1}');
+SELECT chat.configure('chat_messages', '{"agents_write": null}');
+SELECT polname FROM pg_policy WHERE polrelid = 'chat_messages'::regclass ORDER BY 1;
+-- Who owns some and is assigned to others has all of them, each once; and what it writes as an agent is the agent's
+UPDATE conversations SET assigned_agent_id = :ann WHERE id IN (1, 50);
+SET ROLE regress_api_user;
+SELECT ids(chat.list_conversations(:ann, "limit" => 100)), ids(chat.list_conversations(:ann, assigned_to => 'me')), ids(chat.list_conversations(:ann, assigned_to => :ann));
+SELECT walk(format('SELECT chat.list_conversations(%L, "limit" => 5, cursor => %%L)', :ann));
+SELECT m ->> 'senderAgentId' FROM chat.save_message('1', '{"content": "owner and agent", "messageId": "both-1"}') m;
+SELECT m ->> 'senderAgentId' FROM chat.save_message('50', '{"content": "agent", "messageId": "both-2"}') m;
+RESET ROLE;
+UPDATE conversations SET assigned_agent_id = NULL WHERE id IN (1, 50);
+-- Rights end with the assignment
+SET request.jwt.claims = '{"sub": "eeeeeeee-0000-4000-8000-000000000003"}';
+SET ROLE regress_api_user;
+SELECT chat.can_join('conversation:12'), chat.get_conversation('12') -> 'id';
+RESET ROLE;
+UPDATE conversations SET assigned_agent_id = NULL WHERE id = 12;
+SET ROLE regress_api_user;
+SELECT chat.can_join('conversation:12'), chat.get_conversation('12'), chat.save_message('12', '{"content": "x"}'), chat.presence('12', 'typing'), ids(chat.list_conversations(:agent));
 SELECT answer(format('chat.list_conversations(%L)', :ann)), ids(chat.list_conversations(:agent));
 SET request.jwt.claims = '{"sub": "aaaaaaaa-0000-4000-8000-000000000001"}';
 SELECT chat.get_conversation('3') -> 'id', chat.get_conversation('50'), chat.create_conversation(:ann, '1@s.whatsapp.net') -> 'id', ids(chat.list_conversations(:ann, "limit" => 1));
