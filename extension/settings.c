@@ -59,7 +59,7 @@ static const struct config_enum_entry sanitize_modes[] = {
 static const char *const overridable[] = {"max_content_bytes", "max_media_bytes", "sanitize",
 										  "allowed_media_types", "preview_labels"};
 /* What a pair alone can have: true or false. */
-static const char *const switches[] = {"agents_write"};
+static const char *const switches[] = {"agents_write", "unsigned"};
 
 static bool
 check_media_types(char **value, void **extra, GucSource source)
@@ -255,7 +255,7 @@ check_override(const JsonbValue *key, const JsonbValue *value)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("\"%s\" is no setting that a pair of tables can have", name),
 						errhint("There are: max_content_bytes, max_media_bytes, sanitize, "
-								"allowed_media_types, preview_labels, agents_write.")));
+								"allowed_media_types, preview_labels, agents_write, unsigned.")));
 	if (value->type == jbvNull)
 		return;
 	if (text == NULL)

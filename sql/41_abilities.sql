@@ -1,17 +1,27 @@
 -- Columns that tables made by others may lack, and what each is for.
 
-CREATE FUNCTION chat.ability_columns() RETURNS TABLE (kind text, name text, definition text, ability text)
+CREATE FUNCTION chat.ability_columns() RETURNS TABLE (kind text, name text, essential boolean, definition text, ability text)
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
     VALUES
-        ('api_keys', 'is_active', 'boolean NOT NULL DEFAULT true', 'to switch a key off and on again; without it switching off ends a key''s time'),
-        ('api_keys', 'rate_limit', 'integer NOT NULL DEFAULT 100', 'to give a key another limit than 100 requests a minute'),
-        ('api_keys', 'expires_at', 'timestamptz', 'to let a key expire, and stay good for a while when it is rotated'),
-        ('api_keys', 'replaced_by', 'uuid', 'to refuse rotating a key twice'),
-        ('api_keys', 'last_used_at', 'timestamptz', 'to tell when a key was last used')
+        ('api_keys', 'is_active', false, 'boolean NOT NULL DEFAULT true', 'to switch a key off and on again; without it switching off ends a key''s time'),
+        ('api_keys', 'rate_limit', false, 'integer NOT NULL DEFAULT 100', 'to give a key another limit than 100 requests a minute'),
+        ('api_keys', 'expires_at', false, 'timestamptz', 'to let a key expire, and stay good for a while when it is rotated'),
+        ('api_keys', 'replaced_by', false, 'uuid', 'to refuse rotating a key twice'),
+        ('api_keys', 'last_used_at', false, 'timestamptz', 'to tell when a key was last used'),
+        ('webhooks', 'secret', true, 'text', 'to sign what is delivered'),
+        ('webhooks', 'is_active', true, 'boolean NOT NULL DEFAULT true', 'to switch a webhook off and on'),
+        ('webhooks', 'failure_count', true, 'integer NOT NULL DEFAULT 0', 'to tell how often a webhook has failed'),
+        ('webhooks', 'last_triggered_at', true, 'timestamptz', 'to tell when a webhook was last tried'),
+        ('webhooks', 'old_secret', false, 'text', 'to keep the old secret good for a while when it is rotated, with old_secret_expires_at'),
+        ('webhooks', 'old_secret_expires_at', false, 'timestamptz', 'to keep the old secret good for a while when it is rotated, with old_secret'),
+        ('webhooks', 'last_error', false, 'text', 'to read in the table why a webhook failed last; chat.list_webhooks tells it without'),
+        ('webhooks', 'disabled_at', false, 'timestamptz', 'to read in the table since when a webhook is disabled; chat.list_webhooks tells it without'),
+        ('webhooks', 'disabled_reason', false, 'text', 'to read in the table why a webhook was disabled; chat.list_webhooks tells it without'),
+        ('webhooks', 'updated_at', false, 'timestamptz NOT NULL DEFAULT now()', 'to tell when a webhook was changed')
 $$;
 REVOKE ALL ON FUNCTION chat.ability_columns() FROM PUBLIC;
-COMMENT ON FUNCTION chat.ability_columns() IS 'Columns that an attached table may do without, by kind of table, with the definition to add each by, and what it is needed for.';
+COMMENT ON FUNCTION chat.ability_columns() IS 'Columns that a table made by others may lack, by kind of table (a column of chat.attachment), with the definition to add each by, and what it is needed for; without an essential one the table is not used at all.';
 
 CREATE FUNCTION chat.add_column(relation regclass, kind text, name text) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS

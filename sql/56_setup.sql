@@ -101,7 +101,7 @@ BEGIN
     -- Keys before webhooks. Indexes of a table that is yet to be made are made with it.
     RETURN ARRAY(SELECT format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', t.relation) FROM chat.setup_tables(caller, schema) t
                   WHERE t.relation IS NOT NULL AND t.name NOT IN ('conversations', 'chat_messages')
-                    AND (NOT chat.audits_deletions(t.relation) OR t.relation IN (SELECT i.relation FROM chat.setup_indexes(schema) i))
+                    AND t.relation IN (SELECT g.relation FROM chat.missing_table_triggers(schema) g UNION SELECT i.relation FROM chat.setup_indexes(schema) i)
                   ORDER BY t.name)
         || ARRAY(SELECT chat.index_statement(i) FROM chat.setup_indexes(schema) i WHERE NOT i.large)
         || ARRAY(SELECT s FROM chat.setup_tables(caller, schema) t, unnest(chat.create_table(schema, t.name, t.definition, owner)) s
@@ -169,9 +169,10 @@ BEGIN
     END LOOP;
     RETURN QUERY SELECT * FROM chat.setup_secrets(caller, schema, 'chat_api_keys', '{key_hash}');
     RETURN QUERY SELECT * FROM chat.setup_secrets(caller, schema, 'chat_external_webhooks', '{secret,old_secret}');
-    RETURN QUERY SELECT * FROM chat.setup_deletions(schema);
+    RETURN QUERY SELECT * FROM chat.setup_table_triggers(schema);
     RETURN QUERY SELECT * FROM chat.setup_functions(caller);
     PERFORM chat.record_tables(caller, (tables ->> 'chat_messages')::oid, (tables ->> 'chat_external_webhooks')::oid, (tables ->> 'chat_api_keys')::oid);
+    RETURN QUERY SELECT * FROM chat.make_secrets((tables ->> 'chat_external_webhooks')::oid);
     RETURN QUERY SELECT * FROM chat.setup_supabase(caller, schema);
     RETURN QUERY SELECT h.object, format('%s: %s', h.hint, h.statement) FROM chat.preload_hints() h;
 END
@@ -200,9 +201,7 @@ BEGIN
     RETURN QUERY SELECT t.relation::text, 'privileges revoked: secrets are for nobody to read', NULL::text
                    FROM (SELECT (tables ->> n)::oid::regclass AS relation FROM unnest(ARRAY['chat_api_keys', 'chat_external_webhooks']) n) t
                   WHERE t.relation IS NOT NULL AND NOT chat.secrets_are_kept(t.relation);
-    RETURN QUERY SELECT t.relation::text, 'trigger zz_chat_realtime_deleted created', NULL::text
-                   FROM (SELECT (tables ->> n)::oid::regclass AS relation FROM unnest(ARRAY['chat_api_keys', 'chat_external_webhooks']) n) t
-                  WHERE t.relation IS NOT NULL AND NOT chat.audits_deletions(t.relation);
+    RETURN QUERY SELECT t.relation::text, format('trigger %s created', t.name), NULL::text FROM chat.missing_table_triggers(schema) t;
     RETURN QUERY SELECT c.object, c.action, NULL::text FROM chat.supabase_changes(schema) c;
 END
 $$;

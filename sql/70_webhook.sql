@@ -58,10 +58,13 @@ CREATE TABLE chat.webhook_state (
     webhook          uuid PRIMARY KEY,
     failure_count    integer NOT NULL DEFAULT 0,
     first_failure_at timestamptz,
-    paused_until     timestamptz
+    paused_until     timestamptz,
+    last_error       text,
+    disabled_at      timestamptz,
+    disabled_reason  text
 );
 REVOKE ALL ON chat.webhook_state FROM PUBLIC;
-COMMENT ON TABLE chat.webhook_state IS 'Webhooks that are failing or asked for a pause; the columns of the same name in the webhooks'' own table are copies.';
+COMMENT ON TABLE chat.webhook_state IS 'Webhooks that are failing, asked for a pause or were disabled; columns of the same name in the webhooks'' own table, where it has them, are copies.';
 COMMENT ON COLUMN chat.webhook_state.first_failure_at IS 'Since when every attempt has failed; after 5 days the webhook is disabled.';
 
 SELECT pg_catalog.pg_extension_config_dump('chat.webhook_delivery', '');
@@ -75,7 +78,7 @@ CREATE FUNCTION chat.external_webhook_tables() RETURNS TABLE (source regclass, c
 $$
 #variable_conflict use_variable
 DECLARE
-    needed CONSTANT text[] := '{id,user_id,url,events,secret,is_active,failure_count,last_triggered_at}';
+    needed CONSTANT text[] := ARRAY(SELECT c.name FROM chat.ability_columns() c WHERE c.kind = 'webhooks' AND c.essential) || '{id,user_id,url,events}';
 BEGIN
     FOR source IN SELECT DISTINCT a.webhooks FROM chat.attachment a WHERE a.webhooks IS NOT NULL ORDER BY 1 LOOP
         columns := ARRAY(SELECT t.attname::text FROM pg_attribute t

@@ -136,18 +136,20 @@ BEGIN
         RETURN;
     END IF;
 
-    UPDATE chat.webhook_state s SET failure_count = 0, first_failure_at = NULL
+    -- One that was switched on by hand is not disabled any more.
+    UPDATE chat.webhook_state s SET failure_count = 0, first_failure_at = NULL, last_error = NULL, disabled_at = NULL, disabled_reason = NULL
       FROM unnest(hooks, succeeded) AS a (webhook, ok)
-     WHERE s.webhook = a.webhook AND a.ok AND s.failure_count > 0;
-    INSERT INTO chat.webhook_state AS s (webhook, failure_count, first_failure_at, paused_until)
+     WHERE s.webhook = a.webhook AND a.ok AND (s.failure_count > 0 OR s.last_error IS NOT NULL OR s.disabled_at IS NOT NULL);
+    INSERT INTO chat.webhook_state AS s (webhook, failure_count, first_failure_at, paused_until, last_error)
     SELECT a.webhook, a.failures, CASE WHEN a.failures > 0 THEN clock_timestamp() END,
-           clock_timestamp() + a.pause * interval '1 ms'
-      FROM unnest(hooks, failures, pause) AS a (webhook, failures, pause)
-     WHERE a.failures > 0 OR a.pause IS NOT NULL
+           clock_timestamp() + a.pause * interval '1 ms', a.error
+      FROM unnest(hooks, failures, pause, last_errors) AS a (webhook, failures, pause, error)
+     WHERE a.failures > 0 OR a.pause IS NOT NULL OR a.error IS NOT NULL
     ON CONFLICT (webhook) DO UPDATE
        SET failure_count = s.failure_count + EXCLUDED.failure_count,
            first_failure_at = COALESCE(s.first_failure_at, EXCLUDED.first_failure_at),
-           paused_until = GREATEST(s.paused_until, EXCLUDED.paused_until);
+           paused_until = GREATEST(s.paused_until, EXCLUDED.paused_until),
+           last_error = COALESCE(EXCLUDED.last_error, s.last_error);
 
     SELECT jsonb_agg(jsonb_build_object('webhook', a.webhook, 'error', a.error, 'failures', COALESCE(s.failure_count, 0),
                                         'since', s.first_failure_at)) INTO judged
@@ -188,7 +190,7 @@ DECLARE
     source record;
     disabled record;
 BEGIN
-    DELETE FROM chat.webhook_state s WHERE s.webhook = ANY (webhooks);
+    UPDATE chat.webhook_state s SET failure_count = 0, first_failure_at = NULL, paused_until = NULL WHERE s.webhook = ANY (webhooks);
     FOR source IN SELECT * FROM chat.external_webhook_tables() LOOP
         FOR disabled IN SELECT * FROM jsonb_array_elements(chat.run_on(source.source, format(
             'WITH changed AS (UPDATE %s AS w SET is_active = false%s%s '
@@ -201,6 +203,9 @@ BEGIN
             CASE WHEN 'disabled_reason' = ANY (source.columns) THEN ', disabled_reason = a.reason' END),
             webhooks::text[], reasons::text)) AS d (hook)
         LOOP
+            INSERT INTO chat.webhook_state AS s (webhook, disabled_at, disabled_reason)
+            VALUES ((disabled.hook ->> 'id')::uuid, clock_timestamp(), disabled.hook ->> 'reason')
+            ON CONFLICT (webhook) DO UPDATE SET disabled_at = EXCLUDED.disabled_at, disabled_reason = EXCLUDED.disabled_reason;
             PERFORM chat.emit('user:' || (disabled.hook ->> 'owner') || ':inbox', 'webhook.disabled', disabled.hook ->> 'owner', NULL, NULL,
                               disabled.hook - 'owner');
         END LOOP;
@@ -208,7 +213,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.disable_webhooks(uuid[], text[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.disable_webhooks(uuid[], text[]) IS 'Part of chat.webhook_save: turns webhooks off, with the reason on the row and an event webhook.disabled {id, url, reason} to the owner''s inbox.';
+COMMENT ON FUNCTION chat.disable_webhooks(uuid[], text[]) IS 'Part of chat.webhook_save: turns webhooks off, with the reason on the row, in chat.webhook_state and in an event webhook.disabled {id, url, reason} to the owner''s inbox.';
 
 CREATE FUNCTION chat.forget_webhooks(webhooks uuid[]) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -284,7 +289,8 @@ CREATE FUNCTION chat.forget_deliveries() RETURNS TABLE (object text, action text
 $$
 BEGIN
     PERFORM chat.forget_webhooks(ARRAY(SELECT d.webhook FROM chat.webhook_delivery d UNION SELECT s.webhook FROM chat.webhook_state s));
-    DELETE FROM chat.webhook_state s WHERE s.failure_count = 0 AND COALESCE(s.paused_until, '-infinity') < clock_timestamp();
+    DELETE FROM chat.webhook_state s
+     WHERE s.failure_count = 0 AND COALESCE(s.paused_until, '-infinity') < clock_timestamp() AND s.last_error IS NULL AND s.disabled_at IS NULL;
     -- Nobody waits any more for what a webhook missed that has been off this long.
     DELETE FROM chat.webhook_delivery d WHERE d.created_at < clock_timestamp() - interval '30 days';
 END

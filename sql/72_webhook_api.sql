@@ -121,6 +121,29 @@ $$;
 REVOKE ALL ON FUNCTION chat.check_webhook_owner(text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.check_webhook_owner(text) IS 'Refuses an owner that is not the caller, except for service callers. Errors: 22004, 42501, 55000 when nothing is attached.';
 
+-- What a trigger of the table keeps from being done is an error: it is not to be answered or noted as done.
+CREATE FUNCTION chat.change_webhook(home regclass, id uuid, row_values jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    columns text[] := (SELECT s.columns FROM chat.external_webhook_tables() s WHERE s.source = home);
+    given jsonb := (SELECT jsonb_object_agg(v.key, v.value) FROM jsonb_each(row_values || jsonb_build_object('updated_at', clock_timestamp())) v
+                     WHERE v.key = ANY (columns));
+    changed jsonb := chat.run_on(home, format(
+        'UPDATE %1$s AS w SET %2$s FROM pg_catalog.jsonb_populate_record(NULL::%1$s, $1[1]::pg_catalog.jsonb) AS r '
+        'WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid RETURNING pg_catalog.to_jsonb(w.*)', home,
+        (SELECT string_agg(format('%1$I = r.%1$I', k), ', ' ORDER BY k) FROM jsonb_object_keys(given) k)), ARRAY[given::text], id::text);
+BEGIN
+    IF changed IS NULL OR given ? 'is_active' AND changed -> 'is_active' <> given -> 'is_active' THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the webhook was not written as asked: a trigger of table %s left it otherwise', home);
+    END IF;
+    RETURN changed;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.change_webhook(regclass, uuid, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.change_webhook(regclass, uuid, jsonb) IS 'Changes columns of a webhook, those that its table has, and returns the row. Errors: 55000 where the table''s triggers keep it as it was.';
+
 CREATE FUNCTION chat.create_webhook(owner text, url text, events text[], secret text DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
@@ -145,42 +168,47 @@ BEGIN
         'VALUES (pg_catalog.gen_random_uuid(), $1[1]::%s, $1[2], $1[3]::pg_catalog.text[], $1[4]) RETURNING pg_catalog.to_jsonb(w.*)',
         source, owner_type), ARRAY[owner, url, ARRAY(SELECT DISTINCT e FROM unnest(events) e ORDER BY e)::text,
                                    COALESCE(secret, chat.make_webhook_secret())]);
+    IF made IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the webhook was not made: a trigger of table %s left it out', source);
+    END IF;
     PERFORM chat.audit('webhook.created', made ->> 'id', jsonb_build_object('owner', owner, 'events', made -> 'events'));
     RETURN jsonb_build_object('id', made -> 'id', 'url', made -> 'url', 'events', made -> 'events', 'secret', made -> 'secret',
                               'isActive', made -> 'is_active', 'createdAt', made -> 'created_at');
 END
 $$;
 REVOKE ALL ON FUNCTION chat.create_webhook(text, text, text[], text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.create_webhook(text, text, text[], text) IS 'Makes a webhook of owner and returns {id, url, events, secret, isActive, createdAt}: the only time the secret is shown. secret: whsec_ and the base64 of 24 to 64 bytes, or any other text of 16 to 255 characters; NULL: a new one, whsec_ and 24 random bytes. Errors: 22004 without owner, 42501 for another user, 22023 and 22001 with the column at fault, 42P01 without chat.setup.';
+COMMENT ON FUNCTION chat.create_webhook(text, text, text[], text) IS 'Makes a webhook of owner and returns {id, url, events, secret, isActive, createdAt}: the only time the secret is shown. secret: whsec_ and the base64 of 24 to 64 bytes, or any other text of 16 to 255 characters; NULL: a new one, whsec_ and 24 random bytes. Errors: 22004 without owner, 42501 for another user, 22023 and 22001 with the column at fault, 42P01 without chat.setup, 55000 where a trigger of the table leaves it out.';
 
 CREATE FUNCTION chat.rotate_webhook_secret(id uuid, grace interval DEFAULT '24 h', owner text DEFAULT NULL)
     RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    source regclass := chat.find_webhook(id, owner);
-    changed jsonb;
+    home regclass := chat.find_webhook(id, owner);
+    made jsonb := jsonb_build_object('secret', chat.make_webhook_secret());
+    secret text;
+    expires_at jsonb;
 BEGIN
     IF grace IS NULL OR grace < interval '0' OR grace > interval '30 days' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = 'grace must be from 0 to 30 days';
     END IF;
-    IF source IS NULL THEN
+    IF home IS NULL THEN
         RETURN NULL;
     END IF;
-    changed := chat.run_on(source, format(
-        'UPDATE %s AS w SET old_secret = w.secret, old_secret_expires_at = $1[2]::pg_catalog.timestamptz, secret = $1[1], '
-        'updated_at = pg_catalog.now() WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid RETURNING pg_catalog.to_jsonb(w.*)', source),
-        ARRAY[chat.make_webhook_secret(), to_jsonb(now() + grace) #>> '{}'], id::text);
-    IF changed IS NULL THEN
-        RETURN NULL;
+    secret := chat.lock_on(NULL::text, home, format('SELECT w.secret::text FROM %s w WHERE w.id = $1 FOR NO KEY UPDATE', home), id);
+    IF secret <> '' AND (SELECT s.columns @> '{old_secret,old_secret_expires_at}' FROM chat.external_webhook_tables() s WHERE s.source = home) THEN
+        expires_at := to_jsonb(now() + grace);
     END IF;
-    PERFORM chat.audit('webhook.secret_rotated', id::text, jsonb_build_object('oldSecretExpiresAt', changed -> 'old_secret_expires_at'));
-    RETURN jsonb_build_object('id', changed -> 'id', 'secret', changed -> 'secret', 'oldSecretExpiresAt', changed -> 'old_secret_expires_at');
+    made := chat.change_webhook(home, id, made || jsonb_build_object('old_secret', CASE WHEN expires_at IS NOT NULL THEN secret END,
+                                                                     'old_secret_expires_at', expires_at));
+    PERFORM chat.audit('webhook.secret_rotated', id::text, jsonb_build_object('oldSecretExpiresAt', expires_at));
+    RETURN jsonb_build_object('id', made -> 'id', 'secret', made -> 'secret', 'oldSecretExpiresAt', expires_at);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.rotate_webhook_secret(uuid, interval, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.rotate_webhook_secret(uuid, interval, text) IS 'Gives a webhook a new secret and returns {id, secret, oldSecretExpiresAt}: the only time it is shown. For grace (0 to 30 days) deliveries carry a signature with each of both secrets. NULL: no such webhook of owner. Errors: 42501, 22023.';
+COMMENT ON FUNCTION chat.rotate_webhook_secret(uuid, interval, text) IS 'Gives a webhook a new secret and returns {id, secret, oldSecretExpiresAt}: the only time it is shown. For grace (0 to 30 days) deliveries carry a signature with each of both secrets; oldSecretExpiresAt null: there is no grace, since the table has no columns old_secret and old_secret_expires_at, or the webhook had no secret. NULL: no such webhook of owner. Errors: 42501, 22023, 55000 where a trigger of the table keeps the old one.';
 
 CREATE FUNCTION chat.enable_webhook(id uuid, owner text DEFAULT NULL) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
@@ -191,14 +219,8 @@ BEGIN
     IF home IS NULL THEN
         RETURN NULL;
     END IF;
+    PERFORM chat.change_webhook(home, id, '{"is_active": true, "failure_count": 0, "last_error": null, "first_failure_at": null, "disabled_at": null, "disabled_reason": null}');
     DELETE FROM chat.webhook_state s WHERE s.webhook = enable_webhook.id;
-    PERFORM chat.run_on(home, format(
-        'UPDATE %s AS w SET is_active = true, failure_count = 0, %s updated_at = pg_catalog.now() '
-        'WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid', home,
-        (SELECT string_agg(format('%I = NULL, ', c), '' ORDER BY c)
-           FROM chat.external_webhook_tables() s, unnest(s.columns) c
-          WHERE s.source = home
-            AND c IN ('last_error', 'first_failure_at', 'disabled_at', 'disabled_reason'))), NULL, id::text);
     PERFORM chat.audit('webhook.enabled', id::text);
     RETURN true;
 END

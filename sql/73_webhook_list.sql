@@ -1,14 +1,18 @@
 -- Webhooks for the backend: listing, changing and deleting them.
 
+-- What its table has no column for is in chat.webhook_state; of one that is on again, however that was done, only the table counts.
 CREATE FUNCTION chat.shown_webhook(webhook jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
     SELECT jsonb_build_object(
-        'id', webhook -> 'id', 'url', webhook -> 'url', 'events', webhook -> 'events',
-        'isActive', webhook -> 'is_active', 'failureCount', webhook -> 'failure_count',
-        'lastTriggeredAt', webhook -> 'last_triggered_at', 'lastError', webhook -> 'last_error',
-        'disabledAt', webhook -> 'disabled_at', 'disabledReason', webhook -> 'disabled_reason',
-        'createdAt', webhook -> 'created_at', 'updatedAt', webhook -> 'updated_at')
+        'id', w.row -> 'id', 'url', w.row -> 'url', 'events', w.row -> 'events',
+        'isActive', w.row -> 'is_active', 'failureCount', w.row -> 'failure_count',
+        'lastTriggeredAt', w.row -> 'last_triggered_at', 'lastError', w.row -> 'last_error',
+        'disabledAt', w.row -> 'disabled_at', 'disabledReason', w.row -> 'disabled_reason',
+        'createdAt', w.row -> 'created_at', 'updatedAt', w.row -> 'updated_at')
+      FROM (SELECT COALESCE((SELECT jsonb_build_object('last_error', s.last_error) || CASE WHEN (shown_webhook.webhook ->> 'is_active')::boolean THEN '{}'
+                                    ELSE jsonb_build_object('disabled_at', s.disabled_at, 'disabled_reason', s.disabled_reason) END
+                               FROM chat.webhook_state s WHERE s.webhook = (shown_webhook.webhook ->> 'id')::uuid), '{}') || shown_webhook.webhook AS row) w
 $$;
 REVOKE ALL ON FUNCTION chat.shown_webhook(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.shown_webhook(jsonb) IS 'What may be shown of a webhook''s row: everything but its secrets, in camelCase.';
@@ -85,18 +89,15 @@ BEGIN
     IF (changes ->> 'isActive')::boolean THEN
         PERFORM chat.enable_webhook(id, owner);
     END IF;
-    changed := chat.run_on(home, format(
-        'UPDATE %s AS w SET url = $1[1], events = $1[2]::pg_catalog.text[], '
-        'is_active = COALESCE($1[3]::pg_catalog.bool, w.is_active), updated_at = pg_catalog.now() '
-        'WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid RETURNING pg_catalog.to_jsonb(w.*)', home),
-        ARRAY[url, events::text, changes ->> 'isActive'], id::text);
+    changed := chat.change_webhook(home, id, jsonb_build_object('url', url, 'events', events)
+        || CASE WHEN changes ? 'isActive' THEN jsonb_build_object('is_active', changes -> 'isActive') ELSE '{}' END);
     -- An address may hold a token.
     PERFORM chat.audit('webhook.changed', id::text, changes - 'url' || CASE WHEN changes ? 'url' THEN '{"url": true}' ELSE '{}' END::jsonb);
     RETURN chat.shown_webhook(changed);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.update_webhook(uuid, jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.update_webhook(uuid, jsonb, text) IS 'Changes url, events or isActive of a webhook and returns it as chat.list_webhooks does; isActive true also forgets its failures, as chat.enable_webhook does. NULL: no such webhook of owner. Errors: 42501, 22023 and 22001 with the column at fault.';
+COMMENT ON FUNCTION chat.update_webhook(uuid, jsonb, text) IS 'Changes url, events or isActive of a webhook and returns it as chat.list_webhooks does; isActive true also forgets its failures, as chat.enable_webhook does. NULL: no such webhook of owner. Errors: 42501, 22023 and 22001 with the column at fault, 55000 where a trigger of the table keeps it as it was.';
 
 CREATE FUNCTION chat.delete_webhook(id uuid, owner text DEFAULT NULL) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
@@ -107,7 +108,11 @@ BEGIN
     IF home IS NULL THEN
         RETURN NULL;
     END IF;
-    PERFORM chat.run_on(home, format('DELETE FROM %s AS w WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid', home), NULL, id::text);
+    IF chat.run_on(home, format('DELETE FROM %s AS w WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid RETURNING pg_catalog.to_jsonb(w.id)', home),
+                   NULL, id::text) IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = format('the webhook was not deleted: a trigger of table %s kept it', home);
+    END IF;
     DELETE FROM chat.webhook_delivery d WHERE d.webhook = delete_webhook.id;
     DELETE FROM chat.webhook_state s WHERE s.webhook = delete_webhook.id;
     IF NOT chat.audits_deletions(home) THEN
@@ -117,4 +122,4 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.delete_webhook(uuid, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.delete_webhook(uuid, text) IS 'Deletes a webhook and what was still to be delivered to it; its attempts stay for their 7 days. NULL: no such webhook of owner. Errors: 42501.';
+COMMENT ON FUNCTION chat.delete_webhook(uuid, text) IS 'Deletes a webhook and what was still to be delivered to it; its attempts stay for their 7 days. NULL: no such webhook of owner. Errors: 42501, 55000 where a trigger of the table keeps it.';
