@@ -53,6 +53,7 @@ typedef enum ChatRole
 	CHAT_M_FILENAME,
 	CHAT_M_MIME,
 	CHAT_M_SIZE,
+	CHAT_M_SENDER_TYPE,
 	CHAT_ROLES
 } ChatRole;
 
@@ -114,7 +115,7 @@ typedef struct ChatLayout
 	Oid relid;
 	AttrNumber att[CHAT_ROLES];
 	Oid type[CHAT_ROLES];      /* of a domain, its base type */
-	bool own_rule[CHAT_ROLES]; /* direction, status, type: the table itself says what is allowed */
+	bool own_rule[CHAT_ROLES]; /* of a word: the table itself says what is allowed */
 	int max_content_bytes;     /* of the pair's own, or -1 */
 	int nfields;
 	ChatField *fields;

@@ -279,9 +279,14 @@ chat_conversation_before(PG_FUNCTION_ARGS)
 		return PointerGetDatum(trigdata->tg_trigtuple);
 	}
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+	{
+		chat_validate_conversation(layout, trigdata->tg_relation, NULL, trigdata->tg_trigslot);
 		clear_kept_columns(&replacement, layout, trigdata->tg_trigslot);
+	}
 	else if (!chat_plan_is_own_update())
 	{
+		chat_validate_conversation(layout, trigdata->tg_relation, trigdata->tg_trigslot,
+								   trigdata->tg_newslot);
 		for (int i = 0; i < (int) lengthof(kept_columns); i++)
 		{
 			AttrNumber attnum = layout->att[kept_columns[i]];

@@ -108,6 +108,17 @@ chat_is_virtual(Form_pg_attribute attribute)
 #endif
 }
 
+/* False for a constraint that is declared and not enforced. */
+static inline bool
+chat_check_is_enforced(const ConstrCheck *check)
+{
+#if PG_VERSION_NUM >= 180000
+	return check->ccenforced;
+#else
+	return true;
+#endif
+}
+
 /* Pins the buffer that a block of a table was in, if it is in it still. */
 static inline bool
 chat_read_recent_buffer(Relation relation, BlockNumber block, Buffer buffer)

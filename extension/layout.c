@@ -59,6 +59,7 @@ static const struct
 	[CHAT_M_FILENAME] = {"media_filename", NULL},
 	[CHAT_M_MIME] = {"media_mime_type", NULL},
 	[CHAT_M_SIZE] = {"media_size_bytes", NULL},
+	[CHAT_M_SENDER_TYPE] = {"sender_type", NULL},
 };
 
 const char *
@@ -362,11 +363,12 @@ chat_word_is_ruled(TupleDesc desc, AttrNumber attnum)
 		   has_own_check(desc->constr, attnum);
 }
 
-/* Finds out which words of a message the table itself rules. */
+/* Finds out which words the table itself rules. */
 static void
-examine_messages(ChatLayout *layout, TupleDesc desc)
+examine_words(ChatLayout *layout, TupleDesc desc)
 {
-	static const ChatRole words[] = {CHAT_M_DIRECTION, CHAT_M_STATUS, CHAT_M_TYPE};
+	static const ChatRole words[] = {CHAT_C_STATUS, CHAT_M_DIRECTION, CHAT_M_STATUS, CHAT_M_TYPE,
+									 CHAT_M_SENDER_TYPE};
 
 	for (int i = 0; i < (int) lengthof(words); i++)
 	{
@@ -393,9 +395,8 @@ build(void *arg)
 
 	call->layout = build_fields(call->attachment, RelationGetRelid(call->relation), desc,
 								call->messages, call->context);
-	if (call->messages)
-		examine_messages(call->layout, desc);
-	else
+	examine_words(call->layout, desc);
+	if (!call->messages)
 		examine_conversations(call->layout, call->relation, desc);
 	FreeTupleDesc(desc);
 }

@@ -2,16 +2,20 @@
  * Rule R6; see validate.h.
  *
  * Direction, status and type are words from a list. A table that has rules of its own for such a column (an
- * enum, a domain, a CHECK constraint on that column alone) is left to them. The limits hold for outgoing
+ * enum, a domain, a CHECK constraint on that column alone) is left to them; a word that its CHECK will refuse is
+ * refused here, where the error names the column and shows nothing else of the row. The limits hold for outgoing
  * messages only: an incoming one has happened, and losing it would be worse than storing it.
  */
 #include "postgres.h"
 
 #include "access/detoast.h"
 #include "catalog/pg_type.h"
+#include "executor/executor.h"
 #include "mb/pg_wchar.h"
 #include "utils/relcache.h"
+#include "utils/ruleutils.h"
 
+#include "compat.h"
 #include "media_type.h"
 #include "row.h"
 #include "settings.h"
@@ -25,6 +29,9 @@ static const char *const statuses[] = {"pending", "sent", "delivered", "read", "
 const char *const chat_message_types[] = {
 	"text",    "image", "video", "audio",         "document",        "location", "contact",
 	"sticker", "poll",  "order", "list_response", "button_response", NULL};
+
+static const char *const senders[] = {"user", "contact", "bot", "system", NULL};
+static const char *const conversation_statuses[] = {"open", "pending", "resolved", "snoozed", NULL};
 
 /* A row under examination. */
 typedef struct Examined
@@ -57,14 +64,66 @@ shown(const char *value)
 	return psprintf("%.*s…", pg_mbcliplen(value, length, SHOWN_BYTES), value);
 }
 
-/* Refuses a word that is not in the list. */
+static bool
+check_holds(Node *condition, TupleTableSlot *slot)
+{
+	EState *estate = CreateExecutorState();
+	ExprContext *context = GetPerTupleExprContext(estate);
+	bool holds;
+
+	context->ecxt_scantuple = slot;
+	holds = ExecCheck(ExecPrepareExpr((Expr *) condition, estate), context);
+	FreeExecutorState(estate);
+	return holds;
+}
+
+/* What a word is, such as "type of a message". */
+static const char *
+kind_of_word(const Examined *row, ChatRole role)
+{
+	if (!row->layout->messages)
+		return "status of a conversation";
+	return psprintf("%s of a message", chat_role_name(role));
+}
+
+/* Refuses a word that a CHECK constraint on its column alone is about to refuse: ours is the last trigger before it. */
 static void
-check_word(const Examined *row, ChatRole role, const char *const *words)
+check_own_rule(const Examined *row, ChatRole role, const char *value)
+{
+	AttrNumber attnum = row->layout->att[role];
+	TupleDesc desc;
+
+	desc = CreateTupleDescCopyConstr(RelationGetDescr(row->relation));
+	for (int i = 0; desc->constr != NULL && i < desc->constr->num_check; i++)
+	{
+		const ConstrCheck *check = &desc->constr->check[i];
+		Node *condition = stringToNode(check->ccbin);
+
+		if (!chat_check_is_enforced(check) || !chat_reads_only(condition, attnum) ||
+			check_holds(condition, row->new_slot))
+			continue;
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_CHECK_VIOLATION),
+			 errmsg("\"%s\" is no %s", shown(value), kind_of_word(row, role)),
+			 errhint("Constraint \"%s\" allows: %s.", check->ccname,
+					 deparse_expression(condition,
+										deparse_context_for(RelationGetRelationName(row->relation),
+															RelationGetRelid(row->relation)),
+										false, false)),
+			 errtablecol(row->relation, attnum)));
+	}
+	FreeTupleDesc(desc);
+}
+
+/* Refuses a word that is not in the list; lenient: that the table's own rule refuses. */
+static void
+check_word(const Examined *row, ChatRole role, const char *const *words, bool lenient)
 {
 	char *value;
 	StringInfoData list;
 
-	if (row->layout->own_rule[role] || !is_new(row, role))
+	if (!is_new(row, role))
 		return;
 	for (const char *const *word = words; *word != NULL; word++)
 	{
@@ -74,11 +133,15 @@ check_word(const Examined *row, ChatRole role, const char *const *words)
 	value = chat_row_text(row->new_slot, row->layout, role);
 	if (value == NULL)
 		return; /* NOT NULL is the table's business */
+	if (row->layout->own_rule[role])
+		check_own_rule(row, role, value);
+	if (row->layout->own_rule[role] || lenient)
+		return;
 	initStringInfo(&list);
 	for (const char *const *word = words; *word != NULL; word++)
 		appendStringInfo(&list, "%s%s", list.len > 0 ? ", " : "", *word);
 	ereport(ERROR, (errcode(ERRCODE_CHECK_VIOLATION),
-					errmsg("\"%s\" is no %s of a message", shown(value), chat_role_name(role)),
+					errmsg("\"%s\" is no %s", shown(value), kind_of_word(row, role)),
 					errhint("Allowed: %s. A CHECK constraint on the column replaces this list.",
 							list.data),
 					errtablecol(row->relation, row->layout->att[role])));
@@ -195,9 +258,10 @@ chat_validate_message(const ChatAttachment *attachment, const ChatLayout *layout
 	Examined row = {attachment, layout, relation, old_slot, new_slot};
 	bool turned;
 
-	check_word(&row, CHAT_M_DIRECTION, directions);
-	check_word(&row, CHAT_M_STATUS, statuses);
-	check_word(&row, CHAT_M_TYPE, chat_message_types);
+	check_word(&row, CHAT_M_DIRECTION, directions, false);
+	check_word(&row, CHAT_M_STATUS, statuses, false);
+	check_word(&row, CHAT_M_TYPE, chat_message_types, false);
+	check_word(&row, CHAT_M_SENDER_TYPE, senders, true);
 	if (!chat_check_outgoing || !chat_row_is(new_slot, layout, CHAT_M_DIRECTION, "outgoing"))
 		return;
 	turned = is_new(&row, CHAT_M_DIRECTION);
@@ -209,4 +273,13 @@ chat_validate_message(const ChatAttachment *attachment, const ChatLayout *layout
 		check_media_type(&row);
 	if (turned || is_new(&row, CHAT_M_SIZE))
 		check_media_size(&row);
+}
+
+void
+chat_validate_conversation(const ChatLayout *layout, Relation relation, TupleTableSlot *old_slot,
+						   TupleTableSlot *new_slot)
+{
+	Examined row = {NULL, layout, relation, old_slot, new_slot};
+
+	check_word(&row, CHAT_C_STATUS, conversation_statuses, false);
 }

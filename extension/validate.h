@@ -1,5 +1,5 @@
 /*
- * Rule R6: what a message may be.
+ * Rule R6: what a message may be, and a conversation's status.
  */
 #ifndef CHAT_VALIDATE_H
 #define CHAT_VALIDATE_H
@@ -21,5 +21,8 @@ extern const char *const chat_message_types[];
 extern void
 chat_validate_message(const ChatAttachment *attachment, const ChatLayout *layout, Relation relation,
 					  TupleTableSlot *old_slot, TupleTableSlot *new_slot);
+/* The same of a conversation. */
+extern void chat_validate_conversation(const ChatLayout *layout, Relation relation,
+									   TupleTableSlot *old_slot, TupleTableSlot *new_slot);
 
 #endif

@@ -4,6 +4,21 @@ CREATE FUNCTION chat.ability_columns() RETURNS TABLE (kind text, name text, esse
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
     VALUES
+        ('conversations', 'status', false, 'text NOT NULL DEFAULT ''open''', 'to be open, pending, resolved or snoozed'),
+        ('conversations', 'unread_count', false, 'integer NOT NULL DEFAULT 0', 'to count what is unread'),
+        ('conversations', 'last_message_at', false, 'timestamptz', 'to list conversations by their last message'),
+        ('conversations', 'last_message_preview', false, 'text', 'to show the last message in lists'),
+        ('conversations', 'assigned_agent_id', false, 'uuid', 'to assign an agent'),
+        ('conversations', 'contact_jid', false, 'text', 'to find the conversation with a contact'),
+        ('conversations', 'updated_at', false, 'timestamptz NOT NULL DEFAULT now()', 'to tell when a conversation was changed'),
+        ('messages', 'message_id', false, 'text', 'to save a message that comes twice once, and to find it by WhatsApp''s id'),
+        ('messages', 'message_type', false, 'text NOT NULL DEFAULT ''text''', 'to save media'),
+        ('messages', 'media_url', false, 'text', 'to save media'),
+        ('messages', 'metadata', false, 'jsonb NOT NULL DEFAULT ''{}''', 'to save what there is no other column for'),
+        ('messages', 'is_private_note', false, 'boolean NOT NULL DEFAULT false', 'to save notes that the contact does not get'),
+        ('messages', 'reply_to_message_id', false, 'text', 'to save what a message answers'),
+        ('messages', 'updated_at', false, 'timestamptz NOT NULL DEFAULT now()', 'to tell when a message was changed'),
+        ('messages', 'status_updated_at', false, 'timestamptz', 'to tell when a message was sent, delivered or read'),
         ('api_keys', 'is_active', false, 'boolean NOT NULL DEFAULT true', 'to switch a key off and on again; without it switching off ends a key''s time'),
         ('api_keys', 'rate_limit', false, 'integer NOT NULL DEFAULT 100', 'to give a key another limit than 100 requests a minute'),
         ('api_keys', 'expires_at', false, 'timestamptz', 'to let a key expire, and stay good for a while when it is rotated'),

@@ -21,17 +21,29 @@ $$;
 REVOKE ALL ON FUNCTION chat.index_name(regclass, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.index_name(regclass, text) IS 'The name of an index that the extension makes.';
 
--- Compared without parentheses: PostgreSQL 15 to 17 show an expression in a pair more than 18.
+-- Without parentheses, of which PostgreSQL 15 to 17 show a pair more than 18, and without what does not change which rows are
+-- found in which order: how pages are filled, whether it is unique, and the casts that a condition on varchar brings along.
+CREATE FUNCTION chat.index_sense(definition text) RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT translate(regexp_replace(d.keys, ' (NULLS (NOT )?DISTINCT|WITH [(].*[)])', '', 'g'), '()', '')
+           || CASE WHEN d.condition = '' THEN '' ELSE ' WHERE ' || regexp_replace(regexp_replace(translate(regexp_replace(d.condition,
+                  '::(character varying|[a-z_]+)([(][0-9]+[)])?([[][]])?', '', 'g'), '()', ''), '= ANY ARRAY[[]([^]]*)[]]', 'IN \1'), '^([^ ]+) = true$', '\1') END
+      FROM (SELECT split_part($1, ' WHERE ', 1) AS keys, split_part($1, ' WHERE ', 2) AS condition) d
+$$;
+REVOKE ALL ON FUNCTION chat.index_sense(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.index_sense(text) IS 'Keys and condition of an index, from CREATE INDEX or pg_get_indexdef, such that those of equal indexes are equal.';
+
 CREATE FUNCTION chat.equal_index(relation regclass, definition text) RETURNS regclass
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
     SELECT i.indexrelid FROM pg_index i
      WHERE i.indrelid = relation
-       AND translate(split_part(pg_get_indexdef(i.indexrelid), ' USING btree ', 2), '()', '') = translate(definition, '()', '')
+       AND chat.index_sense(split_part(pg_get_indexdef(i.indexrelid), ' USING btree ', 2)) = chat.index_sense(definition)
      ORDER BY i.indisvalid DESC, i.indexrelid LIMIT 1
 $$;
 REVOKE ALL ON FUNCTION chat.equal_index(regclass, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.equal_index(regclass, text) IS 'An index of a table that is as defined, a valid one before others. Keys and condition must be spelled as pg_get_indexdef does, but for parentheses.';
+COMMENT ON FUNCTION chat.equal_index(regclass, text) IS 'An index of a table that is as defined, whatever its name, a valid one before others. Keys must be spelled as pg_get_indexdef does, but for parentheses.';
 
 -- 16 MB are some tenths of a second of an index.
 CREATE FUNCTION chat.is_large(relation regclass) RETURNS boolean

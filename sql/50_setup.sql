@@ -107,12 +107,17 @@ COMMENT ON FUNCTION chat.table_definitions(text) IS 'The four tables in the orde
 CREATE FUNCTION chat.setup_indexes(schema text) RETURNS SETOF chat.missing_index
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
+    -- The design's names, unless another index has one.
     SELECT m.* FROM (VALUES
-        ('chat_messages', 'chat_messages_undelivered_idx', '{status}', '(status) WHERE status IN (''pending'', ''sent'')'),
-        ('chat_api_keys', 'chat_api_keys_user_idx', '{user_id}', '(user_id)'),
-        ('chat_external_webhooks', 'chat_external_webhooks_user_idx', '{user_id}', '(user_id)')) v (tbl, name, cols, keys),
-        to_regclass(format('%I.%I', schema, v.tbl)) t (oid), chat.index_if_missing(t.oid, v.name, v.keys) m
-     WHERE t.oid IS NOT NULL AND NOT EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = to_regclass(format('%I.%I', schema, v.name)) AND i.indisvalid)
+        ('chat_messages', 'idx_chat_messages_status', '{status}', '(status) WHERE status IN (''pending'', ''sent'')'),
+        ('chat_api_keys', 'idx_chat_api_keys_user', '{user_id}', '(user_id)'),
+        ('chat_api_keys', 'idx_chat_api_keys_prefix', '{key_prefix}', '(key_prefix)'),
+        ('chat_external_webhooks', 'idx_chat_external_webhooks_user', '{user_id}', '(user_id)'),
+        ('chat_external_webhooks', 'idx_chat_external_webhooks_active', '{is_active}', '(is_active) WHERE is_active = true')) v (tbl, name, cols, keys),
+        to_regclass(format('%I.%I', schema, v.tbl)) t (oid), chat.index_if_missing(t.oid, CASE WHEN EXISTS (
+               SELECT FROM pg_class c LEFT JOIN pg_index i ON i.indexrelid = c.oid WHERE c.oid = to_regclass(format('%I.%I', schema, v.name)) AND i.indisvalid IS NOT FALSE)
+               THEN chat.index_name(t.oid, trim(v.cols, '{}')) ELSE v.name END, v.keys) m
+     WHERE t.oid IS NOT NULL
        AND NOT EXISTS (SELECT FROM unnest(v.cols::text[]) c WHERE chat.attribute_type(t.oid, c) IS NULL)
 $$;
 REVOKE ALL ON FUNCTION chat.setup_indexes(text) FROM PUBLIC;

@@ -174,6 +174,9 @@ BEGIN
     PERFORM chat.record_tables(caller, (tables ->> 'chat_messages')::oid, (tables ->> 'chat_external_webhooks')::oid, (tables ->> 'chat_api_keys')::oid);
     RETURN QUERY SELECT * FROM chat.make_secrets((tables ->> 'chat_external_webhooks')::oid);
     RETURN QUERY SELECT * FROM chat.setup_supabase(caller, schema);
+    RETURN QUERY SELECT h.object, format('%s: %s', h.hint, h.statement)
+                   FROM chat.attachment a, LATERAL (SELECT * FROM chat.ability_hints(a) UNION ALL SELECT * FROM chat.row_security_hints(a)) h
+                  WHERE a.messages = (tables ->> 'chat_messages')::oid;
     RETURN QUERY SELECT h.object, format('%s: %s', h.hint, h.statement) FROM chat.preload_hints() h;
 END
 $$;

@@ -50,33 +50,6 @@ $$;
 REVOKE ALL ON FUNCTION chat.payload_hints(chat.attachment) FROM PUBLIC;
 COMMENT ON FUNCTION chat.payload_hints(chat.attachment) IS 'Part of chat.hints, and told by chat.attach: columns that payloads cannot carry.';
 
-CREATE FUNCTION chat.webhook_hints(pair chat.attachment) RETURNS SETOF chat.hint
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-    SELECT CASE WHEN u.allowed THEN 'warning' ELSE 'error' END, pair.webhooks::text,
-           format('%s%s webhooks of %s have no secret: what they get is not signed', u.number, CASE WHEN u.number = 1000 THEN ' or more' ELSE '' END, pair.webhooks),
-           CASE WHEN u.allowed THEN format('SELECT chat.configure(%L, %L)', pair.messages, '{"unsigned": null}')
-                ELSE format('UPDATE %s SET secret = NULL WHERE secret IS NULL OR secret = %L', pair.webhooks, '') END
-      FROM (SELECT chat.count_unsigned(pair.webhooks) AS number, chat.goes_unsigned(pair.webhooks) AS allowed WHERE pair.webhooks IS NOT NULL) u
-     WHERE u.number > 0
-$$;
-REVOKE ALL ON FUNCTION chat.webhook_hints(chat.attachment) FROM PUBLIC;
-COMMENT ON FUNCTION chat.webhook_hints(chat.attachment) IS 'Part of chat.hints: webhooks without a secret.';
-
-CREATE FUNCTION chat.ability_hints(pair chat.attachment) RETURNS SETOF chat.hint
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-    SELECT CASE WHEN c.essential THEN 'error' ELSE 'info' END, t.relation::text,
-           format(CASE WHEN c.essential THEN '%s is not used: it has no column %s, which it takes %s' ELSE '%s has no column %s, which it takes %s' END,
-                  t.relation, quote_ident(c.name), c.ability), chat.add_column(t.relation, c.kind, c.name)
-      FROM (VALUES ('api_keys', pair.api_keys), ('webhooks', pair.webhooks)) t (kind, relation)
-      JOIN chat.ability_columns() c ON c.kind = t.kind
-     WHERE t.relation IS NOT NULL AND chat.attribute_type(t.relation, c.name) IS NULL
-       AND NOT (c.name = 'rate_limit' AND chat.attribute_type(t.relation, 'rate_limit_per_minute') IS NOT NULL)
-$$;
-REVOKE ALL ON FUNCTION chat.ability_hints(chat.attachment) FROM PUBLIC;
-COMMENT ON FUNCTION chat.ability_hints(chat.attachment) IS 'Part of chat.hints, and told by chat.setup: columns that tables of a pair lack, what for, and the statements that add them.';
-
 CREATE FUNCTION chat.attachment_hints(pair chat.attachment) RETURNS SETOF chat.hint
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -96,17 +69,14 @@ BEGIN
     END;
     RETURN QUERY SELECT * FROM chat.trigger_hints(pair);
     RETURN QUERY SELECT * FROM chat.webhook_hints(pair);
+    RETURN QUERY SELECT * FROM chat.ability_hints(pair);
+    RETURN QUERY SELECT * FROM chat.index_hints(pair);
     RETURN QUERY
     SELECT 'error', pair.conversations::text, format('counters of %s may be wrong since %s (%s): chat.maintain recounts them%s', pair.conversations,
                to_char(d.since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), d.reason, ', and has done so up to ' || d.done_up_to),
            format('SELECT chat.recount(%L)', pair.messages)
       FROM chat.recount_due d WHERE d.attachment = pair.id;
-    RETURN QUERY
-    SELECT 'error', c.oid::regclass::text, format('row-level security is off on %s, which clients may use', c.oid::regclass),
-           format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', c.oid::regclass)
-      FROM pg_class c WHERE c.oid IN (pair.conversations, pair.messages, pair.webhooks, pair.api_keys) AND NOT c.relrowsecurity
-       AND EXISTS (SELECT FROM aclexplode(c.relacl) a LEFT JOIN pg_roles k ON k.oid = a.grantee
-                    WHERE a.grantee = 0 OR k.rolname IN ('anon', 'authenticated')) ORDER BY 2;
+    RETURN QUERY SELECT * FROM chat.row_security_hints(pair);
     FOREACH map IN ARRAY ARRAY[pair.columns -> 'owner', pair.columns -> 'agent'] LOOP
         IF map ? 'table' AND EXISTS (SELECT FROM pg_roles r WHERE r.rolname = 'authenticated')
            AND NOT has_column_privilege('authenticated', to_regclass(map ->> 'table'), (

@@ -7,7 +7,10 @@ CREATE FUNCTION chat.bad_input(message text, hint text DEFAULT NULL, code text D
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
-    RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message, HINT = COALESCE(hint, '');
+    IF hint IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message;
+    END IF;
+    RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message, HINT = hint;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.bad_input(text, text, text) FROM PUBLIC;
@@ -221,7 +224,10 @@ BEGIN
         END IF;
         problem := chat.field_problem(field, item.value);
         IF problem IS NULL AND NOT columns ? field.role AND jsonb_typeof(item.value) <> 'null' THEN
-            problem := 'has no place in this table';
+            RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', COLUMN = (SELECT r.candidates[1] FROM chat.column_roles() r WHERE r.role = field.role),
+                MESSAGE = format('"%s" of %s has no place in this table', item.key, name),
+                HINT = format('Add a column %s, or map another one as "%s", with chat.attach.',
+                              (SELECT r.candidates[1] FROM chat.column_roles() r WHERE r.role = field.role), field.role);
         END IF;
         IF problem IS NOT NULL THEN
             PERFORM chat.bad_input(format('"%s" of %s %s', item.key, name, problem));
@@ -232,4 +238,4 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.values_by_role(text, jsonb, chat.api_field[], jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.values_by_role(text, jsonb, chat.api_field[], jsonb) IS 'Reads a JSON object of the caller''s: values by role. Errors: 22004 for NULL, 22023 naming a key that is unknown, has no column, or holds what it must not.';
+COMMENT ON FUNCTION chat.values_by_role(text, jsonb, chat.api_field[], jsonb) IS 'Reads a JSON object of the caller''s: values by role. Errors: 22004 for NULL, 22023 naming a key that is unknown or holds what it must not, 55000 naming the column that the table lacks for one.';

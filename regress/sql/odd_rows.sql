@@ -23,7 +23,7 @@ $$;
 -- A conversation that nobody owns has no inbox; its messages have their topic, and it is counted
 INSERT INTO conversations (id, contact_jid) VALUES (1, '1@s.whatsapp.net');
 INSERT INTO chat_messages (id, conversation_id, content, direction) VALUES (1, 1, 'nobody''s', 'incoming');
-UPDATE conversations SET status = 'closed' WHERE id = 1;
+UPDATE conversations SET status = 'snoozed' WHERE id = 1;
 SELECT split_part(e, ' {', 1) FROM events() e;
 SELECT unread_count, last_message_preview FROM conversations WHERE id = 1;
 UPDATE conversations SET user_id = 'ann' WHERE id = 1;
