@@ -31,6 +31,7 @@
 #define MAX_TOPIC_BYTES 246
 #define MAX_EVENT_BYTES 255
 
+PG_FUNCTION_INFO_V1(chat_bad_input);
 PG_FUNCTION_INFO_V1(chat_emit);
 PG_FUNCTION_INFO_V1(chat_row_json);
 PG_FUNCTION_INFO_V1(chat_write_counters);
@@ -45,6 +46,23 @@ static char *
 text_argument(FunctionCallInfo fcinfo, int n)
 {
 	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+/* chat.bad_input(message, hint, code, field): raises, with hint and column only where there are such. */
+Datum
+chat_bad_input(PG_FUNCTION_ARGS)
+{
+	char *message = text_argument(fcinfo, 0);
+	char *hint = text_argument(fcinfo, 1);
+	char *code = text_argument(fcinfo, 2);
+	char *field = text_argument(fcinfo, 3);
+
+	if (message == NULL || code == NULL || strlen(code) != 5)
+		elog(ERROR, "chat.bad_input needs a message and an SQLSTATE");
+	ereport(ERROR, (errcode(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])),
+					errmsg_internal("%s", message), hint != NULL ? errhint("%s", hint) : 0,
+					field != NULL ? err_generic_string(PG_DIAG_COLUMN_NAME, field) : 0));
+	PG_RETURN_VOID();
 }
 
 /* Refuses a name that is missing or longer than Realtime can carry. */

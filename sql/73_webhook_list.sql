@@ -52,7 +52,7 @@ BEGIN
     END IF;
     SELECT k INTO field FROM jsonb_object_keys(changes) k WHERE k NOT IN ('url', 'events', 'isActive') LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = left(field, 64),
             MESSAGE = format('"%s" of a webhook cannot be changed', left(field, 100)),
             HINT = 'Give url, events or isActive; the secret is changed by rotating it.';
     END IF;
@@ -61,7 +61,8 @@ BEGIN
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             COLUMN = CASE field WHEN 'isActive' THEN 'is_active' ELSE field END,
-            MESSAGE = format('"%s" of a webhook is of the wrong type', field);
+            MESSAGE = format('"%s" of a webhook is of the wrong type', field),
+            HINT = 'url is a text, events a list of texts, isActive true or false.';
     END IF;
 END
 $$;

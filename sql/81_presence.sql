@@ -49,10 +49,10 @@ DECLARE
     valid boolean := false;
 BEGIN
     IF conversation_id IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'conversation_id must not be NULL';
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', COLUMN = 'conversation_id', MESSAGE = 'conversation_id must not be NULL';
     END IF;
     IF state IS NULL OR state NOT IN ('join', 'leave', 'typing') THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = 'state',
             MESSAGE = format('state "%s" is not known', state), HINT = 'Use join, leave or typing.';
     END IF;
     IF NOT service AND (chat.current_user_id() IS NULL OR caller <> chat.current_user_id()
@@ -72,7 +72,7 @@ BEGIN
     END LOOP;
     IF NOT valid THEN
         PERFORM chat.require_attached();
-        RAISE EXCEPTION USING ERRCODE = 'invalid_text_representation',
+        RAISE EXCEPTION USING ERRCODE = 'invalid_text_representation', COLUMN = 'conversation_id',
             MESSAGE = format('conversation_id "%s" is not valid', conversation_id),
             HINT = 'Ids are those of the attached conversations, as text.';
     END IF;

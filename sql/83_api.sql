@@ -3,18 +3,10 @@
 CREATE TYPE chat.api_field AS (key text, role text, type text, most_bytes integer);
 COMMENT ON TYPE chat.api_field IS 'A key that callers may give: the role of the column it goes to; string, id, time, integer, boolean or object; how long a string may be.';
 
-CREATE FUNCTION chat.bad_input(message text, hint text DEFAULT NULL, code text DEFAULT '22023') RETURNS void
-    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    IF hint IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message;
-    END IF;
-    RAISE EXCEPTION USING ERRCODE = code, MESSAGE = message, HINT = hint;
-END
-$$;
-REVOKE ALL ON FUNCTION chat.bad_input(text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.bad_input(text, text, text) IS 'Raises 22023, or the code given.';
+CREATE FUNCTION chat.bad_input(message text, hint text DEFAULT NULL, code text DEFAULT '22023', field text DEFAULT NULL) RETURNS void
+    LANGUAGE c IMMUTABLE AS 'MODULE_PATHNAME', 'chat_bad_input';
+REVOKE ALL ON FUNCTION chat.bad_input(text, text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.bad_input(text, text, text, text) IS 'Raises 22023, or the code given; field: the argument or key that is wrong, as the error''s column.';
 
 CREATE FUNCTION chat.caller_scope(owner text) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -83,11 +75,11 @@ CREATE FUNCTION chat.require_id(name text, id text, known boolean) RETURNS void
 $$
 BEGIN
     IF id IS NULL THEN
-        PERFORM chat.bad_input(format('%s must not be NULL', name), code => '22004');
+        PERFORM chat.bad_input(format('%s must not be NULL', name), code => '22004', field => name);
     ELSIF NOT known THEN
         PERFORM chat.require_attached();
         PERFORM chat.bad_input(format('%s "%s" is not valid', name, left(id, 64)),
-                               'Ids are those of the attached tables, as text.', '22P02');
+                               'Ids are those of the attached tables, as text.', '22P02', name);
     END IF;
 END
 $$;
@@ -220,7 +212,7 @@ BEGIN
         SELECT f.* INTO field FROM unnest(fields) f WHERE f.key = item.key;
         IF field.key IS NULL THEN
             PERFORM chat.bad_input(format('"%s" is no key of %s', left(item.key, 64), name),
-                format('Keys: %s.', (SELECT string_agg(f.key, ', ') FROM unnest(fields) f)));
+                format('Keys: %s.', (SELECT string_agg(f.key, ', ') FROM unnest(fields) f)), field => left(item.key, 64));
         END IF;
         problem := chat.field_problem(field, item.value);
         IF problem IS NULL AND NOT columns ? field.role AND jsonb_typeof(item.value) <> 'null' THEN
@@ -230,7 +222,7 @@ BEGIN
                               (SELECT r.candidates[1] FROM chat.column_roles() r WHERE r.role = field.role), field.role);
         END IF;
         IF problem IS NOT NULL THEN
-            PERFORM chat.bad_input(format('"%s" of %s %s', item.key, name, problem));
+            PERFORM chat.bad_input(format('"%s" of %s %s', item.key, name, problem), field => item.key);
         END IF;
         result := result || jsonb_build_object(field.role, item.value);
     END LOOP;

@@ -74,19 +74,19 @@ CREATE FUNCTION chat.check_message(pair chat.attachment, message jsonb) RETURNS 
 $$
 BEGIN
     IF message ->> 'direction' = 'incoming' AND (message ->> 'private')::boolean THEN
-        PERFORM chat.bad_input('a private note cannot be incoming');
+        PERFORM chat.bad_input('a private note cannot be incoming', field => 'isPrivateNote');
     ELSIF message ->> 'type' = 'text' AND COALESCE(message ->> 'content', '') = '' THEN
-        PERFORM chat.bad_input('"content" of message is required', 'A text needs one; media may do without.');
+        PERFORM chat.bad_input('"content" of message is required', 'A text needs one; media may do without.', field => 'content');
     ELSIF message ->> 'external_id' = '' THEN
-        PERFORM chat.bad_input('"messageId" of message must not be empty');
+        PERFORM chat.bad_input('"messageId" of message must not be empty', field => 'messageId');
     ELSIF NOT message ? 'external_id' AND chat.column_is_required(pair.messages, pair.columns ->> 'external_id') THEN
-        PERFORM chat.bad_input('"messageId" of message is required', 'An incoming message is known by the id that WhatsApp gave it.');
+        PERFORM chat.bad_input('"messageId" of message is required', 'An incoming message is known by the id that WhatsApp gave it.', field => 'messageId');
     ELSIF chat.status_is_known(message ->> 'status') IS NOT TRUE THEN
-        PERFORM chat.bad_input(format('status "%s" is not known', message ->> 'status'), 'Use pending, sent, delivered, read or failed.');
+        PERFORM chat.bad_input(format('status "%s" is not known', message ->> 'status'), 'Use pending, sent, delivered, read or failed.', field => 'status');
     ELSIF message ->> 'direction' NOT IN ('incoming', 'outgoing') THEN
-        PERFORM chat.bad_input(format('direction "%s" is not known', message ->> 'direction'), 'Use incoming or outgoing.');
+        PERFORM chat.bad_input(format('direction "%s" is not known', message ->> 'direction'), 'Use incoming or outgoing.', field => 'direction');
     ELSIF message ->> 'sender_type' NOT IN ('user', 'contact', 'bot', 'system') THEN
-        PERFORM chat.bad_input(format('senderType "%s" is not known', message ->> 'sender_type'), 'Use user, contact, bot or system.');
+        PERFORM chat.bad_input(format('senderType "%s" is not known', message ->> 'sender_type'), 'Use user, contact, bot or system.', field => 'sender_type');
     END IF;
 END
 $$;
@@ -213,7 +213,7 @@ DECLARE
 BEGIN
     IF chat.status_is_known(status) IS NOT TRUE THEN
         PERFORM chat.bad_input(COALESCE('status "' || left(status, 64) || '" is not known', 'status must not be NULL'),
-            'Use pending, sent, delivered, read or failed.', CASE WHEN status IS NULL THEN '22004' ELSE '22023' END);
+            'Use pending, sent, delivered, read or failed.', CASE WHEN status IS NULL THEN '22004' ELSE '22023' END, 'status');
     ELSIF place.key IS NULL THEN
         RETURN NULL;
     END IF;
@@ -303,7 +303,7 @@ DECLARE
     message jsonb;
 BEGIN
     IF COALESCE(content, '') = '' THEN
-        PERFORM chat.bad_input('content must not be empty', code => CASE WHEN content IS NULL THEN '22004' ELSE '22023' END);
+        PERFORM chat.bad_input('content must not be empty', code => CASE WHEN content IS NULL THEN '22004' ELSE '22023' END, field => 'content');
     ELSIF place.key IS NULL THEN
         RETURN NULL;
     END IF;

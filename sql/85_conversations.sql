@@ -19,7 +19,7 @@ $$
 BEGIN
     IF status IS NULL OR status NOT IN ('open', 'pending', 'resolved', 'snoozed') THEN
         PERFORM chat.bad_input(COALESCE('status "' || left(status, 64) || '" is not known', 'status must not be null'),
-                               'Use open, pending, resolved or snoozed.');
+                               'Use open, pending, resolved or snoozed.', field => 'status');
     END IF;
 END
 $$;
@@ -48,11 +48,11 @@ DECLARE
 BEGIN
     PERFORM chat.require_owner(owner);
     IF contact_jid IS NULL THEN
-        PERFORM chat.bad_input('contact_jid must not be NULL', code => '22004');
+        PERFORM chat.bad_input('contact_jid must not be NULL', code => '22004', field => 'contact_jid');
     ELSIF octet_length(jid) NOT BETWEEN 1 AND 255 OR jid ~ '[[:space:][:cntrl:]]' THEN
-        PERFORM chat.bad_input('contact_jid must be an address of 1 to 255 bytes without spaces', 'Such as 5511900000001@s.whatsapp.net.');
+        PERFORM chat.bad_input('contact_jid must be an address of 1 to 255 bytes without spaces', 'Such as 5511900000001@s.whatsapp.net.', field => 'contact_jid');
     ELSIF octet_length(contact_name) > 1024 THEN
-        PERFORM chat.bad_input('contact_name is longer than 1024 bytes');
+        PERFORM chat.bad_input('contact_name is longer than 1024 bytes', field => 'contact_name');
     END IF;
     pair := chat.attachment_for(owner);
     IF NOT pair.columns ? 'contact_jid' THEN
@@ -84,7 +84,7 @@ BEGIN
     ELSIF row_values ? 'conversation_status' THEN
         PERFORM chat.require_conversation_status(row_values ->> 'conversation_status');
     ELSIF row_values -> 'muted' = 'null' THEN
-        PERFORM chat.bad_input('"isMuted" of changes must be true or false');
+        PERFORM chat.bad_input('"isMuted" of changes must be true or false', field => 'isMuted');
     END IF;
     conversation := chat.lock_conversation(pair, place.key, chat.caller_scope(owner));
     IF conversation IS NULL THEN

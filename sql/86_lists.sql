@@ -5,7 +5,7 @@ CREATE FUNCTION chat.page_limit("limit" integer, otherwise integer) RETURNS inte
 $$
 BEGIN
     IF "limit" < 1 THEN
-        PERFORM chat.bad_input(format('limit %s is not possible', "limit"), 'Use 1 to 100.');
+        PERFORM chat.bad_input(format('limit %s is not possible', "limit"), 'Use 1 to 100.', field => 'limit');
     END IF;
     RETURN LEAST(COALESCE("limit", otherwise), 100);
 END
@@ -52,7 +52,7 @@ BEGIN
         END IF;
     END IF;
     IF place[1] IS DISTINCT FROM kind || '1' OR cardinality(place) <> length + 1 THEN
-        PERFORM chat.bad_input('the cursor is not valid', 'Pass pagination.cursor of the page before, as it is.');
+        PERFORM chat.bad_input('the cursor is not valid', 'Pass pagination.cursor of the page before, as it is.', field => 'cursor');
     END IF;
     RETURN place[2:];
 END
@@ -182,9 +182,9 @@ BEGIN
         PERFORM chat.require_conversation_status(status);
     END IF;
     IF assigned_to NOT IN ('unassigned', 'me') AND NOT chat.key_fits(pair.conversations, agent, assigned_to) THEN
-        PERFORM chat.bad_input(format('assigned_to "%s" is not valid', left(assigned_to, 64)), 'Pass an assignedAgentId, me or unassigned.');
+        PERFORM chat.bad_input(format('assigned_to "%s" is not valid', left(assigned_to, 64)), 'Pass an assignedAgentId, me or unassigned.', field => 'assigned_to');
     ELSIF length(search) > 256 THEN
-        PERFORM chat.bad_input('search is longer than 256 characters');
+        PERFORM chat.bad_input('search is longer than 256 characters', field => 'search');
     END IF;
     RETURN concat_ws(' AND ', 'true',
         CASE WHEN status IS NOT NULL THEN format('c.%I = $3::%s', c ->> 'conversation_status', chat.cast_type(pair.conversations, c ->> 'conversation_status', true)) END,
@@ -292,7 +292,7 @@ DECLARE
 BEGIN
     PERFORM chat.require_owner(owner);
     IF number < 1 THEN
-        PERFORM chat.bad_input(format('page %s is not possible', number), 'Pages are counted from 1.');
+        PERFORM chat.bad_input(format('page %s is not possible', number), 'Pages are counted from 1.', field => 'page');
     END IF;
     IF chat.user_is_unknown(owner) THEN
         RETURN chat.page('[]', 'c', number, size, CASE WHEN number IS NOT NULL THEN 0 END, false);

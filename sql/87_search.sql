@@ -13,9 +13,9 @@ DECLARE
     rows jsonb;
 BEGIN
     IF COALESCE(search, '') = '' THEN
-        PERFORM chat.bad_input('search must not be empty', code => CASE WHEN search IS NULL THEN '22004' ELSE '22023' END);
+        PERFORM chat.bad_input('search must not be empty', code => CASE WHEN search IS NULL THEN '22004' ELSE '22023' END, field => 'search');
     ELSIF length(search) > 256 THEN
-        PERFORM chat.bad_input('search is longer than 256 characters');
+        PERFORM chat.bad_input('search is longer than 256 characters', field => 'search');
     ELSIF place.key IS NULL THEN
         RETURN NULL;
     END IF;

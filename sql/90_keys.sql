@@ -359,7 +359,7 @@ BEGIN
     SELECT left(c.key, 64) AS key, types ->> c.key AS type INTO wrong FROM jsonb_each(changes) c
      WHERE jsonb_typeof(c.value) IS DISTINCT FROM types ->> c.key AND NOT (c.key = 'expiresAt' AND c.value = 'null') LIMIT 1;
     IF FOUND THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = wrong.key,
             MESSAGE = CASE WHEN wrong.type IS NULL THEN format('"%s" of an API key cannot be changed', wrong.key)
                            ELSE format('"%s" of changes must be of type %s', wrong.key, wrong.type) END,
             HINT = 'Keys: name, scopes, rateLimit, isActive, expiresAt.';

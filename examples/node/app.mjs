@@ -12,21 +12,27 @@ const webhookEvents = ['message.received', 'message.sent', 'message.status', 'me
   'conversation.created', 'conversation.updated', 'conversation.closed', 'conversation.assigned', '*'];
 const scopes = ['chat:read', 'chat:write', 'chat:admin'];
 
-const invalid = (message, details) => new HttpError(400, 'INVALID_VALUE', message, details);
+const invalid = (message, field, hint) => new HttpError(400, 'INVALID_VALUE', message, { field, hint });
 
 /** Fields that are text: the driver would turn anything else into text, and nobody would notice. */
 const textFields = ['contactJid', 'contactName', 'content', 'name', 'url', 'secret', 'username', 'upTo', 'expiresAt'];
 /** Of these, the times: PostgreSQL would also take "tomorrow" and "infinity". */
 const timeFields = ['upTo', 'expiresAt'];
+/** Of the address: numbers and truths. */
+const wholeNumbers = ['page', 'limit', 'after'];
 const time = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)$/;
 
 function checkShapes({ body, query }, res, next) {
   if (Array.isArray(body)) throw new HttpError(400, 'INVALID_BODY', 'Request body must be a JSON object');
   const wrong = textFields.find((field) => !['string', 'undefined'].includes(typeof (body?.[field] ?? undefined)))
     ?? Object.keys(query).find((field) => typeof query[field] !== 'string');
-  if (wrong) throw invalid(`${wrong} must be one text`, { field: wrong });
+  if (wrong) throw invalid(`${wrong} must be one text`, wrong, 'Give it once, as a text.');
   const untimely = timeFields.find((field) => !time.test(body?.[field] ?? '2026-06-18T13:19:38Z'));
-  if (untimely) throw invalid(`${untimely} must be a time with its offset`, { field: untimely });
+  if (untimely) throw invalid(`${untimely} must be a time with its offset`, untimely, 'Such as 2026-06-18T13:19:38Z.');
+  const unnumbered = wholeNumbers.find((field) => !/^\d{1,15}$/.test(query[field] ?? '1'));
+  if (unnumbered) throw invalid(`${unnumbered} must be a whole number`, unnumbered, 'Give digits alone.');
+  if (!['true', 'false'].includes(query.hasUnread ?? 'true')) throw invalid('hasUnread must be true or false', 'hasUnread', 'Use true or false.');
+  if (!['boolean', 'undefined'].includes(typeof (body?.isTyping ?? undefined))) throw invalid('isTyping must be true or false', 'isTyping', 'Use true or false.');
   next();
 }
 
@@ -40,14 +46,16 @@ function requireJson(req, res, next) {
 /** The old API tells which values of a list it does not know; all else about values is the database's business. */
 const known = (field, values, [message, unknownName, knownName]) => (req, res, next) => {
   const unknown = Array.isArray(req.body[field]) ? req.body[field].filter((value) => !values.includes(value)) : [];
-  if (unknown.length) throw invalid(message, { field, [unknownName]: unknown, [knownName]: values });
+  if (unknown.length) {
+    throw new HttpError(400, 'INVALID_VALUE', message, { field, hint: `Use ${values.join(', ')}.`, [unknownName]: unknown, [knownName]: values });
+  }
   next();
 };
 const knownEvents = known('events', webhookEvents, ['Invalid event types', 'invalidEvents', 'validEvents']);
 const knownScopes = known('scopes', scopes, ['Invalid scopes', 'invalidScopes', 'validScopes']);
 
-function required(value, message) {
-  if (!value) throw new HttpError(400, 'VALUE_MISSING', message);
+function required(value, message, field) {
+  if (!value) throw new HttpError(400, 'VALUE_MISSING', message, { field, hint: `Give ${field} in the address.` });
   return value;
 }
 
@@ -100,6 +108,10 @@ export function createApp({ db, jwtSecret, wuzapiInstances = [], log = console.e
   chat.post('/conversations/:id/typing', write, one('Conversation',
     `chat.presence($1, 'typing', user_id => $2, username => $3, is_typing => $4, owner => $2)`,
     ({ params, owner }, body) => [params.id, owner, body.username, body.isTyping]));
+  chat.post('/conversations/:id/presence', write, one('Conversation',
+    `chat.presence($1, 'join', user_id => $2, username => $3, owner => $2)`, ({ params, owner }, body) => [params.id, owner, body.username]));
+  chat.delete('/conversations/:id/presence', write, one('Conversation',
+    `chat.presence($1, 'leave', user_id => $2, owner => $2)`, ({ params, owner }) => [params.id, owner]));
 
   // Messages
   chat.get('/conversations/:id/messages', read, list('chat.list_messages($1, "limit" => $2, cursor => $3, owner => $4)',
@@ -114,12 +126,12 @@ export function createApp({ db, jwtSecret, wuzapiInstances = [], log = console.e
 
   // Search, and what a client missed while it was away
   chat.get('/search/conversations', read, list('chat.list_conversations($1, "limit" => $2, search => $3)',
-    ({ owner, query }) => [owner, query.limit ?? 20, required(query.q, 'Search query is required')]));
+    ({ owner, query }) => [owner, query.limit ?? 20, required(query.q, 'Search query is required', 'q')]));
   chat.get('/search/messages', read, list('chat.search_messages($1, $2, "limit" => $3, owner => $4)',
-    ({ owner, query }) => [required(query.conversationId, 'Conversation ID is required'),
-      required(query.q, 'Search query is required'), query.limit ?? 50, owner]));
+    ({ owner, query }) => [required(query.conversationId, 'Conversation ID is required', 'conversationId'),
+      required(query.q, 'Search query is required', 'q'), query.limit ?? 50, owner]));
   chat.get('/events', read, one('Topic', 'chat.topic_events($1, $2, $3, owner => $4)',
-    ({ owner, query }) => [query.topic, query.after, query.limit ?? 100, owner], { envelope: (answer) => answer }));
+    ({ owner, query }) => [required(query.topic, 'Topic is required', 'topic'), query.after, query.limit ?? 100, owner], { envelope: (answer) => answer }));
 
   // Webhooks
   chat.get('/webhooks', admin, list('chat.list_webhooks($1)', ({ owner }) => [owner]));

@@ -39,13 +39,19 @@ const sqlStates = {
 const camelCase = (column) => column.replace(/_([a-z])/g, (_, letter) => letter.toUpperCase());
 
 /** What a function of schema chat says of a value is meant for whoever gave the value: it names the key, and what it may hold. */
-const isForCaller = ({ code, routine, where = '' }) => code.startsWith('22') && routine === 'exec_stmt_raise' && /^.* chat\.\w+\(.*RAISE\n?/.test(where);
+const isForCaller = ({ code, routine, where = '' }) => code.startsWith('22')
+  && (routine === 'chat_bad_input' || (routine === 'exec_stmt_raise' && /^.* chat\.\w+\(.*RAISE\n?/.test(where)));
+
+/** Of what the trigger that looks at messages says, the parts that are not for whoever runs the database. */
+const forCaller = (text = '') => text.split(/, or |\. /).filter((part) => !/chat[._]|column|CHECK|SQL/.test(part)).join('. ') || undefined;
 
 function ofDatabase(error) {
   const [status, code, text] = sqlStates[error.code] ?? sqlStates[error.code.slice(0, 2)] ?? [];
   if (!status) return undefined;
   const field = error.column && camelCase(error.column);
-  return isForCaller(error) ? new HttpError(status, code, error.message, { field, hint: error.hint || undefined }) : new HttpError(status, code, text, { field });
+  if (isForCaller(error)) return new HttpError(status, code, error.message, { field, hint: error.hint || undefined });
+  if (error.file === 'validate.c') return new HttpError(status, code, forCaller(error.message) ?? text, { field, hint: forCaller(error.hint) });
+  return new HttpError(status, code, text, { field });
 }
 
 /** Of express and its body parsers, which name the status they want. */

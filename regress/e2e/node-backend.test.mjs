@@ -128,7 +128,7 @@ test('API keys: shown once, listed without the key, changed, regenerated, revoke
   const gone = await get('/conversations', { key: second.key });
   assert.deepEqual([gone.status, gone.body.code], [401, 'API_KEY_INVALID']);
   const unknown = await post('/api-keys', { name: 'x', scopes: ['chat:read', 'all'] }, login);
-  assert.deepEqual(unknown.body, { error: 'Invalid scopes', code: 'INVALID_VALUE', field: 'scopes', invalidScopes: ['all'], validScopes: ['chat:read', 'chat:write', 'chat:admin'] });
+  assert.deepEqual(unknown.body, { error: 'Invalid scopes', code: 'INVALID_VALUE', field: 'scopes', hint: 'Use chat:read, chat:write, chat:admin.', invalidScopes: ['all'], validScopes: ['chat:read', 'chat:write', 'chat:admin'] });
   assert.equal((await get('/api-keys')).body.code, 'AUTH_REQUIRED', 'a key makes no keys');
 });
 
@@ -351,6 +351,54 @@ test('bad input: limits, pages, cursors and filters', async () => {
   }
 });
 
+test('a 400 names the field and says what it may hold', async () => {
+  const { id } = await conversation();
+  const hook = (await post('/webhooks', { url: 'https://example.com/hook', events: ['*'] })).body.data.id;
+  const message = (await post(`/conversations/${id}/messages`, { content: 'x' })).body.data.id;
+  const messages = `/conversations/${id}/messages`;
+  for (const [method, route, body, field, options = {}] of [
+    ['GET', '/conversations?status=closed', undefined, 'status'], ['GET', '/conversations?assignedTo=nobody', undefined, 'assignedTo'],
+    ['GET', '/conversations?hasUnread=perhaps', undefined, 'hasUnread'], ['GET', '/conversations?limit=x', undefined, 'limit'],
+    ['GET', '/conversations?limit=0', undefined, 'limit'], ['GET', '/conversations?page=0', undefined, 'page'], ['GET', '/conversations?page=-1', undefined, 'page'],
+    ['GET', '/conversations?cursor=x', undefined, 'cursor'], ['GET', '/conversations/x', undefined, 'conversationId'], ['GET', `${messages}?cursor=x`, undefined, 'cursor'],
+    ['GET', '/conversations?status=open&status=pending', undefined, 'status'], ['GET', '/search/conversations', undefined, 'q'],
+    ['GET', `/search/messages?conversationId=${id}`, undefined, 'q'], ['GET', '/search/messages?q=a', undefined, 'conversationId'],
+    ['GET', '/events', undefined, 'topic'], ['GET', `/events?topic=conversation:${id}&after=x`, undefined, 'after'],
+    ['POST', '/conversations', { contactJid: 'a b' }, 'contactJid'], ['POST', '/conversations', { contactJid: 5 }, 'contactJid'],
+    ['PATCH', `/conversations/${id}`, { status: 'closed' }, 'status'], ['PATCH', `/conversations/${id}`, { colour: 'red' }, 'colour'],
+    ['POST', messages, {}, 'content'], ['POST', messages, { content: 'x', contnt: 'y' }, 'contnt'],
+    ['POST', messages, { content: 'x'.repeat(4097) }, 'content'],
+    ['POST', messages, { content: 'x', senderType: 'ghost' }, 'senderType'], ['POST', `/conversations/${id}/read`, { upTo: 'tomorrow' }, 'upTo'],
+    ['POST', `/conversations/${id}/typing`, { isTyping: 'very' }, 'isTyping'], ['POST', `/conversations/${id}/presence`, { username: 5 }, 'username'],
+    ['PATCH', '/messages/x', { content: 'y' }, 'messageId'], ['PATCH', `/messages/${message}`, { content: 5 }, 'content'],
+    ['POST', '/webhooks', { url: 'ftp://example.com', events: ['*'] }, 'url'], ['POST', '/webhooks', { url: 'https://example.com', events: ['x'] }, 'events'],
+    ['POST', '/webhooks', { url: 'https://example.com', events: [] }, 'events'], ['PATCH', `/webhooks/${hook}`, { isActive: 'yes' }, 'isActive'],
+    ['PATCH', `/webhooks/${hook}`, { secret: 'whsec_' }, 'secret'], ['POST', '/api-keys', { name: '' }, 'name', { token }],
+    ['POST', '/api-keys', { name: 'x', scopes: ['all'] }, 'scopes', { token }], ['POST', '/api-keys', { name: 'x', expiresAt: '2001-01-01T00:00:00Z' }, 'expiresAt', { token }],
+  ]) {
+    const { status, body: answer } = await api(method, route, { body, ...options });
+    assert.deepEqual([status, answer.field], [400, field], `${method} ${route} ${JSON.stringify(body)?.slice(0, 80)}: ${JSON.stringify(answer)}`);
+    assert.ok(answer.error && answer.code && answer.hint, JSON.stringify(answer));
+  }
+});
+
+test('who has a conversation open: presence is told to those who look at it, in its own name', async () => {
+  const { id } = await conversation();
+  const looking = await bed.subscriber(sidecar);
+  await looking.join(`presence:${id}`);
+  const came = await post(`/conversations/${id}/presence`, { username: 'Carla' });
+  assert.deepEqual([came.status, came.body.data.userId, came.body.data.username, came.body.data.isTyping], [200, bed.owner, 'Carla', false]);
+  const join = await looking.hears((m) => m.event === 'presence.join', 'the join');
+  assert.deepEqual(join.payload, came.body.data);
+  const gone = await api('DELETE', `/conversations/${id}/presence`);
+  const leave = await looking.hears((m) => m.event === 'presence.leave', 'the leave');
+  assert.deepEqual([gone.status, leave.payload], [200, gone.body.data]);
+  const stranger = { token: backend.token(randomUUID()) };
+  for (const method of ['POST', 'DELETE']) assert.equal((await api(method, `/conversations/${id}/presence`, stranger)).status, 404, 'a stranger');
+  await bed.message(id, 'last');
+  assert.deepEqual(looking.heard.map(({ event }) => event), ['presence.join', 'presence.leave']);
+});
+
 test('bad input: bodies', async () => {
   const { id } = await conversation();
   const message = (await post(`/conversations/${id}/messages`, { content: 'x' })).body.data.id;
@@ -404,7 +452,7 @@ test('bad input: bodies', async () => {
   await says('PATCH', `/conversations/${id}`, { unreadCount: 1 }, /unreadCount.* is no key of changes.*"hint":"Keys: status, /);
   await says('POST', '/webhooks', { url: 'ftp://example.com', events: ['*'] }, /must be an http or https URL.*"field":"url".*"hint":"Give a complete URL/);
   await says('POST', '/webhooks', { url: 'https://example.com', events: ['*'], secret: 'short' }, /"field":"secret","hint":"Give whsec_ and the base64/);
-  await says('POST', `/conversations/${id}/messages`, { content: 'x', type: 'hologram' }, /"A value is not allowed"/);
+  await says('POST', `/conversations/${id}/messages`, { content: 'x', type: 'hologram' }, /"A value is not allowed"|"field":"messageType","hint":".*text, image, /);
   for (const type of [undefined, 'text/plain', 'application/x-www-form-urlencoded', ';']) {
     const answer = await api('POST', '/conversations', { raw: Buffer.from(JSON.stringify({ contactJid: phone })), headers: type ? { 'Content-Type': type } : {} });
     assert.deepEqual([answer.status, answer.body.code], [415, 'UNSUPPORTED_MEDIA_TYPE'], `${type}`);
