@@ -10,8 +10,8 @@ OBJS           = $(patsubst %.c,%.o,$(sort $(wildcard extension/*.c)))
 DATA           = $(filter-out $(INSTALL_SQL),$(wildcard sql/$(EXTENSION)--*.sql))
 DATA_built     = $(INSTALL_SQL)
 PG_CFLAGS      = -Wextra -Wno-unused-parameter -Wno-sign-compare
-REGRESS        = $(patsubst regress/sql/%.sql,%,$(sort $(wildcard regress/sql/*.sql)))
-ISOLATION      = $(patsubst regress/specs/%.spec,%,$(sort $(wildcard regress/specs/*.spec)))
+REGRESS       ?= $(patsubst regress/sql/%.sql,%,$(sort $(wildcard regress/sql/*.sql)))
+ISOLATION     ?= $(patsubst regress/specs/%.spec,%,$(sort $(wildcard regress/specs/*.spec)))
 REGRESS_OPTS   = --inputdir=regress --outputdir=regress/out
 ISOLATION_OPTS = --inputdir=regress --outputdir=regress/out_iso
 EXTRA_CLEAN    = regress/out regress/out_iso stage
