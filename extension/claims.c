@@ -59,6 +59,13 @@ member_text(Jsonb *object, const char *key)
 	}
 }
 
+bool
+chat_has_claims(void)
+{
+	return request_setting("request.jwt.claim.sub") != NULL ||
+		   request_setting("request.jwt.claims") != NULL;
+}
+
 char *
 chat_caller_user(void)
 {

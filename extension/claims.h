@@ -6,6 +6,9 @@
 
 #include "postgres.h"
 
+/* True when the request has claims, whatever they say. */
+extern bool chat_has_claims(void);
+
 /* The user of the request's claims, in the current memory context; NULL: nobody. Errors: 22P02 for claims that are no JSON. */
 extern char *chat_caller_user(void);
 

@@ -21,14 +21,17 @@ typedef struct Writer
 	int rows;
 } Writer;
 
-/* The user whose messages are counted, or NULL. Most callers have no claims, and cost nothing more. */
+/*
+ * The user whose messages are counted, or NULL. Most callers have no claims, and cost nothing more; those of a service are not
+ * read, so that claims that are no JSON refuse it nothing.
+ */
 static char *
 limited_user(void)
 {
-	char *user = chat_rate_limits ? chat_caller_user() : NULL;
-
 	/* The role that called, whoever's function it called. */
-	return user == NULL || chat_is_service(GetOuterUserId()) ? NULL : user;
+	if (!chat_rate_limits || !chat_has_claims() || chat_is_service(GetOuterUserId()))
+		return NULL;
+	return chat_caller_user();
 }
 
 static Writer *

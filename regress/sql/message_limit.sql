@@ -60,6 +60,8 @@ SET ROLE regress_message_server;
 SELECT write(5, 30);
 RESET ROLE;
 SELECT write(5, 30);
+SET request.jwt.claims = 'no JSON';
+SELECT write(5, 30);
 RESET request.jwt.claims;
 ALTER TABLE chat_messages DISABLE ROW LEVEL SECURITY;
 SET ROLE regress_message_user;
