@@ -14,6 +14,7 @@
 #include "utils/ruleutils.h"
 
 #include "fragments.h"
+#include "names.h"
 #include "validate.h"
 
 PG_FUNCTION_INFO_V1(chat_user_expression);
@@ -45,10 +46,16 @@ chat_sql_user(const ChatUserMapping *mapping, const char *value)
 		value);
 }
 
+/* A column's type, of a domain its base type. */
 static Oid
 base_type(Oid relid, const char *column)
 {
-	return getBaseType(get_atttype(relid, get_attnum(relid, column)));
+	Oid type = get_atttype(relid, get_attnum(relid, column));
+
+	if (!OidIsValid(type))
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+						errmsg("table %s has no column \"%s\"", chat_name_of(relid), column)));
+	return getBaseType(type);
 }
 
 bool

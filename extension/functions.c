@@ -58,7 +58,8 @@ chat_bad_input(PG_FUNCTION_ARGS)
 	char *field = text_argument(fcinfo, 3);
 
 	if (message == NULL || code == NULL || strlen(code) != 5)
-		elog(ERROR, "chat.bad_input needs a message and an SQLSTATE");
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("an error needs a message and an SQLSTATE of five characters")));
 	ereport(ERROR, (errcode(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])),
 					errmsg_internal("%s", message), hint != NULL ? errhint("%s", hint) : 0,
 					field != NULL ? err_generic_string(PG_DIAG_COLUMN_NAME, field) : 0));

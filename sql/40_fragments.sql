@@ -9,7 +9,7 @@ COMMENT ON FUNCTION chat.user_expression(jsonb, text) IS 'SQL for the user id be
 CREATE FUNCTION chat.lacks_zone(relation regclass, name text) RETURNS boolean
     LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_column_lacks_zone';
 REVOKE ALL ON FUNCTION chat.lacks_zone(regclass, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.lacks_zone(regclass, text) IS 'Whether a column holds times without zone, which count as UTC.';
+COMMENT ON FUNCTION chat.lacks_zone(regclass, text) IS 'Whether a column holds times without zone, which count as UTC. Errors: 42703, 42P01.';
 
 CREATE FUNCTION chat.message_time(messages regclass, columns jsonb, alias text DEFAULT '') RETURNS text
     LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_message_time';

@@ -120,6 +120,7 @@ SET client_min_messages = error;
 ALTER TABLE m7 DROP is_deleted;
 SELECT count(*) > 0 AS attached FROM chat.attach('c7', 'm7');
 SELECT chat.message_visible('m7', '{"message_id": "id", "created_at": "created_at", "deleted": "is_deleted", "private": "is_private"}', 'm') = '' AS all_visible;
+SELECT chat.lacks_zone('m7', 'is_deleted');
 
 -- Statuses: what the triggers let through is what receipts look for.
 SELECT o, string_agg(n, ',' ORDER BY i) FROM unnest('{pending,sent,delivered,read,failed,odd,NULL}'::text[]) o,
