@@ -82,11 +82,11 @@ test('an assigned agent may join the conversation', async () => {
   await stillDelivers(subscriber);
 });
 
-test('two subscribers of a topic both hear, a public channel of the same name does not', async () => {
+test('two subscribers of a topic both hear, a public channel of the same name is refused', async () => {
   const second = await bed.subscriber(sidecar);
   await second.join(`conversation:${conversation}`);
   const outsider = await bed.subscriber(sidecar, { user: randomUUID() });
-  await outsider.join(`conversation:${conversation}`, { isPrivate: false });
+  await assert.rejects(outsider.join(`conversation:${conversation}`, { isPrivate: false }), /PrivateOnly/);
   await Promise.all([stillDelivers(second), stillDelivers()]);
   assert.equal(outsider.heard.length, 0);
 });
