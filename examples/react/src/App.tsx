@@ -69,9 +69,11 @@ function Desk({ session }: { session: Session }) {
     import.meta.env.VITE_SUPABASE_URL ?? location.origin, import.meta.env.VITE_SUPABASE_ANON_KEY ?? session.token,
     { accessToken: async () => session.token },
   ), [session.token]);
-  const { live, typing, sendTyping } = useChatRealtime({ ...session, conversationId: open, fetchEvents: api.events, supabase, socket: useSocket(session.token) });
   const conversations = useQuery({ queryKey: keys.conversations, queryFn: api.conversations });
-  const conversation = conversations.data?.find(({ id }) => id === open);
+  const conversation = conversations.data?.find(({ id }) => id === open); // none when it was deleted, or given to another agent
+  const { live, typing, sendTyping } = useChatRealtime({
+    ...session, conversationId: conversation?.id, fetchEvents: api.events, supabase, socket: useSocket(session.token),
+  });
   const unread = conversations.data?.reduce((sum, { unreadCount }) => sum + unreadCount, 0) ?? 0;
 
   useEffect(() => {

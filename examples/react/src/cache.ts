@@ -1,4 +1,5 @@
-// What an event changes in the lists that TanStack Query holds. Events carry whole rows, so nothing is fetched.
+// What an event changes in the lists that TanStack Query holds. Events carry whole rows, so nothing is fetched, unless
+// the question is whose list a row belongs to.
 import type { QueryClient, QueryKey } from '@tanstack/react-query';
 import type { ChatEvent, Conversation, Id, Message } from './api';
 
@@ -39,8 +40,12 @@ function change<T>(client: QueryClient, queryKey: QueryKey, update: (list: T[]) 
 
 /** conversation: the one whose topic the event came on, as the application names it. */
 export function applyEvent(client: QueryClient, { event, payload }: ChatEvent, conversation?: Id) {
-  if (event.startsWith('conversation.')) {
-    change<Conversation>(client, keys.conversations, (list) => withConversation(list, payload as Conversation));
+  if (event === 'conversation.assigned') {
+    // Given to this user, or taken away from it: an agent's id need not be a user's, so only the database can say.
+    void reload(client, keys.conversations);
+  } else if (event.startsWith('conversation.')) {
+    const row = payload as Conversation;
+    change<Conversation>(client, keys.conversations, (list) => (event === 'conversation.deleted' ? without(list, row.id) : withConversation(list, row)));
   } else if (event.startsWith('message.')) {
     const message = payload as Message;
     change<Message>(client, keys.messages(conversation ?? message.conversationId), (list) => {
