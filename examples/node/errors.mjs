@@ -45,12 +45,20 @@ const isForCaller = ({ code, routine, where = '' }) => code.startsWith('22')
 /** Of what the trigger that looks at messages says, the parts that are not for whoever runs the database. */
 const forCaller = (text = '') => text.split(/, or |\. /).filter((part) => !/chat[._]|column|CHECK|SQL/.test(part)).join('. ') || undefined;
 
+/** The same of its hint. Of a CHECK that it quotes, the words that the CHECK lists. */
+function hintForCaller(hint = '') {
+  const check = /^Constraint ".*" allows: (.*)/.exec(hint)?.[1];
+  if (check === undefined) return forCaller(hint);
+  const words = /^(?!.*\bNOT\b).* = ANY \(+ARRAY\[([^\]]*)\]/.exec(check)?.[1].match(/'[^']*'/g);
+  return words && `Allowed: ${words.map((word) => word.slice(1, -1)).join(', ')}.`;
+}
+
 function ofDatabase(error) {
   const [status, code, text] = sqlStates[error.code] ?? sqlStates[error.code.slice(0, 2)] ?? [];
   if (!status) return undefined;
   const field = error.column && camelCase(error.column);
   if (isForCaller(error)) return new HttpError(status, code, error.message, { field, hint: error.hint || undefined });
-  if (error.file === 'validate.c') return new HttpError(status, code, forCaller(error.message) ?? text, { field, hint: forCaller(error.hint) });
+  if (error.file === 'validate.c') return new HttpError(status, code, forCaller(error.message) ?? text, { field, hint: hintForCaller(error.hint) });
   return new HttpError(status, code, text, { field });
 }
 
