@@ -35,6 +35,19 @@ async function ends(env, args) {
 
 for (const [what, env, args, names] of [
   ['an unknown option', {}, ['--no-such-option'], /no-such-option/],
+  ['an option without its value', {}, ['--http-listen'], /"--http-listen" lacks its value/],
+  ['a port beyond all', { EMBEDDED_LISTEN: '127.0.0.1:65536' }, [], /EMBEDDED_LISTEN: .*65535/],
+  ['a port with letters behind it', { HTTP_LISTEN: '127.0.0.1:9464x' }, [], /HTTP_LISTEN: .*65535/],
+  ['an unknown format of the log', { LOG_FORMAT: 'xml' }, [], /LOG_FORMAT/],
+  ['an unknown level of the log', {}, ['--log-level=in'], /LOG_LEVEL/],
+  ['a number with a blank', { WEBHOOK_TIMEOUT_MS: ' 1' }, [], /WEBHOOK_TIMEOUT_MS/],
+  ['a number that is too large', { WEBHOOK_MAX_INFLIGHT: '99999999999999999999' }, [], /WEBHOOK_MAX_INFLIGHT/],
+  ['a host of Realtime of two words', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: roleToken('service_role', 's'), REALTIME_HOST: 'a b' }, [], /REALTIME_HOST/],
+  ['authorities that are missing', { WEBHOOK_CA_FILE: '/nowhere/ca.pem' }, [], /WEBHOOK_CA_FILE: .*No such file/],
+  ['authorities that are none', { WEBHOOK_CA_FILE: '/dev/null' }, [], /WEBHOOK_CA_FILE: .*no certificate/],
+  ['a secret and its file, too', { EMBEDDED_JWT_SECRET: 'hush-hush', EMBEDDED_JWT_SECRET_FILE: '/dev/null' }, [], /^chat-sidecar: EMBEDDED_JWT_SECRET: (?!.*hush).*too/],
+  ['an empty file of a secret', { EMBEDDED_JWT_SECRET_FILE: '/dev/null' }, [], /EMBEDDED_JWT_SECRET_FILE/],
+  ['a port of the database that is none', { DATABASE_URL: 'host=127.0.0.1 port=hush-hush' }, [], /^chat-sidecar: DATABASE_URL: (?!.*hush).*port/],
   ['a port that is none', { HTTP_LISTEN: '127.0.0.1:port' }, [], /HTTP_LISTEN/],
   ['a number that is none', { WEBHOOK_TIMEOUT_MS: 'soon' }, [], /WEBHOOK_TIMEOUT_MS/],
   ['a yes-or-no that is neither', { WEBHOOK_ALLOW_HTTP: 'perhaps' }, [], /WEBHOOK_ALLOW_HTTP/],
@@ -93,7 +106,7 @@ for (const password of unencoded) {
 }
 
 test('what is nearly the name of a setting is warned of; what is not, is not', async () => {
-  const end = await ends({ WEBHOOK_ALLOW_CIDR: '10.0.0.0/8', REALTME_KEY: 'x', WEBHOOKS_PORT_80_TCP: 'tcp://10.0.0.1:80', LOGLEVEL: 'debug', HTTP_PROXY: 'x', REALTIME_KEY: 'hush-hush' }, ['--check-config']);
+  const end = await ends({ WEBHOOK_ALLOW_CIDR: '10.0.0.0/8', REALTME_KEY: 'x', ['X'.repeat(100)]: 'x', WEBHOOKS_PORT_80_TCP: 'tcp://10.0.0.1:80', LOGLEVEL: 'debug', HTTP_PROXY: 'x', REALTIME_KEY: 'hush-hush' }, ['--check-config']);
   assert.equal(end.code, 0, end.text);
   for (const [variable, setting] of [['WEBHOOK_ALLOW_CIDR', 'WEBHOOK_ALLOW_CIDRS'], ['REALTME_KEY', 'REALTIME_KEY'], ['LOGLEVEL', 'LOG_LEVEL']]) {
     assert.match(end.text, new RegExp(`variable ${variable} .*${setting} meant`), end.text);
@@ -157,6 +170,22 @@ test('a busy port ends it with 1 and a line that names the setting', async () =>
     await squatter.down();
   }
 });
+
+for (const [what, listen, pattern] of [
+  ['no host', ':0', /is not host:port/],
+  ['a name instead of an address', 'localhost:0', /is not an address to listen on/],
+  ['a host longer than any', `${'1'.repeat(200)}:0`, /is not host:port/],
+  ['brackets around nothing', '[]:0', /is not an address to listen on/],
+  ['an address of another machine', '192.0.2.1:0', /cannot listen on/],
+]) {
+  test(`${what} to listen on ends it with 1 and a line that names the setting`, async () => {
+    for (const name of ['HTTP_LISTEN', 'EMBEDDED_LISTEN']) {
+      const end = await ends({ DATABASE_URL: 'host=127.0.0.1 port=1', EMBEDDED_JWT_SECRET: 'x'.repeat(32), HTTP_LISTEN: '127.0.0.1:0', EMBEDDED_LISTEN: '127.0.0.1:0', [name]: listen });
+      assert.equal(end.code, 1, end.text);
+      assert.match(end.text, new RegExp(`${name}: .*${pattern.source}`), end.text);
+    }
+  });
+}
 
 for (const [what, url, pattern] of [
   ['a wrong password', () => bed.cluster.url({ user: 'chat_sidecar', database: 'chat', password: 'wrong' }), /password/],

@@ -11,6 +11,8 @@
 	"Connection: keep-alive, Upgrade\r\nUpgrade: websocket\r\n"                                    \
 	"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
+#define UPGRADE "Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
+
 static int failures;
 
 static void
@@ -62,6 +64,29 @@ takes_what_is_there(void)
 	check("an argument that is not there", request_argument(&head, "w") == NULL);
 }
 
+/* The number of lines, and lengths, at their bounds. */
+static void
+knows_its_bounds(void)
+{
+	char bytes[8192] = "GET / HTTP/1.1\r\nHost: h\r\n";
+	struct request_head head;
+
+	for (int i = 1; i < 100; i++)
+		strcat(bytes, "a: b\r\n");
+	strcat(bytes, "\r\n");
+	check("a hundred lines", request_head_parse(bytes, strlen(bytes), &head) == 0);
+	strcpy(bytes + strlen(bytes) - 2, "a: b\r\n\r\n");
+	refused("one more", 431, bytes);
+	check(
+		"the largest length",
+		request_head_parse("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 999999999999999\r\n\r\n",
+						   61, &head) == 0 &&
+			head.body_len == 999999999999999);
+	check("what is not there has no text", head.apikey.start == NULL &&
+											   slice_text(head.apikey) == NULL &&
+											   slice_decoded(head.apikey, false) == NULL);
+}
+
 static void
 knows_upgrades(void)
 {
@@ -79,12 +104,28 @@ knows_upgrades(void)
 		  request_head_parse(old, strlen(old), &head) == 0 && !head.keep_alive);
 	refused("a WebSocket of another version", 426,
 			"GET / HTTP/1.1\r\nHost: h\r\n" WEBSOCKET "Sec-WebSocket-Version: 8\r\n\r\n");
+	refused("a WebSocket of HTTP/1.0", 400,
+			"GET / HTTP/1.0\r\n" WEBSOCKET "Sec-WebSocket-Version: 13\r\n\r\n");
+	refused("a WebSocket without a key", 400, "GET / HTTP/1.1\r\nHost: h\r\n" UPGRADE "\r\n");
+	refused("a key that is too short", 400,
+			"GET / HTTP/1.1\r\nHost: h\r\n" UPGRADE "Sec-WebSocket-Key: dGhl\r\n\r\n");
+	refused("a key with another letter", 400,
+			"GET / HTTP/1.1\r\nHost: h\r\n" UPGRADE
+			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25j*Q==\r\n\r\n");
+	refused("a key with padding in the middle", 400,
+			"GET / HTTP/1.1\r\nHost: h\r\n" UPGRADE
+			"Sec-WebSocket-Key: dGhlIHNhbXBs=SBub25jZQ==\r\n\r\n");
+	refused("two keys", 400,
+			"GET / HTTP/1.1\r\nHost: h\r\n" UPGRADE
+			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
+			"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n");
 }
 
 int
 main(void)
 {
 	takes_what_is_there();
+	knows_its_bounds();
 	knows_upgrades();
 	refused("no host", 400, "GET / HTTP/1.1\r\n\r\n");
 	refused("two hosts", 400, "GET / HTTP/1.1\r\nHost: a\r\nHost: a\r\n\r\n");
@@ -106,6 +147,26 @@ main(void)
 	refused("a CR within a line", 400, "GET / HTTP/1.1\r\nHost: a\rb\r\n\r\n");
 	refused("NUL in the path", 400, "GET /%00 HTTP/1.1\r\nHost: a\r\n\r\n");
 	refused("half an escape", 400, "GET /%4 HTTP/1.1\r\nHost: a\r\n\r\n");
+	refused("an escape that is none", 400, "GET /%4x HTTP/1.1\r\nHost: a\r\n\r\n");
+	refused("a fragment", 400, "GET /a#b HTTP/1.1\r\nHost: a\r\n\r\n");
+	refused("a letter that is not ASCII", 400, "GET /\xc3\xa9 HTTP/1.1\r\nHost: a\r\n\r\n");
+	refused("no method", 400, " / HTTP/1.1\r\nHost: a\r\n\r\n");
+	refused("a method that is no word", 400, "G(T / HTTP/1.1\r\nHost: a\r\n\r\n");
+	refused("no version", 400, "GET /\r\nHost: a\r\n\r\n");
+	refused("another protocol", 400, "GET / HTCP/1.1\r\nHost: a\r\n\r\n");
+	refused("an empty line first", 400, "\r\nGET / HTTP/1.1\r\nHost: a\r\n\r\n");
+	refused("an LF alone", 400, "GET / HTTP/1.1\r\n\nHost: a\r\n\r\n");
+	refused("a line without a colon", 400, "GET / HTTP/1.1\r\nHost\r\n\r\n");
+	refused("a line without a name", 400, "GET / HTTP/1.1\r\nHost: a\r\n: b\r\n\r\n");
+	refused("no length", 400, "POST / HTTP/1.1\r\nHost: a\r\nContent-Length:\r\n\r\n");
+	refused("a length with a sign", 400,
+			"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: +1\r\n\r\n");
+	refused("a length beyond any", 400,
+			"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000000000000\r\n\r\n");
+	refused("chunked twice", 501,
+			"POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n"
+			"Transfer-Encoding: chunked\r\n\r\n");
+	refused("two apikeys", 400, "GET / HTTP/1.1\r\nHost: a\r\napikey: a\r\napikey: a\r\n\r\n");
 	refused("no path", 400, "GET * HTTP/1.1\r\nHost: a\r\n\r\n");
 	refused("an unknown expectation", 417, "GET / HTTP/1.1\r\nHost: a\r\nExpect: x\r\n\r\n");
 	refused("HTTP/2", 505, "GET / HTTP/2.0\r\nHost: a\r\n\r\n");

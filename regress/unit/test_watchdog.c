@@ -4,10 +4,12 @@
  */
 #define _GNU_SOURCE
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -48,6 +50,17 @@ stop_oneself(uv_timer_t *timer)
 		_exit(0);
 	}
 	raise(SIGSTOP);
+}
+
+/* No socket can be made from here on. */
+static void
+lack_descriptors(uv_timer_t *timer)
+{
+	const struct rlimit none = {0, 0};
+
+	(void) timer;
+	if (setrlimit(RLIMIT_NOFILE, &none) != 0)
+		_exit(4);
 }
 
 static void
@@ -128,6 +141,31 @@ run_mute_child(void)
 	return status;
 }
 
+/* Where there is no room for another thread's stack there is no watchdog, and no harm. */
+static int
+starts_without_a_thread(void)
+{
+	pthread_attr_t attributes;
+	int status;
+	pid_t child = fork();
+
+	if (child == 0)
+	{
+		uv_loop_t loop;
+
+		uv_loop_init(&loop);
+		pthread_attr_init(&attributes);
+		if (pthread_attr_setstacksize(&attributes, (size_t) 1 << 50) != 0 ||
+			pthread_setattr_default_np(&attributes) != 0)
+			_exit(4);
+		if (watchdog_start(&loop, PATIENCE_MS) != NULL)
+			_exit(5);
+		_exit(uv_loop_close(&loop) == 0 ? 0 : 2);
+	}
+	waitpid(child, &status, 0);
+	return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+}
+
 /* Takes the place of systemd. */
 static int
 listen_as_systemd(char path[64])
@@ -175,6 +213,7 @@ main(void)
 	status = run_mute_child();
 	report("and without one where the log is stuck",
 		   WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+	report("no thread, no watchdog", starts_without_a_thread());
 
 	fd = listen_as_systemd(path);
 	setenv("NOTIFY_SOCKET", path, 1);
@@ -182,6 +221,9 @@ main(void)
 	status = run_child(NULL, PATIENCE_MS, said, sizeof(said));
 	report("systemd hears that it is ready", hears(fd, "READY=1"));
 	report("and that it lives", hears(fd, "WATCHDOG=1") && hears(fd, "WATCHDOG=1"));
+	status = run_child(lack_descriptors, PATIENCE_MS, said, sizeof(said));
+	report("a process that can open nothing more goes on",
+		   WIFEXITED(status) && WEXITSTATUS(status) == 0 && said[0] == '\0');
 	close(fd);
 	setenv("WATCHDOG_PID", "1", 1);
 	setenv("NOTIFY_SOCKET", "nowhere", 1);
