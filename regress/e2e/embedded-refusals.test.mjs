@@ -3,6 +3,7 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, afterEach, before, test } from 'node:test';
+import WebSocket from 'ws';
 import { Bed } from '../lib/bed.mjs';
 import { roleToken, sign, userToken } from '../lib/jwt.mjs';
 import { RawSocket } from '../lib/raw-socket.mjs';
@@ -314,4 +315,80 @@ test('while the database is away nobody is let in, and each is told so', async (
   assert.equal(await post(`/api/broadcast/${typing}/events/e?private=true`, [1]), 422);
   assert.equal(await post('/api/broadcast/room/events/e', [1]), 202);
   assert.equal(await post('/api/broadcast/room/events/e', undefined), 400);
+});
+
+/** A request as it is: [status, text]. */
+async function ask(path, { method = 'POST', body = '{}', type = 'application/json', headers = { authorization: `Bearer ${token}` } } = {}) {
+  const response = await fetch(sidecar.url + path, { method, body: method === 'GET' ? undefined : Buffer.from(body), headers: { ...headers, ...(type && { 'content-type': type }) } });
+  return [response.status, await response.text()];
+}
+
+test('requests that are none of the endpoint: a status, and what is wrong with them', async () => {
+  const batch = '/api/broadcast';
+  const single = `${batch}/room/events/e`;
+  for (const [path, options, status, said] of [
+    [batch, { method: 'GET' }, 404, 'Not Found'], [`${batch}er`, {}, 404, 'Not Found'], ['/api', {}, 404, 'Not Found'],
+    [`${batch}/room/events`, {}, 404, 'Not Found'], [`${batch}/room/events/`, {}, 404, 'Not Found'], [`${batch}//events/e`, {}, 404, 'Not Found'],
+    [single, { type: 'text/plain' }, 415, 'Unsupported Media Type'], [`${single}?private=perhaps`, {}, 422, '"private":["is invalid"]'],
+    [single, { headers: {} }, 401, 'Unauthorized'], [single, { headers: { authorization: token } }, 401, 'Unauthorized'], [single, { headers: { authorization: `Basic ${token}` } }, 401, 'Unauthorized'],
+    [single, { headers: { authorization: `Bearer ${token}*` } }, 401, 'Unauthorized'], [single, { headers: { apikey: token } }, 202, ''],
+    [single, { body: '{' }, 400, 'Bad Request'], [batch, { body: '{' }, 400, 'Bad Request'], [batch, { body: '' }, 422, 'blank'], [batch, { type: 'text/plain' }, 422, 'blank'],
+    [batch, { body: '[]' }, 422, 'blank'], [batch, { body: '{"messages":{}}' }, 422, 'is invalid'], [batch, { body: '{"messages":[]}' }, 422, 'blank'], [batch, { body: '{"messages":[1]}' }, 422, 'is invalid'],
+    [batch, { body: '{"messages":[{"topic":null,"event":"","payload":1,"private":"x","id":1}]}' }, 422, 'blank'],
+    [batch, { body: '{"messages":[{"topic":1,"event":"e"}]}' }, 422, 'is invalid'],
+  ]) {
+    const [got, text] = await ask(path, options);
+    assert.deepEqual([got, text.includes(said)], [status, true], `${path} ${JSON.stringify(options)}: ${got} ${text}`);
+  }
+});
+
+test('a batch and single requests have the rate of their user, too', async () => {
+  const user = sidecar.token(randomUUID());
+  const headers = { authorization: `Bearer ${user}` };
+  const messages = (count) => JSON.stringify({ messages: Array(count).fill({ topic: 'room', event: 'e', payload: {} }) });
+  assert.deepEqual(await ask('/api/broadcast', { body: messages(11), headers }).then(([status]) => status), 429);
+  const statuses = [];
+  await until(async () => { // eleven within a second, however slow the machine is
+    statuses.push(...await Promise.all(Array.from({ length: 22 }, (_, n) => ask(...(n % 2 ? ['/api/broadcast/room/events/e', { headers }] : ['/api/broadcast', { body: messages(1), headers }])).then(([status]) => status))));
+    return statuses.includes(429);
+  }, 'a request too many');
+  assert.ok(statuses.includes(202));
+});
+
+test('handshakes without what they need, frames that are none: a status, a code, and the end', async () => {
+  for (const [query, status, said] of [[`apikey=${sidecar.anonKey}&vsn=3.0.0`, 403, 'Unsupported serializer version'], ['vsn=2.0.0', 401, 'API key is missing'], ['apikey=x&vsn=2.0.0', 401, 'not a valid JWT']]) {
+    const answer = await new Promise((resolve, reject) => {
+      const socket = new WebSocket(`${sidecar.url.replace('http', 'ws')}/realtime/v1/websocket?${query}`);
+      socket.on('error', () => {}).on('open', () => reject(new Error(`${query} is let in`)));
+      socket.on('unexpected-response', (_, response) => response.setEncoding('utf8').on('data', (text) => resolve([response.statusCode, text])));
+    });
+    assert.deepEqual([answer[0], answer[1].includes(said)], [status, true], answer.join());
+  }
+  for (const [frame, code, vsn] of [['{', 1002], ['[null,null,"t"]', 1002], ['[null,null,1,"e",{}]', 1002], [Buffer.from([3, 0, 0]), 1002], [Buffer.from([3, 0, 0, 1, 1, 0, 1, 0xff, 0x65, 0x7b, 0x7d]), 1002],
+    [binaryPush('1', '2', 'realtime:room', 'e', '{}'), 1002, '1.0.0'], ['x'.repeat(5_000_001), 1009]]) {
+    const socket = await connect({ vsn });
+    const closed = new Promise((resolve) => socket.socket.once('close', resolve));
+    socket.socket.send(frame);
+    assert.equal(await closed, code, String(frame).slice(0, 40));
+  }
+});
+
+test('a frame in fragments is one frame', async () => {
+  const socket = await connect();
+  const text = JSON.stringify([null, '7', 'phoenix', 'heartbeat', { long: 'x'.repeat(10_000) }]);
+  for (let at = 0; at < text.length; at += 4000) socket.socket.send(text.slice(at, at + 4000), { fin: at + 4000 >= text.length });
+  assert.deepEqual(await socket.reply('7'), ok);
+});
+
+test('another token on a channel: a bad one ends it with the reason, one of the new keys is none', async () => {
+  const socket = await connect();
+  assert.deepEqual(await socket.join('room', token, '1', { private: false, broadcast: { ack: true } }), joined);
+  for (const none of [{ access_token: 'sb_publishable_x' }, {}, { access_token: 1 }]) socket.send('1', null, 'realtime:room', 'access_token', none);
+  socket.send('1', '2', 'realtime:room', 'broadcast', { type: 'broadcast', event: 'a' });
+  assert.deepEqual(await socket.reply('2'), ok, 'the channel goes on, and a payload may be left out');
+  socket.send('1', null, 'realtime:room', 'access_token', { access_token: 'x.y.z' });
+  await socket.hears((f) => f[3] === 'phx_error' || f[3] === 'phx_close', 'the end of the channel');
+  assert.ok(JSON.stringify(socket.frames).includes('not a valid JWT'));
+  socket.send('1', '3', 'realtime:room', 'broadcast', { type: 'broadcast', event: 'a', payload: {} });
+  assert.deepEqual(await socket.reply('3'), unmatched);
 });

@@ -1,11 +1,13 @@
 // Starting, stopping, watching and misconfiguring the sidecar.
 import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Bed } from '../lib/bed.mjs';
 import { rows, value } from '../lib/db.mjs';
 import { FaultyRealtime } from '../lib/faulty-realtime.mjs';
+import { RawHttp, request } from '../lib/http-wire.mjs';
 import { Listener } from '../lib/http.mjs';
 import { roleToken, sign } from '../lib/jwt.mjs';
 import { freePort } from '../lib/ports.mjs';
@@ -383,4 +385,40 @@ test('a second SIGTERM ends it at once', async () => {
   await until(() => sidecar.log.some((line) => line.msg === 'ending'), 'the first signal');
   assert.ok(sidecar.running);
   assert.equal((await sidecar.kill('SIGTERM', 5000)).code, 0, sidecar.tail());
+});
+
+test('while no descriptor is left a port rests, with a line in the log, and goes on once there is one', async () => {
+  const sidecar = await bed.sidecar();
+  const limit = (files) => execFileSync('prlimit', ['--pid', `${sidecar.child.pid}`, `--nofile=${files}:`]);
+  limit(8);
+  const answer = fetch(`${sidecar.url}/api/broadcast`);
+  await until(() => sidecar.log.some((line) => line.msg === 'no room for more connections' && /open files/.test(line.reason)), () => `a line: ${sidecar.tail()}`);
+  limit(4096);
+  assert.equal((await answer).status, 404);
+  assert.equal(await sidecar.metric('chat_realtime_port_refused_total', 'port="embedded",reason="full"') >= 1, true);
+  await sidecar.kill('SIGTERM');
+});
+
+test('where every connection is the service\'s, none of them makes room for another one', async () => {
+  const sidecar = await bed.sidecar({}, { files: 160 });
+  const most = Number(sidecar.log.find((line) => /limits by the number/.test(line.msg)).connections);
+  const token = roleToken('service_role', sidecar.env.EMBEDDED_JWT_SECRET);
+  const body = JSON.stringify({ messages: [{ topic: 'a', event: 'e', payload: {} }] });
+  const head = request('/api/broadcast', { length: body.length, headers: { Authorization: `Bearer ${token}`, 'Content-Type': 'application/json', Expect: '100-continue' } });
+  const port = Number(new URL(sidecar.url).port);
+  const service = [];
+  for (let n = 0; n < most; n++) {
+    service.push(await RawHttp.open(port));
+    service[n].write(head);
+    await until(() => service[n].received.includes('100 Continue'), 'its head was read');
+  }
+  const stranger = await RawHttp.open(port);
+  await within(stranger.closed, 'a connection that is closed at once');
+  assert.equal(stranger.received.length, 0);
+  for (const one of service) {
+    one.write(body);
+    assert.equal((await one.answers(1))[0].status, 202);
+    one.close();
+  }
+  await sidecar.kill('SIGTERM');
 });
