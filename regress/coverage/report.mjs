@@ -69,20 +69,26 @@ function gaps(file, lines) {
 
 const handlesFailure = (gap) => asking.test(gap.before) || gap.lines.some((line) => failing.test(line.text));
 
-/** "# reason" lines, then "file: text of one line of the gap"; * in a file stands for any name. */
+/**
+ * "# reason" lines, then "file: text of one line of the gap", or "file: text of the line before the gap ⇒ text of one of its
+ * lines" where the text alone would stand for others, too; * in a file stands for any name.
+ */
 function exceptions() {
   const list = [];
   let reason = '';
   for (const line of readFileSync(path.join(here, 'exceptions'), 'utf8').split('\n')) {
     const match = /^(\S+): (.*)$/.exec(line);
     if (line.startsWith('# ')) reason = line.slice(2);
-    else if (match) list.push({ file: new RegExp(`^${match[1].replaceAll('.', '\\.').replaceAll('*', '.*')}$`), text: match[2], reason, used: false, line });
+    else if (match) {
+      const [text, before] = match[2].split(' ⇒ ').reverse();
+      list.push({ file: new RegExp(`^${match[1].replaceAll('.', '\\.').replaceAll('*', '.*')}$`), text, before, reason, used: false, line });
+    }
   }
   return list;
 }
 
 function excused(gap, list) {
-  const exception = list.find((entry) => entry.file.test(gap.file) && gap.lines.some((line) => line.text === entry.text));
+  const exception = list.find((entry) => entry.file.test(gap.file) && (entry.before ?? gap.before) === gap.before && gap.lines.some((line) => line.text === entry.text));
   if (exception) exception.used = true;
   return exception !== undefined;
 }

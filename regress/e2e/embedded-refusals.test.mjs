@@ -307,6 +307,32 @@ test('a user broadcasts ten messages a second, over all of its sockets and reque
   assert.equal(await post('/api/broadcast', { messages: [{ topic: 'elsewhere', event: 'x', payload: {} }] }, sidecar.token(randomUUID())), 202);
 });
 
+test('what waits for the database: tokens have a bound, a push under a token that is refused is not sent, a leave finds its own join', async () => {
+  const [witness, socket, many] = [await connect(), await connect(), await connect()];
+  for (const one of [witness, socket, many]) assert.deepEqual(await one.join(typing, token, '1'), joined);
+  const lock = await bed.connect();
+  await lock.query('BEGIN; LOCK TABLE public.conversations IN ACCESS EXCLUSIVE MODE');
+  socket.send('1', null, `realtime:${typing}`, 'access_token', { access_token: sidecar.token(randomUUID()) });
+  socket.send('1', null, `realtime:${typing}`, 'broadcast', { type: 'broadcast', event: 'forged', payload: {} });
+  for (let n = 0; n < 101; n++) many.send('1', null, `realtime:${typing}`, 'access_token', { access_token: token });
+  await many.hears((f) => f[3] === 'system' && f[4].message === 'Too many messages per second', 'the end of the channel');
+  const joins = [many.join(topic, token, '2'), many.join(inbox, token, '3')];
+  many.send('2', '4', `realtime:${topic}`, 'phx_leave', {});
+  await Promise.all([socket, many].map((one) => one.settled()));
+  await lock.query('COMMIT');
+  assert.deepEqual(await Promise.all(joins), [joined, joined]);
+  assert.deepEqual(await many.reply('4'), ok);
+  await socket.hears((f) => f[3] === 'system' && /permissions/.test(f[4].message), 'the end of the channel under another token');
+  assert.deepEqual((await broadcasts(witness, typing)).forged, []);
+});
+
+test('a token that names nobody sends to public channels, at the rate of its socket', async () => {
+  const socket = await connect();
+  assert.deepEqual(await socket.join('room', sidecar.anonKey, '1', { private: false, broadcast: { ack: true } }), joined);
+  socket.send('1', '2', 'realtime:room', 'broadcast', { type: 'broadcast', event: 'a', payload: {} });
+  assert.deepEqual(await socket.reply('2'), ok);
+});
+
 test('while the database is away nobody is let in, and each is told so', async () => {
   const socket = await connect();
   await bed.cluster.stop();

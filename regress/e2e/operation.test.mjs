@@ -13,6 +13,7 @@ import { roleToken, sign } from '../lib/jwt.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { Sidecar } from '../lib/sidecar.mjs';
 import { until, within } from '../lib/wait.mjs';
+import { sidecarBinary } from '../lib/workspace.mjs';
 
 let bed, conversation;
 
@@ -45,6 +46,8 @@ for (const [what, env, args, names] of [
   ['a number with a blank', { WEBHOOK_TIMEOUT_MS: ' 1' }, [], /WEBHOOK_TIMEOUT_MS/],
   ['a number that is too large', { WEBHOOK_MAX_INFLIGHT: '99999999999999999999' }, [], /WEBHOOK_MAX_INFLIGHT/],
   ['a host of Realtime of two words', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: roleToken('service_role', 's'), REALTIME_HOST: 'a b' }, [], /REALTIME_HOST/],
+  ['an empty host of Realtime', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: roleToken('service_role', 's') }, ['--realtime-host='], /REALTIME_HOST/],
+  ['a transport of another version', { REALTIME_TRANSPORT: 'database' }, [], /REALTIME_TRANSPORT: "database" is not in this version/],
   ['authorities that are missing', { WEBHOOK_CA_FILE: '/nowhere/ca.pem' }, [], /WEBHOOK_CA_FILE: .*No such file/],
   ['authorities that are none', { WEBHOOK_CA_FILE: '/dev/null' }, [], /WEBHOOK_CA_FILE: .*no certificate/],
   ['a secret and its file, too', { EMBEDDED_JWT_SECRET: 'hush-hush', EMBEDDED_JWT_SECRET_FILE: '/dev/null' }, [], /^chat-sidecar: EMBEDDED_JWT_SECRET: (?!.*hush).*too/],
@@ -421,4 +424,15 @@ test('where every connection is the service\'s, none of them makes room for anot
     one.close();
   }
   await sidecar.kill('SIGTERM');
+});
+
+test('where there can be no thread for the watchdog it says so, and works without one', async () => {
+  const sidecar = await bed.sidecar({}, { command: ['sh', '-c', 'ulimit -s 1000000000000 && exec "$0"', sidecarBinary] });
+  assert.ok(sidecar.log.some((line) => /no thread for the watchdog/.test(line.msg)), sidecar.tail());
+  const subscriber = await bed.subscriber(sidecar);
+  await subscriber.join(`conversation:${conversation}`);
+  await bed.message(conversation, 'unwatched');
+  await subscriber.hears((m) => m.payload.content === 'unwatched', 'the message');
+  await subscriber.close();
+  assert.deepEqual(await sidecar.kill('SIGTERM'), { code: 0, signal: null });
 });

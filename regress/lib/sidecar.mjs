@@ -21,7 +21,7 @@ export class Sidecar {
   }
 
   /** A sidecar of a cluster, with the embedded endpoint unless REALTIME_URL is given; started and ready. */
-  static async start(cluster, env = {}, { database = 'chat', user = 'chat_sidecar', files } = {}) {
+  static async start(cluster, env = {}, { database = 'chat', user = 'chat_sidecar', files, command } = {}) {
     const sidecar = new Sidecar({
       DATABASE_URL: cluster.url({ user, database }),
       HTTP_LISTEN: `127.0.0.1:${await freePort()}`,
@@ -34,6 +34,7 @@ export class Sidecar {
       ...env,
     });
     sidecar.files = files; // descriptors that it may have
+    sidecar.command = command;
     sidecar.run();
     await sidecar.ready();
     return sidecar;
