@@ -326,6 +326,24 @@ test('what waits for the database: tokens have a bound, a push under a token tha
   assert.deepEqual((await broadcasts(witness, typing)).forged, []);
 });
 
+test('requests that wait for the database have a bound in bytes: the next one is told so, that of a batch is counted', async () => {
+  const lock = await bed.connect();
+  await lock.query('BEGIN; LOCK TABLE public.conversations IN ACCESS EXCLUSIVE MODE');
+  const somebody = () => ({ headers: { authorization: `Bearer ${sidecar.token(randomUUID())}` } }); // each with a rate of their own
+  const payload = { text: 'x'.repeat(7_000_000) };
+  const body = JSON.stringify({ messages: [{ topic: typing, event: 'forged', payload, private: true }] });
+  const refused = () => sidecar.metric('chat_realtime_embedded_refused_broadcasts_total');
+  const before = await refused();
+  await until(async () => {
+    assert.equal((await ask('/api/broadcast', { body, ...somebody() }))[0], 202);
+    return await refused() > before;
+  }, 'a message that is refused', 60000);
+  assert.equal((await ask(`/api/broadcast/${typing}/events/forged?private=true`, { body: JSON.stringify(payload), ...somebody() }))[0], 429);
+  await lock.query('COMMIT');
+  const socket = await connect();
+  assert.deepEqual(await socket.join(typing, token, '1'), joined, 'it goes on');
+});
+
 test('a token that names nobody sends to public channels, at the rate of its socket', async () => {
   const socket = await connect();
   assert.deepEqual(await socket.join('room', sidecar.anonKey, '1', { private: false, broadcast: { ack: true } }), joined);

@@ -418,6 +418,10 @@ test('where every connection is the service\'s, none of them makes room for anot
   const stranger = await RawHttp.open(port);
   await within(stranger.closed, 'a connection that is closed at once');
   assert.equal(stranger.received.length, 0);
+  const gone = service.pop();
+  gone.write(body.slice(0, 5));
+  gone.socket.end();
+  assert.deepEqual(await gone.toTheEnd(), [], 'who ends within a body gets no answer');
   for (const one of service) {
     one.write(body);
     assert.equal((await one.answers(1))[0].status, 202);
