@@ -113,12 +113,13 @@ test('bad input is 400 with its SQLSTATE', async () => {
   const id = String(conversation);
   for (const [name, args, code] of [
     ['get_conversation', { conversation_id: null }, '22004'], ['get_conversation', { conversation_id: 'x' }, '22P02'],
-    ['list_messages', { conversation_id: id, limit: 0 }, '22023'], ['list_messages', { conversation_id: id, limit: 1e9 }, '22023'],
+    ['list_messages', { conversation_id: id, limit: 0 }, '22023'], ['list_messages', { conversation_id: id, limit: -1 }, '22023'],
     ['list_messages', { conversation_id: id, limit: 'x' }, '22P02'], ['list_messages', { conversation_id: id, cursor: 'tampered' }, '22023'],
     ['save_message', { conversation_id: id, message: [] }, '22023'], ['save_message', { conversation_id: id, message: { content: 'x', type: 'hologram' } }, '23514'],
     ['update_conversation', { conversation_id: id, changes: { unreadCount: 9 } }, '22023'],
     ['ingest_wuzapi', { owner: bed.owner, payload: { type: 'Message' } }, '22004'],
   ]) await refused(ann(name, args), 400, code);
+  assert.equal((await result(ann('list_messages', { conversation_id: id, limit: 1e9 }))).pagination.limit, 100);
   await refused(ann('list_messages', { conversation: id }), 404, 'PGRST202');
   await refused(ann('authenticate', { key: 'x' }), 403, '42501');
 });

@@ -173,8 +173,13 @@ test('supabase-js sends to a private channel by httpSend: to those who may get i
 test('arguments of any length and order', async () => {
   const key = 'x'.repeat(3000);
   const token = sidecar.token(bed.owner);
-  const send = async (query, who = token) => (await fetch(`${sidecar.url}/api/broadcast/presence%3A${conversation}/events/a%2Fb%20c?${query}`,
+  const sendOnce = async (query, who) => (await fetch(`${sidecar.url}/api/broadcast/presence%3A${conversation}/events/a%2Fb%20c?${query}`,
     { method: 'POST', body: '{}', headers: { 'content-type': 'application/json', authorization: `Bearer ${who}` } })).status;
+  // A user's broadcasts of a second are limited: that one is sent again.
+  const send = (query, who = token) => until(async () => {
+    const status = await sendOnce(query, who);
+    return status !== 429 && status;
+  }, `an answer to ${query.slice(0, 60)} within the limit`);
   const stranger = sidecar.token(randomUUID());
   for (const query of [`apikey=${key}&vsn=2.0.0&private=true`, `private=true&apikey=${key}`, `a=${key}&b=&&c&private=true&d`, 'private=1', 'privat%65=tru%65', 'private=false&private=true']) {
     assert.deepEqual([await send(query), await send(query, stranger)], [202, 403], query.slice(0, 60));
