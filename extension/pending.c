@@ -112,40 +112,47 @@ chat_pending_deleted_owner(int32 attachment, ChatKey conversation)
 	return entry == NULL ? NULL : entry->owner;
 }
 
-void
-chat_pending_awaited(int32 attachment, ChatKey conversation)
+/* Adds a conversation to one of the sets of this transaction, which is made with its first member. */
+static void
+set_add(HTAB **set, const char *name, int32 attachment, ChatKey conversation)
 {
 	ConversationKey key = {conversation, attachment};
 
-	if (awaited == NULL)
-		awaited = make_set("chat_realtime awaited conversations", sizeof(ConversationKey));
-	(void) hash_search(awaited, &key, HASH_ENTER, NULL);
+	if (*set == NULL)
+		*set = make_set(name, sizeof(ConversationKey));
+	(void) hash_search(*set, &key, HASH_ENTER, NULL);
+}
+
+static bool
+set_has(HTAB *set, int32 attachment, ChatKey conversation)
+{
+	ConversationKey key = {conversation, attachment};
+
+	return set != NULL && hash_search(set, &key, HASH_FIND, NULL) != NULL;
+}
+
+void
+chat_pending_awaited(int32 attachment, ChatKey conversation)
+{
+	set_add(&awaited, "chat_realtime awaited conversations", attachment, conversation);
 }
 
 bool
 chat_pending_is_awaited(int32 attachment, ChatKey conversation)
 {
-	ConversationKey key = {conversation, attachment};
-
-	return awaited != NULL && hash_search(awaited, &key, HASH_FIND, NULL) != NULL;
+	return set_has(awaited, attachment, conversation);
 }
 
 void
 chat_pending_renamed(int32 attachment, ChatKey conversation)
 {
-	ConversationKey key = {conversation, attachment};
-
-	if (renamed == NULL)
-		renamed = make_set("chat_realtime renamed conversations", sizeof(ConversationKey));
-	(void) hash_search(renamed, &key, HASH_ENTER, NULL);
+	set_add(&renamed, "chat_realtime renamed conversations", attachment, conversation);
 }
 
 bool
 chat_pending_is_renamed(int32 attachment, ChatKey conversation)
 {
-	ConversationKey key = {conversation, attachment};
-
-	return renamed != NULL && hash_search(renamed, &key, HASH_FIND, NULL) != NULL;
+	return set_has(renamed, attachment, conversation);
 }
 
 /*
