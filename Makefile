@@ -5,10 +5,17 @@ EXTENSION      = chat_realtime
 EXTVERSION     = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
 INSTALL_SQL    = sql/$(EXTENSION)--$(EXTVERSION).sql
 MODULE_big     = $(EXTENSION)
-OBJS           = $(patsubst %.c,%.o,$(sort $(wildcard extension/*.c)))
+OBJS           = $(patsubst %.c,%.o,$(sort $(wildcard extension/*.c extension/*/*.c)))
+# The install script: its parts by subject, in the order in which the server reads them.
+SQL_PARTS      = schema audit trigger_functions callers log restore maintain columns fragments abilities counters \
+	indexes triggers attach detach recount follow setup_tables channels setup access rollout hints \
+	status table_hints webhooks webhook_save webhook_api webhook_list topic_events deleted secrets \
+	wuzapi presence ingest ingest_changes ingest_history api messages conversations lists search \
+	bare_ids keys limits pre_request
 # An install script of an earlier version, kept in the tree, is where updates from it start.
 DATA           = $(filter-out $(INSTALL_SQL),$(wildcard sql/$(EXTENSION)--*.sql))
 DATA_built     = $(INSTALL_SQL)
+PG_CPPFLAGS    = -Iextension
 PG_CFLAGS      = -Wextra -Wno-unused-parameter -Wno-sign-compare
 REGRESS       ?= $(patsubst regress/sql/%.sql,%,$(sort $(wildcard regress/sql/*.sql)))
 ISOLATION     ?= $(patsubst regress/specs/%.spec,%,$(sort $(wildcard regress/specs/*.spec)))
@@ -44,9 +51,9 @@ include $(PGXS)
 INSTALL_SHLIB  = $(CURDIR)/packaging/replace 755
 INSTALL_DATA   = $(CURDIR)/packaging/replace 644
 
-$(OBJS) $(OBJS:.o=.bc): $(wildcard extension/*.h)
+$(OBJS) $(OBJS:.o=.bc): $(wildcard extension/*.h extension/*/*.h)
 
-$(INSTALL_SQL): $(sort $(wildcard sql/[0-9]*.sql)) $(EXTENSION).control
+$(INSTALL_SQL): $(SQL_PARTS:%=sql/%.sql) Makefile $(EXTENSION).control
 	cat $(filter %.sql,$^) > $@
 
 .PHONY: extension
@@ -107,7 +114,7 @@ torture:
 	@regress/lib/deps.sh test
 	@KILLS=$(or $(KILLS),50) CRASHES=$(or $(CRASHES),0) RESETS=$(or $(RESETS),5) regress/torture/run
 
-C_SOURCES = $(wildcard extension/*.[ch] sidecar/*.[ch] sidecar/*/*.[ch] regress/unit/*.[ch])
+C_SOURCES = $(wildcard extension/*.[ch] extension/*/*.[ch] sidecar/*.[ch] sidecar/*/*.[ch] regress/unit/*.[ch])
 CLANG_FORMAT ?= clang-format
 
 format:

@@ -6,14 +6,14 @@
 #include "fmgr.h"
 #include "utils/guc.h"
 
-#include "api_stats.h"
-#include "apikey.h"
+#include "keys/api_stats.h"
+#include "keys/apikey.h"
 #include "attachment.h"
 #include "doorbell.h"
 #include "indexes.h"
 #include "pending.h"
 #include "settings.h"
-#include "shmem.h"
+#include "keys/shmem.h"
 
 PG_MODULE_MAGIC;
 

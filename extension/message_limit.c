@@ -8,7 +8,7 @@
 
 #include "claims.h"
 #include "message_limit.h"
-#include "ratelimit.h"
+#include "keys/ratelimit.h"
 #include "settings.h"
 
 #define MESSAGES_PER_SECOND 10

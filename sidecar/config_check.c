@@ -8,10 +8,10 @@
 #include <string.h>
 #include <time.h>
 
-#include "address.h"
-#include "authorities.h"
+#include "io/address.h"
+#include "io/authorities.h"
 #include "config_internal.h"
-#include "realtime_key.h"
+#include "realtime/realtime_key.h"
 
 #define ENCODE                                                                                     \
 	"a user or password with one of the characters @ : / ? # % must have it percent-encoded (@ is %40)"

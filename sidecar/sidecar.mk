@@ -9,7 +9,7 @@ SIDECAR_PKG     = $(shell pkg-config $(1) $(SIDECAR_LIBS))
 
 SIDECAR_OUT     = sidecar/build$(if $(SIDECAR_SANITIZE),/sanitized)
 SIDECAR_BINARY  = $(if $(SIDECAR_SANITIZE),$(SIDECAR_OUT)/,sidecar/)chat-sidecar
-SIDECAR_SOURCES = $(sort $(wildcard sidecar/*.c sidecar/embedded/*.c))
+SIDECAR_SOURCES = $(sort $(filter-out sidecar/build/%,$(wildcard sidecar/*.c sidecar/*/*.c)))
 SIDECAR_OBJECTS = $(SIDECAR_SOURCES:sidecar/%.c=$(SIDECAR_OUT)/%.o)
 SIDECAR_ARCHIVE = $(SIDECAR_OUT)/sidecar.a
 UNIT_TESTS      = $(patsubst regress/unit/%.c,$(SIDECAR_OUT)/unit/%,$(sort $(wildcard regress/unit/test_*.c)))
@@ -43,7 +43,7 @@ $(SIDECAR_ARCHIVE): $(filter-out %/main.o,$(SIDECAR_OBJECTS))
 
 $(SIDECAR_OUT)/unit/%: regress/unit/%.c $(SIDECAR_ARCHIVE)
 	@mkdir -p $(@D)
-	$(CC) $(SIDECAR_CFLAGS) -MMD -MP $(SIDECAR_LDFLAGS) -o $@ $< $(SIDECAR_ARCHIVE) $(SIDECAR_LIBRARIES)
+	$(CC) $(SIDECAR_CFLAGS) -Iextension -MMD -MP $(SIDECAR_LDFLAGS) -o $@ $< $(SIDECAR_ARCHIVE) $(SIDECAR_LIBRARIES)
 
 unit: $(UNIT_TESTS)
 	@set -e; for test in $^; do echo "# $$(basename $$test)"; $$test; done

@@ -151,7 +151,7 @@ test('each function of the API: how often, how long, and a histogram that adds u
 
 test('every function that a backend may call is counted, but those that only ask who or how', async () => {
   // The list is read where it stands.
-  const source = readFileSync(path.join(root, 'extension/api_stats.c'), 'utf8');
+  const source = readFileSync(path.join(root, 'extension/keys/api_stats.c'), 'utf8');
   const counted = /functions\[\] = \{([^}]*)\}/.exec(source)[1].match(/\w+/g);
   const names = await value(bed.db, 'SELECT chat.backend_functions()');
   assert.deepEqual(counted, counted.toSorted(), 'it is searched by halving');

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "address.h"
+#include "io/address.h"
 
 static void
 judge(const struct address_rules *rules, const uint8_t *data, size_t size)

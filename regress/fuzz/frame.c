@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "embedded/frame.h"
+#include "endpoint/frame.h"
 
 static void
 answer(enum serializer serializer, struct frame *frame)

@@ -2,7 +2,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 
-#include "embedded/json_scan.h"
+#include "endpoint/json_scan.h"
 
 static void
 walk(struct json value)

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "embedded/jwt.h"
+#include "endpoint/jwt.h"
 
 static void
 verify(const char *token)

@@ -1,5 +1,5 @@
 /* Heads of requests: what is taken from one lies within it, and is decoded within its length. */
-#include "request_head.h"
+#include "io/request_head.h"
 
 #include <stdint.h>
 #include <stdlib.h>

@@ -1,5 +1,5 @@
 /*
- * The doorbell and the cursor (extension/doorbell.c, sql/30_log.sql, sidecar/consumer*.c): transactions that write
+ * The doorbell and the cursor (extension/doorbell.c, sql/log.sql, sidecar/consumer*.c): transactions that write
  * events, and sidecars that read, deliver and sleep.
  *
  * What is shown, for every interleaving within the bounds below:
@@ -160,7 +160,7 @@ over:
 	skip
 }
 
-/* What a sidecar is about: the states of sidecar/consumer_log.c. */
+/* What a sidecar is about: the states of sidecar/consumer/consumer_log.c. */
 mtype = { IDLE, DISARM, ARM, READ, ANSWER, ASLEEP, RETRY };
 
 /* read_log() */

@@ -8,7 +8,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "../../sidecar/address.h"
+#include "../../sidecar/io/address.h"
 
 static struct sockaddr_storage
 parse(const char *text)

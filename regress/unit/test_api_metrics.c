@@ -7,8 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../sidecar/api_metrics.h"
-#include "../../sidecar/metrics.h"
+#include "../../sidecar/watch/api_metrics.h"
+#include "../../sidecar/base/metrics.h"
 
 #define COLUMNS 5
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "../../sidecar/db_clock.h"
+#include "../../sidecar/io/db_clock.h"
 
 static void
 check(const char *name, double got, double wanted, double within)

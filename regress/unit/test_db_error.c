@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../sidecar/db_error.h"
+#include "../../sidecar/io/db_error.h"
 
 static void
 check(const char *name, const char *message, const char *text, const char *sqlstate)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../sidecar/db_shape.h"
+#include "../../sidecar/io/db_shape.h"
 
 /* An answer from "name=value name=value / value value": rows apart by /, - for NULL, names in the first list. */
 static PGresult *

@@ -7,7 +7,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-#include "../../sidecar/db_target.h"
+#include "../../sidecar/io/db_target.h"
 
 static void
 check(const char *name, int ok)

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../sidecar/embedded/frame.h"
+#include "../../sidecar/endpoint/frame.h"
 
 static void
 check(const char *name, int ok)

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../sidecar/gauges.h"
-#include "../../sidecar/metrics.h"
+#include "../../sidecar/watch/gauges.h"
+#include "../../sidecar/base/metrics.h"
 
 static struct metrics *metrics;
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../sidecar/embedded/json_scan.h"
+#include "../../sidecar/endpoint/json_scan.h"
 
 static void
 require(const char *name, const char *what, bool holds)

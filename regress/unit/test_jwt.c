@@ -6,7 +6,7 @@
 #include <string.h>
 
 /* As a whole: headers of any kind need its signature. */
-#include "../../sidecar/embedded/jwt.c"
+#include "../../sidecar/endpoint/jwt.c"
 
 #define SECRET "a secret of at least 32 bytes, as it must be"
 #define NOW 1700000000

@@ -9,7 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "../../sidecar/log.h"
+#include "../../sidecar/base/log.h"
 
 static int ends[2];
 

@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../sidecar/pgarray.h"
+#include "../../sidecar/base/pgarray.h"
 
 static void
 check(const char *name, const char *got, const char *wanted)

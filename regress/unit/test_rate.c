@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../sidecar/embedded/rate.h"
+#include "../../sidecar/endpoint/rate.h"
 
 static void
 check(const char *name, int ok)

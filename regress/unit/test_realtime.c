@@ -8,14 +8,14 @@
 #include <time.h>
 
 #include "../../sidecar/config.h"
-#include "../../sidecar/consumer.h"
-#include "../../sidecar/embedded/embedded.h"
-#include "../../sidecar/http.h"
-#include "../../sidecar/log.h"
-#include "../../sidecar/metrics.h"
-#include "../../sidecar/realtime.h"
-#include "../../sidecar/realtime_queue.h"
-#include "../../sidecar/server.h"
+#include "../../sidecar/consumer/consumer.h"
+#include "../../sidecar/endpoint/embedded.h"
+#include "../../sidecar/io/http.h"
+#include "../../sidecar/base/log.h"
+#include "../../sidecar/base/metrics.h"
+#include "../../sidecar/realtime/realtime.h"
+#include "../../sidecar/realtime/realtime_queue.h"
+#include "../../sidecar/io/server.h"
 
 struct consumer
 {

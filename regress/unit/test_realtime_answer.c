@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../sidecar/realtime_answer.h"
+#include "../../sidecar/realtime/realtime_answer.h"
 
 static void
 check(long status, const char *body, enum answer wanted)

@@ -1,7 +1,7 @@
 /*
  * Heads of requests: what is taken from good ones, and which status refuses the others.
  */
-#include "../../sidecar/request_head.h"
+#include "../../sidecar/io/request_head.h"
 
 #include <stdio.h>
 #include <stdlib.h>

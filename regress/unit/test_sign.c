@@ -9,7 +9,7 @@
 #include <unistd.h>
 
 /* As a whole: what goes on in the cryptographic library is only seen to fail where it is made to. */
-#include "../../sidecar/sign.c"
+#include "../../sidecar/webhook/sign.c"
 
 static void
 check(const char *name, const char *got, const char *wanted)

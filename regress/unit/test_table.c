@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "../../sidecar/table.h"
+#include "../../sidecar/base/table.h"
 
 #define MANY 3000
 

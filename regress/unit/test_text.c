@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../sidecar/text.h"
+#include "../../sidecar/base/text.h"
 
 static void
 check_copy(const char *name, const char *bytes, size_t len, size_t max, enum text_form form,

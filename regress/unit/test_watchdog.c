@@ -15,7 +15,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "../../sidecar/watchdog.h"
+#include "../../sidecar/watch/watchdog.h"
 
 #define PATIENCE_MS 300
 

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../sidecar/webhook_queue.h"
+#include "../../sidecar/webhook/webhook_queue.h"
 
 static void
 require(const char *name, bool holds)

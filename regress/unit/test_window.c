@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../extension/window.c"
+#include "../../extension/keys/window.c"
 
 #define CALLS 20000
 #define ROUNDS 400

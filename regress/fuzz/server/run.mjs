@@ -21,7 +21,7 @@ const output = (command, ...args) => execFileSync(command, args, { encoding: 'ut
 function build(to) {
   const includes = output(process.env.PG_CONFIG ?? 'pg_config', '--includedir-server');
   const fuzzer = path.join(output(clang, '-print-resource-dir'), `lib/linux/libclang_rt.fuzzer_no_main-${output('uname', '-m')}.a`);
-  const sources = ['extension', 'regress/fuzz/server'].flatMap((dir) =>
+  const sources = ['extension', 'extension/keys', 'extension/wuzapi', 'regress/fuzz/server'].flatMap((dir) =>
     readdirSync(path.join(root, dir)).filter((name) => name.endsWith('.c')).map((name) => path.join(root, dir, name)));
   execFileSync(clang, ['-w', '-g', '-O1', '-fPIC', '-shared', '-fsanitize=fuzzer-no-link,undefined', '-fno-sanitize=alignment',
     '-fsanitize-undefined-trap-on-error', `-I${path.join(root, 'extension')}`, `-I${includes}`, '-o', to, ...sources, fuzzer, '-lstdc++', '-lm', '-lpthread'],

@@ -11,7 +11,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 
-#include "apikey.h"
+#include "keys/apikey.h"
 #include "payload.h"
 #include "targets.h"
 

@@ -1,0 +1,493 @@
+/*
+ * chat.wuzapi_parse: turns the body of a WUZAPI webhook, of any generation, into one form; see wuzapi.h.
+ *
+ * Three envelopes: {"type":"Message","event":{…}}, {"event":"Message","data":{…}} and {"jsonData":"…"}, whose string
+ * (or object) holds one of the others. An event of a kind without a handler is {"kind":"ignored","reason":"…"};
+ * a new kind is a row of the table of handlers. Error (class 22) only when an event that we know lacks what
+ * makes it usable.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+
+#include "wuzapi/wuzapi.h"
+
+PG_FUNCTION_INFO_V1(chat_wuzapi_parse);
+PG_FUNCTION_INFO_V1(chat_wuzapi_jid);
+
+/* Who a message, receipt or typing notice is about. */
+typedef struct WuzapiSource
+{
+	bool from_me; /* by the owner of the WhatsApp account, on whatever device */
+	bool group;
+	WuzapiJid chat;        /* key of the conversation: a phone's address where it is known */
+	WuzapiJid lid;         /* the contact's hidden address, where it is known */
+	WuzapiJid participant; /* groups: who it comes from */
+} WuzapiSource;
+
+static const char *const chat_keys[] = {"Chat", "RemoteJid", NULL};
+static const char *const id_keys[] = {"ID", "MessageId", NULL};
+
+/* Writes that an event is of no use to us. */
+static void
+ignore(WuzapiOutput *out, const char *reason)
+{
+	wuzapi_put_text(out, "kind", "ignored");
+	wuzapi_put_text(out, "reason", reason);
+}
+
+/* --- envelope ------------------------------------------------------------------------------------ */
+
+/* Says which field the JSON error is about. */
+static void
+json_error_context(void *path)
+{
+	if (ERRCODE_TO_CATEGORY(geterrcode()) != ERRCODE_DATA_EXCEPTION)
+		return;
+	errmsg("field \"%s\" of the WUZAPI event holds no valid JSON", (const char *) path);
+	errhint("Pass the form field as it was received, url-decoded once.");
+}
+
+/* Parses JSON text that came as a string. */
+static JsonbContainer *
+parse_inner(const JsonbValue *text, const char *path)
+{
+	ErrorContextCallback callback = {
+		.previous = error_context_stack,
+		.callback = json_error_context,
+		.arg = unconstify(char *, path),
+	};
+	Jsonb *inner;
+
+	error_context_stack = &callback;
+	inner = DatumGetJsonbP(
+		DirectFunctionCall1(jsonb_in, CStringGetDatum(wuzapi_cstring(text, INT_MAX))));
+	error_context_stack = callback.previous;
+	if (!JB_ROOT_IS_OBJECT(inner))
+		wuzapi_wrong_type(path, "a JSON object");
+	return &inner->root;
+}
+
+/* Takes the form field away, if there is one. */
+static JsonbContainer *
+open_form(JsonbContainer *root)
+{
+	JsonbValue inner;
+
+	if (!wuzapi_find(root, "jsonData", &inner))
+		return root;
+	if (inner.type == jbvString)
+		return parse_inner(&inner, "jsonData");
+	return wuzapi_require_object(root, "jsonData", "jsonData");
+}
+
+/* Finds the event's name and body. */
+static WuzapiEnvelope
+open_envelope(JsonbContainer *root)
+{
+	WuzapiEnvelope envelope = {.type = {.type = jbvNull}};
+	JsonbValue event;
+
+	envelope.outer = open_form(root);
+	if (!wuzapi_find_string(envelope.outer, "type", &envelope.type))
+		envelope.type.type = jbvNull;
+	if (!wuzapi_find(envelope.outer, "event", &event))
+		event.type = jbvNull;
+	envelope.event = wuzapi_as_object(&event);
+	if (event.type == jbvString && envelope.type.type == jbvNull)
+		envelope.type = event;
+	if (envelope.event == NULL)
+		envelope.event = wuzapi_find_object(envelope.outer, "data");
+	return envelope;
+}
+
+/* The event's body, which a handler needs. */
+static JsonbContainer *
+require_event(const WuzapiEnvelope *envelope)
+{
+	JsonbValue named;
+
+	if (envelope->event != NULL)
+		return envelope->event;
+	/* {"event":"Message","data":{…}}: a type beside it says that the event itself should be the body. */
+	if (!wuzapi_find(envelope->outer, "type", &named) &&
+		wuzapi_find_string(envelope->outer, "event", &named))
+		return wuzapi_require_object(envelope->outer, "data", "data");
+	return wuzapi_require_object(envelope->outer, "event", "event");
+}
+
+/* --- who is concerned ---------------------------------------------------------------------------- */
+
+/* Reads an address that may be missing or empty. */
+static WuzapiJid
+optional_jid(JsonbContainer *object, const char *key)
+{
+	JsonbValue value;
+	WuzapiJid jid = {NULL, WUZAPI_NOWHERE};
+
+	if (wuzapi_find(object, key, &value))
+		(void) wuzapi_jid(&value, &jid);
+	return jid;
+}
+
+/* Reads whose message it is; both spellings of the flag. */
+static bool
+read_from_me(JsonbContainer *info)
+{
+	JsonbValue value;
+
+	if (!wuzapi_find(info, "IsFromMe", &value) && !wuzapi_find(info, "FromMe", &value))
+		return false;
+	if (value.type != jbvBool)
+		wuzapi_wrong_type("event.Info.IsFromMe", "true or false");
+	return value.val.boolean;
+}
+
+/* One person, two addresses: *jid becomes the phone's where that is known, *lid the hidden one. */
+static void
+resolve(WuzapiJid *jid, WuzapiJid *lid, WuzapiJid alternative)
+{
+	if (jid->server == WUZAPI_LID)
+	{
+		*lid = *jid;
+		if (alternative.server == WUZAPI_PHONE)
+			*jid = alternative;
+	}
+	else if (jid->server == WUZAPI_PHONE && alternative.server == WUZAPI_LID)
+		*lid = alternative;
+}
+
+/* Reads who wrote to the group or list. */
+static WuzapiJid
+read_participant(JsonbContainer *info, WuzapiJid *lid)
+{
+	WuzapiJid participant = optional_jid(info, "Sender");
+
+	if (participant.text == NULL)
+		participant = optional_jid(info, "Participant");
+	resolve(&participant, lid, optional_jid(info, "SenderAlt"));
+	return participant;
+}
+
+/* Reads the addresses of a message, receipt or typing notice; false and *reason when it has no conversation. */
+static bool
+read_source(JsonbContainer *info, const char *path, WuzapiSource *source, const char **reason)
+{
+	JsonbValue chat = wuzapi_require_string(info, chat_keys, path);
+	WuzapiJid unused;
+
+	*source = (WuzapiSource){.from_me = read_from_me(info)};
+	if (!wuzapi_jid(&chat, &source->chat))
+		wuzapi_wrong_type(path, "a WhatsApp address such as 5511900000001@s.whatsapp.net");
+	source->group = source->chat.server == WUZAPI_GROUP;
+	*reason = NULL;
+	if (source->group)
+		source->participant = read_participant(info, &unused);
+	else if (source->chat.server == WUZAPI_NEWSLETTER)
+		*reason = "newsletter";
+	else if (source->chat.server != WUZAPI_BROADCAST)
+		/* What SenderAlt says is the sender's: the contact's, or for own messages the owner's. */
+		resolve(&source->chat, &source->lid,
+				optional_jid(info, source->from_me ? "RecipientAlt" : "SenderAlt"));
+	else if (strcmp(source->chat.text, "status@broadcast") == 0)
+		*reason = "status broadcast";
+	else if (source->from_me)
+		*reason = "broadcast list";
+	else
+		source->chat = read_participant(info, &source->lid);
+	if (*reason == NULL && source->chat.text == NULL)
+		wuzapi_missing("event.Info.Sender");
+	return *reason == NULL;
+}
+
+static void
+put_source(WuzapiOutput *out, const WuzapiSource *source)
+{
+	wuzapi_put_text(out, "chat", source->chat.text);
+	wuzapi_put_text(out, "lid", source->lid.text);
+	wuzapi_put_bool(out, "fromMe", source->from_me);
+	wuzapi_put_bool(out, "isGroup", source->group);
+	wuzapi_put_text(out, "participant", source->participant.text);
+}
+
+/* Writes the time of an event; Go's zero time is none. */
+static void
+put_timestamp(WuzapiOutput *out, JsonbContainer *info, const char *path, bool required)
+{
+	static const char *const keys[] = {"Timestamp", NULL};
+	JsonbValue value;
+	char *text;
+
+	if (!required && !wuzapi_find(info, keys[0], &value))
+		return;
+	value = wuzapi_require_string(info, keys, path);
+	text = wuzapi_cstring(&value, INT_MAX);
+	if (!wuzapi_is_timestamp(text))
+		wuzapi_wrong_type(path, "a time such as 2026-06-18T13:19:38+02:00");
+	if (strncmp(text, "0001-01-01T00:00:00", strlen("0001-01-01T00:00:00")) != 0)
+		wuzapi_put_text(out, "timestamp", text);
+	else if (required)
+		wuzapi_missing(path);
+}
+
+/* --- handlers ------------------------------------------------------------------------------------ */
+
+/* Writes the name that a person gave itself: the contact's, or in a group the participant's. */
+static void
+put_name(WuzapiOutput *out, JsonbContainer *info, const char *key)
+{
+	JsonbValue name;
+
+	if (wuzapi_find_string(info, "PushName", &name) && name.val.string.len > 0)
+		wuzapi_put_text(out, key, wuzapi_cstring(&name, 255));
+}
+
+/* Writes the metadata of a message; it is stored as it is. */
+static void
+put_metadata(WuzapiOutput *out, JsonbContainer *info, const WuzapiSource *source,
+			 const WuzapiContent *content)
+{
+	wuzapi_open(out, "metadata");
+	wuzapi_put_text(out, "participant", source->participant.text);
+	if (source->group && !source->from_me)
+		put_name(out, info, "participantName");
+	wuzapi_content_write_metadata(out, content);
+	(void) wuzapi_close(out);
+}
+
+/* Writes what a message or a change of one holds. */
+static void
+put_content(WuzapiOutput *out, JsonbContainer *info, const WuzapiSource *source,
+			const WuzapiContent *content)
+{
+	static const char *const kinds[] = {
+		[WUZAPI_NEW] = "message",       [WUZAPI_EDIT] = "edit", [WUZAPI_REVOKE] = "revoke",
+		[WUZAPI_REACTION] = "reaction", [WUZAPI_VOTE] = "vote",
+	};
+
+	wuzapi_put_text(out, "kind", kinds[wuzapi_content_change(content)]);
+	put_source(out, source);
+	if (!source->group && !source->from_me)
+		put_name(out, info, "pushName");
+	wuzapi_content_write(out, content);
+	put_metadata(out, info, source, content);
+}
+
+/* {Info, Message, …}; the fields of Info may also stand beside Message. */
+static void
+handle_message(WuzapiOutput *out, const WuzapiEnvelope *envelope)
+{
+	JsonbContainer *event = require_event(envelope);
+	JsonbContainer *info = event;
+	WuzapiSource source;
+	WuzapiContent *content = NULL;
+	const char *reason;
+	JsonbValue id;
+
+	if (wuzapi_find(event, "Info", &id))
+		info = wuzapi_require_object(event, "Info", "event.Info");
+	id = wuzapi_require_string(info, id_keys, "event.Info.ID");
+	if (read_source(info, "event.Info.Chat", &source, &reason))
+		content = wuzapi_content_read(envelope, &reason);
+	if (content == NULL)
+	{
+		ignore(out, reason);
+		return;
+	}
+	wuzapi_put(out, "id", &id);
+	put_timestamp(out, info, "event.Info.Timestamp", true);
+	put_content(out, info, &source, content);
+}
+
+/* The state a receipt tells, or NULL. What the owner's own devices tell is no news of the contact. */
+static const char *
+receipt_state(const WuzapiEnvelope *envelope, bool from_me, const char **reason)
+{
+	JsonbValue state;
+
+	*reason = "receipt of another kind";
+	if (!wuzapi_find_string(envelope->outer, "state", &state) &&
+		!wuzapi_find_string(envelope->event, "state", &state) &&
+		!wuzapi_find_string(envelope->event, "Type", &state))
+		return NULL;
+	if (wuzapi_is(&state, "readself") || wuzapi_is(&state, "read-self"))
+		return "read-self";
+	/* With read receipts switched on, reading on another device arrives as an ordinary "read" by oneself. */
+	if (wuzapi_is(&state, "read"))
+		return from_me ? "read-self" : "read";
+	if (!wuzapi_is(&state, "delivered") && !wuzapi_is(&state, ""))
+		return NULL;
+	*reason = "receipt of an own device";
+	return from_me ? NULL : "delivered";
+}
+
+/* Writes the ids a receipt is about. */
+static void
+put_ids(WuzapiOutput *out, JsonbContainer *event)
+{
+	JsonbContainer *ids = wuzapi_find_array(event, "MessageIDs");
+	JsonbValue any;
+	uint32 count;
+
+	if (ids == NULL && wuzapi_find(event, "MessageIDs", &any))
+		wuzapi_wrong_type("event.MessageIDs", "an array of strings");
+	if (ids == NULL)
+		wuzapi_missing("event.MessageIDs");
+	count = JsonContainerSize(ids);
+	wuzapi_open_array(out, "ids");
+	for (uint32 i = 0; i < count; i++)
+	{
+		JsonbValue *id = getIthJsonbValueFromContainer(ids, i);
+
+		if (id->type != jbvString)
+			wuzapi_wrong_type("event.MessageIDs", "an array of strings");
+		wuzapi_add_element(out, wuzapi_cstring(id, INT_MAX));
+	}
+	wuzapi_close_array(out);
+}
+
+/* {Chat, Sender, IsFromMe, MessageIDs, Timestamp, Type}, with state beside the event. */
+static void
+handle_receipt(WuzapiOutput *out, const WuzapiEnvelope *envelope)
+{
+	JsonbContainer *event = require_event(envelope);
+	WuzapiSource source;
+	const char *reason;
+	const char *state = NULL;
+
+	if (read_source(event, "event.Chat", &source, &reason))
+		state = receipt_state(envelope, source.from_me, &reason);
+	if (state == NULL)
+	{
+		ignore(out, reason);
+		return;
+	}
+	wuzapi_put_text(out, "kind", "receipt");
+	wuzapi_put_text(out, "state", state);
+	put_source(out, &source);
+	put_ids(out, event);
+	put_timestamp(out, event, "event.Timestamp", false);
+}
+
+/* {Chat, Sender, State, Media} */
+static void
+handle_typing(WuzapiOutput *out, const WuzapiEnvelope *envelope)
+{
+	static const char *const state_keys[] = {"State", NULL};
+	JsonbContainer *event = require_event(envelope);
+	WuzapiSource source;
+	const char *reason;
+	JsonbValue state;
+	JsonbValue media;
+
+	if (!read_source(event, "event.Chat", &source, &reason))
+	{
+		ignore(out, reason);
+		return;
+	}
+	state = wuzapi_require_string(event, state_keys, "event.State");
+	if (!wuzapi_is(&state, "composing") && !wuzapi_is(&state, "paused"))
+	{
+		ignore(out, "chat presence of another kind");
+		return;
+	}
+	wuzapi_put_text(out, "kind", "typing");
+	wuzapi_put_text(out, "state", wuzapi_is(&state, "composing") ? "composing" : "paused");
+	put_source(out, &source);
+	if (wuzapi_find_string(event, "Media", &media) && wuzapi_is(&media, "audio"))
+		wuzapi_put_text(out, "media", "audio");
+}
+
+/* {JID, Name: "…"} of JoinedGroup, {JID, Name: {Name, …}} of GroupInfo, where null means that it did not change. */
+static void
+handle_group(WuzapiOutput *out, const WuzapiEnvelope *envelope)
+{
+	static const char *const keys[] = {"JID", NULL};
+	JsonbContainer *event = require_event(envelope);
+	JsonbValue jid = wuzapi_require_string(event, keys, "event.JID");
+	JsonbValue name;
+	WuzapiJid chat;
+
+	if (!wuzapi_find_string(event, "Name", &name) &&
+		!wuzapi_find_string(wuzapi_find_object(event, "Name"), "Name", &name))
+		ignore(out, "no name of a group");
+	else if (name.val.string.len == 0 || !wuzapi_jid(&jid, &chat) || chat.server != WUZAPI_GROUP)
+		ignore(out, "no name of a group");
+	else
+	{
+		wuzapi_put_text(out, "kind", "group");
+		wuzapi_put_text(out, "chat", chat.text);
+		wuzapi_put_text(out, "name", wuzapi_cstring(&name, 255));
+	}
+}
+
+static const struct
+{
+	const char *type;
+	void (*handle)(WuzapiOutput *out, const WuzapiEnvelope *envelope);
+} handlers[] = {
+	{"message", handle_message},
+	{"readreceipt", handle_receipt},
+	{"receipt", handle_receipt},
+	{"chatpresence", handle_typing},
+	{"groupinfo", handle_group},
+	{"joinedgroup", handle_group},
+	{"historysync", wuzapi_handle_history},
+};
+
+static void
+dispatch(WuzapiOutput *out, const WuzapiEnvelope *envelope)
+{
+	for (int i = 0; i < (int) lengthof(handlers); i++)
+	{
+		if (!wuzapi_is(&envelope->type, handlers[i].type))
+			continue;
+		handlers[i].handle(out, envelope);
+		return;
+	}
+	if (envelope->type.type == jbvNull)
+		ignore(out, "event without a type");
+	else
+		ignore(out, psprintf("unsupported event: %s", wuzapi_cstring(&envelope->type, 64)));
+}
+
+/* SQL: chat.wuzapi_parse(payload) */
+Datum
+chat_wuzapi_parse(PG_FUNCTION_ARGS)
+{
+	Jsonb *payload = PG_GETARG_JSONB_P(0);
+	WuzapiOutput out = {NULL};
+	WuzapiEnvelope envelope;
+
+	if (!JB_ROOT_IS_OBJECT(payload))
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("the WUZAPI payload must be a JSON object"),
+			 errhint(
+				 "Pass the body of WUZAPI's webhook; form fields as an object with jsonData.")));
+	envelope = open_envelope(&payload->root);
+	wuzapi_open(&out, NULL);
+	dispatch(&out, &envelope);
+	PG_RETURN_JSONB_P(JsonbValueToJsonb(wuzapi_close(&out)));
+}
+
+/* SQL: chat.wuzapi_jid(address) */
+Datum
+chat_wuzapi_jid(PG_FUNCTION_ARGS)
+{
+	text *address = PG_GETARG_TEXT_PP(0);
+	JsonbValue value = {.type = jbvString};
+	WuzapiJid jid;
+
+	value.val.string.val = VARDATA_ANY(address);
+	value.val.string.len = VARSIZE_ANY_EXHDR(address);
+	if (!wuzapi_jid(&value, &jid))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(jid.text));
+}

@@ -1,0 +1,97 @@
+/*
+ * Topics and who hears them. A message is printed once per serializer and shared by all sockets.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "endpoint/internal.h"
+
+/* Public and private channels of one name are two channels. */
+static char *
+channel_key(const char *topic, bool is_private)
+{
+	size_t len = strlen(topic);
+	char *key = malloc(len + 2);
+
+	key[0] = is_private ? 'p' : 'o';
+	memcpy(key + 1, topic, len + 1);
+	return key;
+}
+
+static struct channel *
+find(struct embedded *embedded, const char *topic, bool is_private)
+{
+	char *key = channel_key(topic, is_private);
+	struct channel *channel = (struct channel *) table_find(&embedded->channels, key);
+
+	free(key);
+	return channel;
+}
+
+void
+channel_subscribe(struct embedded *embedded, struct subscription *subscription)
+{
+	struct channel *channel = find(embedded, subscription->topic, subscription->is_private);
+
+	if (channel == NULL)
+	{
+		char *key = channel_key(subscription->topic, subscription->is_private);
+
+		channel = calloc(1, sizeof(*channel));
+		table_add(&embedded->channels, &channel->entry, key);
+		free(key);
+	}
+	subscription->channel = channel;
+	subscription->next_on_channel = channel->first;
+	channel->first = subscription;
+}
+
+void
+channel_unsubscribe(struct embedded *embedded, struct subscription *subscription)
+{
+	struct channel *channel = subscription->channel;
+	struct subscription **link = &channel->first;
+
+	while (*link != subscription)
+		link = &(*link)->next_on_channel;
+	*link = subscription->next_on_channel;
+	subscription->channel = NULL;
+	if (channel->first != NULL)
+		return;
+	table_remove(&embedded->channels, &channel->entry);
+	free(channel);
+}
+
+void
+channel_broadcast(struct embedded *embedded, bool is_private, const struct broadcast *broadcast,
+				  const struct subscription *except)
+{
+	struct channel *channel = find(embedded, broadcast->topic, is_private);
+	struct message *messages[SERIALIZERS] = {NULL};
+	bool printed[SERIALIZERS] = {false};
+
+	metric_add(embedded->messages, 1);
+	if (channel == NULL)
+		return;
+	for (struct subscription *s = channel->first; s != NULL; s = s->next_on_channel)
+	{
+		enum serializer serializer = s->socket->serializer;
+
+		if (s == except)
+			continue;
+		if (!printed[serializer])
+		{
+			messages[serializer] = frame_broadcast(serializer, broadcast);
+			printed[serializer] = true;
+		}
+		if (messages[serializer] == NULL)
+			continue;
+		socket_send(s->socket, message_share(messages[serializer]));
+		metric_add(embedded->deliveries, 1);
+	}
+	for (int i = 0; i < SERIALIZERS; i++)
+	{
+		if (messages[i] != NULL)
+			message_release(messages[i]);
+	}
+}

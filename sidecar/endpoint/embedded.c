@@ -1,0 +1,187 @@
+/*
+ * Wiring of the embedded endpoint: its tables, its database connection, its clock, its metrics.
+ */
+#include "endpoint/embedded.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "config.h"
+#include "io/db.h"
+#include "endpoint/internal.h"
+#include "base/log.h"
+
+#define TOKEN_SECONDS 3600
+#define CLOSE_RESTART 1012 /* service restart */
+
+static void
+database_ready(void *arg)
+{
+	(void) arg;
+}
+
+static void
+database_lost(void *arg, const char *why)
+{
+	(void) arg;
+	(void) why;
+}
+
+static const struct db_handlers handlers = {.ready = database_ready, .lost = database_lost};
+
+static void
+check_socket(void *arg, struct entry *entry)
+{
+	(void) arg;
+	socket_check((struct socket *) entry);
+}
+
+static void
+tick(uv_timer_t *timer)
+{
+	struct embedded *embedded = timer->data;
+
+	table_each(&embedded->sockets, check_socket, NULL);
+	rates_sweep(&embedded->rates, uv_now(embedded->app->loop));
+}
+
+static const char *const refusal_names[] = {"unauthorized", "token", "database",
+											"limit",        "topic", "public"};
+
+_Static_assert(sizeof(refusal_names) / sizeof(refusal_names[0]) == REFUSALS, "a name for each");
+
+static void
+register_metrics(struct embedded *embedded, struct metrics *metrics)
+{
+	embedded->connections = metrics_gauge(metrics, "chat_realtime_connections", "",
+										  "WebSocket connections to the embedded endpoint.");
+	embedded->messages = metrics_counter(metrics, "chat_realtime_embedded_messages_total", "",
+										 "Messages broadcast by the embedded endpoint.");
+	embedded->deliveries = metrics_counter(metrics, "chat_realtime_embedded_deliveries_total", "",
+										   "Messages handed to subscribers.");
+	for (int i = 0; i < REFUSALS; i++)
+	{
+		char labels[40];
+
+		snprintf(labels, sizeof(labels), "reason=\"%s\"", refusal_names[i]);
+		embedded->refused_joins[i] =
+			metrics_counter(metrics, "chat_realtime_embedded_refused_joins_total", labels,
+							"Joins that the embedded endpoint refused.");
+	}
+	embedded->refused_broadcasts =
+		metrics_counter(metrics, "chat_realtime_embedded_refused_broadcasts_total", "",
+						"Messages of clients that they may not send, or too many at a time.");
+	embedded->refused_sockets =
+		metrics_counter(metrics, "chat_realtime_embedded_refused_sockets_total", "reason=\"limit\"",
+						"WebSockets that the embedded endpoint refused.");
+	embedded->refused_handshakes =
+		metrics_counter(metrics, "chat_realtime_embedded_refused_sockets_total", "reason=\"token\"",
+						"WebSockets that the embedded endpoint refused.");
+}
+
+void
+embedded_refused_join(struct embedded *embedded, enum refusal refusal, const char *topic)
+{
+	int times = log_pace_due(&embedded->refusals[refusal], uv_now(embedded->app->loop));
+
+	metric_add(embedded->refused_joins[refusal], 1);
+	if (times > 0)
+		log_event(LOG_WARN, "join refused", "reason", "%s", refusal_names[refusal], "topic", "%s",
+				  topic, "times", "%d", times, NULL);
+}
+
+void
+embedded_refused_rate(struct embedded *embedded, const char *topic)
+{
+	int times = log_pace_due(&embedded->too_many, uv_now(embedded->app->loop));
+
+	metric_add(embedded->refused_broadcasts, 1);
+	if (times > 0)
+		log_event(LOG_WARN, "a user broadcasts more than 10 messages a second", "topic", "%s",
+				  topic, "times", "%d", times, NULL);
+}
+
+struct embedded *
+embedded_create(struct app *app)
+{
+	struct embedded *embedded = calloc(1, sizeof(*embedded));
+
+	embedded->app = app;
+	table_init(&embedded->channels);
+	table_init(&embedded->sockets);
+	table_init(&embedded->requests);
+	rates_init(&embedded->rates);
+	register_metrics(embedded, app->metrics);
+	embedded->db = db_open(app, "embedded", NULL, &handlers, embedded);
+	embedded->timer = calloc(1, sizeof(*embedded->timer));
+	uv_timer_init(app->loop, embedded->timer);
+	embedded->timer->data = embedded;
+	uv_timer_start(embedded->timer, tick, 1000, 1000);
+	uv_unref((uv_handle_t *) embedded->timer);
+	return embedded;
+}
+
+static void
+timer_closed(uv_handle_t *handle)
+{
+	free(handle);
+}
+
+/* The tables are empty by then: their members went with their connections. */
+static void
+forget(struct entry *entry)
+{
+	(void) entry;
+}
+
+static void
+say_goodbye(void *arg, struct entry *entry)
+{
+	(void) arg;
+	socket_close((struct socket *) entry, CLOSE_RESTART);
+}
+
+void
+embedded_stop(struct embedded *embedded)
+{
+	struct db *db = embedded->db;
+
+	uv_close((uv_handle_t *) embedded->timer, timer_closed);
+	embedded->db = NULL;
+	db_close(db); /* answers what waits */
+	table_each(&embedded->sockets, say_goodbye, NULL);
+}
+
+void
+embedded_destroy(struct embedded *embedded)
+{
+	table_clear(&embedded->channels, forget);
+	table_clear(&embedded->sockets, forget);
+	table_clear(&embedded->requests, forget);
+	rates_clear(&embedded->rates);
+	free(embedded);
+}
+
+char *
+embedded_service_token(struct embedded *embedded)
+{
+	char claims[160];
+	long long now = time(NULL);
+
+	snprintf(claims, sizeof(claims),
+			 "{\"role\":\"service_role\",\"iss\":\"chat_realtime\",\"iat\":%lld,\"exp\":%lld}", now,
+			 now + TOKEN_SECONDS);
+	return jwt_mint(claims, embedded->app->config->embedded_jwt_secret);
+}
+
+int
+embedded_callback(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in,
+				  size_t len)
+{
+	struct app *app = lws_context_user(lws_get_context(wsi));
+
+	if (app == NULL || app->embedded == NULL || user == NULL)
+		return 0;
+	return socket_callback(app->embedded, wsi, reason, user, in, len);
+}

@@ -1,0 +1,219 @@
+/*
+ * What the parts of the embedded endpoint share.
+ *
+ * Ownership: a socket owns its subscriptions and the joins that wait; a channel lists the subscriptions of its topic and
+ * goes with the last one. What else waits for the database names its socket, subscription or request by id, since any
+ * may be gone when the answer comes.
+ */
+#ifndef SIDECAR_EMBEDDED_INTERNAL_H
+#define SIDECAR_EMBEDDED_INTERNAL_H
+
+#include <stdint.h>
+
+#include "endpoint/embedded.h"
+#include "endpoint/frame.h"
+#include "endpoint/jwt.h"
+#include "endpoint/rate.h"
+#include "io/listener.h"
+#include "base/log_pace.h"
+#include "base/metrics.h"
+#include "base/table.h"
+
+#define TOPIC_PREFIX "realtime:"
+#define MAX_TOPIC 1024 /* bytes, without prefix */
+#define ID_TEXT 24
+/* Bytes of messages that wait for the database to say whether they may be sent; what comes above is refused. */
+#define MAX_WAITING_BYTES (16 * 1024 * 1024)
+
+struct db;
+
+/* Why something was refused, as the metric and the log say it. */
+enum refusal
+{
+	REFUSED_UNAUTHORIZED,
+	REFUSED_TOKEN,
+	REFUSED_DATABASE,
+	REFUSED_LIMIT,
+	REFUSED_TOPIC,
+	REFUSED_PUBLIC,
+	REFUSALS
+};
+
+/* A WebSocket whose handshake is accepted, until libwebsockets has taken it. */
+struct admission
+{
+	char *token;
+	enum serializer serializer;
+};
+
+struct embedded
+{
+	struct app *app;
+	struct db *db; /* answers who may join */
+	struct table channels;
+	struct table sockets;
+	struct table requests; /* HTTP requests */
+	struct rates rates;    /* what users broadcast */
+	uint64_t next_id;
+	uv_timer_t *timer;
+	int questions;              /* to the database */
+	size_t waiting_bytes;       /* of messages that wait for it */
+	size_t receiving;           /* bytes kept for frames that sockets send */
+	struct admission *admitted; /* only while server_upgrade runs */
+	struct log_pace refusals[REFUSALS];
+	struct log_pace full;
+	struct log_pace too_many; /* messages of a user */
+	struct metric *connections;
+	struct metric *messages;
+	struct metric *deliveries;
+	struct metric *refused_joins[REFUSALS];
+	struct metric *refused_broadcasts;
+	struct metric *refused_sockets;    /* no room */
+	struct metric *refused_handshakes; /* no good token */
+	struct log_pace handshakes;
+};
+
+struct channel
+{
+	struct entry entry; /* key: channel_key */
+	struct subscription *first;
+};
+
+enum may_write
+{
+	WRITE_UNKNOWN, /* until the answer to the first push */
+	WRITE_YES,
+	WRITE_NO
+};
+
+struct subscription
+{
+	uint64_t id;
+	struct subscription *next_on_channel;
+	struct subscription *next_on_socket;
+	struct channel *channel;
+	struct socket *socket;
+	char *topic;    /* without prefix */
+	char *join_ref; /* JSON text */
+	bool is_private;
+	bool ack;
+	bool self;
+	enum may_write may_write; /* by the token of this number */
+	int token_number;         /* counts the tokens that it had */
+	int checks;               /* pushes and tokens that wait for the answer */
+	struct jwt token;
+};
+
+struct outgoing
+{
+	struct outgoing *next;
+	struct message *message;
+};
+
+struct join;
+
+struct socket
+{
+	struct entry entry; /* key: id */
+	struct embedded *embedded;
+	struct lws *wsi;
+	uint64_t id;
+	enum serializer serializer;
+	char *token; /* as given in the URL */
+	struct subscription *subscriptions;
+	struct join *joins; /* that wait for the database */
+	unsigned char *in;  /* frame being received */
+	size_t in_len;
+	size_t in_size;
+	struct outgoing *out;
+	struct outgoing **out_end;
+	size_t queued;     /* bytes in out */
+	uint64_t heard_at; /* loop time of the last frame */
+	int close_code;    /* not 0: to be closed */
+};
+
+/* embedded.c */
+void embedded_refused_join(struct embedded *embedded, enum refusal refusal, const char *topic);
+/* Counts and logs a message that its user may not send now. */
+void embedded_refused_rate(struct embedded *embedded, const char *topic);
+
+/* channel.c */
+void channel_subscribe(struct embedded *embedded, struct subscription *subscription);
+void channel_unsubscribe(struct embedded *embedded, struct subscription *subscription);
+/* Sends to every subscriber of the topic but one. */
+void channel_broadcast(struct embedded *embedded, bool is_private,
+					   const struct broadcast *broadcast, const struct subscription *except);
+
+/* socket.c */
+/* Decides on a handshake: 101, and *admission is filled, or a refusal. */
+struct reply socket_admit(struct embedded *embedded, const struct request_head *head,
+						  struct admission **admission);
+void admission_free(struct admission *admission);
+void socket_send(struct socket *socket, struct message *message); /* takes over one reference */
+void socket_close(struct socket *socket, int code);
+struct socket *socket_find(struct embedded *embedded, uint64_t id);
+void socket_check(struct socket *socket); /* once a second */
+int socket_callback(struct embedded *embedded, struct lws *wsi, enum lws_callback_reasons reason,
+					struct socket **socket, void *in, size_t len);
+
+/* protocol.c */
+/* Handles one frame; false: the connection is to be closed. */
+bool protocol_frame(struct socket *socket, const unsigned char *data, size_t len, bool binary);
+void
+protocol_drop(struct socket *socket); /* forgets subscriptions and joins, at the connection's end */
+void protocol_check_tokens(struct socket *socket);
+
+/* subscription.c */
+struct subscription *subscription_find(struct socket *socket, const char *topic);
+/* By the ids of both; NULL: one is gone. */
+struct subscription *
+subscription_find_by_id(struct embedded *embedded, uint64_t socket_id, uint64_t id);
+void subscription_free(struct subscription *subscription);
+/* Takes it off its channel and its socket, and frees it. */
+void subscription_remove(struct subscription *subscription);
+/* The same, with phx_close. */
+void subscription_close(struct subscription *subscription);
+/* The same, with a system error of two parts before it. */
+void subscription_fail(struct subscription *subscription, const char *text, const char *detail);
+/* What is wrong with a token, as channels are told it. */
+void token_error(char *text, size_t size, const char *error, const struct jwt *jwt);
+
+/* reply.c */
+void reply_ok(struct socket *socket, const struct frame *frame, const char *response);
+/* {"reason": both parts} */
+void reply_error(struct socket *socket, const struct frame *frame, const char *reason,
+				 const char *detail);
+void reply_unmatched(struct socket *socket, const struct frame *frame);
+
+/* join.c */
+void join_begin(struct socket *socket, struct frame *frame); /* takes over the frame */
+/* A leave that came before the answer to the join that it is about; takes over the frame if so. */
+bool join_leave(struct socket *socket, struct frame *frame);
+void join_forget(struct socket *socket);
+
+/* push.c */
+void push_handle(struct subscription *subscription, struct frame *frame);
+
+/* access.c */
+typedef void (*access_answer)(void *arg, struct embedded *embedded, bool allowed, bool known);
+/* Asks chat.can_join; known is false when the database cannot be asked. */
+void access_ask(struct embedded *embedded, const char *topic, const struct jwt *token, bool write,
+				access_answer answer, void *arg);
+bool access_is_service(const struct jwt *token);
+/* Whether events or presence of the database come on it. */
+bool access_is_ours(const char *topic);
+/* A topic on which nobody but the service broadcasts: what arrives there is an event. */
+bool access_is_reserved(const char *topic);
+
+/* request.c */
+/* Answers a request that waited, if it is still there; takes over reply.body. */
+void request_answer(struct embedded *embedded, uint64_t request_id, struct reply reply);
+
+/* broadcast.c: HTTP requests that are read completely. Status 0: comes later, by request_answer. */
+struct reply
+broadcast_batch(struct embedded *embedded, const struct jwt *token, const char *body, size_t len);
+struct reply broadcast_single(struct embedded *embedded, uint64_t request_id,
+							  const struct jwt *token, const char *topic, const char *event,
+							  bool octets, bool is_private, const char *body, size_t len);
+
+#endif

@@ -1,0 +1,236 @@
+/*
+ * Joins, and the leaves that overtake them.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "config.h"
+#include "endpoint/internal.h"
+#include "base/log.h"
+
+#define MAX_CHANNELS 100
+#define PRIVATE_ONLY "PrivateOnly: This project only allows private channels: "
+#define UNAUTHORIZED "Unauthorized: You do not have permissions to read from this Channel topic: "
+
+/* A join that waits for the database. */
+struct join
+{
+	struct join *next;
+	struct socket *socket; /* NULL: gone */
+	struct frame frame;    /* payload is not used any more */
+	struct subscription *subscription;
+	bool presence;
+	bool left; /* a leave came meanwhile */
+	struct frame leave;
+};
+
+static void
+free_join(struct join *join)
+{
+	struct join **link = join->socket ? &join->socket->joins : NULL;
+
+	while (link != NULL && *link != NULL && *link != join)
+		link = &(*link)->next;
+	if (link != NULL && *link == join)
+		*link = join->next;
+	frame_free(&join->frame);
+	frame_free(&join->leave);
+	if (join->subscription != NULL)
+		subscription_free(join->subscription);
+	free(join);
+}
+
+void
+join_forget(struct socket *socket)
+{
+	for (struct join *join = socket->joins; join != NULL; join = join->next)
+		join->socket = NULL;
+	socket->joins = NULL;
+}
+
+static void
+refuse(struct join *join, enum refusal refusal, const char *reason, const char *detail)
+{
+	embedded_refused_join(join->socket->embedded, refusal, join->subscription->topic);
+	reply_error(join->socket, &join->frame, reason, detail);
+	if (join->left)
+		reply_unmatched(join->socket, &join->leave);
+}
+
+/* A channel without private: true is another one: where events are private it would stay silent for ever. */
+static bool
+would_hear_nothing(const struct join *join)
+{
+	const struct subscription *subscription = join->subscription;
+
+	return !subscription->is_private && access_is_ours(subscription->topic) &&
+		   join->socket->embedded->app->config->realtime_private;
+}
+
+/* The subscription becomes live; one to the same topic that was there before is closed. */
+static void
+complete(struct join *join)
+{
+	struct socket *socket = join->socket;
+	struct subscription *subscription = join->subscription;
+	struct subscription *former = subscription_find(socket, subscription->topic);
+
+	reply_ok(socket, &join->frame, "{\"postgres_changes\":[]}");
+	if (former != NULL)
+		subscription_close(former);
+	subscription->id = ++socket->embedded->next_id;
+	subscription->socket = socket;
+	subscription->next_on_socket = socket->subscriptions;
+	socket->subscriptions = subscription;
+	channel_subscribe(socket->embedded, subscription);
+	join->subscription = NULL;
+	if (join->presence)
+		socket_send(socket, frame_event(socket->serializer, subscription->join_ref, NULL,
+										join->frame.topic, "presence_state", "{}"));
+	if (!join->left)
+		return;
+	reply_ok(socket, &join->leave, "{}");
+	subscription_close(subscription);
+}
+
+static void
+answered(void *arg, struct embedded *embedded, bool allowed, bool known)
+{
+	struct join *join = arg;
+
+	(void) embedded;
+	if (join->socket != NULL && !known)
+		refuse(join, REFUSED_DATABASE, "UnableToConnectToProject: ",
+			   "Realtime was unable to connect to the project database");
+	else if (join->socket != NULL && !allowed)
+		refuse(join, REFUSED_UNAUTHORIZED, UNAUTHORIZED, join->subscription->topic);
+	else if (join->socket != NULL)
+		complete(join);
+	free_join(join);
+}
+
+/* The token of a frame's payload, else the socket's; malloc'ed. */
+static char *
+token_of(struct socket *socket, struct json payload)
+{
+	char *token = json_text(json_member(payload, "access_token"));
+
+	if (token != NULL && strncmp(token, "sb_", 3) != 0)
+		return token;
+	free(token);
+	return strdup(socket->token);
+}
+
+static const char *
+token_error_code(const char *error)
+{
+	if (strstr(error, "not a valid") != NULL)
+		return "MalformedJWT: ";
+	return strstr(error, "signature") != NULL ? "JwtSignatureError: " : "InvalidJWTToken: ";
+}
+
+/* Verifies the join's token; answers the join when it is not good. */
+static bool
+check_token(struct join *join, struct json payload)
+{
+	struct socket *socket = join->socket;
+	char *token = token_of(socket, payload);
+	const char *error = jwt_verify(token, socket->embedded->app->config->embedded_jwt_secret,
+								   time(NULL), &join->subscription->token);
+	char text[128];
+
+	free(token);
+	if (error == NULL)
+		return true;
+	token_error(text, sizeof(text), error, &join->subscription->token);
+	refuse(join, REFUSED_TOKEN, token_error_code(error), text);
+	return false;
+}
+
+/* Those that wait count: nothing else bounds them. */
+static bool
+has_too_many(struct socket *socket, const char *topic)
+{
+	int count = 0;
+
+	for (const struct subscription *s = socket->subscriptions; s != NULL; s = s->next_on_socket)
+		count += strcmp(s->topic, topic) != 0;
+	for (const struct join *join = socket->joins; join != NULL; join = join->next)
+		count++;
+	return count >= MAX_CHANNELS;
+}
+
+static struct subscription *
+create_subscription(const struct frame *frame)
+{
+	struct subscription *subscription = calloc(1, sizeof(*subscription));
+	struct json config = json_member(frame->payload, "config");
+	struct json broadcast = json_member(config, "broadcast");
+
+	subscription->topic = strdup(frame->topic + strlen(TOPIC_PREFIX));
+	subscription->join_ref =
+		strdup(strcmp(frame->join_ref, "null") == 0 ? frame->ref : frame->join_ref);
+	subscription->is_private = json_is_true(json_member(config, "private"));
+	subscription->ack = json_is_true(json_member(broadcast, "ack"));
+	subscription->self = json_is_true(json_member(broadcast, "self"));
+	return subscription;
+}
+
+void
+join_begin(struct socket *socket, struct frame *frame)
+{
+	struct json payload = frame->payload;
+	struct join *join = calloc(1, sizeof(*join));
+	struct subscription *subscription = create_subscription(frame);
+	const char *topic = subscription->topic;
+
+	join->socket = socket;
+	join->presence = json_is_true(
+		json_member(json_member(json_member(payload, "config"), "presence"), "enabled"));
+	join->frame = *frame;
+	memset(frame, 0, sizeof(*frame));
+	join->subscription = subscription;
+	if (*topic == '\0')
+		refuse(join, REFUSED_TOPIC, "TopicNameRequired: ", "You must provide a topic name");
+	else if (strlen(topic) > MAX_TOPIC)
+		refuse(join, REFUSED_TOPIC, "unmatched topic", "");
+	else if (has_too_many(socket, topic))
+		refuse(join, REFUSED_LIMIT, "ChannelRateLimitReached: ", "Too many channels");
+	else if (check_token(join, payload))
+	{
+		if (would_hear_nothing(join))
+			refuse(join, REFUSED_PUBLIC, PRIVATE_ONLY,
+				   "join with { config: { private: true } }, as a user who takes part");
+		else if (subscription->is_private && !access_is_service(&subscription->token))
+		{
+			join->next = socket->joins;
+			socket->joins = join;
+			access_ask(socket->embedded, topic, &subscription->token, false, answered, join);
+			return;
+		}
+		else
+			complete(join);
+	}
+	free_join(join);
+}
+
+bool
+join_leave(struct socket *socket, struct frame *frame)
+{
+	struct join *join = socket->joins;
+
+	/* The last one of the topic is the first one here. */
+	while (join != NULL && strcmp(join->frame.topic, frame->topic) != 0)
+		join = join->next;
+	if (join == NULL || (strcmp(frame->join_ref, "null") != 0 &&
+						 strcmp(frame->join_ref, join->subscription->join_ref) != 0))
+		return false;
+	if (!join->left)
+	{
+		join->left = true;
+		join->leave = *frame;
+		memset(frame, 0, sizeof(*frame));
+	}
+	return true;
+}

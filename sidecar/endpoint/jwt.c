@@ -1,0 +1,236 @@
+/*
+ * HS256 tokens; see jwt.h.
+ */
+#include "endpoint/jwt.h"
+
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "endpoint/json_scan.h"
+
+#define DIGEST_BYTES 32
+#define MAX_TIME 9e15 /* seconds that a double holds exactly */
+
+static const char NOT_A_JWT[] = "The token provided is not a valid JWT";
+
+/* Base64 with the URL alphabet, without padding; malloc'ed. */
+static char *
+encode(const unsigned char *data, size_t len)
+{
+	char *text = malloc(4 * ((len + 2) / 3) + 1);
+	int n = EVP_EncodeBlock((unsigned char *) text, data, len);
+
+	while (n > 0 && text[n - 1] == '=')
+		text[--n] = '\0';
+	for (char *p = text; *p != '\0'; p++)
+		*p = *p == '+' ? '-' : *p == '/' ? '_' : *p;
+	return text;
+}
+
+static int
+digit(char c)
+{
+	if (c >= 'A' && c <= 'Z')
+		return c - 'A';
+	if (c >= 'a' && c <= 'z')
+		return c - 'a' + 26;
+	if (c >= '0' && c <= '9')
+		return c - '0' + 52;
+	return c == '-' ? 62 : c == '_' ? 63 : -1;
+}
+
+/* The reverse; NUL terminated, malloc'ed; NULL for what is no such text. */
+static unsigned char *
+decode(const char *text, size_t len, size_t *out_len)
+{
+	unsigned char *data = malloc(len + 1);
+	unsigned int bits = 0;
+	int have = 0;
+	size_t n = 0;
+
+	for (size_t i = 0; i < len; i++)
+	{
+		int value = digit(text[i]);
+
+		if (value < 0)
+		{
+			free(data);
+			return NULL;
+		}
+		bits = bits << 6 | value;
+		have += 6;
+		if (have >= 8)
+		{
+			have -= 8;
+			data[n++] = bits >> have & 0xff;
+		}
+	}
+	data[n] = '\0';
+	*out_len = n;
+	return data;
+}
+
+static void
+sign(const char *text, size_t len, const char *secret, unsigned char *digest)
+{
+	unsigned int size = DIGEST_BYTES;
+
+	HMAC(EVP_sha256(), secret, strlen(secret), (const unsigned char *) text, len, digest, &size);
+}
+
+/*
+ * Members of an object by name, in the order of the names. False: one is there twice, which readers would disagree
+ * about. Names are compared as what they mean, escapes taken away.
+ */
+static bool
+unique_members(struct json object, const char *const *names, size_t count, struct json *values)
+{
+	struct json key;
+	struct json value;
+	bool unique = true;
+
+	memset(values, 0, count * sizeof(*values));
+	while (unique && json_next_member(&object, &key, &value))
+	{
+		char *name = json_text(key);
+
+		for (size_t i = 0; name != NULL && i < count; i++)
+		{
+			if (strcmp(name, names[i]) != 0)
+				continue;
+			unique = values[i].start == NULL;
+			values[i] = value;
+		}
+		free(name);
+	}
+	return unique;
+}
+
+/* Checks the header: {"alg":"HS256"}, and nothing that must be understood. */
+static bool
+header_ok(const char *text, size_t len)
+{
+	static const char *const names[] = {"alg", "crit"};
+	size_t n;
+	unsigned char *header = decode(text, len, &n);
+	struct json value;
+	struct json member[2];
+	bool ok = header != NULL && json_validate((char *) header, n, &value) &&
+			  json_type(value) == '{' && unique_members(value, names, 2, member) &&
+			  member[0].len == 7 && memcmp(member[0].start, "\"HS256\"", 7) == 0 &&
+			  member[1].start == NULL;
+
+	free(header);
+	return ok;
+}
+
+static bool
+signature_ok(const char *token, const char *last_dot, const char *secret)
+{
+	unsigned char digest[DIGEST_BYTES];
+	size_t n;
+	unsigned char *given = decode(last_dot + 1, strlen(last_dot + 1), &n);
+	bool ok;
+
+	sign(token, last_dot - token, secret, digest);
+	ok = given != NULL && n == DIGEST_BYTES && CRYPTO_memcmp(given, digest, DIGEST_BYTES) == 0;
+	free(given);
+	return ok;
+}
+
+/* A point in time, in whole seconds; false: the value is no number. */
+static bool
+read_time(struct json value, int64_t *seconds)
+{
+	double number;
+
+	if (json_type(value) == 0 || strchr("-0123456789", json_type(value)) == NULL)
+		return false;
+	number = strtod(value.start, NULL);
+	if (number > MAX_TIME || number < -MAX_TIME)
+		number = number > 0 ? MAX_TIME : -MAX_TIME;
+	*seconds = (int64_t) number;
+	return true;
+}
+
+/* Takes role and exp out of the claims. What says who it is must be there once: PostgreSQL takes the last one. */
+static const char *
+read_claims(struct jwt *jwt, int64_t now)
+{
+	static const char *const names[] = {"role", "exp", "nbf", "iat", "sub"};
+	struct json value;
+	struct json claim[5];
+	int64_t time;
+
+	if (!json_validate(jwt->claims, strlen(jwt->claims), &value) || json_type(value) != '{' ||
+		!unique_members(value, names, 5, claim))
+		return NOT_A_JWT;
+	jwt->role = json_text(claim[0]);
+	jwt->sub = json_text(claim[4]);
+	if (jwt->role == NULL || !read_time(claim[1], &jwt->expires))
+		return "Fields `role` and `exp` are required in JWT";
+	if (claim[3].start != NULL && !read_time(claim[3], &time))
+		return "Field `iat` is no number";
+	if (claim[2].start != NULL && (!read_time(claim[2], &time) || time > now))
+		return "Token is not yet valid";
+	return jwt->expires <= now ? JWT_EXPIRED : NULL;
+}
+
+const char *
+jwt_verify(const char *token, const char *secret, int64_t now, struct jwt *jwt)
+{
+	const char *first = strchr(token, '.');
+	const char *last = first ? strchr(first + 1, '.') : NULL;
+	const char *error;
+	int64_t expires;
+	size_t len;
+
+	memset(jwt, 0, sizeof(*jwt));
+	if (last == NULL || strchr(last + 1, '.') != NULL || !header_ok(token, first - token))
+		return NOT_A_JWT;
+	if (!signature_ok(token, last, secret))
+		return "Failed to validate JWT signature";
+	jwt->claims = (char *) decode(first + 1, last - first - 1, &len);
+	error = jwt->claims == NULL || strlen(jwt->claims) != len ? NOT_A_JWT : read_claims(jwt, now);
+	if (error != NULL)
+	{
+		expires = jwt->expires;
+		jwt_free(jwt);
+		jwt->expires = expires;
+	}
+	return error;
+}
+
+void
+jwt_free(struct jwt *jwt)
+{
+	free(jwt->claims);
+	free(jwt->role);
+	free(jwt->sub);
+	memset(jwt, 0, sizeof(*jwt));
+}
+
+char *
+jwt_mint(const char *claims, const char *secret)
+{
+	static const char header[] = "{\"alg\":\"HS256\",\"typ\":\"JWT\"}";
+	unsigned char digest[DIGEST_BYTES];
+	char *first = encode((const unsigned char *) header, strlen(header));
+	char *second = encode((const unsigned char *) claims, strlen(claims));
+	size_t size = strlen(first) + strlen(second) + 64;
+	char *token = malloc(size);
+	int len = snprintf(token, size, "%s.%s", first, second);
+	char *third;
+
+	sign(token, len, secret, digest);
+	third = encode(digest, DIGEST_BYTES);
+	snprintf(token + len, size - len, ".%s", third);
+	free(first);
+	free(second);
+	free(third);
+	return token;
+}

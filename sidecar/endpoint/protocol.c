@@ -1,0 +1,179 @@
+/*
+ * What clients say on a WebSocket: heartbeat, join, leave, token, broadcast.
+ *
+ * Presence (track, untrack, presence_diff) has its place here, too; until then a client that asks for it gets an empty
+ * presence_state, so that it goes on.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "config.h"
+#include "endpoint/internal.h"
+
+#define MAX_CHECKS 100
+#define UNAUTHORIZED "You do not have permissions to read from this Channel topic: "
+#define TOO_MANY "Too many messages per second"
+
+/* A token that waits for the database. */
+struct renewal
+{
+	uint64_t socket_id;
+	uint64_t subscription_id;
+	int token_number;
+};
+
+void
+protocol_drop(struct socket *socket)
+{
+	while (socket->subscriptions != NULL)
+		subscription_remove(socket->subscriptions);
+	join_forget(socket);
+}
+
+void
+protocol_check_tokens(struct socket *socket)
+{
+	int64_t now = time(NULL);
+	struct subscription *next;
+
+	for (struct subscription *s = socket->subscriptions; s != NULL; s = next)
+	{
+		next = s->next_on_socket;
+		if (s->token.expires <= now)
+			subscription_fail(s, JWT_EXPIRED " 0 seconds ago", "");
+	}
+}
+
+/* A leave that names another join is of a channel that is closed already. */
+static void
+handle_leave(struct socket *socket, const struct frame *frame, struct subscription *subscription)
+{
+	if (strcmp(frame->join_ref, "null") != 0 &&
+		strcmp(frame->join_ref, subscription->join_ref) != 0)
+		return;
+	reply_ok(socket, frame, "{}");
+	subscription_close(subscription);
+}
+
+static void
+token_answered(void *arg, struct embedded *embedded, bool allowed, bool known)
+{
+	struct renewal *renewal = arg;
+	struct subscription *subscription =
+		subscription_find_by_id(embedded, renewal->socket_id, renewal->subscription_id);
+
+	if (subscription != NULL)
+	{
+		subscription->checks--;
+		if (known && !allowed && renewal->token_number == subscription->token_number)
+			subscription_fail(subscription, UNAUTHORIZED, subscription->topic);
+	}
+	free(renewal);
+}
+
+/* A private channel's right to read is asked for again. */
+static void
+ask_again(struct subscription *subscription)
+{
+	struct socket *socket = subscription->socket;
+	struct renewal *renewal;
+
+	if (subscription->checks >= MAX_CHECKS)
+	{
+		subscription_fail(subscription, TOO_MANY, "");
+		return;
+	}
+	renewal = calloc(1, sizeof(*renewal));
+	renewal->socket_id = socket->id;
+	renewal->subscription_id = subscription->id;
+	renewal->token_number = subscription->token_number;
+	subscription->checks++;
+	access_ask(socket->embedded, subscription->topic, &subscription->token, false, token_answered,
+			   renewal);
+}
+
+static void
+handle_token(struct socket *socket, const struct frame *frame, struct subscription *subscription)
+{
+	char *token = json_text(json_member(frame->payload, "access_token"));
+	struct jwt jwt;
+	const char *error;
+	char text[128];
+
+	if (token == NULL || strncmp(token, "sb_", 3) == 0)
+	{
+		free(token);
+		return;
+	}
+	error = jwt_verify(token, socket->embedded->app->config->embedded_jwt_secret, time(NULL), &jwt);
+	free(token);
+	if (error != NULL)
+	{
+		token_error(text, sizeof(text), error, &jwt);
+		subscription_fail(subscription, text, "");
+		return;
+	}
+	jwt_free(&subscription->token);
+	subscription->token = jwt;
+	subscription->token_number++;
+	subscription->may_write = WRITE_UNKNOWN;
+	if (subscription->is_private && !access_is_service(&jwt))
+		ask_again(subscription);
+}
+
+/* A frame on a topic that the socket has joined. */
+static void
+handle_joined(struct socket *socket, struct frame *frame, struct subscription *subscription)
+{
+	if (frame->push || strcmp(frame->event, "broadcast") == 0)
+		push_handle(subscription, frame);
+	else if (strcmp(frame->event, "phx_leave") == 0)
+		handle_leave(socket, frame, subscription);
+	else if (strcmp(frame->event, "access_token") == 0)
+		handle_token(socket, frame, subscription);
+	else if (strcmp(frame->event, "presence") == 0)
+		reply_ok(socket, frame, "{}");
+	/* Realtime answers nothing to events it does not know. */
+}
+
+static void
+handle(struct socket *socket, struct frame *frame)
+{
+	bool prefixed = strncmp(frame->topic, TOPIC_PREFIX, strlen(TOPIC_PREFIX)) == 0;
+	bool leaves = !frame->push && strcmp(frame->event, "phx_leave") == 0;
+	struct subscription *subscription;
+
+	if (strcmp(frame->topic, "phoenix") == 0 && strcmp(frame->event, "heartbeat") == 0)
+	{
+		reply_ok(socket, frame, "{}");
+		return;
+	}
+	if (prefixed && !frame->push && strcmp(frame->event, "phx_join") == 0)
+	{
+		join_begin(socket, frame);
+		return;
+	}
+	if (prefixed && leaves && join_leave(socket, frame))
+		return;
+	subscription = prefixed ? subscription_find(socket, frame->topic + strlen(TOPIC_PREFIX)) : NULL;
+	if (subscription != NULL)
+		handle_joined(socket, frame, subscription);
+	else
+		reply_unmatched(socket, frame);
+}
+
+bool
+protocol_frame(struct socket *socket, const unsigned char *data, size_t len, bool binary)
+{
+	struct frame frame;
+	bool good = binary
+					? socket->serializer == SERIALIZER_V2 && frame_parse_binary(data, len, &frame)
+					: frame_parse_text(socket->serializer, (const char *) data, len, &frame);
+
+	if (!good)
+		return false;
+	handle(socket, &frame);
+	frame_free(&frame);
+	return true;
+}

@@ -1,0 +1,36 @@
+/*
+ * Answers to frames.
+ */
+#include <string.h>
+
+#include "endpoint/internal.h"
+
+void
+reply_ok(struct socket *socket, const struct frame *frame, const char *response)
+{
+	socket_send(socket, frame_reply(socket->serializer, frame, true, response));
+}
+
+void
+reply_error(struct socket *socket, const struct frame *frame, const char *reason,
+			const char *detail)
+{
+	struct message *text = message_create(false);
+	struct message *response = message_create(false);
+
+	message_add(text, reason);
+	message_bytes(text, detail, strlen(detail) + 1);
+	message_add(response, "{\"reason\":");
+	message_string(response, (const char *) text->data + MESSAGE_HEADROOM);
+	message_bytes(response, "}", 2);
+	socket_send(socket, frame_reply(socket->serializer, frame, false,
+									(const char *) response->data + MESSAGE_HEADROOM));
+	message_release(text);
+	message_release(response);
+}
+
+void
+reply_unmatched(struct socket *socket, const struct frame *frame)
+{
+	reply_error(socket, frame, "unmatched topic", "");
+}

@@ -1,0 +1,332 @@
+/*
+ * WebSocket connections: frames in, a bounded queue of shared messages out. A slow client is closed and holds up nobody.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "config.h"
+#include "endpoint/internal.h"
+#include "base/log.h"
+#include "io/server.h"
+
+#define MAX_FRAME 5000000
+#define MAX_RECEIVING (64 * 1024 * 1024) /* bytes of frames that are not complete, of all sockets */
+#define KEPT_FRAME 2048                  /* a buffer up to this size is kept for the next frame */
+#define MAX_QUEUED (8 * 1024 * 1024)
+#define SILENCE_MS 66000
+#define WRITES_AT_ONCE 64
+#define CLOSE_SECONDS 5 /* for what is queued and the reason; who does not read gets neither */
+
+_Static_assert(MESSAGE_HEADROOM >= LWS_PRE, "libwebsockets needs more room in front of a message");
+
+struct socket *
+socket_find(struct embedded *embedded, uint64_t id)
+{
+	char key[ID_TEXT];
+
+	snprintf(key, sizeof(key), "%llu", (unsigned long long) id);
+	return (struct socket *) table_find(&embedded->sockets, key);
+}
+
+void
+socket_close(struct socket *socket, int code)
+{
+	if (socket->close_code != 0)
+		return;
+	socket->close_code = code;
+	lws_set_timeout(socket->wsi, PENDING_TIMEOUT_USER_REASON_BASE, CLOSE_SECONDS);
+	lws_callback_on_writable(socket->wsi);
+}
+
+void
+socket_send(struct socket *socket, struct message *message)
+{
+	struct outgoing *outgoing;
+
+	if (socket->close_code != 0 || socket->queued + message->len > MAX_QUEUED)
+	{
+		message_release(message);
+		socket_close(socket, LWS_CLOSE_STATUS_POLICY_VIOLATION);
+		return;
+	}
+	outgoing = malloc(sizeof(*outgoing));
+	outgoing->next = NULL;
+	outgoing->message = message;
+	*socket->out_end = outgoing;
+	socket->out_end = &outgoing->next;
+	socket->queued += message->len;
+	lws_callback_on_writable(socket->wsi);
+}
+
+/* Takes the first message out of the queue. */
+static struct message *
+dequeue(struct socket *socket)
+{
+	struct outgoing *first = socket->out;
+	struct message *message = first->message;
+
+	socket->out = first->next;
+	if (socket->out == NULL)
+		socket->out_end = &socket->out;
+	socket->queued -= message->len;
+	free(first);
+	return message;
+}
+
+/* Writes what the kernel takes. */
+static int
+write_queue(struct socket *socket)
+{
+	for (int i = 0; i < WRITES_AT_ONCE && socket->out != NULL; i++)
+	{
+		struct message *message = dequeue(socket);
+		int n = lws_write(socket->wsi, message->data + MESSAGE_HEADROOM, message->len,
+						  message->binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT);
+		bool failed = n < (int) message->len;
+
+		message_release(message);
+		if (failed)
+			return -1;
+		if (lws_send_pipe_choked(socket->wsi))
+			break;
+	}
+	if (socket->out != NULL)
+		lws_callback_on_writable(socket->wsi);
+	else if (socket->close_code != 0)
+	{
+		lws_close_reason(socket->wsi, socket->close_code, NULL, 0);
+		return -1;
+	}
+	return 0;
+}
+
+static struct socket *
+create(struct embedded *embedded, struct lws *wsi, char *token, enum serializer serializer)
+{
+	struct socket *socket = calloc(1, sizeof(*socket));
+	char key[ID_TEXT];
+
+	socket->embedded = embedded;
+	socket->wsi = wsi;
+	socket->id = ++embedded->next_id;
+	socket->serializer = serializer;
+	socket->token = token;
+	socket->out_end = &socket->out;
+	socket->heard_at = uv_now(embedded->app->loop);
+	snprintf(key, sizeof(key), "%llu", (unsigned long long) socket->id);
+	table_add(&embedded->sockets, &socket->entry, key);
+	metric_set(embedded->connections, embedded->sockets.count);
+	return socket;
+}
+
+/* Frees the buffer, of which a long frame would otherwise be remembered for as long as the socket lives. */
+static void
+forget_frame(struct socket *socket)
+{
+	socket->embedded->receiving -= socket->in_size;
+	free(socket->in);
+	socket->in = NULL;
+	socket->in_len = socket->in_size = 0;
+}
+
+static void
+destroy(struct socket *socket)
+{
+	struct embedded *embedded = socket->embedded;
+
+	protocol_drop(socket);
+	table_remove(&embedded->sockets, &socket->entry);
+	metric_set(embedded->connections, embedded->sockets.count);
+	while (socket->out != NULL)
+		message_release(dequeue(socket));
+	forget_frame(socket);
+	free(socket->token);
+	free(socket);
+}
+
+/* Adds a fragment to the frame; false: it grew too long, or all of them together. */
+static bool
+collect(struct socket *socket, const void *in, size_t len)
+{
+	struct embedded *embedded = socket->embedded;
+	size_t size = (socket->in_len + len) * 2;
+
+	if (socket->in_len + len > MAX_FRAME)
+		return false;
+	if (socket->in_len + len > socket->in_size)
+	{
+		if (embedded->receiving + size - socket->in_size > MAX_RECEIVING)
+			return false;
+		embedded->receiving += size - socket->in_size;
+		socket->in_size = size;
+		socket->in = realloc(socket->in, size);
+		if (socket->in == NULL)
+			abort();
+	}
+	if (len > 0)
+		memcpy(socket->in + socket->in_len, in, len);
+	socket->in_len += len;
+	return true;
+}
+
+static int
+receive(struct socket *socket, const void *in, size_t len)
+{
+	size_t frame_len;
+	bool good;
+
+	socket->heard_at = uv_now(socket->embedded->app->loop);
+	if (socket->close_code != 0)
+		return 0;
+	if (!collect(socket, in, len))
+	{
+		lws_close_reason(socket->wsi, LWS_CLOSE_STATUS_MESSAGE_TOO_LARGE, NULL, 0);
+		return -1;
+	}
+	if (!lws_is_final_fragment(socket->wsi) || lws_remaining_packet_payload(socket->wsi) > 0)
+		return 0;
+	frame_len = socket->in_len;
+	socket->in_len = 0;
+	good = protocol_frame(socket, socket->in, frame_len, lws_frame_is_binary(socket->wsi));
+	if (socket->in_size > KEPT_FRAME)
+		forget_frame(socket);
+	if (good)
+		return 0;
+	lws_close_reason(socket->wsi, LWS_CLOSE_STATUS_PROTOCOL_ERR, NULL, 0);
+	return -1;
+}
+
+void
+socket_check(struct socket *socket)
+{
+	if (uv_now(socket->embedded->app->loop) - socket->heard_at > SILENCE_MS)
+		socket_close(socket, LWS_CLOSE_STATUS_NORMAL);
+	else
+		protocol_check_tokens(socket);
+}
+
+/* --- handshake ------------------------------------------------------------------------------------ */
+
+static struct reply
+refuse(int status, const char *error)
+{
+	char text[160];
+
+	snprintf(text, sizeof(text), "{\"error\":\"%s\"}", error);
+	return reply_text(status, "application/json; charset=utf-8", text);
+}
+
+static bool
+version_ok(const struct request_head *head, enum serializer *serializer)
+{
+	char *version = request_argument(head, "vsn");
+	bool ok = version == NULL || strcmp(version, "1.0.0") == 0 || strcmp(version, "2.0.0") == 0;
+
+	*serializer = version != NULL && strcmp(version, "2.0.0") == 0 ? SERIALIZER_V2 : SERIALIZER_V1;
+	free(version);
+	return ok;
+}
+
+/* As many WebSockets as there are descriptors for. */
+static struct reply
+refuse_full(struct embedded *embedded)
+{
+	int times = log_pace_due(&embedded->full, uv_now(embedded->app->loop));
+
+	metric_add(embedded->refused_sockets, 1);
+	if (times > 0)
+		log_event(LOG_WARN, "no room for more WebSockets", "most", "%d",
+				  server_most_sockets(embedded->app->server), "times", "%d", times, NULL);
+	return refuse(429, "Too many connected users");
+}
+
+static struct reply
+refuse_token(struct embedded *embedded, const char *error)
+{
+	int times = log_pace_due(&embedded->handshakes, uv_now(embedded->app->loop));
+
+	metric_add(embedded->refused_handshakes, 1);
+	if (times > 0)
+		log_event(LOG_WARN, "WebSocket refused", "reason", "%s", error, "times", "%d", times, NULL);
+	return refuse(401, error);
+}
+
+void
+admission_free(struct admission *admission)
+{
+	free(admission->token);
+	free(admission);
+}
+
+struct reply
+socket_admit(struct embedded *embedded, const struct request_head *head,
+			 struct admission **admission)
+{
+	enum serializer serializer;
+	char *token;
+	struct jwt jwt;
+	const char *error;
+
+	if (!version_ok(head, &serializer))
+		return refuse(403, "Unsupported serializer version");
+	token = slice_text(head->x_api_key);
+	if (token == NULL)
+		token = request_argument(head, "apikey");
+	if (token == NULL)
+		return refuse_token(embedded, "API key is missing");
+	error = jwt_verify(token, embedded->app->config->embedded_jwt_secret, time(NULL), &jwt);
+	jwt_free(&jwt);
+	if (error != NULL)
+	{
+		free(token);
+		return refuse_token(embedded, error);
+	}
+	if ((int) embedded->sockets.count >= server_most_sockets(embedded->app->server))
+	{
+		free(token);
+		return refuse_full(embedded);
+	}
+	*admission = calloc(1, sizeof(**admission));
+	(*admission)->token = token;
+	(*admission)->serializer = serializer;
+	return (struct reply){.status = 101};
+}
+
+/* Takes over what was admitted. */
+static int
+establish(struct embedded *embedded, struct lws *wsi, struct socket **socket)
+{
+	struct admission *admission = embedded->admitted;
+
+	if (admission == NULL)
+		return -1;
+	embedded->admitted = NULL;
+	*socket = create(embedded, wsi, admission->token, admission->serializer);
+	free(admission);
+	return 0;
+}
+
+int
+socket_callback(struct embedded *embedded, struct lws *wsi, enum lws_callback_reasons reason,
+				struct socket **socket, void *in, size_t len)
+{
+	switch (reason)
+	{
+		case LWS_CALLBACK_FILTER_PROTOCOL_CONNECTION:
+			return *socket == NULL ? establish(embedded, wsi, socket) : 0;
+		case LWS_CALLBACK_RECEIVE:
+			return *socket == NULL ? -1 : receive(*socket, in, len);
+		case LWS_CALLBACK_SERVER_WRITEABLE:
+			return *socket == NULL ? 0 : write_queue(*socket);
+		case LWS_CALLBACK_CLOSED:
+		case LWS_CALLBACK_WSI_DESTROY:
+			if (*socket != NULL)
+				destroy(*socket);
+			*socket = NULL;
+			return 0;
+		default:
+			return 0;
+	}
+}

@@ -1,0 +1,92 @@
+/*
+ * See realtime_answer.h. A batch is refused as a whole: either with a list of errors, one per message in the
+ * same order, or, when it cannot even be parsed, without any hint at the culprit.
+ */
+#include "realtime/realtime_answer.h"
+
+#include <jansson.h>
+#include <string.h>
+
+/* Flags the messages with errors in {"errors":{"messages":[{},{"payload":[…]},…]}}; answers how many. */
+static int
+flag_errors(const char *body, size_t len, int count, bool *flags)
+{
+	json_t *root = json_loadb(body, len, 0, NULL);
+	json_t *list = json_object_get(json_object_get(root, "errors"), "messages");
+	int flagged = 0;
+
+	if (json_array_size(list) != (size_t) count)
+	{
+		json_decref(root);
+		return 0;
+	}
+	for (int i = 0; i < count; i++)
+	{
+		flags[i] = json_object_size(json_array_get(list, (size_t) i)) > 0;
+		flagged += flags[i];
+	}
+	json_decref(root);
+	return flagged;
+}
+
+static enum answer
+judge_invalid(const struct http_response *response, int count, bool *flags)
+{
+	if (flag_errors(response->body, response->body_len, count, flags) > 0)
+		return ANSWER_POISONED;
+	/* {"message": …} speaks of the tenant's database, and passes. */
+	return strstr(response->body, "\"message\"") != NULL ? ANSWER_AGAIN : ANSWER_REFUSED;
+}
+
+enum answer
+answer_judge(const struct http_response *response, int count, bool *flags)
+{
+	long status = response->status;
+
+	switch (status)
+	{
+		case 202:
+			return ANSWER_ACCEPTED;
+		case 400:
+		case 413:
+			return ANSWER_SPLIT;
+		case 401:
+		case 403:
+			return ANSWER_KEY;
+		case 422:
+			return judge_invalid(response, count, flags);
+		case 429:
+			return ANSWER_LIMITED;
+		case 408:
+		case 425:
+			return ANSWER_AGAIN;
+		default:
+			if (status >= 200 && status < 400)
+				return ANSWER_STRANGER;
+			return status >= 400 && status < 500 ? ANSWER_REFUSED : ANSWER_AGAIN;
+	}
+}
+
+const char *
+answer_hint(const struct http_response *response)
+{
+	switch (response->status)
+	{
+		case 0:
+			return response->connect_failed ? "is Realtime running, and REALTIME_URL right?" : "";
+		case 401:
+			if (strstr(response->body, "Tenant not found") != NULL)
+				return "the host names no tenant of Realtime: set REALTIME_HOST, e.g. to realtime-dev.localhost";
+			return "REALTIME_KEY is refused: it must be a token with role service_role and exp, signed with the tenant's secret";
+		case 403:
+			return "REALTIME_KEY is not allowed to broadcast, or the tenant is suspended";
+		case 404:
+			return "nothing is there: REALTIME_URL is without /api/broadcast, and through a gateway it ends in /realtime/v1";
+		case 429:
+			return "lower REALTIME_MAX_EVENTS_PER_SECOND, or raise the tenant's limit";
+		default:
+			if (response->status >= 200 && response->status < 400 && response->status != 202)
+				return "this is not Realtime, which answers 202: REALTIME_URL is wrong";
+			return "";
+	}
+}

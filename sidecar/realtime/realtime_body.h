@@ -1,0 +1,36 @@
+/*
+ * The body of a broadcast. Payloads are copied as the bytes they are. No I/O.
+ */
+#ifndef SIDECAR_REALTIME_BODY_H
+#define SIDECAR_REALTIME_BODY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "realtime/realtime_queue.h"
+
+/*
+ * A growing buffer, and which events' bytes are in it. Zero it before its first use; free data when done with it.
+ */
+struct body
+{
+	char *data;
+	size_t len, size;
+	int count; /* of the events; 0: a batch without any */
+	int64_t first_id, last_id;
+};
+
+/*
+ * Brings events of one topic together, in the order they have, topics in the order they first occur: for each
+ * private topic of a batch Realtime asks its database anew.
+ */
+void body_group(struct event *events, int count);
+
+/* Writes {"messages":[…]} over what the body was. */
+void body_write(struct body *body, const struct event *events, int count, bool private);
+
+/* Whether the body carries the first of these events, and as many as it says. */
+bool body_carries(const struct body *body, const struct event *events, int count);
+
+#endif

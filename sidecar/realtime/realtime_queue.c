@@ -1,0 +1,220 @@
+/*
+ * See realtime_queue.h. The events stand in a ring, numbered for ever from 0. Those that may be replaced are
+ * found through a table of the newest number by hash, and from there through older numbers of the same hash;
+ * what is lower than the first number in the ring is not there any more, so nothing is ever taken out.
+ */
+#include "realtime/realtime_queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#define BUCKETS 4096
+#define NOTHING UINT64_MAX
+#define RING_MIN 1024
+
+struct realtime_load
+{
+	struct batch *batch;
+	int left;
+	struct realtime_load *next, **link;
+};
+
+struct slot
+{
+	struct event event; /* row 0: replaced */
+	uint64_t older;     /* the number before it with the same hash */
+};
+
+struct realtime_queue
+{
+	struct slot *ring;
+	uint64_t size; /* a power of two */
+	uint64_t first, end;
+	int count; /* without those that were replaced */
+	struct realtime_load *loads;
+	uint64_t newest[BUCKETS];
+};
+
+const char *
+event_text(struct event event, int column)
+{
+	return PQgetvalue(event.load->batch->rows, event.row, column);
+}
+
+int
+event_length(struct event event, int column)
+{
+	return PQgetlength(event.load->batch->rows, event.row, column);
+}
+
+struct realtime_queue *
+realtime_queue_create(void)
+{
+	struct realtime_queue *queue = calloc(1, sizeof(*queue));
+
+	if (queue == NULL)
+		abort();
+	queue->size = RING_MIN;
+	queue->ring = malloc(queue->size * sizeof(*queue->ring));
+	if (queue->ring == NULL)
+		abort();
+	memset(queue->newest, 0xff, sizeof(queue->newest));
+	return queue;
+}
+
+static void
+free_load(struct realtime_load *load)
+{
+	*load->link = load->next;
+	if (load->next != NULL)
+		load->next->link = load->link;
+	free(load);
+}
+
+void
+realtime_queue_clear(struct realtime_queue *queue)
+{
+	while (queue->loads != NULL)
+		free_load(queue->loads);
+	queue->first = queue->end;
+	queue->count = 0;
+}
+
+void
+realtime_queue_destroy(struct realtime_queue *queue)
+{
+	realtime_queue_clear(queue);
+	free(queue->ring);
+	free(queue);
+}
+
+void
+realtime_queue_finish(struct realtime_queue *queue, struct event event)
+{
+	struct batch *batch = event.load->batch;
+
+	(void) queue;
+	if (--event.load->left > 0)
+		return;
+	free_load(event.load);
+	consumer_done(batch);
+}
+
+static struct slot *
+slot_at(const struct realtime_queue *queue, uint64_t number)
+{
+	return &queue->ring[number & (queue->size - 1)];
+}
+
+static void
+grow(struct realtime_queue *queue)
+{
+	struct realtime_queue larger = *queue;
+
+	larger.size *= 2;
+	larger.ring = malloc(larger.size * sizeof(*larger.ring));
+	if (larger.ring == NULL)
+		abort();
+	for (uint64_t number = queue->first; number < queue->end; number++)
+		*slot_at(&larger, number) = *slot_at(queue, number);
+	free(queue->ring);
+	queue->ring = larger.ring;
+	queue->size = larger.size;
+}
+
+static uint32_t
+hash_text(uint32_t hash, const char *text)
+{
+	for (; *text != '\0'; text++)
+		hash = (hash ^ (unsigned char) *text) * 16777619u;
+	return hash;
+}
+
+static bool
+same_state(struct event a, struct event b)
+{
+	return strcmp(event_text(a, EVENT_TOPIC), event_text(b, EVENT_TOPIC)) == 0 &&
+		   strcmp(event_text(a, EVENT_CONVERSATION), event_text(b, EVENT_CONVERSATION)) == 0;
+}
+
+/* Replaces the waiting event of the same state, if there is one. The new one is the last in the ring. */
+static int
+replace_older(struct realtime_queue *queue, struct event event)
+{
+	uint32_t hash = hash_text(2166136261u, event_text(event, EVENT_TOPIC));
+	uint64_t *newest =
+		&queue->newest[hash_text(hash, event_text(event, EVENT_CONVERSATION)) % BUCKETS];
+	uint64_t number = *newest;
+
+	slot_at(queue, queue->end - 1)->older = number;
+	*newest = queue->end - 1;
+	for (; number != NOTHING && number >= queue->first; number = slot_at(queue, number)->older)
+	{
+		struct slot *slot = slot_at(queue, number);
+		struct event older = slot->event;
+
+		if (older.row == 0 || !same_state(older, event))
+			continue;
+		slot->event.row = 0;
+		queue->count--;
+		realtime_queue_finish(queue, older);
+		return 1;
+	}
+	return 0;
+}
+
+static int
+push_event(struct realtime_queue *queue, struct event event)
+{
+	if (queue->end - queue->first == queue->size)
+		grow(queue);
+	*slot_at(queue, queue->end) = (struct slot){event, NOTHING};
+	queue->end++;
+	queue->count++;
+	if (strcmp(event_text(event, EVENT_NAME), "conversation.updated") == 0)
+		return replace_older(queue, event);
+	return 0;
+}
+
+int
+realtime_queue_push(struct realtime_queue *queue, struct batch *batch)
+{
+	struct realtime_load *load = calloc(1, sizeof(*load));
+	int replaced = 0;
+
+	if (load == NULL)
+		abort();
+	load->batch = batch;
+	load->left = batch->nevents;
+	load->next = queue->loads;
+	if (load->next != NULL)
+		load->next->link = &load->next;
+	load->link = &queue->loads;
+	queue->loads = load;
+	/* The last event keeps the batch alive all the while. */
+	for (int row = 1, rows = batch->nevents; row <= rows; row++)
+		replaced += push_event(queue, (struct event){load, row});
+	return replaced;
+}
+
+struct event
+realtime_queue_peek(struct realtime_queue *queue)
+{
+	while (queue->first < queue->end && slot_at(queue, queue->first)->event.row == 0)
+		queue->first++;
+	return queue->first < queue->end ? slot_at(queue, queue->first)->event
+									 : (struct event){NULL, 0};
+}
+
+void
+realtime_queue_pop(struct realtime_queue *queue)
+{
+	queue->first++;
+	queue->count--;
+}
+
+int
+realtime_queue_count(const struct realtime_queue *queue)
+{
+	return queue->count;
+}

@@ -1,0 +1,342 @@
+/*
+ * The webhooks sink.
+ *
+ * A load is one read of the log; it is done when each of its messages is delivered or stored. That takes no
+ * longer than our patience: a message that has been under way for PATIENCE_MS is noted in the database and
+ * goes on, and what waits is left to the database, after PATIENCE_MS where the endpoint makes no progress
+ * and after LONG_PATIENCE_MS in any case. So neither a dead nor a slow endpoint keeps the position, and with
+ * it all others, back, and one that merely has much to do is not slowed down by it.
+ *
+ * Stored messages come back through chat.webhook_due. A message under way belongs to its request when the
+ * lease or the connection is lost (pair is NULL then): the answer only frees it, and it is delivered again.
+ */
+#include <stdlib.h>
+
+#include "io/address.h"
+#include "config.h"
+#include "consumer/consumer.h"
+#include "io/http.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "webhook/sign.h"
+#include "webhook/webhook.h"
+#include "webhook/webhook_internal.h"
+#include "webhook/webhook_request.h"
+
+#define PATIENCE_MS 1000
+#define LONG_PATIENCE_MS 3000
+#define TICK_MS 250
+#define COUNT_MS 15000
+#define OWN_ADDRESSES_MS 60000
+#define READ_ROWS 256
+#define READ_AHEAD 32
+
+/* Tells the consumer about loads of which nothing is left to do. */
+static void
+finish_loads(struct webhook *webhook)
+{
+	struct load **link = &webhook->loads;
+
+	while (*link != NULL)
+	{
+		struct load *load = *link;
+
+		if (load->unfinished > 0)
+		{
+			link = &load->next;
+			continue;
+		}
+		*link = load->next;
+		if (*link == NULL)
+			webhook->loads_tail = link;
+		consumer_done(load->batch);
+		free(load);
+	}
+}
+
+static void
+deliver_row(struct webhook *webhook, struct load *load, int row)
+{
+	PGresult *rows = load->batch->rows;
+	struct pair *pair = webhook_row_pair(webhook, rows, row);
+	struct message *message = request_message(rows, row);
+
+	queue_own(webhook->queue, pair, message);
+	message->load = load;
+	webhook_link(&load->messages, message);
+	load->unfinished++;
+	if (PQgetvalue(rows, row, ROW_BLOCKED)[0] == 't' ||
+		pair->endpoint->paused_until > load->started)
+		pair->parked = true;
+	if (pair->parked)
+		webhook_leave(webhook, message);
+	else
+		queue_push(webhook->queue, message);
+}
+
+static void
+on_deliver(void *arg, struct batch *batch)
+{
+	struct webhook *webhook = arg;
+	struct load *load;
+
+	load = calloc(1, sizeof(*load));
+	if (load == NULL)
+		abort();
+	load->batch = batch;
+	load->started = uv_now(webhook->app->loop);
+	*webhook->loads_tail = load;
+	webhook->loads_tail = &load->next;
+	for (int row = 1; row <= batch->nevents; row++)
+		deliver_row(webhook, load, row);
+	webhook_dispatch(webhook);
+}
+
+/* Answers whether a message of a load that was read at that time has had its chance. */
+static bool
+is_stuck(const struct message *message, uint64_t read_at, uint64_t now)
+{
+	const struct pair *pair = message->pair;
+
+	if (message->outcome.action != ACTION_NONE)
+		return false;
+	if (pair->active == message)
+		return message->started + PATIENCE_MS <= now;
+	return pair->endpoint->succeeded_at + PATIENCE_MS <= now || read_at + LONG_PATIENCE_MS <= now;
+}
+
+/* Hands over to the database what loads have waited for too long. */
+static void
+lose_patience(struct webhook *webhook, uint64_t now)
+{
+	for (struct load *load = webhook->loads; load != NULL && load->started + PATIENCE_MS <= now;
+		 load = load->next)
+	{
+		for (struct message *message = load->messages; message != NULL;
+			 message = message->load_next)
+		{
+			if (is_stuck(message, load->started, now))
+				webhook_park(webhook, message->pair);
+		}
+	}
+}
+
+static void
+learn_own_addresses(struct webhook *webhook)
+{
+	uv_interface_address_t *addresses;
+	int count;
+
+	if (uv_interface_addresses(&addresses, &count) != 0)
+		return;
+	address_rules_forget_own(webhook->rules);
+	for (int i = 0; i < count; i++)
+		address_rules_add_own(webhook->rules, (const struct sockaddr *) &addresses[i].address);
+	uv_free_interface_addresses(addresses, count);
+}
+
+static bool
+is_time(uint64_t *next, uint64_t now, uint64_t every)
+{
+	if (now < *next)
+		return false;
+	*next = now + every;
+	return true;
+}
+
+static void
+on_tick(uv_timer_t *timer)
+{
+	struct webhook *webhook = timer->data;
+	uint64_t now = uv_now(webhook->app->loop);
+
+	if (is_time(&webhook->next_addresses, now, OWN_ADDRESSES_MS))
+		learn_own_addresses(webhook);
+	if (!webhook->leading)
+		return;
+	lose_patience(webhook, now);
+	if (now >= webhook->next_poll && !webhook->polling && !webhook->app->draining)
+		webhook_poll(webhook);
+	if (is_time(&webhook->next_count, now, COUNT_MS))
+		webhook_count(webhook);
+	webhook_dispatch(webhook);
+}
+
+static void
+on_saved(void *arg, struct message *message, enum message_action action)
+{
+	webhook_saved(arg, message, action);
+}
+
+static void
+on_settled(void *arg, bool due)
+{
+	struct webhook *webhook = arg;
+
+	finish_loads(webhook);
+	if ((due || webhook->more_due) && webhook->leading && !webhook->polling &&
+		!webhook->app->draining)
+		webhook_poll(webhook);
+}
+
+static void
+on_start(void *arg)
+{
+	struct webhook *webhook = arg;
+
+	webhook->leading = true;
+	webhook->next_poll = webhook->next_count = 0;
+	store_begin(webhook->store, consumer_db(webhook->consumer), consumer_epoch(webhook->consumer));
+}
+
+/* What is under way belongs to its requests from here on; all else is read or found due again. */
+static void
+on_stop(void *arg)
+{
+	struct webhook *webhook = arg;
+	struct load *load;
+
+	webhook->leading = webhook->polling = webhook->more_due = false;
+	webhook->generation++;
+	store_reset(webhook->store);
+	queue_destroy(webhook->queue);
+	webhook->queue = queue_create(webhook->app->config->webhook_max_inflight);
+	webhook->due = NULL;
+	while ((load = webhook->loads) != NULL)
+	{
+		webhook->loads = load->next;
+		free(load);
+	}
+	webhook->loads_tail = &webhook->loads;
+	metric_set(webhook->inflight, 0);
+}
+
+static bool
+filter_address(void *arg, const struct sockaddr *address)
+{
+	struct webhook *webhook = arg;
+
+	return address_allowed(webhook->rules, address);
+}
+
+static void
+register_metrics(struct webhook *webhook, struct metrics *metrics)
+{
+	static const char *const name = "chat_realtime_webhook_attempts_total";
+	static const char *const help = "Attempts to deliver to a webhook.";
+
+	webhook->attempts[WEBHOOK_OK] = metrics_counter(metrics, name, "result=\"ok\"", help);
+	webhook->attempts[WEBHOOK_FAILED] = metrics_counter(metrics, name, "result=\"failed\"", help);
+	webhook->attempts[WEBHOOK_REFUSED] = metrics_counter(metrics, name, "result=\"refused\"", help);
+	webhook->inflight =
+		metrics_gauge(metrics, "chat_realtime_webhook_inflight", "", "Webhook requests under way.");
+	webhook->pending = metrics_gauge(metrics, "chat_realtime_webhook_pending", "",
+									 "Stored webhook deliveries that are not done.");
+}
+
+/* Makes what can fail because of settings or the machine. */
+static bool
+create_rules(struct webhook *webhook)
+{
+	char error[128];
+
+	webhook->rules =
+		address_rules_create(webhook->app->config->webhook_allow_cidrs, error, sizeof(error));
+	if (webhook->rules == NULL)
+	{
+		log_event(LOG_ERROR, "WEBHOOK_ALLOW_CIDRS is damaged", "error", "%s", error, NULL);
+		return false;
+	}
+	webhook->signer = signer_create();
+	if (webhook->signer == NULL)
+		log_event(LOG_ERROR, "the cryptographic library has no HMAC-SHA256", NULL);
+	return webhook->signer != NULL;
+}
+
+static struct http_pool *
+create_pool(struct webhook *webhook)
+{
+	const struct http_pool_options options = {
+		.max_connections = webhook->app->config->webhook_max_inflight,
+		.max_per_host = webhook->app->config->webhook_max_inflight,
+		.filter = filter_address,
+		.filter_arg = webhook,
+		.allow_http = webhook->app->config->webhook_allow_http,
+		.ca_file = webhook->app->config->webhook_ca_file,
+	};
+
+	return http_pool_create(webhook->app->http, &options);
+}
+
+static void
+start_timer(struct webhook *webhook)
+{
+	uv_timer_init(webhook->app->loop, &webhook->tick);
+	webhook->tick.data = webhook;
+	uv_timer_start(&webhook->tick, on_tick, 0, TICK_MS);
+}
+
+struct consumer *
+webhook_create(struct app *app)
+{
+	static const struct sink sink = {
+		.name = "webhooks",
+		.read_sql =
+			"SELECT id, message_id, type, webhook, url, secret, old_secret, conversation, "
+			"COALESCE(created_at, pg_catalog.date_part('epoch', "
+			"pg_catalog.clock_timestamp())::pg_catalog.text) AS created_at, blocked, payload "
+			"FROM chat.webhook_read($1, $2, $3)",
+		.read_columns = "id message_id^ type^ webhook^ url? secret? old_secret? conversation^ "
+						"created_at blocked^ payload",
+		.max_rows = READ_ROWS,
+		.max_batches = READ_AHEAD,
+		.start = on_start,
+		.deliver = on_deliver,
+		.stop = on_stop,
+	};
+	static const struct store_handlers handlers = {on_saved, on_settled};
+	struct webhook *webhook = calloc(1, sizeof(*webhook));
+
+	if (webhook == NULL)
+		abort();
+	webhook->app = app;
+	webhook->loads_tail = &webhook->loads;
+	if (!create_rules(webhook))
+		return NULL;
+	learn_own_addresses(webhook);
+	register_metrics(webhook, app->metrics);
+	webhook->queue = queue_create(app->config->webhook_max_inflight);
+	webhook->store = store_create(app, &handlers, webhook);
+	webhook->pool = create_pool(webhook);
+	webhook->consumer = consumer_create(app, &sink, webhook);
+	start_timer(webhook);
+	app->webhook = webhook;
+	return webhook->consumer;
+}
+
+static void
+on_closed(uv_handle_t *tick)
+{
+	struct webhook *webhook = tick->data;
+
+	queue_destroy(webhook->queue);
+	address_rules_destroy(webhook->rules);
+	signer_destroy(webhook->signer);
+	free(webhook);
+}
+
+void
+webhook_destroy(struct app *app)
+{
+	struct webhook *webhook = app->webhook;
+
+	if (webhook == NULL)
+		return;
+	on_stop(webhook);
+	consumer_destroy(webhook->consumer);
+	http_pool_destroy(webhook->pool);
+	store_destroy(webhook->store);
+	uv_close((uv_handle_t *) &webhook->tick, on_closed);
+	app->webhook = NULL;
+	app->webhooks = NULL;
+}

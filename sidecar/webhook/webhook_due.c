@@ -1,0 +1,168 @@
+/*
+ * What the webhooks sink asks of the database beside the log: stored deliveries that are due, how many there
+ * are, and clearing up.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "config.h"
+#include "consumer/consumer.h"
+#include "io/db.h"
+#include "io/db_error.h"
+#include "base/log.h"
+#include "base/metrics.h"
+#include "base/pgarray.h"
+#include "webhook/webhook_internal.h"
+#include "webhook/webhook_request.h"
+
+#define POLL_MS 1000
+#define DUE_MAX 200
+
+/* A statement whose answer is of no use after the lease was lost. */
+struct query
+{
+	struct webhook *webhook;
+	unsigned generation;
+};
+
+static const struct db_statement due_statement = {
+	"webhook_due", "SELECT * FROM chat.webhook_due($1, $2, $3)", 3,
+	"id message_id type webhook url? secret? old_secret? conversation created_at blocked payload "
+	"delivery attempts",
+	DB_ANY_ROWS};
+static const struct db_statement count_statement = {
+	"webhook_pending", "SELECT chat.webhook_pending() AS pending", 0, "pending", DB_ONE_ROW};
+
+static struct query *
+make_query(struct webhook *webhook)
+{
+	struct query *query = calloc(1, sizeof(*query));
+
+	if (query == NULL)
+		abort();
+	query->webhook = webhook;
+	query->generation = webhook->generation;
+	return query;
+}
+
+/* Unwraps the answer to a query; NULL when it came too late. */
+static struct webhook *
+end_query(struct query *query)
+{
+	struct webhook *webhook = query->webhook;
+	bool current = query->generation == webhook->generation;
+
+	free(query);
+	return current ? webhook : NULL;
+}
+
+static const char *
+value_or_null(PGresult *rows, int row, int column)
+{
+	return PQgetisnull(rows, row, column) ? NULL : PQgetvalue(rows, row, column);
+}
+
+struct pair *
+webhook_row_pair(struct webhook *webhook, PGresult *rows, int row)
+{
+	struct endpoint *endpoint = queue_endpoint(
+		webhook->queue, PQgetvalue(rows, row, ROW_WEBHOOK), PQgetvalue(rows, row, ROW_URL),
+		value_or_null(rows, row, ROW_SECRET), value_or_null(rows, row, ROW_OLD_SECRET));
+
+	return queue_pair(webhook->queue, endpoint, PQgetvalue(rows, row, ROW_CONVERSATION));
+}
+
+static void
+add_busy(void *arg, struct entry *entry)
+{
+	void **both = arg;
+
+	if (queue_busy(both[0], (struct endpoint *) entry))
+		pgarray_text(both[1], entry->key);
+}
+
+static void
+add_due_row(struct webhook *webhook, PGresult *rows, int row)
+{
+	struct pair *pair = queue_find_pair(webhook->queue, PQgetvalue(rows, row, ROW_WEBHOOK),
+										PQgetvalue(rows, row, ROW_CONVERSATION));
+	struct message *message;
+
+	if (pair != NULL && (pair->active != NULL || pair->queue != NULL))
+		return;
+	message = request_message(rows, row);
+	queue_own(webhook->queue, webhook_row_pair(webhook, rows, row), message);
+	webhook_link(&webhook->due, message);
+	queue_push(webhook->queue, message);
+}
+
+static void
+on_due(void *arg, PGresult *rows)
+{
+	struct webhook *webhook = end_query(arg);
+	struct db_error error;
+
+	if (webhook == NULL)
+		return;
+	webhook->polling = false;
+	webhook->more_due = false;
+	if (rows == NULL)
+		return;
+	if (PQresultStatus(rows) != PGRES_TUPLES_OK)
+	{
+		db_error_of_result(rows, &error);
+		log_event(LOG_ERROR, "reading due webhook deliveries failed", "error", "%s", error.text,
+				  "sqlstate", "%s", error.sqlstate, "hint", "%s", error.hint, NULL);
+		return;
+	}
+	webhook->more_due = PQntuples(rows) > 0;
+	for (int row = 0; row < PQntuples(rows); row++)
+		add_due_row(webhook, rows, row);
+	webhook_dispatch(webhook);
+}
+
+/* Asks for stored deliveries, as many as half of the capacity has room for. */
+void
+webhook_poll(struct webhook *webhook)
+{
+	struct pgarray taken = {0};
+	struct pgarray busy = {0};
+	void *both[] = {webhook->queue, &busy};
+	int room = (webhook->app->config->webhook_max_inflight + 1) / 2;
+	char room_text[16];
+
+	pgarray_begin(&taken);
+	for (struct message *message = webhook->due; message != NULL; message = message->load_next)
+	{
+		pgarray_number(&taken, message->delivery);
+		room--;
+	}
+	webhook->next_poll = uv_now(webhook->app->loop) + POLL_MS;
+	if (room > 0)
+	{
+		pgarray_begin(&busy);
+		queue_each_endpoint(webhook->queue, add_busy, both);
+		snprintf(room_text, sizeof(room_text), "%d", room < DUE_MAX ? room : DUE_MAX);
+		webhook->polling = true;
+		db_query(consumer_db(webhook->consumer), &due_statement,
+				 (const char *[]){room_text, pgarray_end(&taken), pgarray_end(&busy)}, on_due,
+				 make_query(webhook));
+	}
+	free(taken.data);
+	free(busy.data);
+}
+
+static void
+on_count(void *arg, PGresult *result)
+{
+	struct webhook *webhook = end_query(arg);
+
+	if (webhook != NULL && result != NULL && PQresultStatus(result) == PGRES_TUPLES_OK)
+		metric_set(webhook->pending, atof(PQgetvalue(result, 0, 0)));
+}
+
+void
+webhook_count(struct webhook *webhook)
+{
+	db_query(consumer_db(webhook->consumer), &count_statement, NULL, on_count, make_query(webhook));
+}

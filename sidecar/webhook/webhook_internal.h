@@ -1,0 +1,74 @@
+/*
+ * What the files of the webhooks sink share.
+ */
+#ifndef SIDECAR_WEBHOOK_INTERNAL_H
+#define SIDECAR_WEBHOOK_INTERNAL_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "app.h"
+#include "webhook/webhook_policy.h"
+#include "webhook/webhook_queue.h"
+#include "webhook/webhook_store.h"
+
+struct batch;
+struct metric;
+struct signer;
+
+/* One read of the log. */
+struct load
+{
+	struct load *next;
+	struct batch *batch;
+	struct message *messages;
+	int unfinished;
+	uint64_t started;
+};
+
+struct webhook
+{
+	struct app *app;
+	struct consumer *consumer;
+	struct http_pool *pool;
+	struct address_rules *rules;
+	struct signer *signer;
+	struct webhook_queue *queue;
+	struct store *store;
+	struct load *loads, **loads_tail;
+	struct message *due; /* stored messages in memory */
+	bool leading;
+	bool polling;
+	bool more_due; /* the last poll found something: there may be more */
+	unsigned generation;
+	uint64_t next_poll, next_count, next_addresses;
+	uv_timer_t tick;
+	struct metric *attempts[3]; /* by enum webhook_result */
+	struct metric *inflight;
+	struct metric *pending;
+};
+
+/* webhook_send.c */
+
+/* Starts what may be started. */
+void webhook_dispatch(struct webhook *webhook);
+/* From now on everything of the pair goes through the database, in order. */
+void webhook_park(struct webhook *webhook, struct pair *pair);
+/* Leaves a message that waits to the database. */
+void webhook_leave(struct webhook *webhook, struct message *message);
+/* The outcome of a message is in the database. */
+void webhook_saved(struct webhook *webhook, struct message *message, enum message_action action);
+/* Puts a message into the list of its load, or of those that were stored. */
+void webhook_link(struct message **list, struct message *message);
+
+/* webhook_due.c: what is asked of the database beside the log */
+
+/* Finds or makes the pair of a row, with the endpoint as the row says it is. */
+struct pair *webhook_row_pair(struct webhook *webhook, PGresult *rows, int row);
+/* Asks for stored deliveries that are due, as many as half of the capacity has room for. */
+void webhook_poll(struct webhook *webhook);
+/* Asks how many deliveries are stored. */
+void webhook_count(struct webhook *webhook);
+
+#endif

@@ -1,0 +1,392 @@
+/*
+ * Two lists: waiting (to be sent) and sent (the one group that is under way). A message is in waiting when
+ * listed, in sent when saving, and never in both.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io/db.h"
+#include "io/db_error.h"
+#include "base/log.h"
+#include "base/pgarray.h"
+#include "webhook/webhook_store.h"
+
+#define GROUP_MAX 500
+#define GROUP_WAIT_MS 100
+#define FAILED_WAIT_MS 1000
+
+/* In the order of chat.webhook_save's arguments after the epoch. */
+enum column
+{
+	WEBHOOK,
+	EVENT_ID,
+	MESSAGE_ID,
+	TYPE,
+	ACTION,
+	STORED,
+	ATTEMPT,
+	STATUS,
+	ERROR_TEXT,
+	RESPONSE,
+	DURATION,
+	DELAY,
+	COUNTED,
+	DISABLE,
+	PAUSE,
+	COLUMNS
+};
+
+struct list
+{
+	struct message *first, **tail;
+	int count;
+};
+
+struct store
+{
+	struct store_handlers handlers;
+	void *arg;
+	struct db *db;
+	uint64_t epoch;
+	struct list waiting;
+	struct list sent;
+	bool saving;
+	bool failed; /* the last group was not saved */
+	bool urgent; /* somebody waits for the next group */
+	unsigned generation;
+	struct pgarray columns[COLUMNS];
+	uv_timer_t timer;
+};
+
+/* One statement under way; it may outlive what it was about. */
+struct call
+{
+	struct store *store;
+	unsigned generation;
+};
+
+static const struct db_statement save_statement = {
+	"webhook_save",
+	"SELECT saved, due FROM chat.webhook_save($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
+	"$14, $15, $16)",
+	1 + COLUMNS, "saved due?", DB_ONE_ROW};
+
+static void
+list_init(struct list *list)
+{
+	list->first = NULL;
+	list->tail = &list->first;
+	list->count = 0;
+}
+
+static void
+list_append(struct list *list, struct message *message)
+{
+	message->next_saved = NULL;
+	*list->tail = message;
+	list->tail = &message->next_saved;
+	list->count++;
+}
+
+static struct message *
+list_pop(struct list *list)
+{
+	struct message *message = list->first;
+
+	if (message == NULL)
+		return NULL;
+	list->first = message->next_saved;
+	if (list->first == NULL)
+		list->tail = &list->first;
+	list->count--;
+	return message;
+}
+
+static void
+on_timer(uv_timer_t *timer)
+{
+	store_flush(timer->data);
+}
+
+struct store *
+store_create(struct app *app, const struct store_handlers *handlers, void *arg)
+{
+	struct store *store = calloc(1, sizeof(*store));
+
+	if (store == NULL)
+		abort();
+	store->handlers = *handlers;
+	store->arg = arg;
+	list_init(&store->waiting);
+	list_init(&store->sent);
+	uv_timer_init(app->loop, &store->timer);
+	store->timer.data = store;
+	return store;
+}
+
+static void
+on_closed(uv_handle_t *timer)
+{
+	struct store *store = timer->data;
+
+	for (int i = 0; i < COLUMNS; i++)
+		free(store->columns[i].data);
+	free(store);
+}
+
+void
+store_destroy(struct store *store)
+{
+	uv_close((uv_handle_t *) &store->timer, on_closed);
+}
+
+void
+store_begin(struct store *store, struct db *db, uint64_t epoch)
+{
+	store->db = db;
+	store->epoch = epoch;
+}
+
+static void
+free_outcome(struct outcome *outcome)
+{
+	free(outcome->error);
+	free(outcome->response);
+	memset(outcome, 0, sizeof(*outcome));
+}
+
+static void
+reset_list(struct list *list)
+{
+	struct message *message;
+
+	while ((message = list_pop(list)) != NULL)
+	{
+		free_outcome(&message->outcome);
+		message->listed = message->saving = false;
+		if (message->pair->active != message)
+			free(message);
+	}
+}
+
+void
+store_reset(struct store *store)
+{
+	reset_list(&store->waiting);
+	reset_list(&store->sent);
+	store->generation++;
+	store->saving = store->failed = store->urgent = false;
+	store->db = NULL;
+	uv_timer_stop(&store->timer);
+}
+
+static const char *
+action_name(enum message_action action)
+{
+	switch (action)
+	{
+		case ACTION_RETRY:
+			return "retry";
+		case ACTION_HOLD:
+			return "hold";
+		case ACTION_STORE:
+			return "store";
+		default:
+			return "done";
+	}
+}
+
+static void
+add_boolean(struct pgarray *array, bool value)
+{
+	pgarray_text(array, value ? "t" : "f");
+}
+
+static void
+add_attempt(struct pgarray *columns, const struct message *message)
+{
+	const struct outcome *outcome = &message->outcome;
+
+	pgarray_number(&columns[ATTEMPT], outcome->attempted ? message->attempts + 1 : 0);
+	pgarray_number(&columns[STATUS], outcome->status);
+	pgarray_text(&columns[ERROR_TEXT], outcome->error);
+	pgarray_text(&columns[RESPONSE], outcome->response);
+	pgarray_number(&columns[DURATION], outcome->duration_ms);
+	pgarray_number(&columns[DELAY], outcome->delay_ms);
+	add_boolean(&columns[COUNTED], outcome->counted);
+	pgarray_text(&columns[DISABLE], outcome->disable);
+	if (outcome->pause_ms > 0)
+		pgarray_number(&columns[PAUSE], outcome->pause_ms);
+	else
+		pgarray_null(&columns[PAUSE]);
+}
+
+static void
+add_message(struct pgarray *columns, const struct message *message)
+{
+	pgarray_text(&columns[WEBHOOK], message->pair->endpoint->entry.key);
+	pgarray_number(&columns[EVENT_ID], message->event_id);
+	pgarray_text(&columns[MESSAGE_ID], message->id);
+	pgarray_text(&columns[TYPE], message->type);
+	pgarray_text(&columns[ACTION], action_name(message->outcome.action));
+	add_boolean(&columns[STORED], message->stored);
+	add_attempt(columns, message);
+}
+
+/* Moves the next group from waiting to sent, and writes it down. */
+static void
+take_group(struct store *store)
+{
+	struct message *message;
+
+	for (int i = 0; i < COLUMNS; i++)
+		pgarray_begin(&store->columns[i]);
+	while (store->sent.count < GROUP_MAX && (message = list_pop(&store->waiting)) != NULL)
+	{
+		message->listed = false;
+		message->saving = true;
+		message->sent = message->outcome.action;
+		add_message(store->columns, message);
+		list_append(&store->sent, message);
+	}
+}
+
+/* Puts a group that was not saved before what waits. */
+static void
+take_back(struct store *store)
+{
+	struct list later = store->waiting;
+	struct message *message;
+
+	if (later.first == NULL)
+		later.tail = &later.first;
+	list_init(&store->waiting);
+	while ((message = list_pop(&store->sent)) != NULL)
+	{
+		message->saving = false;
+		message->listed = true;
+		list_append(&store->waiting, message);
+	}
+	while ((message = list_pop(&later)) != NULL)
+		list_append(&store->waiting, message);
+}
+
+static void
+finish_message(struct store *store, struct message *message)
+{
+	enum message_action action = message->sent;
+
+	message->saving = false;
+	message->sent = ACTION_NONE;
+	if (action == ACTION_HOLD)
+	{
+		if (!message->stored)
+			queue_now_stored(message);
+		if (message->outcome.action != ACTION_HOLD)
+			store_add(store, message, true);
+	}
+	else
+		free_outcome(&message->outcome);
+	store->handlers.saved(store->arg, message, action);
+}
+
+static void
+finish_group(struct store *store, bool due)
+{
+	struct message *message;
+
+	store->failed = false;
+	while ((message = list_pop(&store->sent)) != NULL)
+		finish_message(store, message);
+	store->handlers.settled(store->arg, due);
+	if (store->urgent || store->waiting.count >= GROUP_MAX)
+		store_flush(store);
+	else if (store->waiting.count > 0 && !uv_is_active((uv_handle_t *) &store->timer))
+		uv_timer_start(&store->timer, on_timer, GROUP_WAIT_MS, 0);
+}
+
+static void
+fail_group(struct store *store, PGresult *result)
+{
+	struct db_error error;
+
+	take_back(store);
+	store->failed = true;
+	if (result != NULL && PQresultStatus(result) != PGRES_TUPLES_OK)
+	{
+		db_error_of_result(result, &error);
+		log_event(LOG_ERROR, "saving webhook deliveries failed, will be tried again", "error", "%s",
+				  error.text, "sqlstate", "%s", error.sqlstate, NULL);
+	}
+	uv_timer_start(&store->timer, on_timer, FAILED_WAIT_MS, 0);
+}
+
+static bool
+says_true(PGresult *result, int column)
+{
+	return PQntuples(result) == 1 && PQgetvalue(result, 0, column)[0] == 't';
+}
+
+/* Without a connection or the lease all of this is about to be reset. */
+static void
+on_saved(void *arg, PGresult *result)
+{
+	struct call *call = arg;
+	struct store *store = call->store;
+	bool current = call->generation == store->generation;
+
+	free(call);
+	if (!current)
+		return;
+	store->saving = false;
+	if (result != NULL && PQresultStatus(result) == PGRES_TUPLES_OK && says_true(result, 0))
+		finish_group(store, says_true(result, 1));
+	else
+		fail_group(store, result);
+}
+
+void
+store_flush(struct store *store)
+{
+	const char *params[1 + COLUMNS];
+	struct call *call;
+	char epoch[24];
+
+	if (store->saving || store->db == NULL || store->waiting.count == 0)
+		return;
+	uv_timer_stop(&store->timer);
+	store->urgent = false;
+	take_group(store);
+	snprintf(epoch, sizeof(epoch), "%llu", (unsigned long long) store->epoch);
+	params[0] = epoch;
+	for (int i = 0; i < COLUMNS; i++)
+		params[1 + i] = pgarray_end(&store->columns[i]);
+	call = calloc(1, sizeof(*call));
+	if (call == NULL)
+		abort();
+	call->store = store;
+	call->generation = store->generation;
+	store->saving = true;
+	db_query(store->db, &save_statement, params, on_saved, call);
+}
+
+void
+store_add(struct store *store, struct message *message, bool urgent)
+{
+	/* One that is on its way is looked at again when it has arrived. */
+	if (message->saving)
+		return;
+	if (!message->listed)
+	{
+		message->listed = true;
+		list_append(&store->waiting, message);
+	}
+	store->urgent |= urgent;
+	if (store->saving || store->failed)
+		return;
+	if (urgent || store->waiting.count >= GROUP_MAX)
+		uv_timer_start(&store->timer, on_timer, 0, 0);
+	else if (!uv_is_active((uv_handle_t *) &store->timer))
+		uv_timer_start(&store->timer, on_timer, GROUP_WAIT_MS, 0);
+}
