@@ -6,12 +6,15 @@ EXTVERSION     = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSI
 INSTALL_SQL    = sql/$(EXTENSION)--$(EXTVERSION).sql
 MODULE_big     = $(EXTENSION)
 OBJS           = $(patsubst %.c,%.o,$(sort $(wildcard extension/*.c extension/*/*.c)))
-# The install script: its parts by subject, in the order in which the server reads them.
-SQL_PARTS      = schema audit trigger_functions callers log restore maintain columns fragments abilities counters \
+# The install script: its parts by subject, in the order in which the server reads them. Tables and types come before the
+# functions that name them, triggers after those they call.
+SQL_PARTS      = schema tables tables_log tables_webhooks types \
+	audit trigger_functions callers log restore maintain columns fragments abilities counters \
 	indexes triggers attach detach recount follow setup_tables channels setup access rollout hints \
 	status table_hints webhooks webhook_save webhook_api webhook_list topic_events deleted secrets \
 	wuzapi presence ingest ingest_changes ingest_history api messages conversations lists search \
-	bare_ids keys limits pre_request
+	bare_ids keys limits pre_request \
+	own_triggers installed
 # An install script of an earlier version, kept in the tree, is where updates from it start.
 DATA           = $(filter-out $(INSTALL_SQL),$(wildcard sql/$(EXTENSION)--*.sql))
 DATA_built     = $(INSTALL_SQL)

@@ -1,12 +1,5 @@
 -- Who calls, and what a caller may join.
 
-CREATE TABLE chat.backend_role (
-    role name PRIMARY KEY
-);
-REVOKE ALL ON chat.backend_role FROM PUBLIC;
-COMMENT ON TABLE chat.backend_role IS 'Roles that act for every user, such as the one of a backend server; written by chat.grant_backend.';
-SELECT pg_catalog.pg_extension_config_dump('chat.backend_role', '');
-
 CREATE FUNCTION chat.current_user_id() RETURNS text
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_current_user_id';
 COMMENT ON FUNCTION chat.current_user_id() IS 'The user of the request''s claims, as auth.uid() of Supabase reads them; NULL for none.';

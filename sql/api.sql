@@ -1,8 +1,5 @@
 -- What the functions for backends share: who may, what an id names, and reading JSON of the caller's.
 
-CREATE TYPE chat.api_field AS (key text, role text, type text, most_bytes integer);
-COMMENT ON TYPE chat.api_field IS 'A key that callers may give: the role of the column it goes to; string, id, time, integer, boolean or object; how long a string may be.';
-
 CREATE FUNCTION chat.bad_input(message text, hint text DEFAULT NULL, code text DEFAULT '22023', field text DEFAULT NULL) RETURNS void
     LANGUAGE c IMMUTABLE AS 'MODULE_PATHNAME', 'chat_bad_input';
 REVOKE ALL ON FUNCTION chat.bad_input(text, text, text, text) FROM PUBLIC;

@@ -93,10 +93,3 @@ END
 $$;
 REVOKE ALL ON FUNCTION chat.tables_changed() FROM PUBLIC;
 COMMENT ON FUNCTION chat.tables_changed() IS 'Event trigger: makes the statement triggers of new partitions, drops those of detached ones, and notes that the pair is to be recounted.';
-
-CREATE EVENT TRIGGER chat_realtime_dropped ON sql_drop
-    WHEN TAG IN ('DROP TABLE', 'DROP SCHEMA', 'DROP OWNED') EXECUTE FUNCTION chat.tables_dropped();
-COMMENT ON EVENT TRIGGER chat_realtime_dropped IS 'Forgets attached tables that are dropped, and notes pairs to be recounted.';
-CREATE EVENT TRIGGER chat_realtime_changed ON ddl_command_end
-    WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE') EXECUTE FUNCTION chat.tables_changed();
-COMMENT ON EVENT TRIGGER chat_realtime_changed IS 'Follows partitions of attached tables that come or go.';

@@ -1,8 +1,5 @@
 -- chat.hints(): what somebody should look at, with the statement that mends it.
 
-CREATE TYPE chat.hint AS (severity text, object text, hint text, statement text);
-COMMENT ON TYPE chat.hint IS 'severity: error (data or events are wrong or missing), warning (something will be, or is not used), info; statement: what mends it, NULL where that is no statement.';
-
 CREATE FUNCTION chat.has_shared_memory() RETURNS boolean
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_has_shared_memory';
 REVOKE ALL ON FUNCTION chat.has_shared_memory() FROM PUBLIC;

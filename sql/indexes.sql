@@ -9,9 +9,6 @@ $$;
 REVOKE ALL ON FUNCTION chat.leaves(regclass) FROM PUBLIC;
 COMMENT ON FUNCTION chat.leaves(regclass) IS 'The tables that hold the rows of a table: its partitions, or itself.';
 
-CREATE TYPE chat.missing_index AS (relation regclass, name text, definition text, stale regclass, large boolean);
-COMMENT ON TYPE chat.missing_index IS 'An index that a table should have. definition: from its keys on; stale: an index of that name that is another one, or half made; large: making it would hold up writers for longer than a moment.';
-
 CREATE FUNCTION chat.index_name(relation regclass, suffix text) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$

@@ -1,9 +1,5 @@
 -- API keys.
 
-CREATE TYPE chat.auth_result AS (allowed boolean, status integer, code text, user_id text, key_id uuid, scopes text[],
-                                 rate_limit integer, remaining integer, reset_at timestamptz, retry_after numeric);
-COMMENT ON TYPE chat.auth_result IS 'Answer of chat.authenticate. status: the HTTP status that goes with code (200 OK; 401 API_KEY_MISSING, API_KEY_INVALID_FORMAT, API_KEY_INVALID, API_KEY_EXPIRED; 403 INSUFFICIENT_SCOPES; 429 RATE_LIMIT_EXCEEDED; 503 RATE_LIMIT_UNAVAILABLE). With 401 the rest is NULL; with 403 and 503 also what belongs to the rate limit, but for retry_after with 503.';
-
 CREATE FUNCTION chat.make_api_key() RETURNS text
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_make_api_key';
 REVOKE ALL ON FUNCTION chat.make_api_key() FROM PUBLIC;

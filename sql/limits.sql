@@ -1,9 +1,6 @@
 -- Rate limits and the counters of the API. Both are in shared memory: they see requests that roll back, and are
 -- empty after a restart of the server.
 
-CREATE TYPE chat.rate_limit_result AS (allowed boolean, remaining integer, reset_at timestamptz, retry_after numeric);
-COMMENT ON TYPE chat.rate_limit_result IS 'Answer of a rate limit. remaining: calls that would be let through at once; reset_at: when all of them are available again; retry_after: seconds until a refused call would be let through, 0 for one that was.';
-
 CREATE FUNCTION chat.check_rate_limit(bucket text, max_requests integer, per interval) RETURNS chat.rate_limit_result
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_check_rate_limit';
 REVOKE ALL ON FUNCTION chat.check_rate_limit(text, integer, interval) FROM PUBLIC;

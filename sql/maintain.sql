@@ -196,22 +196,6 @@ $$;
 REVOKE ALL ON FUNCTION chat.lock_event_ids(boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.lock_event_ids(boolean) IS 'Until the end of the transaction nobody else moves the event ids on; false: somebody is doing it.';
 
-CREATE TABLE chat.maintenance (
-    part         text PRIMARY KEY,
-    place        integer NOT NULL UNIQUE,
-    succeeded_at timestamptz,
-    error        text,
-    failed_at    timestamptz
-);
-REVOKE ALL ON chat.maintenance FROM PUBLIC;
-COMMENT ON TABLE chat.maintenance IS 'The parts of chat.maintain, in the order they run: functions of schema chat.';
-COMMENT ON COLUMN chat.maintenance.succeeded_at IS 'When the part was last done, here: NULL in a copy of the database until then.';
-COMMENT ON COLUMN chat.maintenance.error IS 'Why it could not be done the last time; NULL: it was.';
--- Locks stay until the end of the transaction: those of chat.webhook_attempt are taken in the sidecar's order, the table's
--- before a partition's, and dropping events comes last.
-INSERT INTO chat.maintenance (place, part) VALUES (1, 'advance_event_partition'), (2, 'recount_portions'), (3, 'drop_attempt_partitions'),
-    (4, 'make_attempt_partitions'), (5, 'forget_deliveries'), (6, 'expire_audit_log'), (7, 'expire_events');
-
 -- Each part by itself: what one cannot do, whatever the error, is no reason to leave the others undone.
 CREATE FUNCTION chat.maintain_for(caller regrole) RETURNS TABLE (object text, action text)
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '1s' AS

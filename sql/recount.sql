@@ -1,16 +1,5 @@
 -- Counters that became wrong without a row trigger: partitions of messages that were dropped, detached or attached with rows.
 
-CREATE TABLE chat.recount_due (
-    attachment integer PRIMARY KEY REFERENCES chat.attachment ON DELETE CASCADE,
-    reason     text NOT NULL,
-    since      timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
-    done_up_to text
-);
-REVOKE ALL ON chat.recount_due FROM PUBLIC;
-COMMENT ON TABLE chat.recount_due IS 'Pairs of tables whose counters are to be recounted, which chat.maintain does in portions.';
-COMMENT ON COLUMN chat.recount_due.done_up_to IS 'The last conversation that was looked at, in the order of ids; NULL: none yet.';
-SELECT pg_catalog.pg_extension_config_dump('chat.recount_due', '');
-
 CREATE FUNCTION chat.note_recount(attachment integer, reason text) RETURNS void
     LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$

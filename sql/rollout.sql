@@ -1,18 +1,5 @@
 -- Moving users from Socket.IO to Realtime step by step, and back while Realtime fails.
 
-CREATE TABLE chat.rollout (
-    only_row   boolean PRIMARY KEY DEFAULT true CHECK (only_row),
-    percent    integer NOT NULL CHECK (percent BETWEEN 0 AND 100),
-    both_ways     boolean NOT NULL DEFAULT false,
-    healthy    boolean NOT NULL DEFAULT true,
-    changed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
-);
-REVOKE ALL ON chat.rollout FROM PUBLIC;
-COMMENT ON TABLE chat.rollout IS 'How far users are moved from Socket.IO to Realtime; no row: there is no Socket.IO, all users are on Realtime.';
-COMMENT ON COLUMN chat.rollout.both_ways IS 'Moved users are served both ways.';
-COMMENT ON COLUMN chat.rollout.healthy IS 'False while the sidecar finds Realtime failing: then nobody is on Realtime alone.';
-SELECT pg_catalog.pg_extension_config_dump('chat.rollout', '');
-
 CREATE FUNCTION chat.set_rollout(percent integer, both_ways boolean DEFAULT false) RETURNS void
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$

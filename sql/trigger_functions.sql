@@ -102,15 +102,8 @@ CREATE FUNCTION chat.cluster_identity(OUT system_identifier bigint, OUT timeline
 REVOKE ALL ON FUNCTION chat.cluster_identity() FROM PUBLIC;
 COMMENT ON FUNCTION chat.cluster_identity() IS 'What tells this cluster from a restored or promoted copy of it.';
 
-INSERT INTO chat.origin (system_identifier, database, timeline)
-    SELECT i.system_identifier, d.oid, i.timeline
-      FROM chat.cluster_identity() i, pg_catalog.pg_database d WHERE d.datname = pg_catalog.current_database();
-UPDATE chat.origin SET written_by = xmin;
-
 -- Every backend keeps what it read of chat.attachment; a change tells all of them to read it again.
 CREATE FUNCTION chat.attachment_changed() RETURNS trigger
     LANGUAGE c AS 'MODULE_PATHNAME', 'chat_attachment_changed';
 REVOKE ALL ON FUNCTION chat.attachment_changed() FROM PUBLIC;
 COMMENT ON FUNCTION chat.attachment_changed() IS 'Sends the invalidation that makes every backend forget its copy of chat.attachment.';
-CREATE TRIGGER attachment_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON chat.attachment
-    FOR EACH STATEMENT EXECUTE FUNCTION chat.attachment_changed();

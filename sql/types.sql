@@ -1,0 +1,20 @@
+-- What functions take and return, where that is more than a column of a table.
+
+CREATE TYPE chat.api_field AS (key text, role text, type text, most_bytes integer);
+COMMENT ON TYPE chat.api_field IS 'A key that callers may give: the role of the column it goes to; string, id, time, integer, boolean or object; how long a string may be.';
+
+CREATE TYPE chat.hint AS (severity text, object text, hint text, statement text);
+COMMENT ON TYPE chat.hint IS 'severity: error (data or events are wrong or missing), warning (something will be, or is not used), info; statement: what mends it, NULL where that is no statement.';
+
+CREATE TYPE chat.missing_index AS (relation regclass, name text, definition text, stale regclass, large boolean);
+COMMENT ON TYPE chat.missing_index IS 'An index that a table should have. definition: from its keys on; stale: an index of that name that is another one, or half made; large: making it would hold up writers for longer than a moment.';
+
+CREATE TYPE chat.auth_result AS (allowed boolean, status integer, code text, user_id text, key_id uuid, scopes text[],
+                                 rate_limit integer, remaining integer, reset_at timestamptz, retry_after numeric);
+COMMENT ON TYPE chat.auth_result IS 'Answer of chat.authenticate. status: the HTTP status that goes with code (200 OK; 401 API_KEY_MISSING, API_KEY_INVALID_FORMAT, API_KEY_INVALID, API_KEY_EXPIRED; 403 INSUFFICIENT_SCOPES; 429 RATE_LIMIT_EXCEEDED; 503 RATE_LIMIT_UNAVAILABLE). With 401 the rest is NULL; with 403 and 503 also what belongs to the rate limit, but for retry_after with 503.';
+
+CREATE TYPE chat.rate_limit_result AS (allowed boolean, remaining integer, reset_at timestamptz, retry_after numeric);
+COMMENT ON TYPE chat.rate_limit_result IS 'Answer of a rate limit. remaining: calls that would be let through at once; reset_at: when all of them are available again; retry_after: seconds until a refused call would be let through, 0 for one that was.';
+
+CREATE TYPE chat.webhook_endpoint AS (id uuid, owner text, url text, secret text, old_secret text, events text[]);
+COMMENT ON TYPE chat.webhook_endpoint IS 'An active webhook, wherever it is kept.';
