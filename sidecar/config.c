@@ -16,6 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/memory.h"
+
 #define OPTION_NAME_SIZE 64
 #define UNSET (-1)
 
@@ -115,10 +117,8 @@ config_fail(const char *name, const char *format, ...)
 static char *
 copy(const char *text)
 {
-	char *result = strdup(text);
+	char *result = xstrdup(text);
 
-	if (result == NULL)
-		abort();
 	return result;
 }
 
@@ -355,10 +355,10 @@ static char *
 random_secret(void)
 {
 	unsigned char bytes[SECRET_MIN];
-	char *secret = malloc(2 * sizeof(bytes) + 1);
+	char *secret = xmalloc(2 * sizeof(bytes) + 1);
 
-	if (secret == NULL || RAND_bytes(bytes, sizeof(bytes)) != 1)
-		abort();
+	if (RAND_bytes(bytes, sizeof(bytes)) != 1)
+		memory_gone("random bytes");
 	for (size_t i = 0; i < sizeof(bytes); i++)
 		sprintf(secret + 2 * i, "%02x", bytes[i]);
 	return secret;
@@ -376,10 +376,8 @@ make_secret(struct config *config)
 struct config *
 config_load(int argc, char **argv)
 {
-	struct config *config = calloc(1, sizeof(*config));
+	struct config *config = xcalloc(1, sizeof(*config));
 
-	if (config == NULL)
-		abort();
 	config->realtime_max_events_per_second = UNSET;
 	read_environment(config);
 	read_arguments(config, argc, argv);

@@ -8,9 +8,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/memory.h"
+#include "config_internal.h"
 #include "io/address.h"
 #include "io/authorities.h"
-#include "config_internal.h"
 #include "realtime/realtime_key.h"
 
 #define ENCODE                                                                                     \
@@ -27,7 +28,7 @@ copy_middle(const char *url)
 		size_t len = strlen(schemes[i]);
 
 		if (strncmp(url, schemes[i], len) == 0)
-			return strndup(url + len, strcspn(url + len, "?"));
+			return xstrndup(url + len, strcspn(url + len, "?"));
 	}
 	return NULL;
 }

@@ -10,17 +10,18 @@
 #include <string.h>
 
 #include "app.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/metrics.h"
 #include "config.h"
 #include "consumer/consumer.h"
 #include "endpoint/embedded.h"
-#include "watch/hints.h"
 #include "io/http.h"
-#include "base/log.h"
-#include "watch/maintain.h"
-#include "base/metrics.h"
-#include "watch/pages.h"
-#include "realtime/realtime.h"
 #include "io/server.h"
+#include "realtime/realtime.h"
+#include "watch/hints.h"
+#include "watch/maintain.h"
+#include "watch/pages.h"
 #include "watch/stats.h"
 #include "watch/surroundings.h"
 #include "watch/watchdog.h"
@@ -271,7 +272,7 @@ main(int argc, char **argv)
 	process.config = config;
 	process.app.config = config;
 	if (uv_loop_init(&process.loop) != 0)
-		abort();
+		memory_gone("the event loop");
 	if (!create_parts(&process))
 		return 1;
 	run_watched(&process.loop);

@@ -83,8 +83,8 @@ carries(const char *name, enum serializer serializer, const struct broadcast *br
 	struct message *m = frame_broadcast(serializer, broadcast);
 
 	check(name, wanted == NULL ? m == NULL
-							   : m != NULL && m->len == len &&
-									 memcmp(m->data + MESSAGE_HEADROOM, wanted, len) == 0);
+							   : m != NULL && message_length(m) == len &&
+									 memcmp(message_text(m), wanted, len) == 0);
 	if (m != NULL)
 		message_release(m);
 }

@@ -53,7 +53,7 @@ check_signed(const char *header, const char *claims, const char *wanted)
 	char *signature;
 
 	sign(token, len, SECRET, digest);
-	signature = encode(digest, DIGEST_BYTES);
+	signature = base64_encode_url(digest, DIGEST_BYTES);
 	snprintf(token + len, sizeof(token) - len, ".%s", signature);
 	free(signature);
 	check_token(token, wanted);
@@ -62,8 +62,9 @@ check_signed(const char *header, const char *claims, const char *wanted)
 static void
 check_header(const char *header, const char *wanted)
 {
-	char *first = encode((const unsigned char *) header, strlen(header));
-	char *second = encode((const unsigned char *) "{\"role\":\"r\",\"exp\":1700000001}", 29);
+	char *first = base64_encode_url((const unsigned char *) header, strlen(header));
+	char *second =
+		base64_encode_url((const unsigned char *) "{\"role\":\"r\",\"exp\":1700000001}", 29);
 
 	check_signed(first, second, wanted);
 	free(first);

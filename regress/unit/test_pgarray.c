@@ -33,6 +33,6 @@ main(void)
 	pgarray_text(&array, NULL);
 	pgarray_text(&array, "NULL");
 	check("elements", pgarray_end(&array), "{-42,NULL,\"a\\\"b\\\\c,{d}\",\"\",NULL,\"NULL\"}");
-	free(array.data);
+	buffer_free(&array.text);
 	return 0;
 }

@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 enum kind
 {
 	COUNTER,
@@ -42,10 +44,8 @@ struct metrics
 struct metrics *
 metrics_create(void)
 {
-	struct metrics *m = calloc(1, sizeof(*m));
+	struct metrics *m = xcalloc(1, sizeof(*m));
 
-	if (m == NULL)
-		abort();
 	return m;
 }
 
@@ -84,19 +84,14 @@ add_metric(struct metrics *m, enum kind kind, const char *name, const char *labe
 		   const char *help)
 {
 	struct metric **place = find_place(m, name);
-	struct metric *metric = calloc(1, sizeof(*metric));
+	struct metric *metric = xcalloc(1, sizeof(*metric));
 
-	if (metric == NULL)
-		abort();
 	metric->kind = kind;
-	metric->name = strdup(name);
-	metric->labels = strdup(labels);
+	metric->name = xstrdup(name);
+	metric->labels = xstrdup(labels);
 	metric->help = help;
 	if (kind == HISTOGRAM)
-		metric->buckets = calloc(NBOUNDS, sizeof(*metric->buckets));
-	if (metric->name == NULL || metric->labels == NULL ||
-		(kind == HISTOGRAM && metric->buckets == NULL))
-		abort();
+		metric->buckets = xcalloc(NBOUNDS, sizeof(*metric->buckets));
 	metric->next = *place;
 	*place = metric;
 	return metric;
@@ -197,8 +192,6 @@ metrics_render(const struct metrics *m, size_t *len)
 	char *page = NULL;
 	FILE *out = open_memstream(&page, len);
 
-	if (out == NULL)
-		abort();
 	for (const struct metric *metric = m->first; metric != NULL; metric = metric->next)
 	{
 		if (strcmp(metric->name, previous) != 0)

@@ -9,37 +9,23 @@
 
 #include "base/pgarray.h"
 
-static char *
-reserve(struct pgarray *array, size_t more)
-{
-	if (array->len + more + 1 > array->size)
-	{
-		array->size = (array->len + more + 1) * 2;
-		array->data = realloc(array->data, array->size);
-		if (array->data == NULL)
-			abort();
-	}
-	return array->data + array->len;
-}
-
 void
 pgarray_begin(struct pgarray *array)
 {
-	array->len = 0;
-	*reserve(array, 1) = '{';
-	array->len = 1;
+	array->text.len = 0;
+	buffer_bytes(&array->text, "{", 1);
 }
 
 /* Makes room for an element of at most size bytes, behind a comma where one belongs. */
 static char *
 begin_element(struct pgarray *array, size_t size)
 {
-	char *at = reserve(array, size + 1);
+	char *at = buffer_reserve(&array->text, size + 1);
 
-	if (array->len > 1)
+	if (array->text.len > 1)
 	{
 		*at++ = ',';
-		array->len++;
+		array->text.len++;
 	}
 	return at;
 }
@@ -64,7 +50,7 @@ pgarray_text(struct pgarray *array, const char *text)
 		*at++ = *text;
 	}
 	*at++ = '"';
-	array->len += (size_t) (at - start);
+	array->text.len += (size_t) (at - start);
 }
 
 void
@@ -72,22 +58,22 @@ pgarray_number(struct pgarray *array, int64_t number)
 {
 	char *at = begin_element(array, 24);
 
-	array->len += (size_t) sprintf(at, "%" PRId64, number);
+	array->text.len += (size_t) sprintf(at, "%" PRId64, number);
 }
 
 void
 pgarray_null(struct pgarray *array)
 {
 	memcpy(begin_element(array, 4), "NULL", 4);
-	array->len += 4;
+	array->text.len += 4;
 }
 
 const char *
 pgarray_end(struct pgarray *array)
 {
-	char *at = reserve(array, 2);
+	char *at = buffer_reserve(&array->text, 2);
 
 	at[0] = '}';
 	at[1] = '\0';
-	return array->data;
+	return array->text.data;
 }

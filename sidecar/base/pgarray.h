@@ -4,15 +4,14 @@
 #ifndef SIDECAR_PGARRAY_H
 #define SIDECAR_PGARRAY_H
 
-#include <stddef.h>
 #include <stdint.h>
 
-/* A growing literal. Zero it before its first use; free data when done with it. */
+#include "base/buffer.h"
+
+/* A growing literal. All zero before its first use; buffer_free(&array.text) when done with it. */
 struct pgarray
 {
-	char *data;
-	size_t len;
-	size_t size;
+	struct buffer text;
 };
 
 /* Starts anew and keeps the memory. */

@@ -4,28 +4,17 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+#include "base/memory.h"
 #include "base/table.h"
 
 #define FEWEST_BUCKETS 64
 
-/* FNV-1a: keys are ids of our own database. */
-static uint32_t
-hash_key(const char *key)
-{
-	uint32_t hash = 2166136261u;
-
-	for (; *key != '\0'; key++)
-		hash = (hash ^ (unsigned char) *key) * 16777619u;
-	return hash;
-}
-
 static void
 table_resize(struct table *table, uint32_t nbuckets)
 {
-	struct entry **buckets = calloc(nbuckets, sizeof(*buckets));
+	struct entry **buckets = xcalloc(nbuckets, sizeof(*buckets));
 
-	if (buckets == NULL)
-		abort();
 	for (uint32_t i = 0; i < table->nbuckets; i++)
 	{
 		while (table->buckets[i] != NULL)
@@ -45,7 +34,7 @@ table_resize(struct table *table, uint32_t nbuckets)
 struct entry *
 table_find(const struct table *table, const char *key)
 {
-	uint32_t hash = hash_key(key);
+	uint32_t hash = hash_text(HASH_EMPTY, key);
 	struct entry *entry = table->buckets[hash & (table->nbuckets - 1)];
 
 	while (entry != NULL && (entry->hash != hash || strcmp(entry->key, key) != 0))
@@ -60,10 +49,8 @@ table_add(struct table *table, struct entry *entry, const char *key)
 
 	if (table->count >= table->nbuckets)
 		table_resize(table, table->nbuckets * 2);
-	entry->key = strdup(key);
-	if (entry->key == NULL)
-		abort();
-	entry->hash = hash_key(key);
+	entry->key = xstrdup(key);
+	entry->hash = hash_text(HASH_EMPTY, key);
 	bucket = &table->buckets[entry->hash & (table->nbuckets - 1)];
 	entry->next = *bucket;
 	*bucket = entry;

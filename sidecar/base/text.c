@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 /* The code point of a well-formed character. */
 static unsigned
 code_point(const char *at, size_t len)
@@ -74,10 +76,8 @@ text_clean(char *out, size_t size, const char *bytes, size_t len, enum text_form
 char *
 text_copy(const char *bytes, size_t len, size_t max, enum text_form form)
 {
-	char *text = malloc(max + 1);
+	char *text = xmalloc(max + 1);
 
-	if (text == NULL)
-		abort();
 	text_clean(text, max + 1, bytes, len, form);
 	return text;
 }

@@ -16,6 +16,7 @@
 
 #include "base/backoff.h"
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/metrics.h"
 
 #define TICK_MS 2000
@@ -355,10 +356,8 @@ struct consumer *
 consumer_create(struct app *app, const struct sink *sink, void *sink_arg)
 {
 	static const struct db_handlers handlers = {on_ready, on_lost, on_notify};
-	struct consumer *consumer = calloc(1, sizeof(*consumer));
+	struct consumer *consumer = xcalloc(1, sizeof(*consumer));
 
-	if (consumer == NULL)
-		abort();
 	consumer->app = app;
 	consumer->sink = sink;
 	consumer->sink_arg = sink_arg;

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 #include "base/metrics.h"
 
 #define SLOW_POLL_MS 5000 /* COMMIT PREPARED rings no doorbell */
@@ -37,8 +38,6 @@ static const struct db_statement disarm_statement = {"disarm", "SELECT chat.disa
 static void
 set_position(struct position *position, int64_t last_id, char *snapshot)
 {
-	if (snapshot == NULL)
-		abort();
 	free(position->snapshot);
 	position->last_id = last_id;
 	position->snapshot = snapshot;
@@ -61,18 +60,14 @@ pop_batch(struct consumer *consumer)
 static struct batch *
 append_batch(struct consumer *consumer, PGresult *rows)
 {
-	struct batch *batch = calloc(1, sizeof(*batch));
+	struct batch *batch = xcalloc(1, sizeof(*batch));
 
-	if (batch == NULL)
-		abort();
 	batch->consumer = consumer;
 	batch->rows = rows;
 	batch->nevents = PQntuples(rows) - 1;
 	batch->epoch = consumer->epoch;
 	batch->last_id = consumer->read.last_id;
-	batch->snapshot = strdup(consumer->read.snapshot);
-	if (batch->snapshot == NULL)
-		abort();
+	batch->snapshot = xstrdup(consumer->read.snapshot);
 	*consumer->tail = batch;
 	consumer->tail = &batch->next;
 	consumer->nbatches++;
@@ -321,7 +316,7 @@ take_rows(struct consumer *consumer, PGresult *rows)
 	bool moved = last_id != consumer->read.last_id || PQntuples(rows) > 1;
 
 	compare_clocks(consumer, rows);
-	set_position(&consumer->read, last_id, strdup(snapshot));
+	set_position(&consumer->read, last_id, xstrdup(snapshot));
 	if (moved)
 	{
 		deliver(consumer, rows);
@@ -355,7 +350,7 @@ on_read(void *arg, PGresult *result)
 void
 consumer_begin(struct consumer *consumer, int64_t last_id, const char *snapshot)
 {
-	set_position(&consumer->read, last_id, strdup(snapshot));
+	set_position(&consumer->read, last_id, xstrdup(snapshot));
 	consumer_advance(consumer);
 }
 

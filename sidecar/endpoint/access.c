@@ -7,8 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/db.h"
+#include "base/memory.h"
 #include "endpoint/internal.h"
+#include "io/db.h"
 
 #define MAX_QUESTIONS 1000 /* that wait at a time */
 
@@ -54,7 +55,7 @@ access_ask(struct embedded *embedded, const char *topic, const struct jwt *token
 		answer(arg, embedded, false, false);
 		return;
 	}
-	question = calloc(1, sizeof(*question));
+	question = xcalloc(1, sizeof(*question));
 	question->embedded = embedded;
 	question->answer = answer;
 	question->arg = arg;

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 #include "endpoint/internal.h"
 
 #define BLANK "{\"errors\":{\"messages\":[\"can't be blank\"]}}"
@@ -156,9 +158,9 @@ errors_reply(const struct item *items, size_t count)
 		message_add(m, "}");
 	}
 	message_add(m, "]}}");
-	reply.body = malloc(m->len);
-	memcpy(reply.body, m->data + MESSAGE_HEADROOM, m->len);
-	reply.body_len = m->len;
+	reply.body = xmalloc(message_length(m));
+	memcpy(reply.body, message_text(m), message_length(m));
+	reply.body_len = message_length(m);
 	message_release(m);
 	return reply;
 }
@@ -206,12 +208,12 @@ ask_first(struct embedded *embedded, uint64_t request_id, const struct jwt *toke
 
 	if (embedded->waiting_bytes + broadcast->payload_len > MAX_WAITING_BYTES)
 		return false;
-	waiting = calloc(1, sizeof(*waiting));
+	waiting = xcalloc(1, sizeof(*waiting));
 	waiting->request_id = request_id;
 	waiting->broadcast = *broadcast;
-	waiting->broadcast.topic = waiting->topic = strdup(broadcast->topic);
-	waiting->broadcast.event = waiting->event = strdup(broadcast->event);
-	waiting->payload = malloc(broadcast->payload_len + 1);
+	waiting->broadcast.topic = waiting->topic = xstrdup(broadcast->topic);
+	waiting->broadcast.event = waiting->event = xstrdup(broadcast->event);
+	waiting->payload = xmalloc(broadcast->payload_len + 1);
 	memcpy(waiting->payload, broadcast->payload, broadcast->payload_len);
 	waiting->broadcast.payload = waiting->payload;
 	embedded->waiting_bytes += broadcast->payload_len;
@@ -260,9 +262,7 @@ read_items(struct json list, struct items *items)
 		if (items->count == room)
 		{
 			room = room == 0 ? 64 : room * 2;
-			items->list = realloc(items->list, room * sizeof(*items->list));
-			if (items->list == NULL)
-				abort();
+			items->list = xrealloc(items->list, room * sizeof(*items->list));
 		}
 		memset(&items->list[items->count], 0, sizeof(*items->list));
 		items->objects = json_type(element) == '{';
@@ -350,7 +350,7 @@ wrap(struct json *value)
 {
 	static const char before[] = "{\"_json\":";
 	size_t len = strlen(before) + value->len + 1;
-	char *wrapped = malloc(len);
+	char *wrapped = xmalloc(len);
 
 	memcpy(wrapped, before, strlen(before));
 	memcpy(wrapped + strlen(before), value->start, value->len);

@@ -4,6 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 #include "endpoint/internal.h"
 
 /* Public and private channels of one name are two channels. */
@@ -11,7 +13,7 @@ static char *
 channel_key(const char *topic, bool is_private)
 {
 	size_t len = strlen(topic);
-	char *key = malloc(len + 2);
+	char *key = xmalloc(len + 2);
 
 	key[0] = is_private ? 'p' : 'o';
 	memcpy(key + 1, topic, len + 1);
@@ -37,7 +39,7 @@ channel_subscribe(struct embedded *embedded, struct subscription *subscription)
 	{
 		char *key = channel_key(subscription->topic, subscription->is_private);
 
-		channel = calloc(1, sizeof(*channel));
+		channel = xcalloc(1, sizeof(*channel));
 		table_add(&embedded->channels, &channel->entry, key);
 		free(key);
 	}

@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "config.h"
-#include "io/db.h"
-#include "endpoint/internal.h"
 #include "base/log.h"
+#include "base/memory.h"
+#include "config.h"
+#include "endpoint/internal.h"
+#include "io/db.h"
 
 #define TOKEN_SECONDS 3600
 #define CLOSE_RESTART 1012 /* service restart */
@@ -105,7 +106,7 @@ embedded_refused_rate(struct embedded *embedded, const char *topic)
 struct embedded *
 embedded_create(struct app *app)
 {
-	struct embedded *embedded = calloc(1, sizeof(*embedded));
+	struct embedded *embedded = xcalloc(1, sizeof(*embedded));
 
 	embedded->app = app;
 	table_init(&embedded->channels);
@@ -114,7 +115,7 @@ embedded_create(struct app *app)
 	rates_init(&embedded->rates);
 	register_metrics(embedded, app->metrics);
 	embedded->db = db_open(app, "embedded", NULL, &handlers, embedded);
-	embedded->timer = calloc(1, sizeof(*embedded->timer));
+	embedded->timer = xcalloc(1, sizeof(*embedded->timer));
 	uv_timer_init(app->loop, embedded->timer);
 	embedded->timer->data = embedded;
 	uv_timer_start(embedded->timer, tick, 1000, 1000);

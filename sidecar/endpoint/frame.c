@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 #define PREFIX "realtime:"
 #define TYPE_PUSH 3
 #define TYPE_BROADCAST 4
@@ -19,8 +21,8 @@ reference(struct json value)
 {
 	char type = json_type(value);
 
-	return type == 0 || type == '{' || type == '[' ? strdup("null")
-												   : strndup(value.start, value.len);
+	return type == 0 || type == '{' || type == '[' ? xstrdup("null")
+												   : xstrndup(value.start, value.len);
 }
 
 void
@@ -81,12 +83,12 @@ name(const unsigned char **p, size_t len, bool quoted)
 	char *text;
 
 	if (!quoted)
-		text = strndup((const char *) *p, len);
+		text = xstrndup((const char *) *p, len);
 	else if (len == 0)
-		text = strdup("null");
+		text = xstrdup("null");
 	else
 	{
-		text = malloc(len + 3);
+		text = xmalloc(len + 3);
 		text[0] = '"';
 		memcpy(text + 1, *p, len);
 		memcpy(text + 1 + len, "\"", 2);
@@ -104,7 +106,7 @@ is_text(const char *text)
 	bool valid;
 
 	message_string(m, text);
-	valid = json_validate((char *) m->data + MESSAGE_HEADROOM, m->len, &value);
+	valid = json_validate(message_text(m), message_length(m), &value);
 	message_release(m);
 	return valid;
 }
@@ -185,7 +187,7 @@ frame_reply(enum serializer serializer, const struct frame *to, bool ok, const c
 	message_add(payload, response);
 	message_bytes(payload, "}", 2);
 	m = frame_event(serializer, to->join_ref, to->ref, to->topic, "phx_reply",
-					(const char *) payload->data + MESSAGE_HEADROOM);
+					message_text(payload));
 	message_release(payload);
 	return m;
 }
@@ -240,7 +242,7 @@ struct message *
 frame_broadcast(enum serializer serializer, const struct broadcast *broadcast)
 {
 	size_t size = strlen(PREFIX) + strlen(broadcast->topic) + 1;
-	char *topic = malloc(size);
+	char *topic = xmalloc(size);
 	struct message *m = NULL;
 
 	memcpy(topic, PREFIX, strlen(PREFIX));

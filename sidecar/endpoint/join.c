@@ -5,9 +5,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/log.h"
+#include "base/memory.h"
 #include "config.h"
 #include "endpoint/internal.h"
-#include "base/log.h"
 
 #define MAX_CHANNELS 100
 #define PRIVATE_ONLY "PrivateOnly: This project only allows private channels: "
@@ -119,7 +120,7 @@ token_of(struct socket *socket, struct json payload)
 	if (token != NULL && strncmp(token, "sb_", 3) != 0)
 		return token;
 	free(token);
-	return strdup(socket->token);
+	return xstrdup(socket->token);
 }
 
 static const char *
@@ -164,13 +165,13 @@ has_too_many(struct socket *socket, const char *topic)
 static struct subscription *
 create_subscription(const struct frame *frame)
 {
-	struct subscription *subscription = calloc(1, sizeof(*subscription));
+	struct subscription *subscription = xcalloc(1, sizeof(*subscription));
 	struct json config = json_member(frame->payload, "config");
 	struct json broadcast = json_member(config, "broadcast");
 
-	subscription->topic = strdup(frame->topic + strlen(TOPIC_PREFIX));
+	subscription->topic = xstrdup(frame->topic + strlen(TOPIC_PREFIX));
 	subscription->join_ref =
-		strdup(strcmp(frame->join_ref, "null") == 0 ? frame->ref : frame->join_ref);
+		xstrdup(strcmp(frame->join_ref, "null") == 0 ? frame->ref : frame->join_ref);
 	subscription->is_private = json_is_true(json_member(config, "private"));
 	subscription->ack = json_is_true(json_member(broadcast, "ack"));
 	subscription->self = json_is_true(json_member(broadcast, "self"));
@@ -181,7 +182,7 @@ void
 join_begin(struct socket *socket, struct frame *frame)
 {
 	struct json payload = frame->payload;
-	struct join *join = calloc(1, sizeof(*join));
+	struct join *join = xcalloc(1, sizeof(*join));
 	struct subscription *subscription = create_subscription(frame);
 	const char *topic = subscription->topic;
 

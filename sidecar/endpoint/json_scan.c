@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 struct scanner
 {
 	const char *p;
@@ -465,7 +467,7 @@ json_text(struct json value)
 		return NULL;
 	p = value.start + 1;
 	end = value.start + value.len - 1;
-	text = out = malloc(value.len);
+	text = out = xmalloc(value.len);
 	while (p < end)
 	{
 		if (*p != '\\')

@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
+#include "base/memory.h"
 #include "endpoint/json_scan.h"
 
 #define DIGEST_BYTES 32
@@ -17,60 +19,20 @@
 
 static const char NOT_A_JWT[] = "The token provided is not a valid JWT";
 
-/* Base64 with the URL alphabet, without padding; malloc'ed. */
-static char *
-encode(const unsigned char *data, size_t len)
-{
-	char *text = malloc(4 * ((len + 2) / 3) + 1);
-	int n = EVP_EncodeBlock((unsigned char *) text, data, len);
-
-	while (n > 0 && text[n - 1] == '=')
-		text[--n] = '\0';
-	for (char *p = text; *p != '\0'; p++)
-		*p = *p == '+' ? '-' : *p == '/' ? '_' : *p;
-	return text;
-}
-
-static int
-digit(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	return c == '-' ? 62 : c == '_' ? 63 : -1;
-}
-
-/* The reverse; NUL terminated, malloc'ed; NULL for what is no such text. */
+/* NUL terminated, malloc'ed; NULL for what is no such text. */
 static unsigned char *
 decode(const char *text, size_t len, size_t *out_len)
 {
-	unsigned char *data = malloc(len + 1);
-	unsigned int bits = 0;
-	int have = 0;
-	size_t n = 0;
+	unsigned char *data = xmalloc(BASE64_DECODED_SIZE(len) + 1);
+	ssize_t n = base64_decode(data, BASE64_DECODED_SIZE(len), text, len, BASE64_URL);
 
-	for (size_t i = 0; i < len; i++)
+	if (n < 0)
 	{
-		int value = digit(text[i]);
-
-		if (value < 0)
-		{
-			free(data);
-			return NULL;
-		}
-		bits = bits << 6 | value;
-		have += 6;
-		if (have >= 8)
-		{
-			have -= 8;
-			data[n++] = bits >> have & 0xff;
-		}
+		free(data);
+		return NULL;
 	}
 	data[n] = '\0';
-	*out_len = n;
+	*out_len = (size_t) n;
 	return data;
 }
 
@@ -219,15 +181,15 @@ jwt_mint(const char *claims, const char *secret)
 {
 	static const char header[] = "{\"alg\":\"HS256\",\"typ\":\"JWT\"}";
 	unsigned char digest[DIGEST_BYTES];
-	char *first = encode((const unsigned char *) header, strlen(header));
-	char *second = encode((const unsigned char *) claims, strlen(claims));
+	char *first = base64_encode_url((const unsigned char *) header, strlen(header));
+	char *second = base64_encode_url((const unsigned char *) claims, strlen(claims));
 	size_t size = strlen(first) + strlen(second) + 64;
-	char *token = malloc(size);
+	char *token = xmalloc(size);
 	int len = snprintf(token, size, "%s.%s", first, second);
 	char *third;
 
 	sign(token, len, secret, digest);
-	third = encode(digest, DIGEST_BYTES);
+	third = base64_encode_url(digest, DIGEST_BYTES);
 	snprintf(token + len, size - len, ".%s", third);
 	free(first);
 	free(second);

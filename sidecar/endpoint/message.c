@@ -3,19 +3,20 @@
  */
 #include "endpoint/message.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/memory.h"
 
 struct message *
 message_create(bool binary)
 {
-	struct message *message = calloc(1, sizeof(*message));
+	struct message *message = xcalloc(1, sizeof(*message));
 
 	message->refs = 1;
 	message->binary = binary;
-	message->size = 256;
-	message->data = malloc(MESSAGE_HEADROOM + message->size);
+	buffer_reserve(&message->frame, MESSAGE_HEADROOM + 224);
+	message->frame.len = MESSAGE_HEADROOM;
 	return message;
 }
 
@@ -31,21 +32,14 @@ message_release(struct message *message)
 {
 	if (--message->refs > 0)
 		return;
-	free(message->data);
+	buffer_free(&message->frame);
 	free(message);
 }
 
 void
 message_bytes(struct message *message, const void *bytes, size_t len)
 {
-	if (message->len + len > message->size)
-	{
-		message->size = (message->len + len) * 2;
-		message->data = realloc(message->data, MESSAGE_HEADROOM + message->size);
-	}
-	if (len > 0)
-		memcpy(message->data + MESSAGE_HEADROOM + message->len, bytes, len);
-	message->len += len;
+	buffer_bytes(&message->frame, bytes, len);
 }
 
 void
@@ -57,21 +51,5 @@ message_add(struct message *message, const char *text)
 void
 message_string(struct message *message, const char *text)
 {
-	char escape[8];
-
-	message_add(message, "\"");
-	for (;;)
-	{
-		size_t plain = 0;
-
-		while ((unsigned char) text[plain] >= 0x20 && text[plain] != '"' && text[plain] != '\\')
-			plain++;
-		message_bytes(message, text, plain);
-		text += plain;
-		if (*text == '\0')
-			break;
-		snprintf(escape, sizeof(escape), "\\u%04x", (unsigned char) *text++);
-		message_add(message, escape);
-	}
-	message_add(message, "\"");
+	buffer_json(&message->frame, text);
 }

@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/buffer.h"
+
 /* Room in front of the text, where libwebsockets writes the frame's header. */
 #define MESSAGE_HEADROOM 32
 
@@ -14,10 +16,20 @@ struct message
 {
 	int refs;
 	bool binary;
-	size_t len;
-	size_t size;
-	unsigned char *data; /* the message starts at data + MESSAGE_HEADROOM */
+	struct buffer frame; /* room for a header, then the message */
 };
+
+static inline const char *
+message_text(const struct message *message)
+{
+	return message->frame.data + MESSAGE_HEADROOM;
+}
+
+static inline size_t
+message_length(const struct message *message)
+{
+	return message->frame.len - MESSAGE_HEADROOM;
+}
 
 /* A new, empty message with one reference. */
 struct message *message_create(bool binary);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/memory.h"
 #include "config.h"
 #include "endpoint/internal.h"
 
@@ -84,7 +85,7 @@ ask_again(struct subscription *subscription)
 		subscription_fail(subscription, TOO_MANY, "");
 		return;
 	}
-	renewal = calloc(1, sizeof(*renewal));
+	renewal = xcalloc(1, sizeof(*renewal));
 	renewal->socket_id = socket->id;
 	renewal->subscription_id = subscription->id;
 	renewal->token_number = subscription->token_number;

@@ -6,6 +6,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 #include "endpoint/internal.h"
 
 #define MAX_CHECKS 30 /* of a subscription, that wait: three seconds of one user's */
@@ -75,15 +77,15 @@ ask(struct subscription *subscription, struct frame *frame, const struct broadca
 		subscription_fail(subscription, TOO_MANY, "");
 		return;
 	}
-	push = calloc(1, sizeof(*push));
+	push = xcalloc(1, sizeof(*push));
 	push->socket_id = subscription->socket->id;
 	push->subscription_id = subscription->id;
 	push->token_number = subscription->token_number;
 	push->frame = *frame;
 	memset(frame, 0, sizeof(*frame));
 	push->broadcast = *broadcast;
-	push->broadcast.event = push->event = strdup(broadcast->event);
-	push->payload = malloc(broadcast->payload_len + 1);
+	push->broadcast.event = push->event = xstrdup(broadcast->event);
+	push->payload = xmalloc(broadcast->payload_len + 1);
 	memcpy(push->payload, broadcast->payload, broadcast->payload_len);
 	push->broadcast.payload = push->payload;
 	embedded->waiting_bytes += broadcast->payload_len;
@@ -158,7 +160,7 @@ push_handle(struct subscription *subscription, struct frame *frame)
 {
 	struct json payload = json_member(frame->payload, "payload");
 	char *event =
-		frame->push ? strdup(frame->event) : json_text(json_member(frame->payload, "event"));
+		frame->push ? xstrdup(frame->event) : json_text(json_member(frame->payload, "event"));
 	struct broadcast broadcast = {
 		.topic = subscription->topic, .event = event, .payload_json = true};
 

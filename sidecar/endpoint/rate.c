@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 #define PERIOD_MS 1000
 
 /* The times of the last calls that passed, the oldest at next. */
@@ -79,9 +81,7 @@ find_or_make(struct rates *rates, const char *key, uint32_t most)
 
 	if (window != NULL)
 		return window;
-	window = calloc(1, sizeof(*window) + most * sizeof(window->until[0]));
-	if (window == NULL)
-		abort();
+	window = xcalloc(1, sizeof(*window) + most * sizeof(window->until[0]));
 	window->most = most;
 	table_add(&rates->windows, &window->entry, key);
 	return window;
@@ -117,11 +117,9 @@ rates_typing(struct rates *rates, const char *user, const char *topic, bool typi
 {
 	/* The length says where the user ends: no two of them have the same key. */
 	size_t size = strlen(user) + strlen(topic) + 32;
-	char *key = malloc(size);
+	char *key = xmalloc(size);
 	bool taken;
 
-	if (key == NULL)
-		abort();
 	snprintf(key, size, "%zu typing %d %s %s", strlen(user), typing, user, topic);
 	taken = take(rates, key, 1, 1, now);
 	free(key);

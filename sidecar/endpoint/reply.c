@@ -21,10 +21,9 @@ reply_error(struct socket *socket, const struct frame *frame, const char *reason
 	message_add(text, reason);
 	message_bytes(text, detail, strlen(detail) + 1);
 	message_add(response, "{\"reason\":");
-	message_string(response, (const char *) text->data + MESSAGE_HEADROOM);
+	message_string(response, message_text(text));
 	message_bytes(response, "}", 2);
-	socket_send(socket, frame_reply(socket->serializer, frame, false,
-									(const char *) response->data + MESSAGE_HEADROOM));
+	socket_send(socket, frame_reply(socket->serializer, frame, false, message_text(response)));
 	message_release(text);
 	message_release(response);
 }

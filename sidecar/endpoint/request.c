@@ -9,10 +9,11 @@
 #include <strings.h>
 #include <time.h>
 
+#include "base/memory.h"
+#include "base/text.h"
 #include "config.h"
 #include "endpoint/internal.h"
 #include "io/server.h"
-#include "base/text.h"
 
 #define MAX_BODY 8000000
 #define ROUTE "/api/broadcast"
@@ -71,11 +72,9 @@ request_free(struct embedded *embedded, struct request *request)
 static struct request *
 request_create(struct embedded *embedded, struct exchange *exchange)
 {
-	struct request *request = calloc(1, sizeof(*request));
+	struct request *request = xcalloc(1, sizeof(*request));
 	char key[ID_TEXT];
 
-	if (request == NULL)
-		abort();
 	request->id = ++embedded->next_id;
 	request->exchange = exchange;
 	snprintf(key, sizeof(key), "%llu", (unsigned long long) request->id);

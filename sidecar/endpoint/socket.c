@@ -6,9 +6,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/log.h"
+#include "base/memory.h"
 #include "config.h"
 #include "endpoint/internal.h"
-#include "base/log.h"
 #include "io/server.h"
 
 #define MAX_FRAME 5000000
@@ -45,18 +46,18 @@ socket_send(struct socket *socket, struct message *message)
 {
 	struct outgoing *outgoing;
 
-	if (socket->close_code != 0 || socket->queued + message->len > MAX_QUEUED)
+	if (socket->close_code != 0 || socket->queued + message_length(message) > MAX_QUEUED)
 	{
 		message_release(message);
 		socket_close(socket, LWS_CLOSE_STATUS_POLICY_VIOLATION);
 		return;
 	}
-	outgoing = malloc(sizeof(*outgoing));
+	outgoing = xmalloc(sizeof(*outgoing));
 	outgoing->next = NULL;
 	outgoing->message = message;
 	*socket->out_end = outgoing;
 	socket->out_end = &outgoing->next;
-	socket->queued += message->len;
+	socket->queued += message_length(message);
 	lws_callback_on_writable(socket->wsi);
 }
 
@@ -70,7 +71,7 @@ dequeue(struct socket *socket)
 	socket->out = first->next;
 	if (socket->out == NULL)
 		socket->out_end = &socket->out;
-	socket->queued -= message->len;
+	socket->queued -= message_length(message);
 	free(first);
 	return message;
 }
@@ -82,9 +83,10 @@ write_queue(struct socket *socket)
 	for (int i = 0; i < WRITES_AT_ONCE && socket->out != NULL; i++)
 	{
 		struct message *message = dequeue(socket);
-		int n = lws_write(socket->wsi, message->data + MESSAGE_HEADROOM, message->len,
-						  message->binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT);
-		bool failed = n < (int) message->len;
+		int n =
+			lws_write(socket->wsi, (unsigned char *) message->frame.data + MESSAGE_HEADROOM,
+					  message_length(message), message->binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT);
+		bool failed = n < (int) message_length(message);
 
 		message_release(message);
 		if (failed)
@@ -105,7 +107,7 @@ write_queue(struct socket *socket)
 static struct socket *
 create(struct embedded *embedded, struct lws *wsi, char *token, enum serializer serializer)
 {
-	struct socket *socket = calloc(1, sizeof(*socket));
+	struct socket *socket = xcalloc(1, sizeof(*socket));
 	char key[ID_TEXT];
 
 	socket->embedded = embedded;
@@ -161,9 +163,7 @@ collect(struct socket *socket, const void *in, size_t len)
 			return false;
 		embedded->receiving += size - socket->in_size;
 		socket->in_size = size;
-		socket->in = realloc(socket->in, size);
-		if (socket->in == NULL)
-			abort();
+		socket->in = xrealloc(socket->in, size);
 	}
 	if (len > 0)
 		memcpy(socket->in + socket->in_len, in, len);
@@ -288,7 +288,7 @@ socket_admit(struct embedded *embedded, const struct request_head *head,
 		free(token);
 		return refuse_full(embedded);
 	}
-	*admission = calloc(1, sizeof(**admission));
+	*admission = xcalloc(1, sizeof(**admission));
 	(*admission)->token = token;
 	(*admission)->serializer = serializer;
 	return (struct reply){.status = 101};

@@ -61,7 +61,7 @@ send_event(const struct subscription *subscription, const char *ref, const char 
 	message_add(topic, TOPIC_PREFIX);
 	message_bytes(topic, subscription->topic, strlen(subscription->topic) + 1);
 	socket_send(socket, frame_event(socket->serializer, subscription->join_ref, ref,
-									(const char *) topic->data + MESSAGE_HEADROOM, event, payload));
+									message_text(topic), event, payload));
 	message_release(topic);
 }
 
@@ -81,11 +81,11 @@ subscription_fail(struct subscription *subscription, const char *text, const cha
 	message_add(reason, text);
 	message_bytes(reason, detail, strlen(detail) + 1);
 	message_add(payload, "{\"message\":");
-	message_string(payload, (const char *) reason->data + MESSAGE_HEADROOM);
+	message_string(payload, message_text(reason));
 	message_add(payload, ",\"status\":\"error\",\"extension\":\"system\",\"channel\":");
 	message_string(payload, subscription->topic);
 	message_bytes(payload, "}", 2);
-	send_event(subscription, NULL, "system", (const char *) payload->data + MESSAGE_HEADROOM);
+	send_event(subscription, NULL, "system", message_text(payload));
 	message_release(reason);
 	message_release(payload);
 	subscription_close(subscription);

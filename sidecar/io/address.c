@@ -10,6 +10,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 #include "io/address.h"
 
 struct range
@@ -133,10 +135,8 @@ address_allowed(const struct address_rules *rules, const struct sockaddr *addres
 static void
 ranges_add(struct ranges *ranges, const struct range *range)
 {
-	struct range *grown = realloc(ranges->items, (ranges->count + 1) * sizeof(*grown));
+	struct range *grown = xrealloc(ranges->items, (ranges->count + 1) * sizeof(*grown));
 
-	if (grown == NULL)
-		abort();
 	grown[ranges->count++] = *range;
 	ranges->items = grown;
 }
@@ -210,12 +210,10 @@ parse_list(struct ranges *ranges, char *list, char *error, size_t error_size)
 struct address_rules *
 address_rules_create(const char *allow_cidrs, char *error, size_t error_size)
 {
-	struct address_rules *rules = calloc(1, sizeof(*rules));
-	char *list = strdup(allow_cidrs != NULL ? allow_cidrs : "");
+	struct address_rules *rules = xcalloc(1, sizeof(*rules));
+	char *list = xstrdup(allow_cidrs != NULL ? allow_cidrs : "");
 	bool valid;
 
-	if (rules == NULL || list == NULL)
-		abort();
 	valid = parse_list(&rules->exempt, list, error, error_size);
 	free(list);
 	if (valid)

@@ -9,8 +9,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "io/listener_internal.h"
 #include "base/log.h"
+#include "base/memory.h"
+#include "io/listener_internal.h"
 
 #define MAX_HEAD 16384
 #define MAX_DISCARDED (16 * 1024 * 1024)
@@ -64,10 +65,8 @@ reason_of(int status)
 struct reply
 reply_text(int status, const char *type, const char *body)
 {
-	struct reply reply = {status, type, strdup(body), strlen(body)};
+	struct reply reply = {status, type, xstrdup(body), strlen(body)};
 
-	if (reply.body == NULL)
-		abort();
 	return reply;
 }
 
@@ -207,9 +206,7 @@ answer(struct connection *c, struct reply reply)
 		len += snprintf(head + len, sizeof(head) - len, "connection: close\r\n");
 	free(c->out);
 	c->out_len = c->out_sent = 0;
-	c->out = malloc(len + strlen(headers) + 2 + reply.body_len);
-	if (c->out == NULL)
-		abort();
+	c->out = xmalloc(len + strlen(headers) + 2 + reply.body_len);
 	add_out(c, head, len);
 	add_out(c, headers, strlen(headers));
 	add_out(c, "\r\n", 2);
@@ -304,9 +301,7 @@ make_room(struct connection *c, size_t least)
 		c->listener->buffered += size - c->body_size;
 	}
 	c->body_size = size;
-	c->body = realloc(c->body, size);
-	if (c->body == NULL)
-		abort();
+	c->body = xrealloc(c->body, size);
 	return true;
 }
 
@@ -428,9 +423,7 @@ read_head(struct connection *c)
 	if (c->in_len == c->in_size)
 	{
 		c->in_size = c->in_size == 0 ? 2048 : c->in_size * 2;
-		c->in = realloc(c->in, c->in_size);
-		if (c->in == NULL)
-			abort();
+		c->in = xrealloc(c->in, c->in_size);
 	}
 	n = recv(c->fd, c->in + c->in_len, c->in_size - c->in_len, 0);
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
@@ -485,10 +478,8 @@ on_poll(uv_poll_t *poll, int status, int events)
 void
 connection_create(struct listener *listener, int fd)
 {
-	struct connection *c = calloc(1, sizeof(*c));
+	struct connection *c = xcalloc(1, sizeof(*c));
 
-	if (c == NULL)
-		abort();
 	c->listener = listener;
 	c->fd = fd;
 	if (uv_poll_init_socket(listener->app->loop, &c->poll, fd) != 0)

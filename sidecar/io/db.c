@@ -13,12 +13,13 @@
 #include <string.h>
 
 #include "base/backoff.h"
+#include "base/log.h"
+#include "base/memory.h"
 #include "config.h"
 #include "io/db_error.h"
 #include "io/db_pipeline.h"
 #include "io/db_pooler.h"
 #include "io/db_target.h"
-#include "base/log.h"
 
 #define RETRY_MIN_MS 200
 #define RETRY_MAX_MS 5000
@@ -112,9 +113,9 @@ watch(struct db *db, int events)
 {
 	if (db->poll == NULL)
 	{
-		db->poll = calloc(1, sizeof(*db->poll));
-		if (db->poll == NULL || uv_poll_init(db->app->loop, db->poll, PQsocket(db->conn)) != 0)
-			abort();
+		db->poll = xcalloc(1, sizeof(*db->poll));
+		if (uv_poll_init(db->app->loop, db->poll, PQsocket(db->conn)) != 0)
+			memory_gone("a poll handle");
 		db->poll->data = db;
 	}
 	if (db->events != events)
@@ -286,8 +287,6 @@ static void
 begin_connecting(struct db *db, const struct addrinfo *addresses)
 {
 	db->conn = db_target_connect(db->target, addresses);
-	if (db->conn == NULL)
-		abort();
 	db->state = CONNECTING;
 	if (PQstatus(db->conn) == CONNECTION_BAD)
 	{
@@ -337,7 +336,7 @@ begin_resolving(struct db *db)
 	db->resolve.data = db;
 	if (uv_getaddrinfo(db->app->loop, &db->resolve, on_resolved, db_target_name(db->target), NULL,
 					   &wanted) != 0)
-		abort();
+		memory_gone("a look-up");
 	db->references++;
 }
 
@@ -463,11 +462,9 @@ struct db *
 db_open(struct app *app, const char *name, const char *setup, const struct db_handlers *handlers,
 		void *arg)
 {
-	struct db *db = calloc(1, sizeof(*db));
+	struct db *db = xcalloc(1, sizeof(*db));
 	char application_name[NAME_SIZE + 16];
 
-	if (db == NULL)
-		abort();
 	db->app = app;
 	snprintf(db->name, sizeof(db->name), "%s", name);
 	snprintf(application_name, sizeof(application_name), "chat-sidecar %s", db->name);
@@ -475,9 +472,8 @@ db_open(struct app *app, const char *name, const char *setup, const struct db_ha
 	db->hint = "";
 	db->handlers = *handlers;
 	db->arg = arg;
-	db->target = db_target_create(app->config->database_url, application_name);
-	if (db->target == NULL)
-		abort(); /* config_load has parsed it before */
+	db->target = db_target_create(app->config->database_url,
+								  application_name); /* config_load has parsed it before */
 	pipeline_init(&db->pipeline, db->name);
 	db->backoff = (struct backoff){RETRY_MIN_MS, RETRY_MAX_MS, 0};
 	uv_timer_init(app->loop, &db->timer);

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "io/db_shape.h"
 
 #define NAME_SIZE 128
@@ -62,9 +63,7 @@ create_statement(const struct db_statement *what, const char *const *params)
 
 	for (size_t i = 0; i < nparams; i++)
 		size += params[i] != NULL ? strlen(params[i]) + 1 : 0;
-	statement = calloc(1, size);
-	if (statement == NULL)
-		abort();
+	statement = xcalloc(1, size);
 	statement->what = what;
 	text = (char *) &statement->params[nparams];
 	for (size_t i = 0; i < nparams; i++)
@@ -106,10 +105,8 @@ static void
 note_prepared(struct pipeline *pipeline, const struct db_statement *what)
 {
 	const struct db_statement **longer =
-		realloc(pipeline->prepared, (size_t) (pipeline->nprepared + 1) * sizeof(*longer));
+		xrealloc(pipeline->prepared, (size_t) (pipeline->nprepared + 1) * sizeof(*longer));
 
-	if (longer == NULL)
-		abort();
 	pipeline->prepared = longer;
 	pipeline->prepared[pipeline->nprepared++] = what;
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/backoff.h"
+#include "base/memory.h"
 
 #define PATIENCE_MS 2000 /* for each answer, and for the NOTIFY */
 #define SQL_SIZE 160
@@ -97,10 +98,9 @@ watch(struct side *side, int events)
 {
 	if (side->poll == NULL)
 	{
-		side->poll = calloc(1, sizeof(*side->poll));
-		if (side->poll == NULL ||
-			uv_poll_init(side->pooler->loop, side->poll, PQsocket(side->conn)) != 0)
-			abort();
+		side->poll = xcalloc(1, sizeof(*side->poll));
+		if (uv_poll_init(side->pooler->loop, side->poll, PQsocket(side->conn)) != 0)
+			memory_gone("a poll handle");
 		side->poll->data = side;
 	}
 	if (side->events != events)
@@ -358,11 +358,10 @@ struct db_pooler *
 db_pooler_start(uv_loop_t *loop, const struct db_target *target, PGconn *first, db_pooler_done done,
 				void *arg)
 {
-	struct db_pooler *pooler = calloc(1, sizeof(*pooler));
+	struct db_pooler *pooler = xcalloc(1, sizeof(*pooler));
 	struct side *second;
 
-	if (pooler == NULL || (pooler->timer = calloc(1, sizeof(*pooler->timer))) == NULL)
-		abort();
+	pooler->timer = xcalloc(1, sizeof(*pooler->timer));
 	pooler->loop = loop;
 	pooler->done = done;
 	pooler->arg = arg;
@@ -373,8 +372,6 @@ db_pooler_start(uv_loop_t *loop, const struct db_target *target, PGconn *first, 
 	pooler->sides[FIRST] = (struct side){.pooler = pooler, .conn = first};
 	second = &pooler->sides[SECOND];
 	*second = (struct side){.pooler = pooler, .conn = db_target_connect_beside(target, first)};
-	if (second->conn == NULL)
-		abort();
 	PQsetErrorVerbosity(second->conn, PQERRORS_VERBOSE);
 	PQsetNoticeReceiver(second->conn, on_notice, NULL);
 	/* A connection that cannot be begun says so at its first step. */

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
+
 #define MAX_ADDRESSES 4
 #define MAX_PARAMETERS 80
 #define LIST_SIZE 1200
@@ -65,11 +67,9 @@ find_name(const PQconninfoOption *options)
 struct db_target *
 db_target_create(const char *url, const char *application_name)
 {
-	struct db_target *target = calloc(1, sizeof(*target));
+	struct db_target *target = xcalloc(1, sizeof(*target));
 	const char *name;
 
-	if (target == NULL)
-		abort();
 	target->options = PQconninfoParse(url, NULL);
 	if (target->options == NULL)
 	{
@@ -77,10 +77,8 @@ db_target_create(const char *url, const char *application_name)
 		return NULL;
 	}
 	name = find_name(target->options);
-	target->name = name != NULL ? strdup(name) : NULL;
-	target->application_name = strdup(application_name);
-	if (target->application_name == NULL || (name != NULL && target->name == NULL))
-		abort();
+	target->name = name != NULL ? xstrdup(name) : NULL;
+	target->application_name = xstrdup(application_name);
 	return target;
 }
 

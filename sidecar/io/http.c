@@ -14,6 +14,7 @@
 #include <strings.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 
 #define KEPT_TRANSFERS 64
 #define HEADER_MAX 65536 /* bytes of an answer's header, all of it */
@@ -73,10 +74,10 @@ struct watch
 struct http *
 http_create(struct app *app)
 {
-	struct http *http = calloc(1, sizeof(*http));
+	struct http *http = xcalloc(1, sizeof(*http));
 
-	if (http == NULL || curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK)
-		abort();
+	if (curl_global_init(CURL_GLOBAL_ALL) != CURLE_OK)
+		memory_gone("the HTTP client");
 	http->app = app;
 	return http;
 }
@@ -98,9 +99,7 @@ on_body(char *bytes, size_t size, size_t count, void *arg)
 	if (transfer->body_len + take + 1 > transfer->body_size)
 	{
 		transfer->body_size = transfer->body_len + take + 256;
-		transfer->body = realloc(transfer->body, transfer->body_size);
-		if (transfer->body == NULL)
-			abort();
+		transfer->body = xrealloc(transfer->body, transfer->body_size);
 	}
 	memcpy(transfer->body + transfer->body_len, bytes, take);
 	transfer->body_len += take;
@@ -126,7 +125,7 @@ keep_header(struct transfer *transfer, enum header header, const char *value, si
 	while (len > 0 && (value[len - 1] == '\r' || value[len - 1] == '\n' || value[len - 1] == ' '))
 		len--;
 	free(transfer->answer_headers[header]);
-	transfer->answer_headers[header] = strndup(value, len);
+	transfer->answer_headers[header] = xstrndup(value, len);
 }
 
 static size_t
@@ -212,14 +211,10 @@ set_constants(struct transfer *transfer)
 static struct transfer *
 create_transfer(struct http_pool *pool)
 {
-	struct transfer *transfer = calloc(1, sizeof(*transfer));
+	struct transfer *transfer = xcalloc(1, sizeof(*transfer));
 
-	if (transfer == NULL)
-		abort();
 	transfer->pool = pool;
 	transfer->easy = curl_easy_init();
-	if (transfer->easy == NULL)
-		abort();
 	set_constants(transfer);
 	return transfer;
 }
@@ -294,8 +289,6 @@ set_headers(struct transfer *transfer, const struct http_request *request)
 	{
 		struct curl_slist *longer = curl_slist_append(transfer->headers, request->headers[i]);
 
-		if (longer == NULL)
-			abort();
 		transfer->headers = longer;
 	}
 	curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
@@ -338,7 +331,7 @@ http_send(struct http_pool *pool, const struct http_request *request, http_callb
 	link_transfer(transfer);
 	/* Starts curl's timer, from which all else follows. */
 	if (curl_multi_add_handle(pool->multi, transfer->easy) != CURLM_OK)
-		abort();
+		memory_gone("a request");
 }
 
 static bool
@@ -499,10 +492,10 @@ on_watch_closed(uv_handle_t *handle)
 static struct watch *
 create_watch(struct http_pool *pool, curl_socket_t fd)
 {
-	struct watch *watch = calloc(1, sizeof(*watch));
+	struct watch *watch = xcalloc(1, sizeof(*watch));
 
-	if (watch == NULL || uv_poll_init_socket(pool->app->loop, &watch->poll, fd) != 0)
-		abort();
+	if (uv_poll_init_socket(pool->app->loop, &watch->poll, fd) != 0)
+		memory_gone("a poll handle");
 	watch->pool = pool;
 	watch->fd = fd;
 	watch->poll.data = watch;
@@ -538,15 +531,11 @@ on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned
 struct http_pool *
 http_pool_create(struct http *http, const struct http_pool_options *options)
 {
-	struct http_pool *pool = calloc(1, sizeof(*pool));
+	struct http_pool *pool = xcalloc(1, sizeof(*pool));
 
-	if (pool == NULL)
-		abort();
 	pool->app = http->app;
 	pool->options = *options;
 	pool->multi = curl_multi_init();
-	if (pool->multi == NULL)
-		abort();
 	uv_timer_init(http->app->loop, &pool->timer);
 	pool->timer.data = pool;
 	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);

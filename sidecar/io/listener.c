@@ -14,8 +14,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "io/listener_internal.h"
 #include "base/log.h"
+#include "base/memory.h"
+#include "io/listener_internal.h"
 
 #define BACKLOG 1024
 #define ACCEPTS_AT_ONCE 16
@@ -236,9 +237,7 @@ listener_open(struct app *app, const char *variable, const char *listen, int mos
 
 	if (fd < 0)
 		return NULL;
-	l = calloc(1, sizeof(*l));
-	if (l == NULL)
-		abort();
+	l = xcalloc(1, sizeof(*l));
 	l->app = app;
 	l->rules = rules;
 	l->arg = arg;
@@ -247,7 +246,7 @@ listener_open(struct app *app, const char *variable, const char *listen, int mos
 	l->most = most;
 	register_metrics(l);
 	if (uv_poll_init_socket(app->loop, &l->poll, fd) != 0)
-		abort();
+		memory_gone("a poll handle");
 	l->poll.data = l;
 	uv_poll_start(&l->poll, UV_READABLE, on_connection);
 	uv_timer_init(app->loop, &l->tick);

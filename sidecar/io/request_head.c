@@ -10,6 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/memory.h"
+
 #define MAX_HEADERS 100
 #define MAX_LENGTH_DIGITS 15
 #define WEBSOCKET_KEY_LEN 24
@@ -51,9 +53,7 @@ slice_text(struct slice slice)
 
 	if (slice.start == NULL)
 		return NULL;
-	text = malloc(slice.len + 1);
-	if (text == NULL)
-		abort();
+	text = xmalloc(slice.len + 1);
 	memcpy(text, slice.start, slice.len);
 	text[slice.len] = '\0';
 	return text;

@@ -12,10 +12,11 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "base/log.h"
+#include "base/memory.h"
 #include "config.h"
 #include "endpoint/embedded.h"
 #include "io/listener.h"
-#include "base/log.h"
 
 #define GOODBYE_MS 100
 #define MOST_FILES 16384  /* as many as are asked of the system */
@@ -148,7 +149,7 @@ share_files(struct server *server, int files)
 struct server *
 server_create(struct app *app, server_page page)
 {
-	struct server *server = calloc(1, sizeof(*server));
+	struct server *server = xcalloc(1, sizeof(*server));
 	bool embedded = app->config->realtime_url == NULL;
 
 	server->app = app;

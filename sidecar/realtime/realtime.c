@@ -16,18 +16,19 @@
 #include <string.h>
 
 #include "base/backoff.h"
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/metrics.h"
+#include "base/pace.h"
+#include "base/text.h"
 #include "config.h"
 #include "consumer/consumer.h"
 #include "io/http.h"
-#include "base/log.h"
-#include "base/metrics.h"
-#include "base/pace.h"
 #include "realtime/realtime_answer.h"
 #include "realtime/realtime_body.h"
 #include "realtime/realtime_check.h"
 #include "realtime/realtime_queue.h"
 #include "realtime/realtime_target.h"
-#include "base/text.h"
 
 #define READ_ROWS 1000
 #define READ_AHEAD 4
@@ -439,8 +440,8 @@ send_part(struct realtime *realtime, int count, bool repeated)
 
 	body_write(&realtime->body, realtime->events + realtime->at, count,
 			   realtime->app->config->realtime_private);
-	request.body = realtime->body.data;
-	request.body_len = realtime->body.len;
+	request.body = realtime->body.text.data;
+	request.body_len = realtime->body.text.len;
 	realtime->request = (struct request){.inflight = true, .repeated = repeated};
 	http_send(realtime->pool, &request, on_response, realtime);
 }
@@ -542,10 +543,8 @@ create_realtime(struct app *app)
 {
 	const struct http_pool_options options = {
 		.max_connections = 2, .max_per_host = 2, .allow_http = true};
-	struct realtime *realtime = calloc(1, sizeof(*realtime));
+	struct realtime *realtime = xcalloc(1, sizeof(*realtime));
 
-	if (realtime == NULL)
-		abort();
 	realtime->app = app;
 	realtime->max_batch = realtime->part = batch_size(app->config);
 	realtime->target = realtime_target_create(app);
@@ -593,7 +592,7 @@ on_closed(uv_handle_t *timer)
 
 	realtime_queue_destroy(realtime->queue);
 	realtime_target_destroy(realtime->target);
-	free(realtime->body.data);
+	buffer_free(&realtime->body.text);
 	free(realtime);
 }
 

@@ -8,6 +8,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buffer.h"
+#include "base/hash.h"
+#include "base/memory.h"
+
 #define GROUP_BUCKETS 1024 /* more than a request has events */
 #define NONE (-1)
 
@@ -20,22 +24,12 @@ struct groups
 	int *last_event; /* by first event */
 };
 
-static uint32_t
-hash_topic(const char *topic)
-{
-	uint32_t hash = 2166136261u;
-
-	for (; *topic != '\0'; topic++)
-		hash = (hash ^ (unsigned char) *topic) * 16777619u;
-	return hash % GROUP_BUCKETS;
-}
-
 /* Adds an event to its topic's chain; answers whether it is the first one. */
 static bool
 add_to_group(struct groups *groups, const struct event *events, int i)
 {
 	const char *topic = event_text(events[i], EVENT_TOPIC);
-	int *bucket = &groups->buckets[hash_topic(topic)];
+	int *bucket = &groups->buckets[hash_text(HASH_EMPTY, topic) % GROUP_BUCKETS];
 
 	groups->next_event[i] = NONE;
 	for (int first = *bucket; first != NONE; first = groups->next_topic[first])
@@ -56,14 +50,12 @@ void
 body_group(struct event *events, int count)
 {
 	size_t n = (size_t) count;
-	int *links = malloc(4 * n * sizeof(*links)), *firsts = links + 3 * n;
-	struct event *ordered = malloc(n * sizeof(*ordered));
+	int *links = xmalloc(4 * n * sizeof(*links)), *firsts = links + 3 * n;
+	struct event *ordered = xmalloc(n * sizeof(*ordered));
 	struct groups groups = {
 		.next_topic = links, .next_event = links + n, .last_event = links + 2 * n};
 	int topics = 0, at = 0;
 
-	if (links == NULL || ordered == NULL)
-		abort();
 	memset(groups.buckets, 0xff, sizeof(groups.buckets));
 	for (int i = 0; i < count; i++)
 	{
@@ -80,64 +72,23 @@ body_group(struct event *events, int count)
 	free(links);
 }
 
-static void
-reserve(struct body *body, size_t more)
-{
-	if (body->len + more <= body->size)
-		return;
-	body->size = (body->len + more) * 2;
-	body->data = realloc(body->data, body->size);
-	if (body->data == NULL)
-		abort();
-}
-
-static void
-add(struct body *body, const char *bytes, size_t len)
-{
-	reserve(body, len);
-	memcpy(body->data + body->len, bytes, len);
-	body->len += len;
-}
-
-#define ADD(body, literal) add((body), (literal), sizeof(literal) - 1)
-
-/* Adds a text as a JSON string. */
-static void
-add_string(struct body *body, const char *text)
-{
-	char escape[8];
-
-	ADD(body, "\"");
-	for (; *text != '\0'; text++)
-	{
-		size_t plain = 0;
-
-		while ((unsigned char) text[plain] >= 0x20 && text[plain] != '"' && text[plain] != '\\')
-			plain++;
-		add(body, text, plain);
-		text += plain;
-		if (*text == '\0')
-			break;
-		snprintf(escape, sizeof(escape), "\\u%04x", (unsigned char) *text);
-		add(body, escape, 6);
-	}
-	ADD(body, "\"");
-}
+#define ADD(body, literal) buffer_bytes(&(body)->text, (literal), sizeof(literal) - 1)
 
 static void
 add_message(struct body *body, struct event event, bool private)
 {
 	ADD(body, "{\"topic\":");
-	add_string(body, event_text(event, EVENT_TOPIC));
+	buffer_json(&body->text, event_text(event, EVENT_TOPIC));
 	ADD(body, ",\"event\":");
-	add_string(body, event_text(event, EVENT_NAME));
+	buffer_json(&body->text, event_text(event, EVENT_NAME));
 	ADD(body, ",\"payload\":");
-	add(body, event_text(event, EVENT_PAYLOAD), (size_t) event_length(event, EVENT_PAYLOAD));
+	buffer_bytes(&body->text, event_text(event, EVENT_PAYLOAD),
+				 (size_t) event_length(event, EVENT_PAYLOAD));
 	if (private)
 		ADD(body, ",\"private\":true,\"id\":\"");
 	else
 		ADD(body, ",\"private\":false,\"id\":\"");
-	add(body, event_text(event, EVENT_ID), (size_t) event_length(event, EVENT_ID));
+	buffer_bytes(&body->text, event_text(event, EVENT_ID), (size_t) event_length(event, EVENT_ID));
 	ADD(body, "\"}");
 }
 
@@ -150,7 +101,7 @@ event_id(struct event event)
 void
 body_write(struct body *body, const struct event *events, int count, bool private)
 {
-	body->len = 0;
+	body->text.len = 0;
 	body->count = count;
 	body->first_id = count > 0 ? event_id(events[0]) : 0;
 	body->last_id = count > 0 ? event_id(events[count - 1]) : 0;

@@ -8,15 +8,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
 #include "realtime/realtime_queue.h"
 
-/*
- * A growing buffer, and which events' bytes are in it. Zero it before its first use; free data when done with it.
- */
+/* What is sent, and which events' bytes are in it. All zero before its first use. */
 struct body
 {
-	char *data;
-	size_t len, size;
+	struct buffer text;
 	int count; /* of the events; 0: a batch without any */
 	int64_t first_id, last_id;
 };

@@ -8,8 +8,9 @@
 #include <string.h>
 
 #include "base/backoff.h"
-#include "config.h"
 #include "base/log.h"
+#include "base/memory.h"
+#include "config.h"
 #include "realtime/realtime_key.h"
 
 #define TIMEOUT_MS 15000
@@ -165,10 +166,8 @@ struct realtime_check *
 realtime_check_create(struct app *app, struct http_pool *pool, struct realtime_target *target,
 					  void (*passed)(void *arg), void *arg)
 {
-	struct realtime_check *check = calloc(1, sizeof(*check));
+	struct realtime_check *check = xcalloc(1, sizeof(*check));
 
-	if (check == NULL)
-		abort();
 	check->app = app;
 	check->pool = pool;
 	check->target = target;

@@ -4,9 +4,11 @@
 #include "realtime/realtime_key.h"
 
 #include <jansson.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "base/base64.h"
+#include "base/memory.h"
 
 #define OPAQUE "sb_secret_"
 #define PUBLISHABLE "sb_publishable_"
@@ -23,30 +25,6 @@ realtime_key_is_opaque(const char *key)
 	return begins(key, OPAQUE) && key[strlen(OPAQUE)] != '\0';
 }
 
-/* Decodes base64 with the URL alphabet and without padding; NULL: it is none. malloc'ed. */
-static unsigned char *
-decode(const char *text, size_t len, size_t *out_len)
-{
-	size_t padded = (len + 3) / 4 * 4;
-	char *standard = malloc(padded + 1);
-	unsigned char *data = malloc(padded / 4 * 3 + 1);
-	int n;
-
-	if (standard == NULL || data == NULL)
-		abort();
-	for (size_t i = 0; i < padded; i++)
-		standard[i] = i >= len ? '=' : text[i] == '-' ? '+' : text[i] == '_' ? '/' : text[i];
-	n = len % 4 == 1 ? -1 : EVP_DecodeBlock(data, (unsigned char *) standard, (int) padded);
-	free(standard);
-	if (n < 0)
-	{
-		free(data);
-		return NULL;
-	}
-	*out_len = (size_t) n - (padded - len);
-	return data;
-}
-
 /* The claims of what looks like a token, else NULL. */
 static json_t *
 read_claims(const char *key)
@@ -55,14 +33,16 @@ read_claims(const char *key)
 	const char *last = first != NULL ? strchr(first + 1, '.') : NULL;
 	unsigned char *text;
 	json_t *claims;
-	size_t len;
+	size_t encoded;
+	ssize_t len;
 
 	if (last == NULL || strchr(last + 1, '.') != NULL || first == key || last[1] == '\0')
 		return NULL;
-	text = decode(first + 1, (size_t) (last - first - 1), &len);
-	if (text == NULL)
-		return NULL;
-	claims = json_loadb((const char *) text, len, JSON_REJECT_DUPLICATES, NULL);
+	encoded = (size_t) (last - first - 1);
+	text = xmalloc(BASE64_DECODED_SIZE(encoded));
+	len = base64_decode(text, BASE64_DECODED_SIZE(encoded), first + 1, encoded, BASE64_URL);
+	claims = len < 0 ? NULL
+					 : json_loadb((const char *) text, (size_t) len, JSON_REJECT_DUPLICATES, NULL);
 	free(text);
 	if (json_is_object(claims))
 		return claims;

@@ -8,6 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
+#include "base/memory.h"
+
 #define BUCKETS 4096
 #define NOTHING UINT64_MAX
 #define RING_MIN 1024
@@ -50,14 +53,10 @@ event_length(struct event event, int column)
 struct realtime_queue *
 realtime_queue_create(void)
 {
-	struct realtime_queue *queue = calloc(1, sizeof(*queue));
+	struct realtime_queue *queue = xcalloc(1, sizeof(*queue));
 
-	if (queue == NULL)
-		abort();
 	queue->size = RING_MIN;
-	queue->ring = malloc(queue->size * sizeof(*queue->ring));
-	if (queue->ring == NULL)
-		abort();
+	queue->ring = xmalloc(queue->size * sizeof(*queue->ring));
 	memset(queue->newest, 0xff, sizeof(queue->newest));
 	return queue;
 }
@@ -112,22 +111,12 @@ grow(struct realtime_queue *queue)
 	struct realtime_queue larger = *queue;
 
 	larger.size *= 2;
-	larger.ring = malloc(larger.size * sizeof(*larger.ring));
-	if (larger.ring == NULL)
-		abort();
+	larger.ring = xmalloc(larger.size * sizeof(*larger.ring));
 	for (uint64_t number = queue->first; number < queue->end; number++)
 		*slot_at(&larger, number) = *slot_at(queue, number);
 	free(queue->ring);
 	queue->ring = larger.ring;
 	queue->size = larger.size;
-}
-
-static uint32_t
-hash_text(uint32_t hash, const char *text)
-{
-	for (; *text != '\0'; text++)
-		hash = (hash ^ (unsigned char) *text) * 16777619u;
-	return hash;
 }
 
 static bool
@@ -141,7 +130,7 @@ same_state(struct event a, struct event b)
 static int
 replace_older(struct realtime_queue *queue, struct event event)
 {
-	uint32_t hash = hash_text(2166136261u, event_text(event, EVENT_TOPIC));
+	uint32_t hash = hash_text(HASH_EMPTY, event_text(event, EVENT_TOPIC));
 	uint64_t *newest =
 		&queue->newest[hash_text(hash, event_text(event, EVENT_CONVERSATION)) % BUCKETS];
 	uint64_t number = *newest;
@@ -179,11 +168,9 @@ push_event(struct realtime_queue *queue, struct event event)
 int
 realtime_queue_push(struct realtime_queue *queue, struct batch *batch)
 {
-	struct realtime_load *load = calloc(1, sizeof(*load));
+	struct realtime_load *load = xcalloc(1, sizeof(*load));
 	int replaced = 0;
 
-	if (load == NULL)
-		abort();
 	load->batch = batch;
 	load->left = batch->nevents;
 	load->next = queue->loads;

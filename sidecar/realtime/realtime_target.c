@@ -5,11 +5,11 @@
 #define _GNU_SOURCE
 #include "realtime/realtime_target.h"
 
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "config.h"
 #include "endpoint/embedded.h"
 #include "io/server.h"
@@ -28,18 +28,6 @@ struct realtime_target
 	const char *headers[MAX_HEADERS];
 };
 
-static char *__attribute__((format(printf, 1, 2))) format_text(const char *format, ...)
-{
-	va_list args;
-	char *text;
-
-	va_start(args, format);
-	if (vasprintf(&text, format, args) < 0)
-		abort();
-	va_end(args);
-	return text;
-}
-
 /* The embedded endpoint's address as it can be connected to: what listens on all addresses does on this one. */
 static char *
 embedded_url(const struct app *app)
@@ -51,11 +39,11 @@ embedded_url(const struct app *app)
 	for (size_t i = 0; i < sizeof(any) / sizeof(any[0]); i++)
 	{
 		if ((int) strlen(any[i]) == len && strncmp(listen, any[i], (size_t) len) == 0)
-			return format_text("http://127.0.0.1:%d/api/broadcast",
-							   server_embedded_port(app->server));
+			return xasprintf("http://127.0.0.1:%d/api/broadcast",
+							 server_embedded_port(app->server));
 	}
-	return format_text("http://%.*s:%d/api/broadcast", len, listen,
-					   server_embedded_port(app->server));
+	return xasprintf("http://%.*s:%d/api/broadcast", len, listen,
+					 server_embedded_port(app->server));
 }
 
 static char *
@@ -65,7 +53,7 @@ remote_url(const char *base)
 
 	while (len > 0 && base[len - 1] == '/')
 		len--;
-	return format_text("%.*s/api/broadcast", (int) len, base);
+	return xasprintf("%.*s/api/broadcast", (int) len, base);
 }
 
 /* A URL without the user and password that may stand before the host. */
@@ -76,7 +64,7 @@ without_userinfo(const char *url)
 	const char *end = authority + strcspn(authority, "/?#");
 	const char *at = memrchr(authority, '@', (size_t) (end - authority));
 
-	return format_text("%.*s%s", (int) (authority - url), url, at != NULL ? at + 1 : authority);
+	return xasprintf("%.*s%s", (int) (authority - url), url, at != NULL ? at + 1 : authority);
 }
 
 static void
@@ -84,10 +72,10 @@ set_key(struct realtime_target *target, const char *key)
 {
 	free(target->authorization);
 	free(target->apikey);
-	target->apikey = format_text(APIKEY "%s", key);
+	target->apikey = xasprintf(APIKEY "%s", key);
 	/* A gateway refuses a secret key that is no token in the place of one. */
 	target->authorization =
-		strncmp(key, "sb_", 3) != 0 ? format_text("Authorization: Bearer %s", key) : NULL;
+		strncmp(key, "sb_", 3) != 0 ? xasprintf("Authorization: Bearer %s", key) : NULL;
 }
 
 static void
@@ -119,11 +107,9 @@ realtime_target_renew(struct realtime_target *target)
 struct realtime_target *
 realtime_target_create(struct app *app)
 {
-	struct realtime_target *target = calloc(1, sizeof(*target));
+	struct realtime_target *target = xcalloc(1, sizeof(*target));
 	const struct config *config = app->config;
 
-	if (target == NULL)
-		abort();
 	target->app = app;
 	target->url =
 		config->realtime_url != NULL ? remote_url(config->realtime_url) : embedded_url(app);
@@ -132,7 +118,7 @@ realtime_target_create(struct app *app)
 		return target;
 	set_key(target, config->realtime_key);
 	if (config->realtime_host != NULL)
-		target->host = format_text("Host: %s", config->realtime_host);
+		target->host = xasprintf("Host: %s", config->realtime_host);
 	return target;
 }
 

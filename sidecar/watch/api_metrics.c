@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/metrics.h"
 
 #define MAX_SERIES 128
@@ -46,10 +47,8 @@ struct api_metrics
 struct api_metrics *
 api_metrics_create(struct metrics *metrics)
 {
-	struct api_metrics *api = calloc(1, sizeof(*api));
+	struct api_metrics *api = xcalloc(1, sizeof(*api));
 
-	if (api == NULL)
-		abort();
 	api->metrics = metrics;
 	return api;
 }
@@ -130,11 +129,9 @@ kind_of(const char *text)
 static void
 set_times(struct metric *metric, const char *within, uint64_t calls, double seconds)
 {
-	uint64_t *below = calloc(metrics_buckets, sizeof(*below));
+	uint64_t *below = xcalloc(metrics_buckets, sizeof(*below));
 	size_t count = 0;
 
-	if (below == NULL)
-		abort();
 	for (const char *at = within; *at != '\0' && *at != '}';)
 	{
 		char *end;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/metrics.h"
 
 #define MAX_SERIES 32
@@ -34,10 +35,8 @@ struct gauges
 struct gauges *
 gauges_create(struct metrics *metrics)
 {
-	struct gauges *gauges = calloc(1, sizeof(*gauges));
+	struct gauges *gauges = xcalloc(1, sizeof(*gauges));
 
-	if (gauges == NULL)
-		abort();
 	gauges->metrics = metrics;
 	return gauges;
 }

@@ -5,9 +5,10 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
+#include "base/memory.h"
 #include "consumer/consumer.h"
 #include "io/db.h"
-#include "base/log.h"
 
 #define EVERY_MS 30000
 #define FIRST_MS 500
@@ -67,10 +68,8 @@ on_timer(uv_timer_t *timer)
 struct hints *
 hints_create(struct app *app)
 {
-	struct hints *hints = calloc(1, sizeof(*hints));
+	struct hints *hints = xcalloc(1, sizeof(*hints));
 
-	if (hints == NULL)
-		abort();
 	hints->app = app;
 	hints->list = json_array();
 	uv_timer_init(app->loop, &hints->timer);

@@ -6,10 +6,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
+#include "base/memory.h"
 #include "consumer/consumer.h"
 #include "io/db.h"
 #include "io/db_error.h"
-#include "base/log.h"
 
 #define EVERY_MS 60000
 #define FIRST_MS 2000
@@ -60,10 +61,8 @@ on_timer(uv_timer_t *timer)
 struct maintain *
 maintain_create(struct app *app)
 {
-	struct maintain *maintain = calloc(1, sizeof(*maintain));
+	struct maintain *maintain = xcalloc(1, sizeof(*maintain));
 
-	if (maintain == NULL)
-		abort();
 	maintain->app = app;
 	uv_timer_init(app->loop, &maintain->timer);
 	maintain->timer.data = maintain;

@@ -7,10 +7,11 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "consumer/consumer.h"
-#include "watch/hints.h"
+#include "base/memory.h"
 #include "base/metrics.h"
+#include "consumer/consumer.h"
 #include "realtime/realtime.h"
+#include "watch/hints.h"
 
 static const char *const application_json = "application/json";
 
@@ -18,8 +19,6 @@ static int
 answer_json(int status, json_t *object, char **body, size_t *len, const char **type)
 {
 	*body = json_dumps(object, JSON_COMPACT);
-	if (*body == NULL)
-		abort();
 	*len = strlen(*body);
 	*type = application_json;
 	json_decref(object);

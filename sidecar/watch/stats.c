@@ -8,11 +8,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "watch/api_metrics.h"
+#include "base/memory.h"
+#include "base/metrics.h"
 #include "consumer/consumer.h"
 #include "io/db.h"
+#include "watch/api_metrics.h"
 #include "watch/gauges.h"
-#include "base/metrics.h"
 
 #define EVERY_MS 10000
 #define FIRST_MS 1000
@@ -147,10 +148,8 @@ on_timer(uv_timer_t *timer)
 struct stats *
 stats_create(struct app *app)
 {
-	struct stats *stats = calloc(1, sizeof(*stats));
+	struct stats *stats = xcalloc(1, sizeof(*stats));
 
-	if (stats == NULL)
-		abort();
 	stats->app = app;
 	stats->api = api_metrics_create(app->metrics);
 	stats->gauges = gauges_create(app->metrics);

@@ -5,10 +5,11 @@
 
 #include <stdlib.h>
 
+#include "base/log.h"
+#include "base/memory.h"
 #include "config.h"
 #include "consumer/consumer.h"
 #include "io/db.h"
-#include "base/log.h"
 
 #define LOOK_MS 500 /* for a connection */
 
@@ -53,10 +54,8 @@ on_timer(uv_timer_t *timer)
 struct surroundings *
 surroundings_create(struct app *app)
 {
-	struct surroundings *surroundings = calloc(1, sizeof(*surroundings));
+	struct surroundings *surroundings = xcalloc(1, sizeof(*surroundings));
 
-	if (surroundings == NULL)
-		abort();
 	surroundings->app = app;
 	uv_timer_init(app->loop, &surroundings->timer);
 	surroundings->timer.data = surroundings;

@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/memory.h"
 
 #define LOOKS 30 /* within the patience */
 
@@ -165,10 +166,8 @@ start_thread(struct watchdog *watchdog)
 struct watchdog *
 watchdog_start(uv_loop_t *loop, unsigned patience_ms)
 {
-	struct watchdog *watchdog = calloc(1, sizeof(*watchdog));
+	struct watchdog *watchdog = xcalloc(1, sizeof(*watchdog));
 
-	if (watchdog == NULL)
-		abort();
 	watchdog->every_ms = patience_ms / LOOKS;
 	watchdog->notify_ms = notify_interval();
 	init_waiting(watchdog);

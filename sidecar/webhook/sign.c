@@ -9,6 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/base64.h"
+#include "base/memory.h"
+
 #include "webhook/sign.h"
 
 #define KEY_MAX 512
@@ -29,11 +32,9 @@ struct part
 struct signer *
 signer_create(void)
 {
-	struct signer *signer = calloc(1, sizeof(*signer));
+	struct signer *signer = xcalloc(1, sizeof(*signer));
 	OSSL_PARAM params[2];
 
-	if (signer == NULL)
-		abort();
 	params[0] = OSSL_PARAM_construct_utf8_string(OSSL_MAC_PARAM_DIGEST, (char *) "SHA256", 0);
 	params[1] = OSSL_PARAM_construct_end();
 	signer->mac = EVP_MAC_fetch(NULL, "HMAC", NULL);
@@ -68,50 +69,6 @@ digest_parts(struct signer *signer, struct part key, const struct part *parts, s
 		   len == DIGEST_SIZE;
 }
 
-static int
-base64_value(char c)
-{
-	if (c >= 'A' && c <= 'Z')
-		return c - 'A';
-	if (c >= 'a' && c <= 'z')
-		return c - 'a' + 26;
-	if (c >= '0' && c <= '9')
-		return c - '0' + 52;
-	if (c == '+')
-		return 62;
-	return c == '/' ? 63 : -1;
-}
-
-/* Decodes base64 with or without padding; false when it is none, or longer than a key can be. */
-static bool
-decode_base64(const char *text, unsigned char *out, size_t *out_len)
-{
-	size_t len = strlen(text);
-	uint32_t bits = 0;
-	int held = 0;
-
-	while (len > 0 && text[len - 1] == '=')
-		len--;
-	if (len == 0 || len % 4 == 1 || len / 4 * 3 + 2 > KEY_MAX)
-		return false;
-	*out_len = 0;
-	for (size_t i = 0; i < len; i++)
-	{
-		int value = base64_value(text[i]);
-
-		if (value < 0)
-			return false;
-		bits = bits << 6 | (uint32_t) value;
-		held += 6;
-		if (held >= 8)
-		{
-			held -= 8;
-			out[(*out_len)++] = (unsigned char) (bits >> held);
-		}
-	}
-	return true;
-}
-
 bool
 sign_standard(struct signer *signer, const char *secret, const char *id, int64_t timestamp,
 			  const char *body, size_t body_len, char out[SIGN_STANDARD_SIZE])
@@ -119,14 +76,18 @@ sign_standard(struct signer *signer, const char *secret, const char *id, int64_t
 	unsigned char decoded[KEY_MAX];
 	unsigned char digest[DIGEST_SIZE];
 	struct part key = {secret, strlen(secret)};
-	size_t decoded_len;
+	ssize_t decoded_len = -1;
 	char when[32];
 	int when_len = snprintf(when, sizeof(when), ".%" PRId64 ".", timestamp);
 	struct part parts[] = {{id, strlen(id)}, {when, (size_t) when_len}, {body, body_len}};
 	bool signed_it;
 
-	if (strncmp(secret, "whsec_", 6) == 0 && decode_base64(secret + 6, decoded, &decoded_len))
-		key = (struct part){decoded, decoded_len};
+	/* An empty key would be none. */
+	if (strncmp(secret, "whsec_", 6) == 0)
+		decoded_len = base64_decode(decoded, sizeof(decoded), secret + 6, strlen(secret + 6),
+									BASE64_STANDARD);
+	if (decoded_len > 0)
+		key = (struct part){decoded, (size_t) decoded_len};
 	signed_it = digest_parts(signer, key, parts, 3, digest);
 	OPENSSL_cleanse(decoded, sizeof(decoded));
 	if (!signed_it)

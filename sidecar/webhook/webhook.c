@@ -12,14 +12,15 @@
  */
 #include <stdlib.h>
 
-#include "io/address.h"
-#include "config.h"
-#include "consumer/consumer.h"
-#include "io/http.h"
 #include "base/log.h"
 #include "base/metrics.h"
+#include "config.h"
+#include "consumer/consumer.h"
+#include "io/address.h"
+#include "io/http.h"
 #include "webhook/sign.h"
 #include "webhook/webhook.h"
+#include "base/memory.h"
 #include "webhook/webhook_internal.h"
 #include "webhook/webhook_request.h"
 
@@ -80,9 +81,7 @@ on_deliver(void *arg, struct batch *batch)
 	struct webhook *webhook = arg;
 	struct load *load;
 
-	load = calloc(1, sizeof(*load));
-	if (load == NULL)
-		abort();
+	load = xcalloc(1, sizeof(*load));
 	load->batch = batch;
 	load->started = uv_now(webhook->app->loop);
 	*webhook->loads_tail = load;
@@ -295,10 +294,8 @@ webhook_create(struct app *app)
 		.stop = on_stop,
 	};
 	static const struct store_handlers handlers = {on_saved, on_settled};
-	struct webhook *webhook = calloc(1, sizeof(*webhook));
+	struct webhook *webhook = xcalloc(1, sizeof(*webhook));
 
-	if (webhook == NULL)
-		abort();
 	webhook->app = app;
 	webhook->loads_tail = &webhook->loads;
 	if (!create_rules(webhook))

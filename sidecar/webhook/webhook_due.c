@@ -5,13 +5,14 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/log.h"
+#include "base/memory.h"
+#include "base/metrics.h"
+#include "base/pgarray.h"
 #include "config.h"
 #include "consumer/consumer.h"
 #include "io/db.h"
 #include "io/db_error.h"
-#include "base/log.h"
-#include "base/metrics.h"
-#include "base/pgarray.h"
 #include "webhook/webhook_internal.h"
 #include "webhook/webhook_request.h"
 
@@ -36,10 +37,8 @@ static const struct db_statement count_statement = {
 static struct query *
 make_query(struct webhook *webhook)
 {
-	struct query *query = calloc(1, sizeof(*query));
+	struct query *query = xcalloc(1, sizeof(*query));
 
-	if (query == NULL)
-		abort();
 	query->webhook = webhook;
 	query->generation = webhook->generation;
 	return query;
@@ -148,8 +147,8 @@ webhook_poll(struct webhook *webhook)
 				 (const char *[]){room_text, pgarray_end(&taken), pgarray_end(&busy)}, on_due,
 				 make_query(webhook));
 	}
-	free(taken.data);
-	free(busy.data);
+	buffer_free(&taken.text);
+	buffer_free(&busy.text);
 }
 
 static void

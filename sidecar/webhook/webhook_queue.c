@@ -8,6 +8,7 @@
 
 #include "base/table.h"
 #include "webhook/webhook_queue.h"
+#include "base/memory.h"
 
 #define FAILING 3         /* failures in a row from which an endpoint has one message at a time */
 #define STORED_AT_ONCE 64 /* stored messages of a healthy endpoint in memory */
@@ -25,20 +26,16 @@ struct webhook_queue
 static void *
 allocate(size_t size)
 {
-	void *memory = calloc(1, size);
+	void *memory = xcalloc(1, size);
 
-	if (memory == NULL)
-		abort();
 	return memory;
 }
 
 static char *
 copy(const char *text)
 {
-	char *copied = text != NULL ? strdup(text) : NULL;
+	char *copied = text != NULL ? xstrdup(text) : NULL;
 
-	if (text != NULL && copied == NULL)
-		abort();
 	return copied;
 }
 

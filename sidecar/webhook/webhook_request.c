@@ -8,6 +8,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "base/memory.h"
+
 #include "webhook/webhook_request.h"
 
 #define USER_AGENT "chat-sidecar/" SIDECAR_VERSION
@@ -54,11 +56,9 @@ request_message(PGresult *rows, int row)
 	size_t time_len = (size_t) PQgetlength(rows, row, ROW_CREATED_AT);
 	size_t payload_len = (size_t) PQgetlength(rows, row, ROW_PAYLOAD);
 	struct message *message =
-		calloc(1, sizeof(*message) + 2 * id_len + 3 * type_len + 2 * time_len + payload_len + 96);
+		xcalloc(1, sizeof(*message) + 2 * id_len + 3 * type_len + 2 * time_len + payload_len + 96);
 	char *at;
 
-	if (message == NULL)
-		abort();
 	at = message->text;
 	at = append(at, PQgetvalue(rows, row, ROW_MESSAGE_ID), id_len, &message->id);
 	at = append(at, PQgetvalue(rows, row, ROW_TYPE), type_len, &message->type);

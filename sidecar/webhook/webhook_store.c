@@ -6,11 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "io/db.h"
-#include "io/db_error.h"
 #include "base/log.h"
 #include "base/pgarray.h"
+#include "io/db.h"
+#include "io/db_error.h"
 #include "webhook/webhook_store.h"
+#include "base/memory.h"
 
 #define GROUP_MAX 500
 #define GROUP_WAIT_MS 100
@@ -112,10 +113,8 @@ on_timer(uv_timer_t *timer)
 struct store *
 store_create(struct app *app, const struct store_handlers *handlers, void *arg)
 {
-	struct store *store = calloc(1, sizeof(*store));
+	struct store *store = xcalloc(1, sizeof(*store));
 
-	if (store == NULL)
-		abort();
 	store->handlers = *handlers;
 	store->arg = arg;
 	list_init(&store->waiting);
@@ -131,7 +130,7 @@ on_closed(uv_handle_t *timer)
 	struct store *store = timer->data;
 
 	for (int i = 0; i < COLUMNS; i++)
-		free(store->columns[i].data);
+		buffer_free(&store->columns[i].text);
 	free(store);
 }
 
@@ -362,9 +361,7 @@ store_flush(struct store *store)
 	params[0] = epoch;
 	for (int i = 0; i < COLUMNS; i++)
 		params[1 + i] = pgarray_end(&store->columns[i]);
-	call = calloc(1, sizeof(*call));
-	if (call == NULL)
-		abort();
+	call = xcalloc(1, sizeof(*call));
 	call->store = store;
 	call->generation = store->generation;
 	store->saving = true;
