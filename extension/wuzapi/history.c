@@ -35,17 +35,6 @@ put_count(WuzapiOutput *out, const char *key, double count)
 	wuzapi_put(out, key, &value);
 }
 
-static WuzapiJid
-jid_of(JsonbContainer *object, const char *key)
-{
-	JsonbValue value;
-	WuzapiJid jid = {NULL, WUZAPI_NOWHERE};
-
-	if (wuzapi_find(object, key, &value))
-		(void) wuzapi_jid(&value, &jid);
-	return jid;
-}
-
 /* WhatsApp's seconds as a time of RFC 3339, or NULL. */
 static char *
 time_of(JsonbContainer *message)
@@ -79,7 +68,7 @@ put_message(WuzapiOutput *out, JsonbContainer *message, bool group)
 	JsonbContainer *key = wuzapi_find_object(message, "key");
 	WuzapiEnvelope envelope = {.event = message};
 	WuzapiContent *content;
-	WuzapiJid participant = jid_of(key, "participant");
+	WuzapiJid participant = wuzapi_find_jid(key, "participant");
 	bool from_me = wuzapi_is_true(key, "fromMe");
 	const char *reason;
 	char *time = time_of(message);
@@ -93,7 +82,7 @@ put_message(WuzapiOutput *out, JsonbContainer *message, bool group)
 	if (content == NULL || wuzapi_content_change(content) != WUZAPI_NEW)
 		return false;
 	if (participant.text == NULL)
-		participant = jid_of(message, "participant");
+		participant = wuzapi_find_jid(message, "participant");
 	wuzapi_open(out, NULL);
 	wuzapi_put(out, "id", &id);
 	wuzapi_put_bool(out, "fromMe", from_me);
@@ -138,9 +127,9 @@ static uint32
 put_conversation(WuzapiOutput *out, JsonbContainer *conversation)
 {
 	JsonbContainer *messages = wuzapi_find_array(conversation, "messages");
-	WuzapiJid chat = jid_of(conversation, "ID");
-	WuzapiJid phone = jid_of(conversation, "pnJID");
-	WuzapiJid lid = jid_of(conversation, "lidJID");
+	WuzapiJid chat = wuzapi_find_jid(conversation, "ID");
+	WuzapiJid phone = wuzapi_find_jid(conversation, "pnJID");
+	WuzapiJid lid = wuzapi_find_jid(conversation, "lidJID");
 	JsonbValue name;
 	uint32 skipped;
 

@@ -11,9 +11,6 @@
 
 #include "wuzapi/wuzapi.h"
 
-/* Longest id or address; they are keys of indexes. */
-#define MAX_IDENTIFIER_BYTES 255
-
 /* --- reading ------------------------------------------------------------------------------------ */
 
 /* Compares bytes with a word, ignoring the case of ASCII letters. */
@@ -156,7 +153,7 @@ wuzapi_require_string(JsonbContainer *object, const char *const *keys, const cha
 		wuzapi_wrong_type(path, "a string");
 	if (value.val.string.len == 0)
 		wuzapi_missing(path);
-	if (value.val.string.len > MAX_IDENTIFIER_BYTES)
+	if (value.val.string.len > WUZAPI_MAX_IDENTIFIER_BYTES)
 		wuzapi_wrong_type(path, "at most 255 bytes long");
 	return value;
 }
@@ -220,7 +217,7 @@ wuzapi_jid(const JsonbValue *value, WuzapiJid *jid)
 	int server_length;
 
 	*jid = (WuzapiJid){NULL, WUZAPI_NOWHERE};
-	if (value->type != jbvString || value->val.string.len > MAX_IDENTIFIER_BYTES)
+	if (value->type != jbvString || value->val.string.len > WUZAPI_MAX_IDENTIFIER_BYTES)
 		return false;
 	user = value->val.string.val;
 	at = memchr(user, '@', value->val.string.len);
@@ -241,6 +238,17 @@ wuzapi_jid(const JsonbValue *value, WuzapiJid *jid)
 		return true;
 	}
 	return false;
+}
+
+WuzapiJid
+wuzapi_find_jid(JsonbContainer *object, const char *key)
+{
+	JsonbValue value;
+	WuzapiJid jid = {NULL, WUZAPI_NOWHERE};
+
+	if (wuzapi_find(object, key, &value))
+		(void) wuzapi_jid(&value, &jid);
+	return jid;
 }
 
 /* --- times -------------------------------------------------------------------------------------- */
@@ -353,6 +361,12 @@ void
 wuzapi_open_array(WuzapiOutput *out, const char *key)
 {
 	push_key(out, key);
+	(void) pushJsonbValue(&out->state, WJB_BEGIN_ARRAY, NULL);
+}
+
+void
+wuzapi_open_element_array(WuzapiOutput *out)
+{
 	(void) pushJsonbValue(&out->state, WJB_BEGIN_ARRAY, NULL);
 }
 

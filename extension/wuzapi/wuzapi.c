@@ -20,17 +20,6 @@
 PG_FUNCTION_INFO_V1(chat_wuzapi_parse);
 PG_FUNCTION_INFO_V1(chat_wuzapi_jid);
 
-/* Who a message, receipt or typing notice is about. */
-typedef struct WuzapiSource
-{
-	bool from_me; /* by the owner of the WhatsApp account, on whatever device */
-	bool group;
-	WuzapiJid chat;        /* key of the conversation: a phone's address where it is known */
-	WuzapiJid lid;         /* the contact's hidden address, where it is known */
-	WuzapiJid participant; /* groups: who it comes from */
-} WuzapiSource;
-
-static const char *const chat_keys[] = {"Chat", "RemoteJid", NULL};
 static const char *const id_keys[] = {"ID", "MessageId", NULL};
 
 /* Writes that an event is of no use to us. */
@@ -106,6 +95,26 @@ open_envelope(JsonbContainer *root)
 	return envelope;
 }
 
+/* Writes which of the owner's numbers the event came in by, as WUZAPI names it. Form fields stand beside jsonData. */
+static void
+put_instance(WuzapiOutput *out, JsonbContainer *root, const WuzapiEnvelope *envelope)
+{
+	static const char *const fields[][2] = {
+		{"name", "instanceName"}, {"userId", "userID"}, {"token", "token"}};
+
+	wuzapi_open(out, "instance");
+	for (int i = 0; i < (int) lengthof(fields); i++)
+	{
+		JsonbValue value;
+
+		if ((wuzapi_find_string(root, fields[i][1], &value) ||
+			 wuzapi_find_string(envelope->outer, fields[i][1], &value)) &&
+			value.val.string.len > 0)
+			wuzapi_put_text(out, fields[i][0], wuzapi_cstring(&value, WUZAPI_MAX_IDENTIFIER_BYTES));
+	}
+	(void) wuzapi_close(out);
+}
+
 /* The event's body, which a handler needs. */
 static JsonbContainer *
 require_event(const WuzapiEnvelope *envelope)
@@ -121,99 +130,7 @@ require_event(const WuzapiEnvelope *envelope)
 	return wuzapi_require_object(envelope->outer, "event", "event");
 }
 
-/* --- who is concerned ---------------------------------------------------------------------------- */
-
-/* Reads an address that may be missing or empty. */
-static WuzapiJid
-optional_jid(JsonbContainer *object, const char *key)
-{
-	JsonbValue value;
-	WuzapiJid jid = {NULL, WUZAPI_NOWHERE};
-
-	if (wuzapi_find(object, key, &value))
-		(void) wuzapi_jid(&value, &jid);
-	return jid;
-}
-
-/* Reads whose message it is; both spellings of the flag. */
-static bool
-read_from_me(JsonbContainer *info)
-{
-	JsonbValue value;
-
-	if (!wuzapi_find(info, "IsFromMe", &value) && !wuzapi_find(info, "FromMe", &value))
-		return false;
-	if (value.type != jbvBool)
-		wuzapi_wrong_type("event.Info.IsFromMe", "true or false");
-	return value.val.boolean;
-}
-
-/* One person, two addresses: *jid becomes the phone's where that is known, *lid the hidden one. */
-static void
-resolve(WuzapiJid *jid, WuzapiJid *lid, WuzapiJid alternative)
-{
-	if (jid->server == WUZAPI_LID)
-	{
-		*lid = *jid;
-		if (alternative.server == WUZAPI_PHONE)
-			*jid = alternative;
-	}
-	else if (jid->server == WUZAPI_PHONE && alternative.server == WUZAPI_LID)
-		*lid = alternative;
-}
-
-/* Reads who wrote to the group or list. */
-static WuzapiJid
-read_participant(JsonbContainer *info, WuzapiJid *lid)
-{
-	WuzapiJid participant = optional_jid(info, "Sender");
-
-	if (participant.text == NULL)
-		participant = optional_jid(info, "Participant");
-	resolve(&participant, lid, optional_jid(info, "SenderAlt"));
-	return participant;
-}
-
-/* Reads the addresses of a message, receipt or typing notice; false and *reason when it has no conversation. */
-static bool
-read_source(JsonbContainer *info, const char *path, WuzapiSource *source, const char **reason)
-{
-	JsonbValue chat = wuzapi_require_string(info, chat_keys, path);
-	WuzapiJid unused;
-
-	*source = (WuzapiSource){.from_me = read_from_me(info)};
-	if (!wuzapi_jid(&chat, &source->chat))
-		wuzapi_wrong_type(path, "a WhatsApp address such as 5511900000001@s.whatsapp.net");
-	source->group = source->chat.server == WUZAPI_GROUP;
-	*reason = NULL;
-	if (source->group)
-		source->participant = read_participant(info, &unused);
-	else if (source->chat.server == WUZAPI_NEWSLETTER)
-		*reason = "newsletter";
-	else if (source->chat.server != WUZAPI_BROADCAST)
-		/* What SenderAlt says is the sender's: the contact's, or for own messages the owner's. */
-		resolve(&source->chat, &source->lid,
-				optional_jid(info, source->from_me ? "RecipientAlt" : "SenderAlt"));
-	else if (strcmp(source->chat.text, "status@broadcast") == 0)
-		*reason = "status broadcast";
-	else if (source->from_me)
-		*reason = "broadcast list";
-	else
-		source->chat = read_participant(info, &source->lid);
-	if (*reason == NULL && source->chat.text == NULL)
-		wuzapi_missing("event.Info.Sender");
-	return *reason == NULL;
-}
-
-static void
-put_source(WuzapiOutput *out, const WuzapiSource *source)
-{
-	wuzapi_put_text(out, "chat", source->chat.text);
-	wuzapi_put_text(out, "lid", source->lid.text);
-	wuzapi_put_bool(out, "fromMe", source->from_me);
-	wuzapi_put_bool(out, "isGroup", source->group);
-	wuzapi_put_text(out, "participant", source->participant.text);
-}
+/* --- times ------------------------------------------------------------------------------------- */
 
 /* Writes the time of an event; Go's zero time is none. */
 static void
@@ -271,7 +188,7 @@ put_content(WuzapiOutput *out, JsonbContainer *info, const WuzapiSource *source,
 	};
 
 	wuzapi_put_text(out, "kind", kinds[wuzapi_content_change(content)]);
-	put_source(out, source);
+	wuzapi_put_source(out, source);
 	if (!source->group && !source->from_me)
 		put_name(out, info, "pushName");
 	wuzapi_content_write(out, content);
@@ -292,7 +209,7 @@ handle_message(WuzapiOutput *out, const WuzapiEnvelope *envelope)
 	if (wuzapi_find(event, "Info", &id))
 		info = wuzapi_require_object(event, "Info", "event.Info");
 	id = wuzapi_require_string(info, id_keys, "event.Info.ID");
-	if (read_source(info, "event.Info.Chat", &source, &reason))
+	if (wuzapi_read_source(info, "event.Info.Chat", &source, &reason))
 		content = wuzapi_content_read(envelope, &reason);
 	if (content == NULL)
 	{
@@ -360,7 +277,7 @@ handle_receipt(WuzapiOutput *out, const WuzapiEnvelope *envelope)
 	const char *reason;
 	const char *state = NULL;
 
-	if (read_source(event, "event.Chat", &source, &reason))
+	if (wuzapi_read_source(event, "event.Chat", &source, &reason))
 		state = receipt_state(envelope, source.from_me, &reason);
 	if (state == NULL)
 	{
@@ -369,7 +286,7 @@ handle_receipt(WuzapiOutput *out, const WuzapiEnvelope *envelope)
 	}
 	wuzapi_put_text(out, "kind", "receipt");
 	wuzapi_put_text(out, "state", state);
-	put_source(out, &source);
+	wuzapi_put_source(out, &source);
 	put_ids(out, event);
 	put_timestamp(out, event, "event.Timestamp", false);
 }
@@ -385,7 +302,7 @@ handle_typing(WuzapiOutput *out, const WuzapiEnvelope *envelope)
 	JsonbValue state;
 	JsonbValue media;
 
-	if (!read_source(event, "event.Chat", &source, &reason))
+	if (!wuzapi_read_source(event, "event.Chat", &source, &reason))
 	{
 		ignore(out, reason);
 		return;
@@ -398,7 +315,7 @@ handle_typing(WuzapiOutput *out, const WuzapiEnvelope *envelope)
 	}
 	wuzapi_put_text(out, "kind", "typing");
 	wuzapi_put_text(out, "state", wuzapi_is(&state, "composing") ? "composing" : "paused");
-	put_source(out, &source);
+	wuzapi_put_source(out, &source);
 	if (wuzapi_find_string(event, "Media", &media) && wuzapi_is(&media, "audio"))
 		wuzapi_put_text(out, "media", "audio");
 }
@@ -474,6 +391,8 @@ chat_wuzapi_parse(PG_FUNCTION_ARGS)
 	envelope = open_envelope(&payload->root);
 	wuzapi_open(&out, NULL);
 	dispatch(&out, &envelope);
+	put_instance(&out, &payload->root, &envelope);
+	wuzapi_put_pairs(&out, envelope.event);
 	PG_RETURN_JSONB_P(JsonbValueToJsonb(wuzapi_close(&out)));
 }
 

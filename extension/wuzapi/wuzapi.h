@@ -1,6 +1,6 @@
 /*
- * Normalising WUZAPI's webhook bodies. wuzapi_json.c reads and writes JSON and addresses, wuzapi.c knows the envelopes
- * and events, wuzapi_history.c the history, wuzapi_content.c and wuzapi_kinds.c what a message holds.
+ * Normalising WUZAPI's webhook bodies. json.c reads and writes JSON and addresses, wuzapi.c knows the envelopes
+ * and events, source.c whom they are about, history.c the history, content.c and kinds.c what a message holds.
  *
  * All of it is pure: no catalog, no SPI, no settings, no recursion over the input. Values read point into
  * the payload, which must outlive them; memory is the caller's current context and is not freed piecemeal.
@@ -11,6 +11,9 @@
 #include "postgres.h"
 
 #include "utils/jsonb.h"
+
+/* Longest id or address; they are keys of indexes. */
+#define WUZAPI_MAX_IDENTIFIER_BYTES 255
 
 /* --- reading ----------------------------------------------------------------------------------- */
 
@@ -62,6 +65,8 @@ typedef struct WuzapiJid
 
 /* Reads an address; false, and no address, when the value is no string of the form user@server. */
 extern bool wuzapi_jid(const JsonbValue *value, WuzapiJid *jid);
+/* The address in a field that may be missing, empty or none. */
+extern WuzapiJid wuzapi_find_jid(JsonbContainer *object, const char *key);
 
 /* True for a time of RFC 3339 that PostgreSQL can take. */
 extern bool wuzapi_is_timestamp(const char *text);
@@ -77,12 +82,34 @@ typedef struct WuzapiOutput
 extern void wuzapi_open(WuzapiOutput *out, const char *key);
 extern JsonbValue *wuzapi_close(WuzapiOutput *out);
 extern void wuzapi_open_array(WuzapiOutput *out, const char *key);
+/* An array that is an element of the open one. */
+extern void wuzapi_open_element_array(WuzapiOutput *out);
 extern void wuzapi_add_element(WuzapiOutput *out, const char *text);
 extern void wuzapi_close_array(WuzapiOutput *out);
 extern void wuzapi_put(WuzapiOutput *out, const char *key, const JsonbValue *value);
 /* Does nothing when text is NULL. */
 extern void wuzapi_put_text(WuzapiOutput *out, const char *key, const char *text);
 extern void wuzapi_put_bool(WuzapiOutput *out, const char *key, bool value);
+
+/* --- who is concerned --------------------------------------------------------------------------- */
+
+/* Who a message, receipt or typing notice is about. */
+typedef struct WuzapiSource
+{
+	bool from_me; /* by the owner of the WhatsApp account, on whatever device */
+	bool group;
+	WuzapiJid chat;        /* key of the conversation: a phone's address where it is known */
+	WuzapiJid lid;         /* the contact's hidden address, where it is known */
+	WuzapiJid alternate;   /* the contact's other address, as this body tells it */
+	WuzapiJid participant; /* groups: who it comes from */
+} WuzapiSource;
+
+/* Reads the addresses of a message, receipt or typing notice; false and *reason when it has no conversation. */
+extern bool wuzapi_read_source(JsonbContainer *info, const char *path, WuzapiSource *source,
+							   const char **reason);
+extern void wuzapi_put_source(WuzapiOutput *out, const WuzapiSource *source);
+/* Adds addresses: [[hidden, phone], …], the pairs that an event of any kind tells to be one person's; nothing for none. */
+extern void wuzapi_put_pairs(WuzapiOutput *out, JsonbContainer *event);
 
 /* --- message content --------------------------------------------------------------------------- */
 

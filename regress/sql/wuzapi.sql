@@ -28,21 +28,35 @@ END $$;
 \set QUIET off
 
 -- Messages
-SELECT name, chat.wuzapi_parse(body) #- '{metadata,media}' FROM body
+SELECT name, chat.wuzapi_parse(body) #- '{metadata,media}' - 'instance' FROM body
  WHERE chat.wuzapi_parse(body) ->> 'kind' = 'message' ORDER BY name COLLATE "C";
 -- What is needed to fetch a file again
 SELECT name, chat.wuzapi_parse(body) #> '{metadata,media}' FROM body
  WHERE name IN ('audio_ptt', 'form_2025_05_image') ORDER BY name COLLATE "C";
 -- Receipts, typing, and what is of no use
-SELECT name, chat.wuzapi_parse(body) FROM body
+SELECT name, chat.wuzapi_parse(body) - 'instance' FROM body
  WHERE chat.wuzapi_parse(body) ->> 'kind' <> 'message' ORDER BY name COLLATE "C";
 -- One event in all envelopes
-SELECT count(DISTINCT chat.wuzapi_parse(body)) FROM body
+SELECT count(DISTINCT chat.wuzapi_parse(body) - 'instance') FROM body
  WHERE name IN ('text', 'json_2025_07', 'form_now', 'form_object', 'relayed');
+
+-- Which of the owner's numbers it came in by, as the envelope says
+SELECT name, chat.wuzapi_parse(body) -> 'instance' FROM body
+ WHERE name IN ('text', 'json_2025_07', 'form_2025_05', 'form_now', 'form_object', 'relayed', 'presence') ORDER BY name COLLATE "C";
+-- Pairs of addresses, of whatever event
+SELECT e, chat.wuzapi_parse(e) -> 'addresses' FROM unnest(ARRAY[
+    '{"type": "HistorySync", "event": {"Data": {"phoneNumberToLidMappings": [{"pnJID": "1:3@s.whatsapp.net", "lidJID": "2@lid"}, {"pnJID": "1@s.whatsapp.net"}, 7],
+        "inlineContacts": [{"lidJID": "4@lid", "pnJID": "3@s.whatsapp.net"}],
+        "conversations": [{"ID": "6@lid", "pnJID": "5@s.whatsapp.net"}, {"ID": "7@s.whatsapp.net", "lidJID": "8@lid"}, {"ID": "1-2@g.us"}]}}}',
+    '{"type": "GroupInfo", "event": {"JID": "1@g.us", "Sender": "2@lid", "SenderPN": "1@s.whatsapp.net", "Name": {"Name": "x", "NameSetBy": "4@lid", "NameSetByPN": "3@s.whatsapp.net"}}}',
+    '{"type": "JoinedGroup", "event": {"JID": "1@g.us", "OwnerJID": "2@lid", "OwnerPN": "1@s.whatsapp.net", "Name": "x", "Participants": [
+        {"JID": "3@lid", "PhoneNumber": "4@s.whatsapp.net", "LID": "3@lid"}, {"JID": "5@s.whatsapp.net", "PhoneNumber": "5@s.whatsapp.net", "LID": "6@lid"}]}}',
+    '{"type": "Message", "event": {"Info": {"ID": "A", "Chat": "1@g.us", "Sender": "2@lid", "SenderAlt": "3@s.whatsapp.net", "Timestamp": "2026-06-18T13:19:38Z"}, "Message": {"protocolMessage": {"type": 11}}}}',
+    '{"type": "CallOffer", "event": {"From": "1@lid"}}', '{"type": "x"}']::jsonb[]) e;
 
 -- Addresses: device and agent go, old and hosted servers are the phone's; whose alternative address counts
 SELECT i, chat.wuzapi_parse(body('text', jsonb_build_object('event.Info', jsonb_build_object('ID', 'A',
-           'Timestamp', '2026-06-18T13:19:38Z') || i))) - '{id,kind,type,content,metadata,timestamp,isGroup}'::text[]
+           'Timestamp', '2026-06-18T13:19:38Z') || i))) - '{id,kind,type,content,metadata,timestamp,isGroup,instance}'::text[]
   FROM unnest(ARRAY['{"Chat": "5511900000001.0:12@s.whatsapp.net"}', '{"Chat": "5511900000001@C.US"}',
       '{"RemoteJid": "5511900000001:99@hosted", "FromMe": true}', '{"Chat": "1@hosted.lid", "SenderAlt": "2:3@s.whatsapp.net"}',
       '{"Chat": "1@lid", "SenderAlt": "9@s.whatsapp.net", "RecipientAlt": "2@s.whatsapp.net", "IsFromMe": true}',
