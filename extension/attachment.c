@@ -1,5 +1,5 @@
 /*
- * Caches of chat.attachment and of table layouts; see attachment.h.
+ * Cache of chat.attachment; see attachment.h.
  */
 #include "postgres.h"
 
@@ -21,6 +21,7 @@
 
 #include "attachment.h"
 #include "key.h"
+#include "layout.h"
 #include "names.h"
 
 typedef struct AttachmentEntry
@@ -31,16 +32,7 @@ typedef struct AttachmentEntry
 	ChatAttachment *attachment;
 } AttachmentEntry;
 
-typedef struct LayoutEntry
-{
-	Oid relid; /* hash key */
-	bool valid;
-	uint64 changes; /* how often it was marked as stale */
-	ChatLayout *layout;
-} LayoutEntry;
-
 static HTAB *attachments;
-static HTAB *layouts;
 static Oid attachment_table = InvalidOid;
 
 /* Marks every cached attachment as stale. */
@@ -53,23 +45,6 @@ mark_attachments(void)
 	hash_seq_init(&scan, attachments);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 		entry->valid = false;
-}
-
-/* Marks the cached layouts of a table as stale; InvalidOid means all tables. */
-static void
-mark_layouts(Oid relid)
-{
-	HASH_SEQ_STATUS scan;
-	LayoutEntry *entry;
-
-	hash_seq_init(&scan, layouts);
-	while ((entry = hash_seq_search(&scan)) != NULL)
-	{
-		if (relid != InvalidOid && entry->relid != relid)
-			continue;
-		entry->valid = false;
-		entry->changes++;
-	}
 }
 
 /* True when statements on an attachment name a table. */
@@ -90,7 +65,7 @@ table_changed(Datum arg, Oid relid)
 	if (relid == InvalidOid || relid == attachment_table)
 	{
 		mark_attachments();
-		mark_layouts(InvalidOid);
+		chat_layout_forget(InvalidOid);
 		attachment_table = InvalidOid;
 		return;
 	}
@@ -100,14 +75,7 @@ table_changed(Datum arg, Oid relid)
 		if (entry->building || (entry->attachment != NULL && names_table(entry->attachment, relid)))
 			entry->valid = false;
 	}
-	mark_layouts(relid);
-}
-
-/* A domain's constraints are rules of the columns that have it; a column's type may have changed its own. */
-static void
-type_changed(Datum arg, int cache, uint32 hash)
-{
-	mark_layouts(InvalidOid);
+	chat_layout_forget(relid);
 }
 
 /* Statements of ours name schemas. */
@@ -127,13 +95,9 @@ chat_attachment_init(void)
 	ctl.keysize = sizeof(int32);
 	ctl.entrysize = sizeof(AttachmentEntry);
 	attachments = hash_create("chat_realtime attachments", 8, &ctl, HASH_ELEM | HASH_BLOBS);
-	ctl.keysize = sizeof(Oid);
-	ctl.entrysize = sizeof(LayoutEntry);
-	layouts = hash_create("chat_realtime layouts", 16, &ctl, HASH_ELEM | HASH_BLOBS);
 	CacheRegisterRelcacheCallback(table_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(NAMESPACEOID, schema_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(TYPEOID, type_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(CONSTROID, type_changed, (Datum) 0);
+	chat_layout_init();
 }
 
 Oid
@@ -227,15 +191,6 @@ read_attachment(ChatAttachment *attachment, HeapTuple row, TupleDesc desc)
 	attachment->column[CHAT_C_AGENT] = attachment->agent.column;
 }
 
-/* Roles without which a pair of tables cannot be followed. */
-static bool
-is_essential(int role)
-{
-	return role == CHAT_C_ID || role == CHAT_C_OWNER || role == CHAT_M_ID ||
-		   role == CHAT_M_CONVERSATION || role == CHAT_M_DIRECTION || role == CHAT_M_STATUS ||
-		   role == CHAT_M_CONTENT || role == CHAT_M_CREATED;
-}
-
 /*
  * Columns can be dropped and renamed after chat.attach. What is not essential is then left alone, with a warning;
  * without an essential column nothing can be kept right, and writing to the tables is an error.
@@ -248,14 +203,16 @@ check_columns(ChatAttachment *attachment)
 
 	for (int role = 0; role < CHAT_ROLES; role++)
 	{
-		Oid relid = role < CHAT_M_ID ? attachment->conversations : attachment->messages;
+		Oid relid = chat_role_is_message(role) ? attachment->messages : attachment->conversations;
 		const char *column = attachment->column[role];
 
-		if (column == NULL && !is_essential(role))
+		if (column == NULL && !(chat_roles[role].flags & CHAT_ESSENTIAL))
 			continue;
 		if (column != NULL && get_attnum(relid, column) != InvalidAttrNumber)
 			continue;
-		ereport(is_essential(role) ? ERROR : WARNING,
+		if (!(chat_roles[role].flags & CHAT_API))
+			ereport(
+				(chat_roles[role].flags & CHAT_ESSENTIAL) ? ERROR : WARNING,
 				(errcode(ERRCODE_UNDEFINED_COLUMN),
 				 errmsg("attached table \"%s\" has no column \"%s\" any more, which was its \"%s\"",
 						get_rel_name(relid), column ? column : "", chat_role_name(role)),
@@ -321,9 +278,8 @@ free_plans(void *arg)
 	}
 }
 
-/* Lets what a rebuilt cache entry replaces live until the end of the transaction. */
-static void
-retire(MemoryContext context)
+void
+chat_attachment_retire(MemoryContext context)
 {
 	MemoryContextSetParent(context, TopTransactionContext);
 }
@@ -368,45 +324,10 @@ chat_attachment_get(int32 id)
 	MemoryContextRegisterResetCallback(context, callback);
 	MemoryContextSwitchTo(old);
 	if (entry->attachment != NULL)
-		retire(entry->attachment->context);
+		chat_attachment_retire(entry->attachment->context);
 	MemoryContextSetParent(context, CacheMemoryContext);
 	entry->attachment = attachment;
 	return attachment;
-}
-
-ChatLayout *
-chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages)
-{
-	Oid relid = RelationGetRelid(relation);
-	bool found;
-	LayoutEntry *entry = hash_search(layouts, &relid, HASH_ENTER, &found);
-	MemoryContext context, old;
-	ChatLayout *layout;
-	uint64 changes;
-
-	if (!found)
-	{
-		entry->valid = false;
-		entry->changes = 0;
-		entry->layout = NULL;
-	}
-	if (entry->valid && entry->layout->attachment == attachment->id &&
-		entry->layout->messages == messages)
-		return entry->layout;
-	context =
-		AllocSetContextCreate(TopTransactionContext, "chat_realtime layout", ALLOCSET_SMALL_SIZES);
-	old = MemoryContextSwitchTo(context);
-	/* Runs code of the table's owner, who may write to the table meanwhile: until it is built there is none. */
-	entry->valid = false;
-	changes = entry->changes;
-	layout = chat_layout_build(attachment, relation, messages, context);
-	MemoryContextSwitchTo(old);
-	if (entry->layout != NULL)
-		retire(entry->layout->context);
-	MemoryContextSetParent(context, CacheMemoryContext);
-	entry->layout = layout;
-	entry->valid = entry->changes == changes;
-	return layout;
 }
 
 PG_FUNCTION_INFO_V1(chat_attachment_changed);

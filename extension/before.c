@@ -26,6 +26,7 @@ PG_FUNCTION_INFO_V1(chat_message_before);
 PG_FUNCTION_INFO_V1(chat_conversation_before);
 PG_FUNCTION_INFO_V1(chat_status_moves);
 PG_FUNCTION_INFO_V1(chat_status_is_known);
+PG_FUNCTION_INFO_V1(chat_sanitize_text);
 
 /* --- changing a row before it is stored ----------------------------------------------------------- */
 
@@ -297,4 +298,17 @@ chat_conversation_before(PG_FUNCTION_ARGS)
 		touch(&replacement, layout, CHAT_C_UPDATED, trigdata->tg_trigslot, trigdata->tg_newslot);
 	}
 	return finish(trigdata, &replacement);
+}
+
+/* SQL: chat.sanitize(content) */
+Datum
+chat_sanitize_text(PG_FUNCTION_ARGS)
+{
+	text *given = PG_GETARG_TEXT_PP(0);
+	size_t length = VARSIZE_ANY_EXHDR(given);
+	text *inert = palloc(VARHDRSZ + length);
+
+	SET_VARSIZE(inert, VARHDRSZ + chat_sanitize(VARDATA(inert), VARDATA_ANY(given), length,
+												GetDatabaseEncoding() == PG_UTF8));
+	PG_RETURN_TEXT_P(inert);
 }

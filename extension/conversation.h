@@ -11,7 +11,7 @@
 
 #include "postgres.h"
 
-#include "attachment.h"
+#include "layout.h"
 #include "indexes.h"
 #include "key.h"
 

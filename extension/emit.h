@@ -8,7 +8,7 @@
 
 #include "executor/tuptable.h"
 
-#include "attachment.h"
+#include "layout.h"
 #include "conversation.h"
 #include "pending.h"
 

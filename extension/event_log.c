@@ -14,11 +14,13 @@
 #include "executor/tuptable.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/timestamp.h"
 #include "utils/xid8.h"
 
 #include "attachment.h"
@@ -26,10 +28,16 @@
 #include "doorbell.h"
 #include "event_log.h"
 #include "indexes.h"
+#include "input.h"
 #include "settings.h"
 
 #define PARTITION_BITS 32
 #define ROWS_AT_ONCE 200
+/* Longest names that Realtime's binary frames can carry, without its "realtime:" prefix. */
+#define MAX_TOPIC_BYTES 246
+#define MAX_EVENT_BYTES 255
+
+PG_FUNCTION_INFO_V1(chat_emit);
 
 enum
 {
@@ -241,4 +249,58 @@ chat_log_end(ChatLog *log)
 	close_partition(log);
 	MemoryContextDelete(log->context);
 	pfree(log);
+}
+
+/* Refuses a name that is missing or longer than Realtime can carry. */
+static void
+check_name(const char *what, const char *name, size_t most)
+{
+	if (name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be NULL", what)));
+	if (*name == '\0' || strlen(name) > most)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("%s must be from 1 to %zu bytes long", what, most)));
+}
+
+/* When an event with the given time to live expires. */
+static TimestampTz
+expiry(Datum ttl)
+{
+	return DatumGetTimestampTz(DirectFunctionCall2(
+		timestamptz_pl_interval, TimestampTzGetDatum(GetCurrentTimestamp()), ttl));
+}
+
+/* SQL: chat.emit(topic, event, owner, conversation, webhook, payload, ttl) */
+Datum
+chat_emit(PG_FUNCTION_ARGS)
+{
+	ChatEvent event = {
+		.topic = chat_text_argument(fcinfo, 0),
+		.event = chat_text_argument(fcinfo, 1),
+		.owner = chat_text_argument(fcinfo, 2),
+		.conversation = chat_text_argument(fcinfo, 3),
+		.webhook = chat_text_argument(fcinfo, 4),
+	};
+	Jsonb *payload;
+	ChatLog *log;
+	int64 id;
+
+	check_name("topic", event.topic, MAX_TOPIC_BYTES);
+	check_name("event", event.event, MAX_EVENT_BYTES);
+	if (PG_ARGISNULL(5))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("payload must not be NULL")));
+	payload = PG_GETARG_JSONB_P(5);
+	if (!JB_ROOT_IS_OBJECT(payload))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("payload must be a JSON object")));
+	event.payload = JsonbToCString(NULL, &payload->root, VARSIZE(payload));
+	event.payload_length = strlen(event.payload);
+	if (!PG_ARGISNULL(6))
+		event.expires_at = expiry(PG_GETARG_DATUM(6));
+	log = chat_log_begin();
+	id = chat_log_add(log, &event);
+	chat_log_end(log);
+	PG_RETURN_INT64(id);
 }

@@ -1,6 +1,6 @@
 /*
- * Building the layout of an attached table: which column has which role, which JSON field each becomes, and what an
- * UPDATE of a conversation's counters would reach.
+ * Layouts of attached tables: which column has which role, which JSON field each becomes, and what an UPDATE of a
+ * conversation's counters would reach. See layout.h.
  */
 #include "postgres.h"
 
@@ -13,60 +13,31 @@
 #include "optimizer/optimizer.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/typcache.h"
 
-#include "attachment.h"
 #include "compat.h"
 #include "indexes.h"
+#include "layout.h"
 #include "names.h"
 #include "owner.h"
 
 PG_FUNCTION_INFO_V1(chat_columns_left_out);
 
-/* Role names of chat.attachment.columns, and the JSON key of those that clients know by a fixed name. */
-static const struct
+typedef struct LayoutEntry
 {
-	const char *name;
-	const char *json;
-} roles[CHAT_ROLES] = {
-	[CHAT_C_ID] = {"conversation_id", "id"},
-	[CHAT_C_OWNER] = {"owner", NULL},
-	[CHAT_C_AGENT] = {"agent", "assignedAgentId"},
-	[CHAT_C_BOT] = {"bot", "assignedBotId"},
-	[CHAT_C_STATUS] = {"conversation_status", "status"},
-	[CHAT_C_UNREAD] = {"unread_count", "unreadCount"},
-	[CHAT_C_LAST_AT] = {"last_message_at", "lastMessageAt"},
-	[CHAT_C_PREVIEW] = {"last_message_preview", "lastMessagePreview"},
-	[CHAT_C_CREATED] = {"conversation_created_at", "createdAt"},
-	[CHAT_C_UPDATED] = {"conversation_updated_at", "updatedAt"},
-	[CHAT_C_JID] = {"contact_jid", "contactJid"},
-	[CHAT_C_NAME] = {"contact_name", "contactName"},
-	[CHAT_M_ID] = {"message_id", "id"},
-	[CHAT_M_CONVERSATION] = {"conversation", "conversationId"},
-	[CHAT_M_DIRECTION] = {"direction", "direction"},
-	[CHAT_M_STATUS] = {"status", "status"},
-	[CHAT_M_TYPE] = {"type", "messageType"},
-	[CHAT_M_CONTENT] = {"content", "content"},
-	[CHAT_M_METADATA] = {"metadata", "metadata"},
-	[CHAT_M_TIME] = {"time", "timestamp"},
-	[CHAT_M_CREATED] = {"created_at", "createdAt"},
-	[CHAT_M_UPDATED] = {"updated_at", "updatedAt"},
-	[CHAT_M_STATUS_UPDATED] = {"status_updated_at", NULL},
-	[CHAT_M_PRIVATE] = {"private", NULL},
-	[CHAT_M_DELETED] = {"deleted", NULL},
-	[CHAT_M_FILENAME] = {"media_filename", NULL},
-	[CHAT_M_MIME] = {"media_mime_type", NULL},
-	[CHAT_M_SIZE] = {"media_size_bytes", NULL},
-	[CHAT_M_SENDER_TYPE] = {"sender_type", NULL},
-};
+	Oid relid; /* hash key */
+	bool valid;
+	uint64 changes; /* how often it was marked as stale */
+	ChatLayout *layout;
+} LayoutEntry;
 
-const char *
-chat_role_name(ChatRole role)
-{
-	return roles[role].name;
-}
+static HTAB *layouts;
 
 /* Turns unread_count into unreadCount. */
 static char *
@@ -178,7 +149,7 @@ static void
 fill_field(ChatField *field, Form_pg_attribute attribute, int role, MemoryContext context)
 {
 	StringInfoData key;
-	const char *name = role < CHAT_ROLES ? roles[role].json : NULL;
+	const char *name = role < CHAT_ROLES ? chat_roles[role].json : NULL;
 
 	initStringInfo(&key);
 	appendStringInfoChar(&key, ',');
@@ -212,7 +183,7 @@ key_is_taken(const ChatLayout *layout, const char *key)
 	return false;
 }
 
-/* Builds the layout of one table: columns with a role first, so that their JSON keys win. */
+/* Builds the layout of one table: columns with a role of the triggers' first, so that their JSON keys win. */
 static ChatLayout *
 build_fields(const ChatAttachment *attachment, Oid relid, TupleDesc desc, bool messages,
 			 MemoryContext context)
@@ -237,7 +208,7 @@ build_fields(const ChatAttachment *attachment, Oid relid, TupleDesc desc, bool m
 			if (attribute->attisdropped || chat_is_virtual(attribute))
 				continue;
 			role = role_of_column(attachment, NameStr(attribute->attname), messages);
-			if ((role < CHAT_ROLES) != (pass == 0))
+			if ((role < CHAT_ROLES && !(chat_roles[role].flags & CHAT_API)) != (pass == 0))
 				continue;
 			if (role < CHAT_ROLES && role_type_ok(role, type))
 			{
@@ -436,15 +407,86 @@ require_served(const ChatAttachment *attachment, Relation relation, bool message
 }
 
 /* What is constant in constraints and indexes is evaluated when they are looked at. */
-ChatLayout *
-chat_layout_build(const ChatAttachment *attachment, Relation relation, bool messages,
-				  MemoryContext context)
+static ChatLayout *
+build_layout(const ChatAttachment *attachment, Relation relation, bool messages,
+			 MemoryContext context)
 {
 	BuildCall call = {attachment, relation, messages, context, NULL};
 
 	require_served(attachment, relation, messages);
 	chat_as_owner(RelationGetRelid(relation), true, build, &call);
 	return call.layout;
+}
+
+void
+chat_layout_forget(Oid relid)
+{
+	HASH_SEQ_STATUS scan;
+	LayoutEntry *entry;
+
+	hash_seq_init(&scan, layouts);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		if (relid != InvalidOid && entry->relid != relid)
+			continue;
+		entry->valid = false;
+		entry->changes++;
+	}
+}
+
+/* A domain's constraints are rules of the columns that have it; a column's type may have changed its own. */
+static void
+type_changed(Datum arg, int cache, uint32 hash)
+{
+	chat_layout_forget(InvalidOid);
+}
+
+void
+chat_layout_init(void)
+{
+	HASHCTL ctl;
+
+	memset(&ctl, 0, sizeof(ctl));
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(LayoutEntry);
+	layouts = hash_create("chat_realtime layouts", 16, &ctl, HASH_ELEM | HASH_BLOBS);
+	CacheRegisterSyscacheCallback(TYPEOID, type_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(CONSTROID, type_changed, (Datum) 0);
+}
+
+ChatLayout *
+chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages)
+{
+	Oid relid = RelationGetRelid(relation);
+	bool found;
+	LayoutEntry *entry = hash_search(layouts, &relid, HASH_ENTER, &found);
+	MemoryContext context, old;
+	ChatLayout *layout;
+	uint64 changes;
+
+	if (!found)
+	{
+		entry->valid = false;
+		entry->changes = 0;
+		entry->layout = NULL;
+	}
+	if (entry->valid && entry->layout->attachment == attachment->id &&
+		entry->layout->messages == messages)
+		return entry->layout;
+	context =
+		AllocSetContextCreate(TopTransactionContext, "chat_realtime layout", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	/* Runs code of the table's owner, who may write to the table meanwhile: until it is built there is none. */
+	entry->valid = false;
+	changes = entry->changes;
+	layout = build_layout(attachment, relation, messages, context);
+	MemoryContextSwitchTo(old);
+	if (entry->layout != NULL)
+		chat_attachment_retire(entry->layout->context);
+	MemoryContextSetParent(context, CacheMemoryContext);
+	entry->layout = layout;
+	entry->valid = entry->changes == changes;
+	return layout;
 }
 
 static bool
@@ -465,7 +507,7 @@ chat_columns_left_out(PG_FUNCTION_ARGS)
 	ChatAttachment *attachment = chat_attachment_get(PG_GETARG_INT32(0));
 	Relation relation = table_open(PG_GETARG_OID(1), AccessShareLock);
 	TupleDesc desc = RelationGetDescr(relation);
-	ChatLayout *layout = chat_layout_build(
+	ChatLayout *layout = build_layout(
 		attachment, relation, PG_GETARG_OID(1) == attachment->messages, CurrentMemoryContext);
 	ArrayBuildState *names = initArrayResult(TEXTOID, CurrentMemoryContext, false);
 

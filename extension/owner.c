@@ -5,11 +5,15 @@
 
 #include "access/htup_details.h"
 #include "catalog/pg_class.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 #include "utils/syscache.h"
 
 #include "owner.h"
+
+PG_FUNCTION_INFO_V1(chat_outer_role);
+PG_FUNCTION_INFO_V1(chat_acting_role_sql);
 
 /* The owner as whom we work, if we do. */
 static Oid acting = InvalidOid;
@@ -58,4 +62,18 @@ chat_as_owner(Oid relid, bool reads, void (*work)(void *arg), void *arg)
 	PG_END_TRY();
 	AtEOXact_GUC(false, guc_level);
 	SetUserIdAndSecContext(user, context);
+}
+
+/* SQL: chat.outer_role() */
+Datum
+chat_outer_role(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_OID(GetOuterUserId());
+}
+
+/* SQL: chat.acting_role() */
+Datum
+chat_acting_role_sql(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_OID(chat_acting_role());
 }

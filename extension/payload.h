@@ -9,7 +9,7 @@
 #include "executor/tuptable.h"
 #include "lib/stringinfo.h"
 
-#include "attachment.h"
+#include "layout.h"
 
 /* Appends all columns of a row as one JSON object, within the limits of an event. */
 extern void chat_payload_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot);

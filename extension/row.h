@@ -9,7 +9,7 @@
 #include "datatype/timestamp.h"
 #include "executor/tuptable.h"
 
-#include "attachment.h"
+#include "layout.h"
 
 /* As text; NULL for SQL NULL and for a column that the table lacks. */
 extern char *chat_row_text(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role);

@@ -9,7 +9,7 @@
 #include "commands/trigger.h"
 #include "fmgr.h"
 
-#include "attachment.h"
+#include "layout.h"
 #include "key.h"
 
 /* Checks the trigger protocol; returns the attachment that the trigger's argument names. */

@@ -9,7 +9,7 @@
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 
-#include "attachment.h"
+#include "layout.h"
 
 /* Types of a message where the table has no rule of its own; ends with NULL. */
 extern const char *const chat_message_types[];

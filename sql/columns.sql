@@ -2,48 +2,7 @@
 
 CREATE FUNCTION chat.column_roles()
     RETURNS TABLE (role text, messages boolean, candidates text[], essential boolean, kind text, written boolean)
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$
-    VALUES
-        ('conversation_id', false, NULL::text[], true, 'id', false),
-        ('owner', false, '{user_id,account_id}', true, 'any', false),
-        ('agent', false, '{assigned_agent_id}', false, 'any', false),
-        ('bot', false, '{assigned_bot_id}', false, 'any', false),
-        ('contact_jid', false, '{contact_jid}', false, 'any', false),
-        ('contact_name', false, '{contact_name}', false, 'any', false),
-        ('contact_avatar', false, '{contact_avatar_url}', false, 'any', false),
-        ('conversation_status', false, '{status}', false, 'word', false),
-        ('muted', false, '{is_muted}', false, 'any', false),
-        ('unread_count', false, '{unread_count}', false, 'count', true),
-        ('last_message_at', false, '{last_message_at}', false, 'time', true),
-        ('last_message_preview', false, '{last_message_preview}', false, 'text', true),
-        ('conversation_created_at', false, '{created_at}', false, 'any', false),
-        ('conversation_updated_at', false, '{updated_at}', false, 'time', true),
-        ('message_id', true, NULL, true, 'id', false),
-        ('conversation', true, '{conversation_id}', true, 'id', false),
-        ('external_id', true, '{message_id}', false, 'any', false),
-        ('direction', true, '{direction}', true, 'word', false),
-        ('status', true, '{status}', true, 'word', true),
-        ('type', true, '{message_type}', false, 'word', false),
-        ('content', true, '{content}', true, 'text', true),
-        ('metadata', true, '{metadata}', false, 'any', false),
-        ('time', true, '{timestamp}', false, 'time', false),
-        ('created_at', true, '{created_at}', true, 'time', false),
-        ('updated_at', true, '{updated_at}', false, 'time', true),
-        ('status_updated_at', true, '{status_updated_at}', false, 'time', true),
-        ('private', true, '{is_private_note}', false, 'flag', false),
-        ('deleted', true, '{is_deleted,deleted_at}', false, 'mark', false),
-        ('edited', true, '{is_edited}', false, 'any', false),
-        ('sender_type', true, '{sender_type}', false, 'any', false),
-        ('sender_agent', true, '{sender_agent_id}', false, 'any', false),
-        ('sender_bot', true, '{sender_bot_id}', false, 'any', false),
-        ('reply_to', true, '{reply_to_message_id}', false, 'any', false),
-        ('media_url', true, '{media_url}', false, 'any', false),
-        ('media_mime_type', true, '{media_mime_type}', false, 'word', false),
-        ('media_filename', true, '{media_filename}', false, 'text', true),
-        ('media_size_bytes', true, '{media_size_bytes}', false, 'number', false),
-        ('media_duration_seconds', true, '{media_duration_seconds}', false, 'any', false)
-$$;
+    LANGUAGE c IMMUTABLE AS 'MODULE_PATHNAME', 'chat_column_roles';
 REVOKE ALL ON FUNCTION chat.column_roles() FROM PUBLIC;
 COMMENT ON FUNCTION chat.column_roles() IS 'Roles that a column can have: in which table, under which names it is looked for (NULL: the primary key), whether attach fails without it, what kind of type it has, and whether the triggers write it.';
 

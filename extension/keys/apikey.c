@@ -22,6 +22,7 @@
 
 PG_FUNCTION_INFO_V1(chat_make_api_key);
 PG_FUNCTION_INFO_V1(chat_api_key_hash);
+PG_FUNCTION_INFO_V1(chat_random_bytes);
 
 char *chat_key_pepper = "";
 char *chat_key_pepper_old = "";
@@ -202,4 +203,21 @@ chat_api_key_hash(PG_FUNCTION_ARGS)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("this is no API key")));
 	chat_key_hash(VARDATA_ANY(key), chat_key_pepper, hash);
 	PG_RETURN_TEXT_P(cstring_to_text(hash));
+}
+
+/* SQL: chat.random_bytes(length) */
+Datum
+chat_random_bytes(PG_FUNCTION_ARGS)
+{
+	int32 length = PG_GETARG_INT32(0);
+	bytea *result;
+
+	if (length < 1 || length > 1024)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("length must be from 1 to 1024")));
+	result = palloc(VARHDRSZ + length);
+	SET_VARSIZE(result, VARHDRSZ + length);
+	if (!pg_strong_random(VARDATA(result), length))
+		ereport(ERROR, (errcode(ERRCODE_INTERNAL_ERROR), errmsg("no random numbers can be had")));
+	PG_RETURN_BYTEA_P(result);
 }

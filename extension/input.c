@@ -1,0 +1,35 @@
+/*
+ * What callers give; see input.h.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/builtins.h"
+
+#include "input.h"
+
+PG_FUNCTION_INFO_V1(chat_bad_input);
+
+char *
+chat_text_argument(FunctionCallInfo fcinfo, int n)
+{
+	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+/* SQL: chat.bad_input(message, hint, code, field): raises, with hint and column only where there are such. */
+Datum
+chat_bad_input(PG_FUNCTION_ARGS)
+{
+	char *message = chat_text_argument(fcinfo, 0);
+	char *hint = chat_text_argument(fcinfo, 1);
+	char *code = chat_text_argument(fcinfo, 2);
+	char *field = chat_text_argument(fcinfo, 3);
+
+	if (message == NULL || code == NULL || strlen(code) != 5)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("an error needs a message and an SQLSTATE of five characters")));
+	ereport(ERROR, (errcode(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])),
+					errmsg_internal("%s", message), hint != NULL ? errhint("%s", hint) : 0,
+					field != NULL ? err_generic_string(PG_DIAG_COLUMN_NAME, field) : 0));
+	PG_RETURN_VOID();
+}

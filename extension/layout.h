@@ -1,0 +1,65 @@
+/*
+ * What this backend knows of an attached table's columns: where each role's column is and which JSON field each column
+ * becomes. By table; a partition has its own, since its columns may be in another order. Lives as attachments do (attachment.h).
+ */
+#ifndef CHAT_LAYOUT_H
+#define CHAT_LAYOUT_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "utils/rel.h"
+
+#include "attachment.h"
+
+typedef struct ChatField
+{
+	char *key;       /* ,"unreadCount":null */
+	int key_length;  /* of that without null */
+	int null_length; /* … with it */
+	Oid relid;
+	AttrNumber attnum;
+	Oid type;
+	Oid element; /* of an array, what it is of */
+	bool varlena;
+	bool content;    /* the message's content */
+	bool quiet;      /* a change of it alone is no event */
+	FmgrInfo output; /* type's output function */
+} ChatField;
+
+typedef struct ChatLayout
+{
+	int32 attachment;
+	bool messages; /* else conversations */
+	Oid relid;
+	AttrNumber att[CHAT_ROLES];
+	Oid type[CHAT_ROLES];      /* of a domain, its base type */
+	bool own_rule[CHAT_ROLES]; /* of a word: the table itself says what is allowed */
+	int max_content_bytes;     /* of the pair's own, or -1 */
+	int nfields;
+	ChatField *fields;
+	bool by_settings; /* how some field prints depends on settings of the session */
+	/* conversations only */
+	Oid key_index;      /* unique index on the id alone */
+	bool plain;         /* an UPDATE of the counters would reach nothing of the user's */
+	bool last_not_null; /* a last-message column is declared NOT NULL */
+	int preview_chars;  /* most characters of a preview, -1: no limit of the table's */
+	MemoryContext context;
+} ChatLayout;
+
+/*
+ * messages: the table (or partition) holds messages, else conversations. Error 55000 for a table that is neither of the
+ * attachment's, nor a partition of its messages.
+ */
+extern ChatLayout *chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages);
+/* Marks the cached layouts of a table as stale; InvalidOid means all tables. */
+extern void chat_layout_forget(Oid relid);
+extern void chat_layout_init(void);
+/* Fills what depends on a field's type. */
+extern void chat_field_type(ChatField *field, Oid type, MemoryContext context);
+/* True when a condition reads this column of its table and no other. */
+extern bool chat_reads_only(Node *condition, AttrNumber attnum);
+/* True when the table itself says which words a column may hold: an enum, a domain's rule, a CHECK on it alone. */
+extern bool chat_word_is_ruled(TupleDesc desc, AttrNumber attnum);
+
+#endif
