@@ -9,7 +9,7 @@ OBJS           = $(patsubst %.c,%.o,$(sort $(wildcard extension/*.c extension/*/
 # The install script: its parts by subject, in the order in which the server reads them. Tables and types come before the
 # functions that name them, triggers after those they call.
 SQL_PARTS      = schema tables tables_log tables_webhooks types \
-	audit trigger_functions callers log restore maintain columns fragments abilities counters \
+	audit trigger_functions events callers log restore maintain columns fragments abilities counters \
 	indexes triggers attach detach recount follow setup_tables channels setup access rollout hints \
 	status table_hints webhooks webhook_save webhook_api webhook_list topic_events deleted secrets \
 	wuzapi presence ingest ingest_changes ingest_history api messages conversations lists search \

@@ -13,7 +13,6 @@
 #include "utils/timestamp.h"
 
 #include "message_limit.h"
-#include "payload.h"
 #include "pending.h"
 #include "plans.h"
 #include "row.h"

@@ -18,8 +18,8 @@
 
 #include "compat.h"
 #include "conversation.h"
-#include "payload.h"
 #include "plans.h"
+#include "row.h"
 
 /* Opens the conversations table of an attachment, if it is not open. */
 static void

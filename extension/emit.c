@@ -4,55 +4,18 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
-#include "access/tableam.h"
 #include "executor/spi.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
-#include "utils/snapmgr.h"
 
 #include "emit.h"
 #include "event_log.h"
+#include "events.h"
 #include "payload.h"
 #include "plans.h"
 #include "row.h"
 #include "settings.h"
-
-TupleTableSlot *
-chat_reader_fetch(ChatReader *reader, ChatAttachment *attachment, Oid relid, ItemPointerData tid,
-				  bool messages)
-{
-	if (reader->relation != NULL && RelationGetRelid(reader->relation) != relid)
-		chat_reader_close(reader);
-	if (reader->relation == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(reader->context);
-
-		/* The statement that wrote the row holds the table's lock. */
-		reader->relation = table_open(relid, NoLock);
-		reader->slot = table_slot_create(reader->relation, NULL);
-		reader->layout = chat_layout_get(attachment, reader->relation, messages);
-		MemoryContextSwitchTo(old);
-	}
-	if (!TTS_EMPTY(reader->slot) && ItemPointerEquals(&reader->tid, &tid))
-		return reader->slot;
-	if (!table_tuple_fetch_row_version(reader->relation, &tid, SnapshotAny, reader->slot))
-		elog(ERROR, "a row version of \"%s\" vanished before its statement ended",
-			 RelationGetRelationName(reader->relation));
-	reader->tid = tid;
-	return reader->slot;
-}
-
-void
-chat_reader_close(ChatReader *reader)
-{
-	if (reader->relation == NULL)
-		return;
-	ExecDropSingleTupleTableSlot(reader->slot);
-	table_close(reader->relation, NoLock);
-	reader->relation = NULL;
-}
 
 /* A conversation's id as text. */
 static char *
@@ -63,18 +26,18 @@ key_text(const ChatConversation *conversation)
 	return chat_datum_text(chat_key_to_datum(conversation->key, type), false, type);
 }
 
-/* Writes one event whose payload is in buf. */
+/* Writes one event of a conversation. */
 static void
-add_event(ChatLog *log, const char *topic, const char *name, const char *webhook,
+add_event(ChatLog *log, ChatEventKind kind, const char *topic, bool for_webhooks,
 		  const ChatConversation *conversation, const char *key, Datum changes, const char *rights,
 		  StringInfo payload)
 {
 	ChatEvent event = {
 		.topic = topic,
-		.event = name,
+		.event = chat_events[kind].name,
 		.owner = conversation->owner,
 		.conversation = key,
-		.webhook = chat_import ? NULL : webhook,
+		.webhook = for_webhooks && !chat_import ? chat_events[kind].webhook : NULL,
 		.changes = changes,
 		.rights = rights,
 		.payload = payload->data,
@@ -84,6 +47,37 @@ add_event(ChatLog *log, const char *topic, const char *name, const char *webhook
 	(void) chat_log_add(log, &event);
 }
 
+/* A payload of a row, made again only where the next event wants another one. */
+typedef struct Payload
+{
+	StringInfoData text;
+	ChatEventPayload is;
+} Payload;
+
+static void
+init_payload(Payload *payload)
+{
+	initStringInfo(&payload->text);
+	payload->is = CHAT_PAYLOAD_GIVEN;
+}
+
+static StringInfo
+make_payload(Payload *payload, ChatEventPayload wanted, const ChatLayout *layout,
+			 TupleTableSlot *slot)
+{
+	if (payload->is == wanted)
+		return &payload->text;
+	resetStringInfo(&payload->text);
+	if (wanted == CHAT_PAYLOAD_ROW)
+		chat_payload_row(&payload->text, layout, slot);
+	else if (wanted == CHAT_PAYLOAD_STATUS)
+		chat_payload_status(&payload->text, layout, slot);
+	else
+		chat_payload_id(&payload->text, layout, slot);
+	payload->is = wanted;
+	return &payload->text;
+}
+
 /* Events of one message row. */
 static void
 emit_message(ChatLog *log, ChatFlush *flush, const ChatPending *row,
@@ -91,36 +85,20 @@ emit_message(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 {
 	TupleTableSlot *slot =
 		chat_reader_fetch(&flush->reader, conversation->attachment, row->relid, row->tid, true);
+	const ChatLayout *layout = flush->reader.layout;
 	char *key = key_text(conversation);
-	char *topic = psprintf("conversation:%s", key);
 	/* A private note is for those who work in the conversation: it goes to no webhook. */
-	bool note = chat_row_is_set(slot, flush->reader.layout, CHAT_M_PRIVATE);
-	StringInfoData payload;
+	bool note = chat_row_is_set(slot, layout, CHAT_M_PRIVATE);
+	Payload payload;
 
-	initStringInfo(&payload);
-	if (row->flags & (CHAT_MESSAGE_NEW | CHAT_MESSAGE_UPDATED | CHAT_MESSAGE_DELETED))
-		chat_payload_row(&payload, flush->reader.layout, slot);
-	if (row->flags & CHAT_MESSAGE_NEW)
-		add_event(log, topic, "message.new",
-				  note                         ? NULL
-				  : row->flags & CHAT_INCOMING ? "message.received"
-											   : "message.sent",
-				  conversation, key, (Datum) 0, NULL, &payload);
-	if (row->flags & CHAT_MESSAGE_UPDATED)
-		add_event(log, topic, "message.updated", note ? NULL : "message.updated", conversation, key,
-				  (Datum) 0, NULL, &payload);
-	if (row->flags & CHAT_MESSAGE_STATUS)
+	init_payload(&payload);
+	for (int kind = CHAT_FIRST_MESSAGE_EVENT; kind <= CHAT_LAST_MESSAGE_EVENT; kind++)
 	{
-		StringInfoData status;
-
-		initStringInfo(&status);
-		chat_payload_status(&status, flush->reader.layout, slot);
-		add_event(log, topic, "message.status", note ? NULL : "message.status", conversation, key,
-				  (Datum) 0, NULL, &status);
+		if (row->flags & CHAT_EVENT_BIT(kind))
+			add_event(log, kind, chat_topic(chat_events[kind].topic, key), !note, conversation, key,
+					  (Datum) 0, NULL,
+					  make_payload(&payload, chat_events[kind].payload, layout, slot));
 	}
-	if (row->flags & CHAT_MESSAGE_DELETED)
-		add_event(log, topic, "message.deleted", note ? NULL : "message.deleted", conversation, key,
-				  (Datum) 0, NULL, &payload);
 }
 
 /* The user id behind a value of an owner or agent column, or NULL. */
@@ -190,41 +168,50 @@ typedef struct Telling
 } Telling;
 
 static void
-tell(Telling *telling, const char *topic, const char *name, const char *webhook)
+tell(Telling *telling, ChatEventKind kind, const char *topic, bool for_webhooks)
 {
-	add_event(telling->log, topic, name, webhook, telling->conversation, telling->key,
+	add_event(telling->log, kind, topic, for_webhooks, telling->conversation, telling->key,
 			  telling->changes, telling->rights, telling->payload);
 	telling->rights = NULL;
 }
 
 /* Tells a user; nobody is no user. Webhooks are the owner's: copies for others go to none. */
 static void
-tell_user(Telling *telling, const char *user, const char *name, const char *webhook)
+tell_user(Telling *telling, ChatEventKind kind, const char *user, bool is_owner)
 {
 	if (user != NULL)
-		tell(telling, psprintf("user:%s:inbox", user), name, webhook);
+		tell(telling, kind, chat_topic(CHAT_TOPIC_INBOX, user), is_owner);
 }
 
 /* Tells the owner, and the agent when that is somebody else. */
 static void
-tell_both(Telling *telling, const char *agent, const char *name, const char *webhook)
+tell_both(Telling *telling, ChatEventKind kind, const char *agent)
 {
 	const char *owner = telling->conversation->owner;
 
-	tell_user(telling, owner, name, webhook);
+	tell_user(telling, kind, owner, true);
 	if (!same_user(agent, owner))
-		tell_user(telling, agent, name, NULL);
+		tell_user(telling, kind, agent, false);
 }
 
-/* Tells whom an assignment concerns: the owner, who has got it, and from whom it is taken. */
+/* Tells whom an assignment concerns: the owner, and where agents changed, who has got it and from whom it is taken. */
 static void
-tell_assigned(Telling *telling, const char *agent, const char *previous)
+tell_assigned(Telling *telling, const ChatPending *row, const char *agent, const ChatLayout *layout)
 {
-	const char *owner = telling->conversation->owner;
+	const ChatConversation *conversation = telling->conversation;
+	const char *previous;
 
-	tell_both(telling, agent, "conversation.assigned", "conversation.assigned");
-	if (!same_user(previous, owner) && !same_user(previous, agent))
-		tell_user(telling, previous, "conversation.assigned", NULL);
+	if (!(row->flags & CHAT_NEW_AGENT))
+	{
+		tell_user(telling, CHAT_EVENT_CONVERSATION_ASSIGNED, conversation->owner, true);
+		return;
+	}
+	previous = row->changes->had_agent
+				   ? agent_behind(conversation->attachment, layout, row->changes->old_agent)
+				   : NULL;
+	tell_both(telling, CHAT_EVENT_CONVERSATION_ASSIGNED, agent);
+	if (!same_user(previous, conversation->owner) && !same_user(previous, agent))
+		tell_user(telling, CHAT_EVENT_CONVERSATION_ASSIGNED, previous, false);
 }
 
 /* Events of one conversation row. */
@@ -233,47 +220,38 @@ emit_conversation(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 				  ChatConversation *conversation)
 {
 	ChatAttachment *attachment = conversation->attachment;
-	const ChatChanges *changes = row->changes;
 	TupleTableSlot *slot =
 		chat_reader_fetch(&flush->reader, attachment, row->relid, row->tid, false);
 	ChatLayout *layout = flush->reader.layout;
 	char *owner = chat_emit_owner(attachment, layout, slot);
 	char *agent = chat_emit_agent(attachment, layout, slot);
-	StringInfoData payload;
-	Telling telling = {log, conversation, key_text(conversation), (Datum) 0, NULL, &payload};
+	int first = CHAT_FIRST_CONVERSATION_EVENT;
+	Payload payload;
+	Telling telling = {log, conversation, key_text(conversation), (Datum) 0, NULL, NULL};
 
 	conversation->owner = owner ? MemoryContextStrdup(flush->reader.context, owner) : NULL;
-	if (changes != NULL)
-		telling.changes = DirectFunctionCall1(jsonb_in, CStringGetDatum(changes->json));
-	if (row->flags & CHAT_CONVERSATION_RIGHTS)
+	if (row->changes != NULL)
+		telling.changes = DirectFunctionCall1(jsonb_in, CStringGetDatum(row->changes->json));
+	if (row->flags & CHAT_RIGHTS)
 		telling.rights = telling.key;
-	initStringInfo(&payload);
-	if (row->flags & CHAT_CONVERSATION_DELETED)
-		chat_payload_id(&payload, layout, slot);
-	else
-		chat_payload_row(&payload, layout, slot);
-	if (row->flags & CHAT_CONVERSATION_DELETED)
-		tell_both(&telling, agent, "conversation.deleted", NULL);
-	if (row->flags & CHAT_CONVERSATION_NEW)
-		tell_both(&telling, agent, "conversation.new", "conversation.created");
-	if (row->flags & CHAT_CONVERSATION_UPDATED)
-		tell_both(&telling, agent, "conversation.updated", "conversation.updated");
-	if (row->flags & CHAT_CONVERSATION_AGENT)
-		tell_assigned(&telling, agent,
-					  changes->had_agent ? agent_behind(attachment, layout, changes->old_agent)
-										 : NULL);
-	else if (row->flags & CHAT_CONVERSATION_ASSIGNED)
-		tell_user(&telling, conversation->owner, "conversation.assigned", "conversation.assigned");
+	init_payload(&payload);
+	while (!(row->flags & CHAT_EVENT_BIT(first)))
+		first++;
+	for (int kind = first; kind <= CHAT_LAST_CONVERSATION_EVENT; kind++)
+	{
+		if (!(row->flags & CHAT_EVENT_BIT(kind)))
+			continue;
+		telling.payload = make_payload(&payload, chat_events[kind].payload, layout, slot);
+		if (kind == CHAT_EVENT_CONVERSATION_ASSIGNED)
+			tell_assigned(&telling, row, agent, layout);
+		else
+			tell_both(&telling, kind, agent);
+	}
 	if (telling.rights != NULL)
 	{
 		/* No inbox to send it to: a row where nobody may listen says whose rights changed. */
-		resetStringInfo(&payload);
-		chat_payload_id(&payload, layout, slot);
-		tell(&telling, psprintf("conversation:%s", telling.key),
-			 row->flags & CHAT_CONVERSATION_DELETED ? "conversation.deleted"
-			 : row->flags & CHAT_CONVERSATION_NEW   ? "conversation.new"
-													: "conversation.updated",
-			 NULL);
+		telling.payload = make_payload(&payload, CHAT_PAYLOAD_ID, layout, slot);
+		tell(&telling, first, chat_topic(CHAT_TOPIC_CONVERSATION, telling.key), false);
 	}
 }
 
@@ -300,7 +278,7 @@ emit_counters(ChatLog *log, ChatFlush *flush, ChatConversation *conversation)
 		chat_payload_row(&payload, flush->reader.layout, slot);
 	}
 	telling.key = key_text(conversation);
-	tell_both(&telling, conversation->agent, "conversation.updated", "conversation.updated");
+	tell_both(&telling, CHAT_EVENT_CONVERSATION_UPDATED, conversation->agent);
 }
 
 int

@@ -15,9 +15,8 @@
 
 #include "emit.h"
 #include "flush.h"
-#include "payload.h"
-#include "pending.h"
 #include "plans.h"
+#include "preview.h"
 #include "row.h"
 
 /* Reads the message that becomes the newest, for its preview. */

@@ -33,9 +33,8 @@
 #include "json_text.h"
 #include "owner.h"
 #include "payload.h"
+#include "row.h"
 #include "settings.h"
-
-#define PREVIEW_CHARACTERS 100
 
 /* Appends a number as its type prints it, or null where JSON has no word for it. */
 static void
@@ -373,101 +372,4 @@ chat_payload_changes(StringInfo buf, const char *old_status, const char *new_sta
 	}
 	if (*separator == ',')
 		appendStringInfoChar(buf, '}');
-}
-
-char *
-chat_datum_text(Datum value, bool isnull, Oid type)
-{
-	Oid output;
-	bool varlena;
-
-	if (isnull)
-		return NULL;
-	if (type == TEXTOID || type == VARCHAROID)
-		return TextDatumGetCString(value);
-	if (type == BPCHAROID) /* without the blanks at its end, which mean nothing */
-		return TextDatumGetCString(DirectFunctionCall1(rtrim1, value));
-	if (type == INT8OID)
-	{
-		char *text = palloc(MAXINT8LEN + 1);
-
-		(void) pg_lltoa(DatumGetInt64(value), text);
-		return text;
-	}
-	if (type == UUIDOID)
-	{
-		char *text = palloc0(CHAT_UUID_TEXT_LENGTH + 1);
-
-		chat_write_uuid(text, DatumGetUUIDP(value));
-		return text;
-	}
-	getTypeOutputInfo(type, &output, &varlena);
-	return OidOutputFunctionCall(output, value);
-}
-
-/* The label of a type among chat_realtime.preview_labels, with % replaced by the file's name; NULL: none. */
-static char *
-label_of(const char *labels, const char *type, const char *filename)
-{
-	size_t length = strlen(type);
-	const char *entry = labels;
-
-	while (*entry != '\0')
-	{
-		size_t entry_length = strcspn(entry, ";");
-		StringInfoData label;
-
-		if (entry_length > length && entry[length] == '=' && strncmp(entry, type, length) == 0)
-		{
-			initStringInfo(&label);
-			for (size_t i = length + 1; i < entry_length; i++)
-			{
-				if (entry[i] == '%')
-					appendStringInfoString(&label, filename ? filename : "");
-				else
-					appendStringInfoChar(&label, entry[i]);
-			}
-			return label.data;
-		}
-		entry += entry_length;
-		if (*entry == ';')
-			entry++;
-	}
-	return NULL;
-}
-
-/* Structured content (coordinates, a vCard) is for programs; a label is for people. */
-static bool
-content_is_for_people(const char *type, const char *content)
-{
-	if (content == NULL || *content == '\0')
-		return false;
-	return type == NULL || (strcmp(type, "location") != 0 && strcmp(type, "contact") != 0);
-}
-
-char *
-chat_preview(const char *labels, const char *type, const char *content, const char *filename)
-{
-	const char *text = content;
-
-	if (!content_is_for_people(type, content))
-		text = type ? label_of(labels, type, filename) : NULL;
-	if (text == NULL)
-		text = type != NULL && strcmp(type, "text") == 0 ? "" : "[Media]";
-	return pnstrdup(text, pg_mbcharcliplen(text, strlen(text), PREVIEW_CHARACTERS));
-}
-
-PG_FUNCTION_INFO_V1(chat_message_preview);
-
-/* SQL: chat.message_preview(type, content, filename, labels) */
-Datum
-chat_message_preview(PG_FUNCTION_ARGS)
-{
-	char *arguments[4];
-
-	for (int i = 0; i < 4; i++)
-		arguments[i] = chat_datum_text(PG_GETARG_DATUM(i), PG_ARGISNULL(i), TEXTOID);
-	PG_RETURN_TEXT_P(
-		cstring_to_text(chat_preview(arguments[3] ? arguments[3] : chat_settings.preview_labels,
-									 arguments[0], arguments[1], arguments[2])));
 }

@@ -22,10 +22,5 @@ extern void chat_payload_id(StringInfo buf, const ChatLayout *layout, TupleTable
 /* Appends what changed between two versions of a conversation: status, agent, bot. */
 extern void chat_payload_changes(StringInfo buf, const char *old_status, const char *new_status,
 								 bool agent, bool bot);
-/* A datum as text, by its type's output function; NULL for SQL NULL. */
-extern char *chat_datum_text(Datum value, bool isnull, Oid type);
-/* What a conversation shows of a message; never NULL. */
-extern char *
-chat_preview(const char *labels, const char *type, const char *content, const char *filename);
 
 #endif

@@ -15,25 +15,16 @@
 #include "datatype/timestamp.h"
 #include "storage/itemptr.h"
 
+#include "events.h"
 #include "key.h"
 
-/* What happened to a row. */
-#define CHAT_MESSAGE_NEW 0x0001
-#define CHAT_MESSAGE_UPDATED 0x0002
-#define CHAT_MESSAGE_DELETED 0x0004
-#define CHAT_MESSAGE_STATUS 0x0008
-#define CHAT_MESSAGE_EVENTS 0x000f
-#define CHAT_CONVERSATION_NEW 0x0010
-#define CHAT_CONVERSATION_UPDATED 0x0020
-#define CHAT_CONVERSATION_ASSIGNED 0x0040 /* agent or bot changed */
-#define CHAT_CONVERSATION_AGENT 0x0080    /* … the agent: the inboxes of both get a copy */
-#define CHAT_CONVERSATION_DELETED 0x1000
-#define CHAT_CONVERSATION_EVENTS 0x10f0
-#define CHAT_CONVERSATION_RIGHTS 0x2000 /* who may join may have changed: owner, agent, existence */
-#define CHAT_IS_CANDIDATE 0x0100        /* inserted: may be the newest message, at time */
-#define CHAT_WAS_NEWEST 0x0200          /* changed or gone: may have been the newest, at time */
-#define CHAT_RECOUNT 0x0400             /* recompute counters and last message */
-#define CHAT_INCOMING 0x0800            /* direction of a new message */
+/* What happened to a row: a bit for each event that it causes (CHAT_EVENT_BIT), and above them: */
+#define CHAT_IS_CANDIDATE 0x01000000 /* inserted: may be the newest message, at time */
+#define CHAT_WAS_NEWEST 0x02000000   /* changed or gone: may have been the newest, at time */
+#define CHAT_RECOUNT 0x04000000      /* recompute counters and last message */
+#define CHAT_NEW_AGENT                                                                             \
+	0x08000000                 /* assigned, to or from an agent: the inboxes of both get a copy */
+#define CHAT_RIGHTS 0x10000000 /* who may join may have changed: owner, agent, existence */
 
 /* What an update of a conversation changed; in TopTransactionContext. */
 typedef struct ChatChanges
@@ -50,8 +41,8 @@ typedef struct ChatPending
 	ChatKey conversation;
 	Oid relid;           /* table or partition of the row */
 	ItemPointerData tid; /* row version that payloads are made from */
-	uint16 flags;
-	int16 unread;         /* change of the unread count */
+	int16 unread;        /* change of the unread count */
+	uint32 flags;
 	TimestampTz time;     /* the message's time */
 	ChatKey message;      /* its id; only of rows of partitions */
 	ChatChanges *changes; /* conversations: of status, agent or bot, else NULL */

@@ -4,11 +4,45 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
 #include "utils/datum.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
-#include "payload.h"
+#include "json_text.h"
 #include "row.h"
+
+char *
+chat_datum_text(Datum value, bool isnull, Oid type)
+{
+	Oid output;
+	bool varlena;
+
+	if (isnull)
+		return NULL;
+	if (type == TEXTOID || type == VARCHAROID)
+		return TextDatumGetCString(value);
+	if (type == BPCHAROID) /* without the blanks at its end, which mean nothing */
+		return TextDatumGetCString(DirectFunctionCall1(rtrim1, value));
+	if (type == INT8OID)
+	{
+		char *text = palloc(MAXINT8LEN + 1);
+
+		(void) pg_lltoa(DatumGetInt64(value), text);
+		return text;
+	}
+	if (type == UUIDOID)
+	{
+		char *text = palloc0(CHAT_UUID_TEXT_LENGTH + 1);
+
+		chat_write_uuid(text, DatumGetUUIDP(value));
+		return text;
+	}
+	getTypeOutputInfo(type, &output, &varlena);
+	return OidOutputFunctionCall(output, value);
+}
 
 char *
 chat_row_text(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role)

@@ -11,7 +11,9 @@
 
 #include "layout.h"
 
-/* As text; NULL for SQL NULL and for a column that the table lacks. */
+/* A datum as text, by its type's output function, in the current memory context; NULL for SQL NULL. */
+extern char *chat_datum_text(Datum value, bool isnull, Oid type);
+/* A column as text; NULL for SQL NULL and for a column that the table lacks. */
 extern char *chat_row_text(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role);
 /* True when a text (or enum …) column has the given value. */
 extern bool

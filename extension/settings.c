@@ -4,6 +4,8 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/numeric.h"
@@ -29,23 +31,18 @@
 	"application/x-zip-compressed, application/gzip, application/x-7z-compressed, "                 \
 	"application/vnd.rar, application/x-rar-compressed, application/octet-stream"
 
-int chat_notify = CHAT_NOTIFY_ADAPTIVE;
-bool chat_check_outgoing = true;
-bool chat_import = false;
-bool chat_rate_limits = true;
-double chat_limit_clock = -1;
-int chat_max_payload_bytes = 256000;
-ChatSettings chat_settings = {
-	.max_content_bytes = 4096,
-	.max_media_bytes = 100 * 1024 * 1024,
-	.sanitize = CHAT_SANITIZE_TEXT,
-	.allowed_media_types = DEFAULT_MEDIA_TYPES,
-	.preview_labels = DEFAULT_PREVIEW_LABELS,
-};
+/* Their values come with their definition. */
+int chat_notify;
+bool chat_check_outgoing;
+bool chat_import;
+bool chat_rate_limits;
+double chat_limit_clock;
+int chat_max_payload_bytes;
+ChatSettings chat_settings;
 
 /* Only the SQL of chat.maintain reads these. */
-static int retention = DAY;
-static int audit_retention = 365 * DAY;
+static int retention;
+static int audit_retention;
 
 static const struct config_enum_entry notify_modes[] = {{"adaptive", CHAT_NOTIFY_ADAPTIVE, false},
 														{"always", CHAT_NOTIFY_ALWAYS, false},
@@ -54,12 +51,6 @@ static const struct config_enum_entry notify_modes[] = {{"adaptive", CHAT_NOTIFY
 
 static const struct config_enum_entry sanitize_modes[] = {
 	{"text", CHAT_SANITIZE_TEXT, false}, {"off", CHAT_SANITIZE_OFF, false}, {NULL, 0, false}};
-
-/* Names that chat.attachment.settings can hold. */
-static const char *const overridable[] = {"max_content_bytes", "max_media_bytes", "sanitize",
-										  "allowed_media_types", "preview_labels"};
-/* What a pair alone can have: true or false. */
-static const char *const switches[] = {"agents_write", "unsigned"};
 
 static bool
 check_media_types(char **value, void **extra, GucSource source)
@@ -107,70 +98,148 @@ check_preview_labels(char **value, void **extra, GucSource source)
 	return true;
 }
 
+typedef enum SettingType
+{
+	SETTING_BOOL,
+	SETTING_INT,
+	SETTING_REAL,
+	SETTING_ENUM,
+	SETTING_STRING,
+	SETTING_OF_PAIR /* no setting of the server: a pair of tables alone can have it, true or false */
+} SettingType;
+
+/*
+ * One setting. Where a pair of tables can override it, its value is a member of ChatSettings; the same member holds the
+ * override.
+ */
+typedef struct Setting
+{
+	const char *name; /* without prefix */
+	const char *what;
+	const char *more;
+	SettingType type;
+	void *value; /* bool, int, double or char pointer, by type; NULL: a member of chat_settings */
+	int member;  /* its offset there */
+	double boot; /* default, and bounds of numbers */
+	double least;
+	double most;
+	const char *boot_text;                  /* of a string */
+	const struct config_enum_entry *choice; /* of an enum */
+	int flags;                              /* GUC_… */
+	GucStringCheckHook check;               /* of a string */
+} Setting;
+
+#define MEMBER(name) .member = offsetof(ChatSettings, name)
+#define BYTES .flags = GUC_UNIT_BYTE
+#define SECONDS .flags = GUC_UNIT_S
+
+static const Setting settings[] = {
+	{"notify", "When a transaction that wrote events sends NOTIFY chat_realtime.",
+	 "adaptive: when a sidecar sleeps; always: for every event, with its payload; "
+	 "off: never, the sidecar polls.",
+	 SETTING_ENUM, &chat_notify, .boot = CHAT_NOTIFY_ADAPTIVE, .choice = notify_modes},
+	{"check_outgoing", "Refuses outgoing messages that are beyond the limits.",
+	 "Off where messages that were sent elsewhere are recorded.", SETTING_BOOL,
+	 &chat_check_outgoing, .boot = true},
+	{"max_content_bytes", "Largest content of an outgoing message, and of any message in an event.",
+	 "A longer incoming one is stored whole; its events carry what fits, and say contentTruncated.",
+	 SETTING_INT, MEMBER(max_content_bytes), .boot = 4096, .least = 64, .most = 1024 * 1024, BYTES},
+	{"max_payload_bytes", "Largest payload of an event.",
+	 "A column of more than a quarter of it is refused in outgoing messages; in events it is null, "
+	 "with a mark such as metadataTruncated. Supabase Realtime takes 256 kB or more.",
+	 SETTING_INT, &chat_max_payload_bytes, .boot = 256000, .least = 16384, .most = 64 * 1024 * 1024,
+	 BYTES},
+	{"max_media_bytes", "Largest media of an outgoing message.", NULL, SETTING_INT,
+	 MEMBER(max_media_bytes), .boot = 100 * 1024 * 1024, .most = PG_INT32_MAX, BYTES},
+	{"sanitize", "What is done to the content of messages.",
+	 "text: what would start markup in HTML is removed; off: nothing.", SETTING_ENUM,
+	 MEMBER(sanitize), .boot = CHAT_SANITIZE_TEXT, .choice = sanitize_modes},
+	{"allowed_media_types", "Media types that outgoing messages may have.",
+	 "Separated by commas; one may end in * after its slash.", SETTING_STRING,
+	 MEMBER(allowed_media_types), .boot_text = DEFAULT_MEDIA_TYPES, .check = check_media_types},
+	{"preview_labels", "What a conversation shows of media without a caption.",
+	 "type=label pairs separated by semicolons; % is the file's name.", SETTING_STRING,
+	 MEMBER(preview_labels), .boot_text = DEFAULT_PREVIEW_LABELS, .check = check_preview_labels},
+	{"agents_write", "Whether an assigned agent may do more than read.", NULL, SETTING_OF_PAIR,
+	 .value = NULL},
+	{"unsigned",
+	 "Whether webhooks without a secret are delivered unsigned, instead of getting one.", NULL,
+	 SETTING_OF_PAIR, .value = NULL},
+	{"import", "Whether rows that are written are old history.",
+	 "on: events are recorded of conversations only, for nobody's webhooks, and wake no sidecar.",
+	 SETTING_BOOL, &chat_import, .boot = false},
+	{"rate_limits", "Whether rate limits are kept.",
+	 "off: every call is let through, for tests and for servers without shared memory.",
+	 SETTING_BOOL, &chat_rate_limits, .boot = true},
+	{"limit_clock", "Time that rate limits go by, in seconds.",
+	 "For tests: it stands still where it is set. -1: the server's monotonic clock.", SETTING_REAL,
+	 &chat_limit_clock, .boot = -1, .least = -1, .most = 1e9,
+	 .flags = GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE},
+	{"retention", "How long events are kept in the log.",
+	 "Whole partitions are dropped, so some are kept up to a quarter longer; "
+	 "none before every enabled consumer is past it.",
+	 SETTING_INT, &retention, .boot = DAY, .least = 1, .most = PG_INT32_MAX, SECONDS},
+	{"audit_retention", "How long rows of the audit log are kept.", "0: for ever.", SETTING_INT,
+	 &audit_retention, .boot = 365 * DAY, .most = PG_INT32_MAX, SECONDS},
+};
+
+/* True when a pair of tables can have its own value. */
+static bool
+is_of_pair(const Setting *setting)
+{
+	return setting->value == NULL;
+}
+
+/* A setting's place among the values of the server or the overrides of a pair. */
+static void *
+place_of(const Setting *setting, ChatSettings *values)
+{
+	return setting->value != NULL ? setting->value : (char *) values + setting->member;
+}
+
+static void
+define(const Setting *setting)
+{
+	char *name = psprintf(PREFIX ".%s", setting->name);
+	void *place = place_of(setting, &chat_settings);
+
+	switch (setting->type)
+	{
+		case SETTING_BOOL:
+			DefineCustomBoolVariable(name, setting->what, setting->more, place, setting->boot != 0,
+									 PGC_SUSET, setting->flags, NULL, NULL, NULL);
+			break;
+		case SETTING_INT:
+			DefineCustomIntVariable(name, setting->what, setting->more, place, (int) setting->boot,
+									(int) setting->least, (int) setting->most, PGC_SUSET,
+									setting->flags, NULL, NULL, NULL);
+			break;
+		case SETTING_REAL:
+			DefineCustomRealVariable(name, setting->what, setting->more, place, setting->boot,
+									 setting->least, setting->most, PGC_SUSET, setting->flags, NULL,
+									 NULL, NULL);
+			break;
+		case SETTING_ENUM:
+			DefineCustomEnumVariable(name, setting->what, setting->more, place, (int) setting->boot,
+									 setting->choice, PGC_SUSET, setting->flags, NULL, NULL, NULL);
+			break;
+		case SETTING_STRING:
+			DefineCustomStringVariable(name, setting->what, setting->more, place,
+									   setting->boot_text, PGC_SUSET, setting->flags,
+									   setting->check, NULL, NULL);
+			break;
+		case SETTING_OF_PAIR:
+			break;
+	}
+	pfree(name);
+}
+
 /* Defines all settings, once per backend. */
 void
 chat_settings_init(void)
 {
-	DefineCustomEnumVariable(
-		PREFIX ".notify", "When a transaction that wrote events sends NOTIFY chat_realtime.",
-		"adaptive: when a sidecar sleeps; always: for every event, with its payload; "
-		"off: never, the sidecar polls.",
-		&chat_notify, CHAT_NOTIFY_ADAPTIVE, notify_modes, PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomBoolVariable(PREFIX ".check_outgoing",
-							 "Refuses outgoing messages that are beyond the limits.",
-							 "Off where messages that were sent elsewhere are recorded.",
-							 &chat_check_outgoing, true, PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable(
-		PREFIX ".max_content_bytes",
-		"Largest content of an outgoing message, and of any message in an event.",
-		"A longer incoming one is stored whole; its events carry what fits, and say "
-		"contentTruncated.",
-		&chat_settings.max_content_bytes, 4096, 64, 1024 * 1024, PGC_SUSET, GUC_UNIT_BYTE, NULL,
-		NULL, NULL);
-	DefineCustomIntVariable(
-		PREFIX ".max_payload_bytes", "Largest payload of an event.",
-		"A column of more than a quarter of it is refused in outgoing messages; in events it is null, "
-		"with a mark such as metadataTruncated. Supabase Realtime takes 256 kB or more.",
-		&chat_max_payload_bytes, 256000, 16384, 64 * 1024 * 1024, PGC_SUSET, GUC_UNIT_BYTE, NULL,
-		NULL, NULL);
-	DefineCustomIntVariable(PREFIX ".max_media_bytes", "Largest media of an outgoing message.",
-							NULL, &chat_settings.max_media_bytes, 100 * 1024 * 1024, 0,
-							PG_INT32_MAX, PGC_SUSET, GUC_UNIT_BYTE, NULL, NULL, NULL);
-	DefineCustomEnumVariable(PREFIX ".sanitize", "What is done to the content of messages.",
-							 "text: what would start markup in HTML is removed; off: nothing.",
-							 &chat_settings.sanitize, CHAT_SANITIZE_TEXT, sanitize_modes, PGC_SUSET,
-							 0, NULL, NULL, NULL);
-	DefineCustomStringVariable(PREFIX ".allowed_media_types",
-							   "Media types that outgoing messages may have.",
-							   "Separated by commas; one may end in * after its slash.",
-							   &chat_settings.allowed_media_types, DEFAULT_MEDIA_TYPES, PGC_SUSET,
-							   0, check_media_types, NULL, NULL);
-	DefineCustomStringVariable(PREFIX ".preview_labels",
-							   "What a conversation shows of media without a caption.",
-							   "type=label pairs separated by semicolons; % is the file's name.",
-							   &chat_settings.preview_labels, DEFAULT_PREVIEW_LABELS, PGC_SUSET, 0,
-							   check_preview_labels, NULL, NULL);
-	DefineCustomBoolVariable(
-		PREFIX ".import", "Whether rows that are written are old history.",
-		"on: events are recorded of conversations only, for nobody's webhooks, and wake no sidecar.",
-		&chat_import, false, PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomBoolVariable(
-		PREFIX ".rate_limits", "Whether rate limits are kept.",
-		"off: every call is let through, for tests and for servers without shared memory.",
-		&chat_rate_limits, true, PGC_SUSET, 0, NULL, NULL, NULL);
-	DefineCustomRealVariable(
-		PREFIX ".limit_clock", "Time that rate limits go by, in seconds.",
-		"For tests: it stands still where it is set. -1: the server's monotonic clock.",
-		&chat_limit_clock, -1, -1, 1e9, PGC_SUSET, GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE, NULL, NULL,
-		NULL);
-	DefineCustomIntVariable(
-		PREFIX ".retention", "How long events are kept in the log.",
-		"Whole partitions are dropped, so some are kept up to a quarter longer; "
-		"none before every enabled consumer is past it.",
-		&retention, DAY, 1, PG_INT32_MAX, PGC_SUSET, GUC_UNIT_S, NULL, NULL, NULL);
-	DefineCustomIntVariable(PREFIX ".audit_retention", "How long rows of the audit log are kept.",
-							"0: for ever.", &audit_retention, 365 * DAY, 0, PG_INT32_MAX, PGC_SUSET,
-							GUC_UNIT_S, NULL, NULL, NULL);
+	for (int i = 0; i < (int) lengthof(settings); i++)
+		define(&settings[i]);
 }
 
 /* --- overrides of a pair of tables ------------------------------------------------------------------ */
@@ -197,46 +266,58 @@ member(Jsonb *given, const char *name)
 	return value == NULL ? NULL : value_text(value);
 }
 
-static int
-member_bytes(Jsonb *given, const char *name)
+/* Reads the override of one setting; what is not given, or is none, leaves it as the setting. */
+static void
+read_override(const Setting *setting, const char *text, void *place)
 {
-	char *text = member(given, name);
-	int bytes;
-
-	return text != NULL && parse_int(text, &bytes, GUC_UNIT_BYTE, NULL) ? bytes : -1;
+	if (setting->type == SETTING_STRING)
+		*(char **) place = unconstify(char *, text);
+	else if (setting->type == SETTING_INT)
+	{
+		if (text == NULL || !parse_int(text, place, setting->flags & GUC_UNIT, NULL))
+			*(int *) place = -1;
+	}
+	else if (setting->type == SETTING_ENUM)
+	{
+		*(int *) place = -1;
+		for (const struct config_enum_entry *entry = setting->choice; text && entry->name; entry++)
+		{
+			if (pg_strcasecmp(text, entry->name) == 0)
+				*(int *) place = entry->val;
+		}
+	}
 }
 
 void
 chat_settings_read(ChatSettings *overrides, Jsonb *given)
 {
-	char *mode = member(given, "sanitize");
-
-	overrides->max_content_bytes = member_bytes(given, "max_content_bytes");
-	overrides->max_media_bytes = member_bytes(given, "max_media_bytes");
-	overrides->sanitize = -1;
-	for (const struct config_enum_entry *entry = sanitize_modes; mode && entry->name; entry++)
+	for (int i = 0; i < (int) lengthof(settings); i++)
 	{
-		if (pg_strcasecmp(mode, entry->name) == 0)
-			overrides->sanitize = entry->val;
+		const Setting *setting = &settings[i];
+
+		if (is_of_pair(setting) && setting->type != SETTING_OF_PAIR)
+			read_override(setting, member(given, setting->name), place_of(setting, overrides));
 	}
-	overrides->allowed_media_types = member(given, "allowed_media_types");
-	overrides->preview_labels = member(given, "preview_labels");
 }
 
-/* True for a switch, and when its value is none that is an error. */
-static bool
-check_switch(const char *name, const JsonbValue *value)
+/* The setting of this name that a pair can have; error 22023 when there is none. */
+static const Setting *
+setting_of_pair(const char *name)
 {
-	int n = 0;
+	StringInfoData names;
 
-	while (n < (int) lengthof(switches) && strcmp(name, switches[n]) != 0)
-		n++;
-	if (n == lengthof(switches))
-		return false;
-	if (value->type != jbvBool && value->type != jbvNull)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("setting \"%s\" must be true or false", name)));
-	return true;
+	initStringInfo(&names);
+	for (int i = 0; i < (int) lengthof(settings); i++)
+	{
+		if (!is_of_pair(&settings[i]))
+			continue;
+		if (strcmp(settings[i].name, name) == 0)
+			return &settings[i];
+		appendStringInfo(&names, "%s%s", names.len > 0 ? ", " : "", settings[i].name);
+	}
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					errmsg("\"%s\" is no setting that a pair of tables can have", name),
+					errhint("There are: %s.", names.data)));
 }
 
 /* Checks one override as SET would check the setting; null, which takes one away, by its name alone. */
@@ -244,20 +325,18 @@ static void
 check_override(const JsonbValue *key, const JsonbValue *value)
 {
 	char *name = pnstrdup(key->val.string.val, key->val.string.len);
+	const Setting *setting = setting_of_pair(name);
 	char *text = value_text(value);
-	int n = 0;
 
-	if (check_switch(name, value))
-		return;
-	while (n < (int) lengthof(overridable) && strcmp(name, overridable[n]) != 0)
-		n++;
-	if (n == lengthof(overridable))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("\"%s\" is no setting that a pair of tables can have", name),
-						errhint("There are: max_content_bytes, max_media_bytes, sanitize, "
-								"allowed_media_types, preview_labels, agents_write, unsigned.")));
 	if (value->type == jbvNull)
 		return;
+	if (setting->type == SETTING_OF_PAIR)
+	{
+		if (value->type != jbvBool)
+			ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+							errmsg("setting \"%s\" must be true or false", name)));
+		return;
+	}
 	if (text == NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("setting \"%s\" must be a string or a number", name)));
@@ -288,4 +367,29 @@ chat_check_settings(PG_FUNCTION_ARGS)
 		check_override(&key, &value);
 	}
 	PG_RETURN_BOOL(true);
+}
+
+PG_FUNCTION_INFO_V1(chat_setting_kinds);
+
+/* SQL: chat.setting_kinds() */
+Datum
+chat_setting_kinds(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < (int) lengthof(settings); i++)
+	{
+		const Setting *setting = &settings[i];
+		Datum values[4] = {
+			CStringGetTextDatum(setting->name),
+			BoolGetDatum(setting->type != SETTING_OF_PAIR),
+			BoolGetDatum(is_of_pair(setting)),
+			CStringGetTextDatum(setting->what),
+		};
+		bool nulls[4] = {false};
+
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	return (Datum) 0;
 }

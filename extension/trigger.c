@@ -19,6 +19,9 @@
 #include "row.h"
 #include "trigger.h"
 
+/* A row's note that it causes an event. */
+#define NOTE(kind) CHAT_EVENT_BIT(CHAT_EVENT_##kind)
+
 PG_FUNCTION_INFO_V1(chat_message_after);
 PG_FUNCTION_INFO_V1(chat_message_truncate);
 PG_FUNCTION_INFO_V1(chat_conversation_after);
@@ -85,7 +88,7 @@ message_facts(TupleTableSlot *slot, const ChatLayout *layout)
 /* Notes one row for the flush. */
 static ChatPending *
 note_row(const ChatAttachment *attachment, Relation relation, TupleTableSlot *slot, ChatKey key,
-		 uint16 flags)
+		 uint32 flags)
 {
 	ChatPending *row = chat_pending_add();
 
@@ -120,7 +123,7 @@ comes_from_partition(Relation relation, const ChatPending *before, ChatKey messa
 					 const MessageFacts *facts)
 {
 	return relation->rd_rel->relispartition && before != NULL &&
-		   (before->flags & CHAT_MESSAGE_DELETED) != 0 &&
+		   (before->flags & NOTE(MESSAGE_DELETED)) != 0 &&
 		   before->relid != RelationGetRelid(relation) &&
 		   chat_key_compare(&before->message, &message) == 0 &&
 		   chat_key_compare(&before->conversation, &facts->conversation) == 0;
@@ -132,20 +135,19 @@ note_message_new(const ChatAttachment *attachment, Relation relation, const Chat
 {
 	ChatKey message = partition_message(relation, layout, slot);
 	ChatPending *before = chat_pending_last();
-	uint16 event = CHAT_MESSAGE_NEW;
+	uint32 event = facts->incoming ? NOTE(MESSAGE_RECEIVED) : NOTE(MESSAGE_SENT);
 	ChatPending *row;
 
 	if (facts->deleted)
 		return; /* nobody hears of it, and its deletion will not be told */
 	if (comes_from_partition(relation, before, message, facts))
 	{
-		before->flags &= ~CHAT_MESSAGE_DELETED;
-		event = CHAT_MESSAGE_UPDATED;
+		before->flags &= ~NOTE(MESSAGE_DELETED);
+		event = NOTE(MESSAGE_UPDATED);
 	}
 	row = note_row(attachment, relation, slot, facts->conversation, event);
 	row->message = message;
-	row->flags |= (facts->incoming ? CHAT_INCOMING : 0) |
-				  (facts->visible && !TIMESTAMP_IS_NOBEGIN(facts->time) ? CHAT_IS_CANDIDATE : 0);
+	row->flags |= facts->visible && !TIMESTAMP_IS_NOBEGIN(facts->time) ? CHAT_IS_CANDIDATE : 0;
 	row->unread = facts->unread ? 1 : 0;
 	row->time = facts->time;
 }
@@ -159,31 +161,31 @@ note_message_gone(const ChatAttachment *attachment, Relation relation, const Cha
 	if (facts->deleted)
 		return; /* said and counted when it was marked */
 	row = note_row(attachment, relation, slot, facts->conversation,
-				   CHAT_MESSAGE_DELETED | (facts->visible ? CHAT_WAS_NEWEST : 0));
+				   NOTE(MESSAGE_DELETED) | (facts->visible ? CHAT_WAS_NEWEST : 0));
 	row->message = partition_message(relation, layout, slot);
 	row->unread = facts->unread ? -1 : 0;
 	row->time = facts->time;
 }
 
 /* Which events an update of a message is. */
-static uint16
+static uint32
 message_update_flags(const ChatLayout *layout, TupleTableSlot *old_slot, TupleTableSlot *new_slot,
 					 const MessageFacts *before, const MessageFacts *after)
 {
 	static const ChatRole content[] = {CHAT_M_CONTENT, CHAT_M_TYPE, CHAT_M_METADATA};
-	uint16 flags = 0;
+	uint32 flags = 0;
 
 	if (after->deleted)
-		return before->deleted ? 0 : CHAT_MESSAGE_DELETED;
+		return before->deleted ? 0 : NOTE(MESSAGE_DELETED);
 	for (int i = 0; i < (int) lengthof(content); i++)
 	{
 		if (!chat_row_same(old_slot, new_slot, layout->att[content[i]]))
-			flags |= CHAT_MESSAGE_UPDATED;
+			flags |= NOTE(MESSAGE_UPDATED);
 	}
 	if (before->deleted)
-		flags |= CHAT_MESSAGE_UPDATED; /* it is back */
+		flags |= NOTE(MESSAGE_UPDATED); /* it is back */
 	if (!chat_row_same(old_slot, new_slot, layout->att[CHAT_M_STATUS]))
-		flags |= CHAT_MESSAGE_STATUS;
+		flags |= NOTE(MESSAGE_STATUS);
 	return flags;
 }
 
@@ -206,7 +208,7 @@ note_message_update(const ChatAttachment *attachment, Relation relation, const C
 {
 	MessageFacts before = message_facts(old_slot, layout);
 	MessageFacts after = message_facts(new_slot, layout);
-	uint16 flags;
+	uint32 flags;
 	int unread = (int) after.unread - (int) before.unread;
 	ChatPending *row;
 
@@ -317,9 +319,8 @@ note_conversation_update(const ChatAttachment *attachment, Relation relation,
 	if (!chat_row_same(old_slot, new_slot, layout->att[CHAT_C_ID]))
 		chat_pending_renamed(attachment->id, chat_trigger_conversation(new_slot, layout));
 	row = note_row(attachment, relation, new_slot, chat_trigger_conversation(new_slot, layout),
-				   CHAT_CONVERSATION_UPDATED | (agent || bot ? CHAT_CONVERSATION_ASSIGNED : 0) |
-					   (agent ? CHAT_CONVERSATION_AGENT : 0) |
-					   (agent || owner ? CHAT_CONVERSATION_RIGHTS : 0));
+				   NOTE(CONVERSATION_UPDATED) | (agent || bot ? NOTE(CONVERSATION_ASSIGNED) : 0) |
+					   (agent ? CHAT_NEW_AGENT : 0) | (agent || owner ? CHAT_RIGHTS : 0));
 	row->changes = note_changes(layout, old_slot, new_slot, agent, bot);
 }
 
@@ -343,9 +344,9 @@ chat_conversation_after(PG_FUNCTION_ARGS)
 	}
 	row = note_row(attachment, trigdata->tg_relation, trigdata->tg_trigslot,
 				   chat_trigger_conversation(trigdata->tg_trigslot, layout),
-				   CHAT_CONVERSATION_RIGHTS |
-					   (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) ? CHAT_CONVERSATION_DELETED
-																	: CHAT_CONVERSATION_NEW));
+				   CHAT_RIGHTS |
+					   (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) ? NOTE(CONVERSATION_DELETED)
+																	: NOTE(CONVERSATION_NEW)));
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) &&
 		chat_pending_is_awaited(row->attachment, row->conversation))
 		row->flags |= CHAT_RECOUNT; /* a deferred foreign key let messages come first */

@@ -28,14 +28,13 @@ DECLARE
         'lastSeen', to_char(clock_timestamp() AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"+00:00"'));
 BEGIN
     IF state <> 'typing' OR chat.limit_typing(id, user_id, COALESCE(is_typing, true)) THEN
-        PERFORM chat.emit(CASE WHEN state = 'typing' THEN 'conversation:' ELSE 'presence:' END || id,
-                          'presence.' || state, conversation ->> 'owner', id, NULL, payload, interval '5 s');
+        PERFORM chat.tell('presence.' || state, id, conversation ->> 'owner', id, payload);
     END IF;
     RETURN payload;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.presence_emit(jsonb, text, text, text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION chat.presence_emit(jsonb, text, text, text, boolean) IS 'Writes a presence event that lives 5 seconds, and returns its payload. Typing beyond one event a second is not written.';
+COMMENT ON FUNCTION chat.presence_emit(jsonb, text, text, text, boolean) IS 'Writes a presence event, which soon expires, and returns its payload. Typing beyond one event a second is not written.';
 
 CREATE FUNCTION chat.presence(conversation_id text, state text, user_id text DEFAULT NULL, username text DEFAULT NULL,
                               is_typing boolean DEFAULT NULL, owner text DEFAULT NULL) RETURNS jsonb
@@ -51,7 +50,7 @@ BEGIN
     IF conversation_id IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', COLUMN = 'conversation_id', MESSAGE = 'conversation_id must not be NULL';
     END IF;
-    IF state IS NULL OR state NOT IN ('join', 'leave', 'typing') THEN
+    IF NOT EXISTS (SELECT FROM chat.event_kinds() k WHERE k.event = 'presence.' || state) THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = 'state',
             MESSAGE = format('state "%s" is not known', state), HINT = 'Use join, leave or typing.';
     END IF;

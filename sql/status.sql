@@ -69,10 +69,9 @@ $$
         'log', chat.status_log(),
         'doorbell', chat.status_doorbell(),
         'rollout', (SELECT jsonb_build_object('percent', r.percent, 'bothWays', r.both_ways, 'realtimeHealthy', r.healthy) FROM chat.rollout r),
-        -- Named one by one: there are settings that only superusers may see.
-        'settings', (SELECT jsonb_object_agg(replace(g.name, 'chat_realtime.', ''), current_setting(g.name)) FROM pg_settings g
-            WHERE g.name = ANY (ARRAY(SELECT 'chat_realtime.' || n FROM unnest(ARRAY['notify', 'retention', 'audit_retention',
-                'sanitize', 'max_content_bytes', 'max_payload_bytes', 'max_media_bytes', 'allowed_media_types', 'preview_labels', 'rate_limits']) n))),
+        -- By name: there are settings that only superusers may see.
+        'settings', (SELECT jsonb_object_agg(k.name, current_setting(g.name)) FROM chat.setting_kinds() k
+            JOIN pg_settings g ON g.name = 'chat_realtime.' || k.name),
         'hints', (SELECT COALESCE(jsonb_agg(to_jsonb(h)), '[]') FROM chat.hints_for(caller) h))
 $$;
 REVOKE ALL ON FUNCTION chat.status_for(regrole) FROM PUBLIC;

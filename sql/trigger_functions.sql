@@ -32,12 +32,6 @@ COMMENT ON FUNCTION chat.flush() IS 'AFTER INSERT OR UPDATE OR DELETE, each stat
 
 -- Building blocks for the extension's own functions.
 
-CREATE FUNCTION chat.emit(topic text, event text, owner text, conversation text, webhook text,
-                          payload jsonb, ttl interval DEFAULT NULL) RETURNS bigint
-    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_emit';
-REVOKE ALL ON FUNCTION chat.emit(text, text, text, text, text, jsonb, interval) FROM PUBLIC;
-COMMENT ON FUNCTION chat.emit(text, text, text, text, text, jsonb, interval) IS 'Writes one event into the log and returns its id. ttl: not delivered later than this after now. Errors: 22004 when topic, event or payload is NULL, 22023 when payload is no object or topic is longer than 246 bytes or event than 255.';
-
 CREATE FUNCTION chat.row_json(attachment integer, "row" record) RETURNS jsonb
     LANGUAGE c STABLE STRICT COST 100 AS 'MODULE_PATHNAME', 'chat_row_json'; -- for everybody: the owners of attached tables run it
 COMMENT ON FUNCTION chat.row_json(integer, record) IS 'A row of an attached table as events carry it, but with the content whole. Errors: 42804 for a row of another table.';
@@ -54,6 +48,11 @@ COMMENT ON FUNCTION chat.message_preview(text, text, text, text) IS 'What a conv
 CREATE FUNCTION chat.sanitize(content text) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_sanitize_text';
 COMMENT ON FUNCTION chat.sanitize(text) IS 'The text without what would start a tag, comment or processing instruction in HTML, and without invalid control characters, as the triggers store it (chat_realtime.sanitize). Idempotent.';
+
+CREATE FUNCTION chat.setting_kinds(OUT name text, OUT of_server boolean, OUT of_pair boolean, OUT what text) RETURNS SETOF record
+    LANGUAGE c IMMUTABLE ROWS 20 AS 'MODULE_PATHNAME', 'chat_setting_kinds';
+REVOKE ALL ON FUNCTION chat.setting_kinds() FROM PUBLIC;
+COMMENT ON FUNCTION chat.setting_kinds() IS 'The settings that there are: of_server as chat_realtime.<name>, of_pair in chat.attachment.settings (see chat.configure). Secret ones are not among them.';
 
 CREATE FUNCTION chat.check_settings(settings jsonb) RETURNS boolean
     LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_check_settings';

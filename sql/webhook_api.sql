@@ -1,12 +1,10 @@
 -- Webhooks for the backend: making them, changing their secrets, and sending again by hand.
 
 CREATE FUNCTION chat.check_webhook(url text, events text[]) RETURNS void
-    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    known CONSTANT text[] := ARRAY['message.received', 'message.sent', 'message.status', 'message.updated',
-        'message.deleted', 'conversation.created', 'conversation.updated', 'conversation.closed',
-        'conversation.assigned', '*'];
+    known CONSTANT text[] := ARRAY(SELECT k.webhook FROM chat.event_kinds() k WHERE k.webhook IS NOT NULL) || '{*}';
     unknown text;
 BEGIN
     IF url IS NULL OR url !~* '^https?://[^/?#[:space:][:cntrl:]]+([/?#][^[:space:][:cntrl:]]*)?$' THEN

@@ -206,8 +206,7 @@ BEGIN
             INSERT INTO chat.webhook_state AS s (webhook, disabled_at, disabled_reason)
             VALUES ((disabled.hook ->> 'id')::uuid, clock_timestamp(), disabled.hook ->> 'reason')
             ON CONFLICT (webhook) DO UPDATE SET disabled_at = EXCLUDED.disabled_at, disabled_reason = EXCLUDED.disabled_reason;
-            PERFORM chat.emit('user:' || (disabled.hook ->> 'owner') || ':inbox', 'webhook.disabled', disabled.hook ->> 'owner', NULL, NULL,
-                              disabled.hook - 'owner');
+            PERFORM chat.tell('webhook.disabled', disabled.hook ->> 'owner', disabled.hook ->> 'owner', NULL, disabled.hook - 'owner');
         END LOOP;
     END LOOP;
 END

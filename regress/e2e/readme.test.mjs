@@ -10,6 +10,7 @@ import { addGroup, removeGroup } from '../lib/janitor.mjs';
 import { noVite } from '../lib/page.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { runProgram } from '../lib/program.mjs';
+import { rows } from '../lib/db.mjs';
 import { until } from '../lib/wait.mjs';
 import { root, sidecarBinary, temporaryDirectory } from '../lib/workspace.mjs';
 
@@ -59,6 +60,13 @@ test("README: the first snippet hears a message, with this version of Node.js", 
     return program.exitCode !== null || program.output.includes('shown');
   }, () => `a message to be shown: ${program.output}`, 20000, 300);
   assert.match(program.output, /\{"shown":"oi, tudo bem\?","id":"\d+"\}/);
+});
+
+test('README: every event, webhook event and setting is there', async () => {
+  const names = await rows(bed.db, `SELECT DISTINCT n.name FROM chat.event_kinds() k, unnest(ARRAY[k.event, k.webhook]) AS n (name) WHERE n.name IS NOT NULL
+    UNION ALL SELECT CASE WHEN k.of_server THEN 'chat_realtime.' ELSE '"' END || k.name FROM chat.setting_kinds() k WHERE k.name <> 'limit_clock'`);
+  const text = read('README.md');
+  assert.deepEqual(names.map(({ name }) => name).filter((name) => !text.includes(name)), []);
 });
 
 test('examples/react/README: its steps lead to a page that is live', { skip: noBrowser || noVite }, async (context) => {

@@ -157,6 +157,13 @@ SELECT chat.emit('t', NULL, NULL, NULL, NULL, '{}');
 SELECT chat.emit('t', 'e', NULL, NULL, NULL, NULL);
 SELECT chat.random_bytes(0);
 
+-- The events and settings that there are, and telling one by its name.
+SELECT * FROM chat.event_kinds();
+SELECT * FROM chat.setting_kinds();
+SELECT chat.tell('conversation.nonsense', '1', NULL, NULL, '{}');
+SELECT chat.tell('webhook.disabled', 'u', 'u', NULL, '{"id": 1}') > 0 AS told;
+SELECT topic, event, webhook, owner, expires_at FROM chat.event ORDER BY id DESC LIMIT 1;
+
 -- Trigger functions refuse other uses.
 SELECT chat.flush();
 CREATE TABLE other (a int);
