@@ -2,23 +2,24 @@
 # `make help` lists the targets.
 
 EXTENSION      = chat_realtime
-EXTVERSION     = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
+EXTVERSION    := $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" $(EXTENSION).control)
 INSTALL_SQL    = sql/$(EXTENSION)--$(EXTVERSION).sql
 MODULE_big     = $(EXTENSION)
 OBJS           = $(patsubst %.c,%.o,$(sort $(wildcard extension/*.c extension/*/*.c)))
 # The install script: its parts by subject, in the order in which the server reads them. Tables and types come before the
 # functions that name them, triggers after those they call.
-SQL_PARTS      = schema tables tables_log tables_webhooks types \
-	audit trigger_functions events callers log restore maintain columns fragments abilities counters \
+SQL_PARTS      = schema $(SQL_TABLES) types $(SQL_FUNCTIONS) own_triggers installed
+SQL_TABLES     = tables tables_log tables_webhooks
+SQL_FUNCTIONS  = audit trigger_functions events callers log restore maintain columns fragments abilities counters \
 	indexes triggers attach detach recount follow setup_tables channels setup access rollout hints \
 	status table_hints webhooks webhook_save webhook_api webhook_list topic_events deleted secrets \
 	wuzapi presence ingest ingest_changes ingest_history api messages conversations lists search \
-	bare_ids keys limits pre_request \
-	own_triggers installed
-# An install script of an earlier version, kept in the tree, is where updates from it start.
-DATA           = $(filter-out $(INSTALL_SQL),$(wildcard sql/$(EXTENSION)--*.sql))
-DATA_built     = $(INSTALL_SQL)
-PG_CPPFLAGS    = -Iextension
+	bare_ids keys limits pre_request update
+# An update script: what no other script does, and the same parts as of the install script, to be run again. The functions
+# are replaced before writers have to wait for what is done to tables.
+UPDATE_SQL     = sql/$(EXTENSION)--1.0--$(EXTVERSION).sql
+DATA_built     = $(INSTALL_SQL) $(UPDATE_SQL)
+PG_CPPFLAGS    = -Iextension -DCHAT_REALTIME_VERSION='"$(EXTVERSION)"'
 PG_CFLAGS      = -Wextra -Wno-unused-parameter -Wno-sign-compare
 REGRESS       ?= $(patsubst regress/sql/%.sql,%,$(sort $(wildcard regress/sql/*.sql)))
 ISOLATION     ?= $(patsubst regress/specs/%.spec,%,$(sort $(wildcard regress/specs/*.spec)))
@@ -54,13 +55,18 @@ include $(PGXS)
 INSTALL_SHLIB  = $(CURDIR)/packaging/replace 755
 INSTALL_DATA   = $(CURDIR)/packaging/replace 644
 
-$(OBJS) $(OBJS:.o=.bc): $(wildcard extension/*.h extension/*/*.h)
+$(OBJS) $(OBJS:.o=.bc): $(wildcard extension/*.h extension/*/*.h) $(EXTENSION).control
 
 $(INSTALL_SQL): $(SQL_PARTS:%=sql/%.sql) Makefile $(EXTENSION).control
 	cat $(filter %.sql,$^) > $@
 
+AGAIN          = sed -f sql/update/again.sed
+$(UPDATE_SQL): $(SQL_PARTS:%=sql/%.sql) $(wildcard sql/update/*) Makefile $(EXTENSION).control
+	{ cat sql/update/1.0--$(EXTVERSION).first.sql && $(AGAIN) $(patsubst %,sql/%.sql,types $(SQL_FUNCTIONS)) && \
+	  cat sql/update/1.0--$(EXTVERSION).tables.sql && $(AGAIN) $(patsubst %,sql/%.sql,$(SQL_TABLES) own_triggers); } > $@
+
 .PHONY: extension
-extension: all-lib $(INSTALL_SQL)
+extension: all-lib $(DATA_built)
 
 else
 

@@ -10,3 +10,6 @@ COMMENT ON EVENT TRIGGER chat_realtime_dropped IS 'Forgets attached tables that 
 CREATE EVENT TRIGGER chat_realtime_changed ON ddl_command_end
     WHEN TAG IN ('CREATE TABLE', 'ALTER TABLE') EXECUTE FUNCTION chat.tables_changed();
 COMMENT ON EVENT TRIGGER chat_realtime_changed IS 'Follows partitions of attached tables that come or go.';
+CREATE EVENT TRIGGER chat_realtime_updated ON ddl_command_end
+    WHEN TAG IN ('ALTER EXTENSION') EXECUTE FUNCTION chat.extension_updated();
+COMMENT ON EVENT TRIGGER chat_realtime_updated IS 'Does what follows an update of the extension.';

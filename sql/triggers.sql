@@ -8,20 +8,21 @@ $$
         -- first, so that statements of other triggers come after it in the log, too.
         SELECT * FROM (VALUES
             (pair.messages, 'zz_chat_realtime_before', 'BEFORE INSERT OR UPDATE EACH ROW', 'message_before'),
-            (pair.messages, '00_chat_realtime_after', 'AFTER INSERT OR UPDATE OR DELETE EACH ROW', 'message_after'),
-            (pair.conversations, 'zz_chat_realtime_before', 'BEFORE INSERT OR UPDATE OR DELETE EACH ROW', 'conversation_before'),
-            (pair.conversations, '00_chat_realtime_after', 'AFTER INSERT OR UPDATE OR DELETE EACH ROW', 'conversation_after'),
-            (pair.conversations, 'zz_chat_realtime_flush', 'AFTER INSERT OR UPDATE OR DELETE EACH STATEMENT', 'flush')) v (relation, name, timing, function)
+            (pair.messages, '00_chat_realtime_after', 'AFTER INSERT OR DELETE OR UPDATE EACH ROW', 'message_after'),
+            (pair.conversations, 'zz_chat_realtime_before', 'BEFORE INSERT OR DELETE OR UPDATE EACH ROW', 'conversation_before'),
+            (pair.conversations, '00_chat_realtime_after', 'AFTER INSERT OR DELETE OR UPDATE EACH ROW', 'conversation_after'),
+            (pair.conversations, 'zz_chat_realtime_flush', 'AFTER INSERT OR DELETE OR UPDATE EACH STATEMENT', 'flush')) v (relation, name, timing, function)
         UNION ALL
         -- A statement that names a partition fires the partition's statement triggers, not the parent's.
         SELECT p.relid, v.name, v.timing, v.function
           FROM (SELECT pair.messages AS relid UNION SELECT relid FROM pg_partition_tree(pair.messages)) p,
-               (VALUES ('zz_chat_realtime_flush', 'AFTER INSERT OR UPDATE OR DELETE EACH STATEMENT', 'flush'),
+               (VALUES ('zz_chat_realtime_flush', 'AFTER INSERT OR DELETE OR UPDATE EACH STATEMENT', 'flush'),
                        ('zz_chat_realtime_truncate', 'AFTER TRUNCATE EACH STATEMENT', 'message_truncate')) v (name, timing, function)) w
      WHERE NOT EXISTS (
         SELECT FROM pg_trigger t WHERE t.tgrelid = w.relation AND t.tgname = w.name
            AND t.tgfoid = to_regprocedure(format('chat.%I()', w.function))
-           AND t.tgargs = convert_to(pair.id::text, 'UTF8') || decode('00', 'hex'))
+           AND t.tgargs = convert_to(pair.id::text, 'UTF8') || decode('00', 'hex')
+           AND strpos(pg_get_triggerdef(t.oid), format(' %s ON ', split_part(w.timing, ' EACH ', 1))) > 0) -- an earlier version's has fewer events
 $$;
 REVOKE ALL ON FUNCTION chat.missing_triggers(chat.attachment) FROM PUBLIC;
 COMMENT ON FUNCTION chat.missing_triggers(chat.attachment) IS 'The triggers of an attachment that its tables do not have; all of them for a pair without an id. timing is such as AFTER INSERT EACH ROW.';

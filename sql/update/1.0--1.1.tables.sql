@@ -1,0 +1,55 @@
+-- Functions that this version does not have: those that were not just made.
+DO $$
+DECLARE
+    left_over regprocedure;
+BEGIN
+    FOR left_over IN
+        SELECT p.oid FROM pg_catalog.pg_proc p
+          JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
+          JOIN pg_catalog.pg_extension e ON d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.refobjid = e.oid
+         WHERE e.extname = 'chat_realtime' AND p.xmin <> pg_catalog.pg_current_xact_id()::pg_catalog.xid
+    LOOP
+        EXECUTE pg_catalog.format('DROP FUNCTION %s', left_over);
+    END LOOP;
+END
+$$;
+
+-- From here on writers wait: nobody waits for longer than a try to lock takes. In the writers' order: messages,
+-- conversations, the log.
+DO $$
+DECLARE
+    locks text[];
+BEGIN
+    SELECT pg_catalog.array_agg(l ORDER BY a.id) INTO locks FROM chat.attachment a, pg_catalog.unnest(chat.trigger_locks(a)) l
+     WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = a.messages);
+    PERFORM chat.run_briefly(current_user::regrole, VARIADIC locks || ARRAY(
+        SELECT pg_catalog.format('LOCK TABLE chat.%I IN ACCESS EXCLUSIVE MODE', t)
+          FROM pg_catalog.unnest('{event,origin,webhook_delivery,webhook_attempt,webhook_state}'::text[]) t));
+END
+$$;
+
+-- Columns come last and without default: rows that were written before have NULL there.
+ALTER TABLE chat.event ADD COLUMN rights text;
+ALTER TABLE chat.webhook_state ADD COLUMN last_error text, ADD COLUMN disabled_at timestamptz, ADD COLUMN disabled_reason text;
+
+-- Every table has a primary key or a replica identity; of the log's partitions the unique index becomes it.
+ALTER TABLE chat.event REPLICA IDENTITY FULL;
+ALTER TABLE chat.webhook_attempt REPLICA IDENTITY FULL;
+ALTER TABLE chat.origin ADD PRIMARY KEY (installation);
+DO $$
+DECLARE
+    partition regclass;
+    name text;
+BEGIN
+    FOR partition, name IN
+        SELECT i.inhrelid, c.relname FROM pg_catalog.pg_inherits i JOIN pg_catalog.pg_class c ON c.oid = i.inhrelid
+         WHERE i.inhparent = 'chat.event'::regclass
+    LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s ADD CONSTRAINT %I PRIMARY KEY USING INDEX %I', partition, name || '_pkey', name || '_id_idx');
+    END LOOP;
+    FOR partition IN SELECT i.inhrelid FROM pg_catalog.pg_inherits i WHERE i.inhparent = 'chat.webhook_attempt'::regclass LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s ADD PRIMARY KEY (id)', partition);
+    END LOOP;
+END
+$$;
+ALTER TABLE chat.webhook_delivery DROP CONSTRAINT webhook_delivery_webhook_event_id_message_id_key, ADD UNIQUE (event_id, message_id, webhook);
