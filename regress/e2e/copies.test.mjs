@@ -1,16 +1,13 @@
 // Copies of a database: restored from a dump, a promoted standby, an upgraded cluster. What was committed and not
 // delivered is delivered, what was delivered is not sent again.
 import assert from 'node:assert/strict';
-import { copyFileSync, cpSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
 import { after, test } from 'node:test';
 import { Bed } from '../lib/bed.mjs';
 import { restored, restoredBeside, standby, upgraded } from '../lib/copies.mjs';
 import { rows, value } from '../lib/db.mjs';
 import { FaultyRealtime } from '../lib/faulty-realtime.mjs';
-import { Load, allDelivered, events } from '../lib/load.mjs';
+import { allDelivered, events } from '../lib/load.mjs';
 import { until } from '../lib/wait.mjs';
-import { root, temporaryDirectory, workspace } from '../lib/workspace.mjs';
 
 const beds = [];
 after(async () => {
@@ -204,83 +201,3 @@ test('pg_upgrade keeps transaction ids: undelivered events come, nothing again',
   const copy = await upgraded(bed);
   assert.equal(await goOn(copy, bed, Infinity), 0);
 });
-
-const installed = (db) => value(db, `SELECT extversion FROM pg_extension WHERE extname = 'chat_realtime'`);
-
-/** What an extension is made of, with columns, bodies and privileges. */
-const objects = (db) => rows(db, `
-  SELECT pg_describe_object(d.classid, d.objid, 0) AS object, pg_get_function_arguments(p.oid) AS arguments, p.prosrc, p.proacl::text,
-         c.relacl::text, (SELECT array_agg(a.attname || ' ' || a.atttypid::regtype ORDER BY a.attnum) FROM pg_attribute a
-                           WHERE a.attrelid = c.oid AND a.attnum > 0 AND NOT a.attisdropped)::text AS columns
-    FROM pg_depend d
-    LEFT JOIN pg_proc p ON d.classid = 'pg_proc'::regclass AND p.oid = d.objid
-    LEFT JOIN pg_class c ON d.classid = 'pg_class'::regclass AND c.oid = d.objid
-   WHERE d.refclassid = 'pg_extension'::regclass AND d.deptype = 'e' ORDER BY 1`);
-
-/** Versions that have an install script. */
-function installable({ stage, pg }) {
-  const files = readdirSync(path.join(`${stage}${pg.sharedir}`, 'extension'));
-  return files.map((name) => /^chat_realtime--((?:(?!--).)+)\.sql$/.exec(name)?.[1]).filter(Boolean);
-}
-
-/** A version after the newest: its files join those of the others. Returns its name. */
-function addVersion({ stage, pg }, version) {
-  const dir = path.join(`${stage}${pg.sharedir}`, 'extension');
-  const next = `${version}.next`;
-  const control = path.join(dir, 'chat_realtime.control');
-  copyFileSync(path.join(root, 'regress/fixtures/next-version.sql'), path.join(dir, `chat_realtime--${version}--${next}.sql`));
-  writeFileSync(control, readFileSync(control, 'utf8').replace(/^default_version.*/m, `default_version = '${next}'`));
-  return next;
-}
-
-test('ALTER EXTENSION UPDATE from the oldest version to one that is to come, with its data, while it is used', async () => {
-  const shared = { ...await workspace() };
-  const stage = path.join(temporaryDirectory(0o755), 'stage');
-  cpSync(shared.stage, stage, { recursive: true });
-  const bed = await start({ shared: { ...shared, stage } });
-  const versions = installable({ ...shared, stage });
-  const next = addVersion({ ...shared, stage }, await installed(bed.db));
-  // The server lists what is staged from version 18 on.
-  const listed = await value(bed.db, `SELECT count(*) = 1 FROM pg_available_extensions WHERE name = 'chat_realtime'`);
-  assert.equal(/ALTER EXTENSION chat_realtime UPDATE/.test(await value(bed.db, `SELECT chat.status() ->> 'hints'`)), listed);
-  const log = await events(bed.db);
-  const load = new Load(bed.cluster, [bed.first, bed.second], { writers: 4, pause: 2 });
-  await load.wrote(50);
-  await bed.db.query('ALTER EXTENSION chat_realtime UPDATE');
-  await load.wrote(50);
-  await bed.db.query(`SELECT chat.grant_sidecar('chat_sidecar')`);
-  await load.stop();
-  assert.equal(load.failed, 0);
-  assert.equal(await installed(bed.db), next);
-  assert.deepEqual((await events(bed.db)).slice(0, log.length), log);
-  await delivered(bed, bed);
-  await bed.sidecar(bed.env);
-  await messages(bed, bed.first, 1);
-  await delivered(bed, bed);
-  assert.equal(await value(bed.db, 'SELECT count(*)::int FROM chat.attachment a, chat.drifted(a)'), 0);
-  assert.equal(await value(bed.db, `SELECT has_function_privilege('chat_sidecar', 'chat.maintain()', 'EXECUTE')`), true);
-  await bed.db.query('INSERT INTO chat.next VALUES (1)');
-  // What is dumped now comes back, the new version's table included.
-  const copy = await restored(bed, { ...shared, stage });
-  assert.deepEqual(await events(copy.db), await events(bed.db));
-  assert.equal(await value(copy.db, 'SELECT count(*)::int FROM chat.next'), 1);
-  assert.equal(await value(copy.db, `SELECT has_function_privilege('chat_sidecar', 'chat.maintain()', 'EXECUTE')`), true);
-  await everyWay(bed, versions, next);
-});
-
-/** Every version there is, updated, is what the newest one is when it is installed at once. */
-async function everyWay(bed, versions, next) {
-  await bed.cluster.psql('CREATE DATABASE fresh');
-  const fresh = await bed.connect({ database: 'fresh' });
-  await fresh.query('CREATE EXTENSION chat_realtime');
-  for (const version of versions) {
-    await bed.cluster.psql('CREATE DATABASE old');
-    const db = await bed.connect({ database: 'old' });
-    await db.query(`CREATE EXTENSION chat_realtime VERSION '${version}'`);
-    await db.query('ALTER EXTENSION chat_realtime UPDATE');
-    assert.equal(await installed(db), next);
-    assert.deepEqual(await objects(db), await objects(fresh));
-    await db.end();
-    await bed.cluster.psql('DROP DATABASE old');
-  }
-}

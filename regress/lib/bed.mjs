@@ -10,8 +10,11 @@ import { Sidecar } from './sidecar.mjs';
 import { root } from './workspace.mjs';
 
 export class Bed {
-  /** shared: the workspace, of this run unless given. before: SQL to be run in the database while it is empty. */
-  static async create({ settings = {}, owner = randomUUID(), shared, before } = {}) {
+  /**
+   * shared: the workspace, of this run unless given. before: SQL to be run in the database while it is empty.
+   * version: of the extension, the newest unless given.
+   */
+  static async create({ settings = {}, owner = randomUUID(), shared, before, version } = {}) {
     const bed = new Bed();
     bed.owner = owner;
     bed.closing = [];
@@ -20,7 +23,7 @@ export class Bed {
     await bed.cluster.psql('CREATE DATABASE chat');
     bed.db = await bed.connect();
     if (before) await bed.db.query(before);
-    await bed.db.query('CREATE EXTENSION chat_realtime');
+    await bed.db.query(`CREATE EXTENSION chat_realtime${version ? ` VERSION '${version}'` : ''}`);
     bed.setup = await rows(bed.db, 'SELECT * FROM chat.setup()');
     await bed.role('chat_sidecar', 'grant_sidecar');
     return bed;
