@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/timestamp.h"
 
+#include "list_key.h"
 #include "message_limit.h"
 #include "pending.h"
 #include "plans.h"
@@ -243,6 +244,36 @@ clear_kept_columns(Replacement *replacement, const ChatLayout *layout, TupleTabl
 	}
 }
 
+/* The list key of a new conversation: that of no last message, or of the one that its column has to have. */
+static void
+set_list_key(Replacement *replacement, const ChatLayout *layout, TupleTableSlot *slot)
+{
+	AttrNumber last_at = layout->att[CHAT_C_LAST_AT];
+	int64 key = CHAT_LIST_NEVER;
+	bool isnull;
+	Datum value;
+
+	if (layout->att[CHAT_C_LIST_KEY] == 0)
+		return;
+	if (last_at != 0 && TupleDescAttr(slot->tts_tupleDescriptor, last_at - 1)->attnotnull)
+	{
+		value = slot_getattr(slot, last_at, &isnull);
+		if (!isnull)
+			key = chat_list_key_exact(DatumGetTimestampTz(value));
+	}
+	value = slot_getattr(slot, layout->att[CHAT_C_LIST_KEY], &isnull);
+	if (isnull || DatumGetInt64(value) != key)
+		replace(replacement, layout->att[CHAT_C_LIST_KEY], Int64GetDatum(key), false);
+}
+
+/* Puts back what an update writes into a column that only the flush writes. */
+static void
+keep_column(Replacement *replacement, AttrNumber attnum, const TriggerData *trigdata)
+{
+	if (!chat_row_same(trigdata->tg_trigslot, trigdata->tg_newslot, attnum))
+		put_back(replacement, trigdata->tg_trigslot, attnum);
+}
+
 /* Remembers whose conversation goes, for the events of the messages that go with it. */
 static void
 remember_owner(ChatAttachment *attachment, const ChatLayout *layout, TupleTableSlot *slot)
@@ -282,18 +313,15 @@ chat_conversation_before(PG_FUNCTION_ARGS)
 	{
 		chat_validate_conversation(layout, trigdata->tg_relation, NULL, trigdata->tg_trigslot);
 		clear_kept_columns(&replacement, layout, trigdata->tg_trigslot);
+		set_list_key(&replacement, layout, trigdata->tg_trigslot);
 	}
 	else if (!chat_plan_is_own_update())
 	{
 		chat_validate_conversation(layout, trigdata->tg_relation, trigdata->tg_trigslot,
 								   trigdata->tg_newslot);
 		for (int i = 0; i < (int) lengthof(kept_columns); i++)
-		{
-			AttrNumber attnum = layout->att[kept_columns[i]];
-
-			if (!chat_row_same(trigdata->tg_trigslot, trigdata->tg_newslot, attnum))
-				put_back(&replacement, trigdata->tg_trigslot, attnum);
-		}
+			keep_column(&replacement, layout->att[kept_columns[i]], trigdata);
+		keep_column(&replacement, layout->att[CHAT_C_LIST_KEY], trigdata);
 		touch(&replacement, layout, CHAT_C_UPDATED, trigdata->tg_trigslot, trigdata->tg_newslot);
 	}
 	return finish(trigdata, &replacement);

@@ -18,6 +18,7 @@
 
 #include "compat.h"
 #include "conversation.h"
+#include "list_key.h"
 #include "plans.h"
 #include "row.h"
 
@@ -183,6 +184,7 @@ fill_new_slot(ChatTable *table, const ChatCounters *counters)
 	set_column(table, CHAT_C_PREVIEW,
 			   counters->preview ? CStringGetTextDatum(counters->preview) : (Datum) 0,
 			   counters->preview == NULL);
+	set_column(table, CHAT_C_LIST_KEY, Int64GetDatum(chat_list_key_next(table, counters)), false);
 	set_column(table, CHAT_C_UPDATED, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()),
 			   false);
 	ExecStoreVirtualTuple(slot);
@@ -193,14 +195,16 @@ static void
 index_new_version(ChatTable *table)
 {
 	static const ChatRole written[] = {CHAT_C_UNREAD, CHAT_C_LAST_AT, CHAT_C_PREVIEW,
-									   CHAT_C_UPDATED};
+									   CHAT_C_UPDATED, CHAT_C_LIST_KEY};
 	AttrNumber changed[lengthof(written) + 1] = {0};
 	int n = 0;
 
 	for (int i = 0; i < (int) lengthof(written); i++)
 	{
-		if (table->layout->att[written[i]] != 0)
-			changed[n++] = table->layout->att[written[i]];
+		AttrNumber attnum = table->layout->att[written[i]];
+
+		if (!chat_row_same(table->slot, table->new_slot, attnum))
+			changed[n++] = attnum;
 	}
 	if (table->indexes == NULL)
 	{
@@ -231,8 +235,8 @@ write_directly(ChatTable *table, const ChatCounters *counters)
 static void
 write_by_statement(ChatTable *table, ChatKey key, const ChatCounters *counters)
 {
-	Datum values[4];
-	char nulls[4] = {' ', ' ', ' ', ' '};
+	Datum values[5];
+	char nulls[5] = {' ', ' ', ' ', ' ', ' '};
 	bool isnull;
 	ItemPointerData tid;
 
@@ -240,6 +244,7 @@ write_by_statement(ChatTable *table, ChatKey key, const ChatCounters *counters)
 	values[1] = Int64GetDatum(counters->unread);
 	values[2] = TimestampTzGetDatum(counters->last_at);
 	values[3] = counters->preview ? CStringGetTextDatum(counters->preview) : (Datum) 0;
+	values[4] = Int64GetDatum(chat_list_key_next(table, counters));
 	if (!counters->has_last)
 		nulls[2] = 'n';
 	if (counters->preview == NULL)

@@ -15,6 +15,7 @@
 
 #include "emit.h"
 #include "flush.h"
+#include "list_key.h"
 #include "plans.h"
 #include "preview.h"
 #include "row.h"
@@ -190,6 +191,11 @@ settle(ChatFlush *flush, ChatConversation *conversation)
 		chat_conversation_write(table, conversation->key, &wanted);
 		conversation->changed = true;
 	}
+	else if (!chat_list_key_fits(table, &wanted))
+	{
+		chat_conversation_write(table, conversation->key, &wanted);
+		flush->keyed++;
+	}
 	conversation->tid = table->latest->tts_tid;
 	conversation->owner = chat_emit_owner(conversation->attachment, table->layout, table->latest);
 	if (conversation->changed)
@@ -289,7 +295,7 @@ chat_flush_pending(void)
 		group_rows(&flush);
 		for (int i = 0; i < flush.nconversations; i++)
 			settle(&flush, &flush.conversations[i]);
-		changed = chat_emit_flush(&flush);
+		changed = chat_emit_flush(&flush) + flush.keyed;
 		chat_reader_close(&flush.reader);
 		chat_conversation_close(&flush.table);
 	}

@@ -38,6 +38,7 @@ typedef struct ChatFlush
 	ChatConversation *conversations; /* in id order */
 	int nconversations;
 	int *conversation_of; /* row → conversation */
+	int keyed;            /* conversations of which only the list key was written: nobody is told */
 	ChatReader reader;
 	ChatTable table;
 } ChatFlush;

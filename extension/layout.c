@@ -24,6 +24,7 @@
 #include "compat.h"
 #include "indexes.h"
 #include "layout.h"
+#include "list_key.h"
 #include "names.h"
 #include "owner.h"
 
@@ -126,6 +127,8 @@ role_type_ok(ChatRole role, Oid type)
 		case CHAT_M_UPDATED:
 		case CHAT_M_STATUS_UPDATED:
 			return type == TIMESTAMPTZOID || type == TIMESTAMPOID;
+		case CHAT_C_LIST_KEY:
+			return type == INT8OID;
 		case CHAT_C_PREVIEW:
 			return type == TEXTOID || type == VARCHAROID;
 		default:
@@ -215,7 +218,7 @@ build_fields(const ChatAttachment *attachment, Oid relid, TupleDesc desc, bool m
 				layout->att[role] = attribute->attnum;
 				layout->type[role] = type;
 			}
-			if (!type_is_carried(type))
+			if (!type_is_carried(type) || role == CHAT_C_LIST_KEY)
 				continue;
 			fill_field(field, attribute, role, context);
 			if (key_is_taken(layout, field->key))
@@ -254,7 +257,8 @@ has_foreign_trigger(Relation relation)
 static bool
 check_reads_kept(const ChatLayout *layout, const TupleConstr *constraints)
 {
-	static const ChatRole kept[] = {CHAT_C_UNREAD, CHAT_C_LAST_AT, CHAT_C_PREVIEW, CHAT_C_UPDATED};
+	static const ChatRole kept[] = {CHAT_C_UNREAD, CHAT_C_LAST_AT, CHAT_C_PREVIEW, CHAT_C_UPDATED,
+									CHAT_C_LIST_KEY};
 
 	for (int i = 0; constraints != NULL && i < constraints->num_check; i++)
 	{
@@ -292,6 +296,8 @@ examine_conversations(ChatLayout *layout, Relation relation, TupleDesc desc)
 	const TupleConstr *constraints = desc->constr;
 
 	layout->key_index = chat_primary_key(relation);
+	layout->list_index =
+		chat_list_key_index(relation, layout->att[CHAT_C_OWNER], layout->att[CHAT_C_LIST_KEY]);
 	layout->plain = relation->rd_rel->relkind == RELKIND_RELATION &&
 					!has_foreign_trigger(relation) &&
 					!(constraints != NULL && constraints->has_generated_stored) &&
@@ -489,14 +495,6 @@ chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages)
 	return layout;
 }
 
-ChatLayout *
-chat_layout_kept(Oid relid)
-{
-	LayoutEntry *entry = hash_search(layouts, &relid, HASH_FIND, NULL);
-
-	return entry != NULL && entry->valid ? entry->layout : NULL;
-}
-
 static bool
 has_field(const ChatLayout *layout, AttrNumber attnum)
 {
@@ -525,6 +523,7 @@ chat_columns_left_out(PG_FUNCTION_ARGS)
 
 		if (!attribute->attisdropped && !chat_is_virtual(attribute) &&
 			type_is_carried(getBaseType(attribute->atttypid)) &&
+			attribute->attnum != layout->att[CHAT_C_LIST_KEY] &&
 			!has_field(layout, attribute->attnum))
 			names = accumArrayResult(names, CStringGetTextDatum(NameStr(attribute->attname)), false,
 									 TEXTOID, CurrentMemoryContext);

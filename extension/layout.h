@@ -27,8 +27,6 @@ typedef struct ChatField
 	FmgrInfo output; /* type's output function */
 } ChatField;
 
-typedef struct ChatChecks ChatChecks; /* see checks.h */
-
 typedef struct ChatLayout
 {
 	int32 attachment;
@@ -40,10 +38,10 @@ typedef struct ChatLayout
 	int max_content_bytes;     /* of the pair's own, or -1 */
 	int nfields;
 	ChatField *fields;
-	bool by_settings;   /* how some field prints depends on settings of the session */
-	ChatChecks *checks; /* NULL until a row was stored */
+	bool by_settings; /* how some field prints depends on settings of the session */
 	/* conversations only */
 	Oid key_index;      /* unique index on the id alone */
+	Oid list_index;     /* on owner and list key, where there is such */
 	bool plain;         /* an UPDATE of the counters would reach nothing of the user's */
 	bool last_not_null; /* a last-message column is declared NOT NULL */
 	int preview_chars;  /* most characters of a preview, -1: no limit of the table's */
@@ -55,8 +53,6 @@ typedef struct ChatLayout
  * attachment's, nor a partition of its messages.
  */
 extern ChatLayout *chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages);
-/* The same where it is kept and nothing has changed since, else NULL. */
-extern ChatLayout *chat_layout_kept(Oid relid);
 /* Marks the cached layouts of a table as stale; InvalidOid means all tables. */
 extern void chat_layout_forget(Oid relid);
 extern void chat_layout_init(void);

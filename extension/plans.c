@@ -45,7 +45,7 @@ append_assignment(StringInfo sql, const char **separator, const char *column, co
 	*separator = ", ";
 }
 
-/* $1 id, $2 unread, $3 time of the newest message, $4 its preview */
+/* $1 id, $2 unread, $3 time of the newest message, $4 its preview, $5 the list key */
 static void
 build_set(StringInfo sql, const ChatAttachment *a)
 {
@@ -56,6 +56,7 @@ build_set(StringInfo sql, const ChatAttachment *a)
 	append_assignment(sql, &separator, a->column[CHAT_C_LAST_AT],
 					  chat_sql_time_for(a, CHAT_C_LAST_AT, "$3"));
 	append_assignment(sql, &separator, a->column[CHAT_C_PREVIEW], "$4");
+	append_assignment(sql, &separator, a->column[CHAT_C_LIST_KEY], "$5");
 	append_assignment(sql, &separator, a->column[CHAT_C_UPDATED],
 					  chat_sql_time_for(a, CHAT_C_UPDATED, "pg_catalog.now()"));
 	appendStringInfo(sql, " WHERE %s OPERATOR(pg_catalog.=) $1 RETURNING c.ctid",
@@ -143,7 +144,7 @@ static SPIPlanPtr
 prepare(const ChatAttachment *a, ChatPlan plan)
 {
 	StringInfoData sql;
-	Oid types[4] = {a->key_type, INT8OID, TIMESTAMPTZOID, TEXTOID};
+	Oid types[5] = {a->key_type, INT8OID, TIMESTAMPTZOID, TEXTOID, INT8OID};
 	int ntypes = 1;
 
 	initStringInfo(&sql);
@@ -151,7 +152,7 @@ prepare(const ChatAttachment *a, ChatPlan plan)
 	{
 		case CHAT_PLAN_SET:
 			build_set(&sql, a);
-			ntypes = 4;
+			ntypes = 5;
 			break;
 		case CHAT_PLAN_NEWEST:
 			build_newest(&sql, a);

@@ -30,6 +30,7 @@ const ChatRoleInfo chat_roles[CHAT_ROLES] = {
 						CHAT_WRITTEN},
 	[CHAT_C_PREVIEW] = {"last_message_preview", "lastMessagePreview", "{last_message_preview}",
 						"text", CHAT_WRITTEN},
+	[CHAT_C_LIST_KEY] = {"list_key", NULL, "{chat_list_key}", "key", CHAT_WRITTEN},
 	[CHAT_C_CREATED] = {"conversation_created_at", "createdAt", "{created_at}", "any", 0},
 	[CHAT_C_UPDATED] = {"conversation_updated_at", "updatedAt", "{updated_at}", "time",
 						CHAT_WRITTEN},

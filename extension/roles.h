@@ -22,6 +22,7 @@ typedef enum ChatRole
 	CHAT_C_UNREAD,
 	CHAT_C_LAST_AT,
 	CHAT_C_PREVIEW,
+	CHAT_C_LIST_KEY, /* list_key.h */
 	CHAT_C_CREATED,
 	CHAT_C_UPDATED,
 	/* messages */

@@ -8,6 +8,7 @@ $$
         ('conversations', 'unread_count', false, 'integer NOT NULL DEFAULT 0', 'to count what is unread'),
         ('conversations', 'last_message_at', false, 'timestamptz', 'to list conversations by their last message'),
         ('conversations', 'last_message_preview', false, 'text', 'to show the last message in lists'),
+        ('conversations', 'chat_list_key', false, 'bigint', 'to list conversations by what messages seldom change'),
         ('conversations', 'assigned_agent_id', false, 'uuid', 'to assign an agent'),
         ('conversations', 'contact_jid', false, 'text', 'to find the conversation with a contact'),
         ('conversations', 'updated_at', false, 'timestamptz NOT NULL DEFAULT now()', 'to tell when a conversation was changed'),

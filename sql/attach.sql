@@ -203,6 +203,8 @@ BEGIN
     END IF;
     IF cardinality(locks) > 0 THEN
         RETURN QUERY SELECT l.object, l.hint FROM chat.payload_hints((SELECT a FROM chat.attachment a WHERE a.messages = $3)) l;
+        RETURN QUERY SELECT l.object, format('%s: %s', l.hint, string_agg(l.statement, '; ' ORDER BY l.n))
+                       FROM chat.counter_hints((SELECT a FROM chat.attachment a WHERE a.messages = $3)) WITH ORDINALITY l (severity, object, hint, statement, n) GROUP BY l.object, l.hint;
     END IF;
     RETURN QUERY SELECT i.relation::text, format('index %s left out, since making it would stop writers: run the statements of '
                         'SELECT statement FROM chat.attach_plan(%L, %L)', i.name, conversations, messages)

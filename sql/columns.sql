@@ -27,6 +27,7 @@ $$
     SELECT CASE kind
         WHEN 'id' THEN type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype, 'uuid'::regtype)
         WHEN 'count' THEN type IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype)
+        WHEN 'key' THEN type = 'int8'::regtype
         WHEN 'number' THEN (SELECT t.typcategory = 'N' FROM pg_type t WHERE t.oid = type)
         WHEN 'text' THEN type IN ('text'::regtype, 'varchar'::regtype)
         WHEN 'word' THEN type IN ('text'::regtype, 'varchar'::regtype, 'bpchar'::regtype)
@@ -246,6 +247,9 @@ BEGIN
             CASE WHEN r.role IN ('owner', 'agent') THEN chat.default_user_mapping(relation, r.role, name)
                  ELSE to_jsonb(name) END);
     END LOOP;
+    IF NOT resolved ? 'last_message_at' THEN
+        resolved := resolved - 'list_key'; -- then lists are in the order of ids
+    END IF;
     IF (chat.attribute_base_type(conversations, resolved ->> 'conversation_id') = 'uuid'::regtype)
        <> (chat.attribute_base_type(messages, resolved ->> 'conversation') = 'uuid'::regtype) THEN
         RAISE EXCEPTION USING ERRCODE = 'datatype_mismatch',

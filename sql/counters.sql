@@ -1,5 +1,24 @@
 -- Counters and last messages that are not what the messages say.
 
+-- For everybody: the owners of attached tables run it.
+CREATE FUNCTION chat.list_key(at timestamptz) RETURNS bigint
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_list_key';
+COMMENT ON FUNCTION chat.list_key(timestamptz) IS 'The exact list key of a conversation whose last message is of that time: microseconds since 2000. NULL: the key of a conversation without one, which is below all others. Keys of ten minutes (chat.list_bucket) are below that.';
+
+CREATE FUNCTION chat.list_bucket(at timestamptz) RETURNS bigint
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_list_bucket';
+COMMENT ON FUNCTION chat.list_bucket(timestamptz) IS 'The list key of the ten minutes in which a time is.';
+
+CREATE FUNCTION chat.list_key_matches(key bigint, at timestamptz) RETURNS boolean
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_list_key_matches';
+COMMENT ON FUNCTION chat.list_key_matches(bigint, timestamptz) IS 'Whether a list key is one of the two that a conversation may have whose last message is of that time; a key that is NULL is none.';
+
+CREATE FUNCTION chat.time_expression(relation regclass, name text, expression text) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$ SELECT CASE WHEN chat.lacks_zone(relation, name) THEN format('(%s AT TIME ZONE ''UTC'')', expression) ELSE expression END $$;
+REVOKE ALL ON FUNCTION chat.time_expression(regclass, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.time_expression(regclass, text, text) IS 'SQL: a time with zone, of an expression that is of the type of a column.';
+
 CREATE FUNCTION chat.conversation_order(columns jsonb, alias text DEFAULT '') RETURNS text
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -11,12 +30,23 @@ $$;
 REVOKE ALL ON FUNCTION chat.conversation_order(jsonb, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.conversation_order(jsonb, text) IS 'ORDER BY list of conversations, the one with the newest message first, those without any last.';
 
+CREATE FUNCTION chat.list_key_differs(pair chat.attachment) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT format('NOT chat.list_key_matches(c.%I, %s)', k.name, chat.time_expression(pair.conversations, l.name, format('c.%I', l.name)))
+      FROM (VALUES (pair.columns ->> 'list_key')) k (name), (VALUES (pair.columns ->> 'last_message_at')) l (name)
+     WHERE chat.attribute_type(pair.conversations, k.name) IS NOT NULL AND chat.attribute_type(pair.conversations, l.name) IS NOT NULL
+$$;
+REVOKE ALL ON FUNCTION chat.list_key_differs(chat.attachment) FROM PUBLIC;
+COMMENT ON FUNCTION chat.list_key_differs(chat.attachment) IS 'SQL: whether conversation c has a list key that its last message cannot have; NULL where there are no such keys.';
+
 CREATE FUNCTION chat.drift_condition(pair chat.attachment) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
     -- What the column can hold of the value; one that must have a value keeps any when there is no message.
-    SELECT string_agg(format('(c.%I IS DISTINCT FROM CAST(%s AS %s)%s)', a.attname, v.value, format_type(a.atttypid, a.atttypmod),
-                             CASE WHEN a.attnotnull AND v.role <> 'unread_count' THEN ' AND n.at IS NOT NULL' ELSE '' END), ' OR ' ORDER BY v.role)
+    SELECT nullif(concat_ws(' OR ', string_agg(format('(c.%I IS DISTINCT FROM CAST(%s AS %s)%s)', a.attname, v.value, format_type(a.atttypid, a.atttypmod),
+                             CASE WHEN a.attnotnull AND v.role <> 'unread_count' THEN ' AND n.at IS NOT NULL' ELSE '' END), ' OR ' ORDER BY v.role),
+                             chat.list_key_differs(pair)), '')
       FROM (VALUES ('unread_count', CASE chat.attribute_base_type(pair.conversations, pair.columns ->> 'unread_count')
                         WHEN 'int2'::regtype THEN 'LEAST(COALESCE(u.unread, 0), 32767)' WHEN 'int4'::regtype THEN 'LEAST(COALESCE(u.unread, 0), 2147483647)' ELSE 'COALESCE(u.unread, 0)' END), ('last_message_preview', 'n.preview'),
                    ('last_message_at', CASE WHEN chat.lacks_zone(pair.conversations, pair.columns ->> 'last_message_at') THEN 'n.at AT TIME ZONE ''UTC''' ELSE 'n.at' END)) v (role, value)

@@ -68,6 +68,7 @@ BEGIN
     RETURN QUERY SELECT * FROM chat.webhook_hints(pair);
     RETURN QUERY SELECT * FROM chat.ability_hints(pair);
     RETURN QUERY SELECT * FROM chat.index_hints(pair);
+    RETURN QUERY SELECT * FROM chat.counter_hints(pair);
     RETURN QUERY
     SELECT 'error', pair.conversations::text, format('counters of %s may be wrong since %s (%s): chat.maintain recounts them%s', pair.conversations,
                to_char(d.since AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"'), d.reason, ', and has done so up to ' || d.done_up_to),

@@ -60,24 +60,28 @@ $$;
 REVOKE ALL ON FUNCTION chat.index_if_missing(regclass, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.index_if_missing(regclass, text, text) IS 'A row, unless the table has a valid index that is as defined.';
 
--- An owner's list is in the order (last message, id), as it is, by status, and of what is unread; an agent's, whoever owns it.
+-- An owner's list is in the order (last message, id), as it is and by status; an agent's, whoever owns it. Where the table has a
+-- list key they are by that, and where it has no last message by id, so that no index holds what a message changes; else they are
+-- by the last message, and of what is unread, too.
 CREATE FUNCTION chat.missing_indexes(pair chat.attachment) RETURNS SETOF chat.missing_index
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
     c jsonb := pair.columns;
     owner text := quote_ident(c -> 'owner' ->> 'column');
-    list text := chat.conversation_order(c);
+    keyed boolean := c ? 'list_key';
+    list text := CASE WHEN keyed THEN concat_ws(', ', quote_ident(c ->> 'list_key'), quote_ident(c ->> 'conversation_id')) ELSE chat.conversation_order(c) END;
+    status text := quote_ident(c ->> 'conversation_status');
     agent text := quote_ident(c -> 'agent' ->> 'column');
 BEGIN
     RETURN QUERY -- without a column of the role there is no definition
     SELECT m.* FROM (VALUES
         (pair.messages, 'newest', format('(%I, %s)', c ->> 'conversation', chat.message_order(pair.messages, c))),
         (pair.messages, 'external', '(' || quote_ident(c ->> 'external_id') || ', ' || quote_ident(c ->> 'conversation') || ')'),
-        (pair.conversations, 'list', format('(%s, %s)', owner, list)),
-        (pair.conversations, 'status', '(' || owner || ', ' || quote_ident(c ->> 'conversation_status') || ', ' || list || ')'),
-        (pair.conversations, 'agent', '(' || agent || ', ' || list || ') WHERE (' || agent || ' IS NOT NULL)'),
-        (pair.conversations, 'unread', '(' || owner || ', ' || list || ') WHERE (' || quote_ident(c ->> 'unread_count') || ' > 0)'))
+        (pair.conversations, CASE WHEN keyed THEN 'listkey' ELSE 'list' END, format('(%s, %s)', owner, list)),
+        (pair.conversations, CASE WHEN keyed THEN 'statekey' ELSE 'status' END, '(' || owner || ', ' || status || ', ' || list || ')'),
+        (pair.conversations, CASE WHEN keyed THEN 'agentkey' ELSE 'agent' END, '(' || agent || ', ' || list || ') WHERE (' || agent || ' IS NOT NULL)'),
+        (pair.conversations, 'unread', CASE WHEN c ? 'last_message_at' AND NOT keyed THEN '(' || owner || ', ' || list || ') WHERE (' || quote_ident(c ->> 'unread_count') || ' > 0)' END))
         v (relation, suffix, definition), chat.index_if_missing(v.relation, chat.index_name(v.relation, v.suffix), v.definition) m
      WHERE v.definition IS NOT NULL;
 END

@@ -201,7 +201,7 @@ REVOKE ALL ON FUNCTION chat.conversation_filter(chat.attachment, text, text, boo
 COMMENT ON FUNCTION chat.conversation_filter(chat.attachment, text, text, boolean, text) IS 'SQL text: which of an owner''s conversations c are wanted. Errors: 22023, 55000 for a filter by a column the table lacks.';
 
 -- Row comparison knows no NULLs: what has no last message comes last, as a part of its own.
-CREATE FUNCTION chat.conversation_bounds(pair chat.attachment, after text[]) RETURNS text[]
+CREATE FUNCTION chat.parts_by_time(pair chat.attachment, after text[]) RETURNS chat.list_part[]
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
@@ -209,26 +209,64 @@ DECLARE
     id text := quote_ident(c ->> 'conversation_id');
     last text := quote_ident(c ->> 'last_message_at');
     id_type text := chat.cast_type(pair.conversations, c ->> 'conversation_id');
+    bounds text[];
 BEGIN
     IF after IS NULL THEN
-        RETURN '{true}';
+        bounds := '{true}';
     ELSIF last IS NULL THEN
-        RETURN ARRAY[format('c.%s < $6[1]::%s', id, id_type)];
+        bounds := ARRAY[format('c.%s < $6[1]::%s', id, id_type)];
     ELSIF after[1] IS NULL THEN
-        RETURN ARRAY[format('c.%s IS NULL AND c.%s < $6[2]::%s', last, id, id_type)];
+        bounds := ARRAY[format('c.%s IS NULL AND c.%s < $6[2]::%s', last, id, id_type)];
+    ELSE
+        bounds := ARRAY[format('(c.%s, c.%s) < ($6[1]::%s, $6[2]::%s)', last, id, chat.cast_type(pair.conversations, c ->> 'last_message_at'), id_type),
+                        format('c.%s IS NULL', last)];
     END IF;
-    RETURN ARRAY[format('(c.%s, c.%s) < ($6[1]::%s, $6[2]::%s)', last, id, chat.cast_type(pair.conversations, c ->> 'last_message_at'), id_type),
-                 format('c.%s IS NULL', last)];
+    RETURN ARRAY(SELECT ROW(b, chat.conversation_order(c, 'c.'))::chat.list_part FROM unnest(bounds) b);
 END
 $$;
-REVOKE ALL ON FUNCTION chat.conversation_bounds(chat.attachment, text[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.conversation_bounds(chat.attachment, text[]) IS 'SQL texts of the parts of a list that come after a place, each of which an index has in order.';
+REVOKE ALL ON FUNCTION chat.parts_by_time(chat.attachment, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.parts_by_time(chat.attachment, text[]) IS 'The parts of a list of conversations that come after a place, where indexes are by the last message.';
+
+-- Exact keys are in the order of the list. Those of ten minutes are so as well, and what has the same is sorted when it is
+-- reached. A conversation that has no key yet, since the column is new, is in a part that is sorted whole.
+CREATE FUNCTION chat.parts_by_key(pair chat.attachment, after text[]) RETURNS chat.list_part[]
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := pair.columns;
+    key text := 'c.' || quote_ident(c ->> 'list_key');
+    id text := 'c.' || quote_ident(c ->> 'conversation_id');
+    id_type text := chat.cast_type(pair.conversations, c ->> 'conversation_id');
+    time_type text := chat.cast_type(pair.conversations, c ->> 'last_message_at');
+    at text := chat.time_expression(pair.conversations, c ->> 'last_message_at', format('$6[1]::%s', time_type));
+    never bigint := chat.list_key(NULL);
+    by_time text := chat.conversation_order(c, 'c.');
+    parts chat.list_part[] := ARRAY[ROW(concat_ws(' AND ', format('%s >= %s', key, never),
+        CASE WHEN after IS NOT NULL THEN format('(%s, %s) < (chat.list_key(%s), $6[2]::%s)', key, id, at, id_type) END),
+        format('%s DESC, %s DESC', key, id))];
+    part chat.list_part;
+BEGIN
+    IF after IS NULL OR after[1] IS NOT NULL THEN
+        parts := parts || ROW(concat_ws(' AND ', format('%s < %s', key, never),
+            CASE WHEN after IS NOT NULL THEN format('%s <= chat.list_bucket(%s) AND (c.%I, %s) < ($6[1]::%s, $6[2]::%s)', key, at, c ->> 'last_message_at', id, time_type, id_type) END),
+            format('%s DESC, %s', key, by_time))::chat.list_part;
+    END IF;
+    IF NOT (SELECT a.attnotnull FROM pg_attribute a WHERE a.attrelid = pair.conversations AND a.attname = c ->> 'list_key') THEN
+        FOREACH part IN ARRAY chat.parts_by_time(pair, after) LOOP
+            parts := parts || ROW(format('%s IS NULL AND %s', key, part.bound), part.ranking)::chat.list_part;
+        END LOOP;
+    END IF;
+    RETURN parts;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.parts_by_key(chat.attachment, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.parts_by_key(chat.attachment, text[]) IS 'The parts of a list of conversations that come after a place, where indexes are by list key.';
 
 -- A table may have a column of the alias's name: the whole row is (c.*).
 -- Each account of the owner's, then each agent that the user is, and each part, is a query of its own, which reads in the order of
 -- an index and no further than the page needs. They are constants in it: the planner must see how many conversations they have.
 -- What is both the user's and assigned to it is among those of its account.
-CREATE FUNCTION chat.conversation_parts(pair chat.attachment, accounts integer, agents integer, what text, filter text, bounds text[], most text) RETURNS text
+CREATE FUNCTION chat.conversation_parts(pair chat.attachment, accounts integer, agents integer, what text, filter text, parts chat.list_part[], most text) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
@@ -238,15 +276,15 @@ BEGIN
                k.name, n, chat.cast_type(pair.conversations, k.name),
                CASE WHEN n > accounts AND accounts > 0 THEN format(' AND (c.%1$I <> ALL ($2[1:%2$s]::%3$s[])) IS NOT FALSE', owner, accounts,
                                                                    chat.cast_type(pair.conversations, owner)) END,
-               filter, bound, chat.conversation_order(pair.columns, 'c.'), most), ' UNION ALL ')
+               filter, p.bound, p.ranking, most), ' UNION ALL ')
       FROM generate_series(1, accounts + agents) n, LATERAL (SELECT CASE WHEN n > accounts THEN pair.columns -> 'agent' ->> 'column' ELSE owner END) k (name),
-           unnest(bounds) bound);
+           unnest(parts) p);
 END
 $$;
-REVOKE ALL ON FUNCTION chat.conversation_parts(chat.attachment, integer, integer, text, text, text[], text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.conversation_parts(chat.attachment, integer, integer, text, text, text[], text) IS 'SQL text: the wanted conversations of each of the accounts in $2, then of each of the agents behind them, and each part of a list, up to so many of each.';
+REVOKE ALL ON FUNCTION chat.conversation_parts(chat.attachment, integer, integer, text, text, chat.list_part[], text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.conversation_parts(chat.attachment, integer, integer, text, text, chat.list_part[], text) IS 'SQL text: the wanted conversations of each of the accounts in $2, then of each of the agents behind them, and each part of a list, up to so many of each.';
 
-CREATE FUNCTION chat.conversation_page(pair chat.attachment, accounts integer, agents integer, filter text, bounds text[]) RETURNS text
+CREATE FUNCTION chat.conversation_page(pair chat.attachment, accounts integer, agents integer, filter text, after text[]) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
@@ -256,17 +294,22 @@ BEGIN
         chat.place_expression(ARRAY(SELECT format('(p.c).%I', pair.columns ->> r)
             FROM unnest('{last_message_at,conversation_id}'::text[]) WITH ORDINALITY u (r, n) WHERE pair.columns ? r ORDER BY n)),
         chat.conversation_order(pair.columns, '(u.c).'),
-        chat.conversation_parts(pair, accounts, agents, format('(c.*)::%s AS c', pair.conversations), filter, bounds, '$7 + $8')));
+        chat.conversation_parts(pair, accounts, agents, format('(c.*)::%s AS c', pair.conversations), filter,
+            CASE WHEN pair.columns ? 'list_key' THEN chat.parts_by_key(pair, after) ELSE chat.parts_by_time(pair, after) END, '$7 + $8')));
 END
 $$;
 REVOKE ALL ON FUNCTION chat.conversation_page(chat.attachment, integer, integer, text, text[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.conversation_page(chat.attachment, integer, integer, text, text[]) IS 'SQL text of the statement that reads $7 conversations after $8 others: [{data, place}].';
+COMMENT ON FUNCTION chat.conversation_page(chat.attachment, integer, integer, text, text[]) IS 'SQL text of the statement that reads $7 conversations after $8 others and after a place, NULL for none: [{data, place}].';
 
 CREATE FUNCTION chat.conversation_count(pair chat.attachment, accounts integer, agents integer, filter text) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
+DECLARE
+    ranking text := CASE WHEN pair.columns ? 'list_key' THEN format('c.%I DESC, c.%I DESC', pair.columns ->> 'list_key', pair.columns ->> 'conversation_id')
+                         ELSE chat.conversation_order(pair.columns, 'c.') END;
 BEGIN
-    RETURN (SELECT format('SELECT count(*) FROM (SELECT FROM (%s) u LIMIT $6) n', chat.conversation_parts(pair, accounts, agents, '1', filter, '{true}', '$6')));
+    RETURN format('SELECT count(*) FROM (SELECT FROM (%s) u LIMIT $6) n',
+                  chat.conversation_parts(pair, accounts, agents, '1', filter, ARRAY[ROW('true', ranking)::chat.list_part], '$6'));
 END
 $$;
 REVOKE ALL ON FUNCTION chat.conversation_count(chat.attachment, integer, integer, text) FROM PUBLIC;
@@ -302,7 +345,7 @@ BEGIN
     agents := COALESCE(chat.user_keys(pair, 'agent', owner), '{}');
     filter := chat.conversation_filter(pair, status, assigned_to, unread, pattern);
     after := chat.decode_cursor(cursor, 'c', CASE WHEN pair.columns ? 'last_message_at' THEN 2 ELSE 1 END);
-    rows := chat.read_on(NULL::jsonb, pair.conversations, chat.conversation_page(pair, cardinality(keys), cardinality(agents), filter, chat.conversation_bounds(pair, after)),
+    rows := chat.read_on(NULL::jsonb, pair.conversations, chat.conversation_page(pair, cardinality(keys), cardinality(agents), filter, after),
         pair.id, keys || agents, status, assigned_to, pattern, after, size + 1, COALESCE((number - 1)::bigint * size, 0));
     IF jsonb_array_length(rows) <= size OR rows IS NULL AND number = 1 THEN -- the last page: it tells how many there are
         total := (number - 1)::bigint * size + COALESCE(jsonb_array_length(rows), 0);

@@ -25,6 +25,7 @@ $$
      WHERE t.relation IS NOT NULL AND chat.attribute_type(t.relation, c.name) IS NULL
        -- Another column may be what it is for.
        AND NOT EXISTS (SELECT FROM chat.column_roles() r WHERE r.messages = (t.kind = 'messages') AND t.n <= 2 AND c.name = ANY (r.candidates) AND pair.columns ? r.role)
+       AND c.name <> 'chat_list_key' -- of which chat.counter_hints tells
        AND NOT (c.name = 'rate_limit' AND chat.attribute_type(t.relation, 'rate_limit_per_minute') IS NOT NULL)
      ORDER BY t.n, c.essential DESC, c.name
 $$;
@@ -66,3 +67,56 @@ $$
 $$;
 REVOKE ALL ON FUNCTION chat.index_hints(chat.attachment) FROM PUBLIC;
 COMMENT ON FUNCTION chat.index_hints(chat.attachment) IS 'Part of chat.hints: indexes that another one makes needless.';
+
+-- What an index depends on is in its keys, its condition or its expressions. One that only summarizes (BRIN) is no hindrance from 16 on.
+CREATE FUNCTION chat.indexes_of_counters(pair chat.attachment) RETURNS TABLE (index regclass, columns text[], droppable boolean)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT i.indexrelid::regclass, array_agg(quote_ident(a.attname) ORDER BY a.attnum),
+           NOT (i.indisunique OR i.indisexclusion OR i.indisreplident OR EXISTS (SELECT FROM pg_constraint k WHERE k.conindid = i.indexrelid))
+      FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_am m ON m.oid = c.relam
+      JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attname IN (SELECT pair.columns ->> r FROM unnest(
+           '{unread_count,last_message_at,last_message_preview,conversation_updated_at}'::text[]) r)
+     WHERE i.indrelid = pair.conversations AND (m.amname <> 'brin' OR current_setting('server_version_num')::integer < 160000)
+       AND (a.attnum = ANY (i.indkey) OR EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.objid = i.indexrelid
+                                                    AND d.refclassid = 'pg_class'::regclass AND d.refobjid = i.indrelid AND d.refobjsubid = a.attnum))
+     GROUP BY i.indexrelid, i.indisunique, i.indisexclusion, i.indisreplident
+$$;
+REVOKE ALL ON FUNCTION chat.indexes_of_counters(chat.attachment) FROM PUBLIC;
+COMMENT ON FUNCTION chat.indexes_of_counters(chat.attachment) IS 'Indexes of conversations that hold what each message changes, with those columns; droppable: nothing but speed depends on it.';
+
+CREATE FUNCTION chat.heap_only_statements(pair chat.attachment) RETURNS SETOF text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    IF pair.columns ? 'last_message_at' AND NOT pair.columns ? 'list_key' THEN
+        RETURN NEXT chat.add_column(pair.conversations, 'conversations', 'chat_list_key');
+        IF chat.is_large(pair.conversations) THEN
+            RETURN NEXT format('SELECT statement FROM chat.attach_plan(%L, %L)', pair.conversations, pair.messages);
+        END IF;
+        RETURN QUERY VALUES (format('SELECT * FROM chat.attach(%L, %L)', pair.conversations, pair.messages)), (format('SELECT chat.recount(%L)', pair.messages));
+    ELSIF EXISTS (SELECT FROM chat.missing_indexes(pair) i WHERE i.relation = pair.conversations) THEN
+        RETURN NEXT format('SELECT statement FROM chat.attach_plan(%L, %L)', pair.conversations, pair.messages);
+    END IF;
+    RETURN QUERY SELECT format('DROP INDEX CONCURRENTLY %s', i.index) FROM chat.indexes_of_counters(pair) i WHERE i.droppable ORDER BY i.index::text COLLATE "C";
+    IF NOT EXISTS (SELECT FROM pg_class c, pg_options_to_table(c.reloptions) o WHERE c.oid = pair.conversations AND o.option_name = 'fillfactor') THEN
+        RETURN QUERY SELECT format('ALTER TABLE %s SET (fillfactor = %s)', pair.conversations, chat.fill_factor());
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.heap_only_statements(chat.attachment) FROM PUBLIC;
+COMMENT ON FUNCTION chat.heap_only_statements(chat.attachment) IS 'The statements, in order, after which messages leave the indexes of their conversations alone.';
+
+CREATE FUNCTION chat.counter_hints(pair chat.attachment) RETURNS SETOF chat.hint
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT 'info', pair.conversations::text,
+           format('what each message changes (%s) is in %s: so each message writes into all indexes of %s',
+                  (SELECT string_agg(DISTINCT n COLLATE "C", ', ') FROM chat.indexes_of_counters(pair) x, unnest(x.columns) n WHERE x.droppable),
+                  u.indexes, pair.conversations), s.statement
+      FROM (SELECT string_agg(i.index::text, ', ' ORDER BY i.index::text COLLATE "C") AS indexes FROM chat.indexes_of_counters(pair) i WHERE i.droppable) u,
+           chat.heap_only_statements(pair) WITH ORDINALITY s (statement, n)
+     WHERE u.indexes IS NOT NULL ORDER BY s.n
+$$;
+REVOKE ALL ON FUNCTION chat.counter_hints(chat.attachment) FROM PUBLIC;
+COMMENT ON FUNCTION chat.counter_hints(chat.attachment) IS 'Part of chat.hints, and told by chat.attach: indexes that keep counters from being heap-only updates, and the statements that make them so, in order.';

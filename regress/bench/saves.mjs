@@ -10,7 +10,8 @@ import { build, variants } from './variants.mjs';
 const exec = promisify(execFile);
 const clockTick = 10; // ms, of /proc
 
-const script = (conversations) => `\\set c random(1, ${conversations})
+/** The transaction of pgbench: a message in one of so many conversations. */
+export const script = (conversations) => `\\set c random(1, ${conversations})
 INSERT INTO public.chat_messages (conversation_id, message_id, direction, content, status)
 VALUES (:c, '3EB0A1B2C3D4E5F60718', 'incoming', 'Olá, tudo bem? Queria saber do meu pedido 12345.', 'delivered');
 `;

@@ -23,7 +23,7 @@ const generate = (owner) => `
     SELECT ${first} + CASE WHEN n % 10 = 0 THEN 0 ELSE n::bigint * 7919 % (${conversations} * 9 / 10) END, 'M' || n,
            CASE n % 3 WHEN 0 THEN 'incoming' ELSE 'outgoing' END, 'message ' || n, CASE WHEN n > ${messages} - 1000 THEN 'delivered' ELSE 'read' END,
            '2026-01-01'::timestamptz + n / 3 * interval '1 s' FROM generate_series(1, ${messages}) n;
-  UPDATE public.conversations c SET last_message_at = m.at, unread_count = m.unread
+  UPDATE public.conversations c SET last_message_at = m.at, chat_list_key = chat.list_key(m.at), unread_count = m.unread
     FROM (SELECT conversation_id, max("timestamp") AS at, count(*) FILTER (WHERE direction = 'incoming' AND status <> 'read') AS unread
             FROM public.chat_messages GROUP BY 1) m WHERE m.conversation_id = c.id;
   RESET session_replication_role;`;
