@@ -9,7 +9,9 @@
 #include "access/genam.h"
 #include "access/tableam.h"
 #include "access/transam.h"
+#include "common/jsonapi.h"
 #include "executor/executor.h"
+#include "mb/pg_wchar.h"
 #include "portability/instr_time.h"
 #include "storage/bufmgr.h"
 #include "utils/rel.h"
@@ -155,6 +157,17 @@ chat_notify_queue_pages(void)
 	return max_notify_queue_pages;
 #else
 	return 1048576;
+#endif
+}
+
+/* A lexer for pg_parse_json that looks at escapes, too. */
+static inline JsonLexContext *
+chat_json_lexer(char *json, int length)
+{
+#if PG_VERSION_NUM >= 170000
+	return makeJsonLexContextCstringLen(NULL, json, length, GetDatabaseEncoding(), true);
+#else
+	return makeJsonLexContextCstringLen(json, length, GetDatabaseEncoding(), true);
 #endif
 }
 

@@ -103,6 +103,11 @@ DECLARE
     reply_to text := event ->> 'replyTo';
 BEGIN
     event := chat.wuzapi_storable(attachment, event);
+    -- What it quotes is kept where the original is not: that one may be edited or deleted.
+    IF event #> '{metadata,quoted}' IS NOT NULL AND (event #> '{metadata,quoted}' = '{}'
+           OR chat.find_external(attachment, conversation_id, reply_to) IS NOT NULL) THEN
+        event := event #- '{metadata,quoted}';
+    END IF;
     content := event ->> 'content';
     IF content IS NULL THEN
         SELECT CASE WHEN a.attnotnull THEN '' END INTO content
@@ -129,6 +134,29 @@ $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_row(chat.attachment, text, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_row(chat.attachment, text, jsonb) IS 'A parsed message as values by role.';
 
+CREATE FUNCTION chat.wuzapi_arrives(attachment chat.attachment, key text, event jsonb) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    message jsonb;
+    row_values jsonb;
+BEGIN
+    IF event #> '{metadata,unavailable}' = 'true' THEN
+        RETURN false;
+    END IF;
+    message := chat.lock_message(attachment, key);
+    IF message #> '{metadata,unavailable}' IS DISTINCT FROM 'true' THEN
+        RETURN false;
+    END IF;
+    row_values := chat.wuzapi_row(attachment, message ->> 'conversation', event);
+    PERFORM chat.mark_message(attachment, message || jsonb_build_object('metadata', row_values -> 'metadata'),
+        row_values - '{conversation,external_id,direction,status,sender_type,time,metadata}'::text[], '{}');
+    RETURN true;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_arrives(chat.attachment, text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_arrives(chat.attachment, text, jsonb) IS 'Gives a message that was stored while it could not be had what it holds; false for any other.';
+
 CREATE FUNCTION chat.wuzapi_message(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -141,7 +169,8 @@ DECLARE
     answer jsonb := jsonb_build_object('conversationId', conversation -> 'id', 'externalId', event ->> 'id');
 BEGIN
     IF message IS NOT NULL THEN
-        RETURN answer || jsonb_build_object('action', 'duplicate', 'messageId', message);
+        RETURN answer || jsonb_build_object('messageId', message, 'action',
+            CASE WHEN chat.wuzapi_arrives(attachment, message #>> '{}', event) THEN 'message' ELSE 'duplicate' END);
     END IF;
     PERFORM chat.wuzapi_refresh(attachment, conversation, event);
     message := chat.insert_roles(attachment.messages, c, chat.wuzapi_row(attachment, conversation ->> 'id', event),
@@ -272,6 +301,29 @@ $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_typing(chat.attachment, text[], jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_typing(chat.attachment, text[], jsonb) IS 'Passes on that a contact is typing: {action: typing, conversationId, isTyping}.';
 
+-- What was sent when there was no WhatsApp yet, or will be, was sent now: somebody's clock is wrong, and a message of 2031 would
+-- stay the last one for years.
+CREATE FUNCTION chat.wuzapi_timed(event jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    at timestamptz := event ->> 'timestamp';
+    sent timestamptz := event ->> 'sentAt';
+BEGIN
+    IF at IS NULL OR at < '2009-01-01 00:00:00+00' OR at > now() + interval '1 day' THEN
+        at := now();
+        event := event || jsonb_build_object('timestamp', chat.iso_time(at));
+    END IF;
+    -- Reactions and votes of one person are in the order of that person's clock.
+    IF sent BETWEEN '2009-01-01 00:00:00+00' AND at + interval '1 day' THEN
+        event := event || jsonb_build_object('timestamp', chat.iso_time(sent));
+    END IF;
+    RETURN event;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_timed(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_timed(jsonb) IS 'A parsed event with a time that can be: that of its arrival where it has none, or one before 2009 or more than a day ahead; for reactions and votes the sender''s.';
+
 CREATE FUNCTION chat.ingest_wuzapi(owner text, payload jsonb) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET chat_realtime.check_outgoing = off AS -- what the phone sent has been sent
@@ -286,7 +338,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'payload must not be NULL',
             HINT = 'Pass the body of WUZAPI''s webhook as it was received.';
     END IF;
-    event := chat.wuzapi_parse(payload);
+    event := chat.wuzapi_timed(chat.wuzapi_parse(payload));
     attachment := chat.attachment_for(owner);
     IF NOT attachment.columns ?& ARRAY['contact_jid', 'external_id'] THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -298,6 +350,8 @@ BEGIN
     RETURN CASE event ->> 'kind'
                WHEN 'message' THEN chat.wuzapi_message(attachment, owner_keys, event)
                WHEN 'edit' THEN chat.wuzapi_edit(attachment, owner_keys, event)
+               WHEN 'pendingEdit' THEN chat.wuzapi_pending_edit(attachment, owner_keys, event)
+               WHEN 'variant' THEN chat.wuzapi_variant(attachment, owner_keys, event)
                WHEN 'revoke' THEN chat.wuzapi_revoke(attachment, owner_keys, event)
                WHEN 'reaction' THEN chat.wuzapi_entry(attachment, owner_keys, event, 'reactions', 'emoji')
                WHEN 'vote' THEN chat.wuzapi_entry(attachment, owner_keys, event, 'votes', 'options')

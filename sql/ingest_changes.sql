@@ -70,7 +70,7 @@ BEGIN
     END IF;
     answer := chat.wuzapi_objection(message, event, 'editedAt');
     IF answer IS NULL THEN
-        PERFORM chat.mark_message(attachment, message,
+        PERFORM chat.mark_message(attachment, message #- '{metadata,editPending}',
             jsonb_build_object('content', COALESCE(event ->> 'content', ''), 'edited', true), marks);
     END IF;
     RETURN COALESCE(answer, chat.wuzapi_changed(message, event));
@@ -78,6 +78,55 @@ END
 $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_edit(chat.attachment, text[], jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_edit(chat.attachment, text[], jsonb) IS 'Gives a message its new content and marks it as edited; one that is unknown is stored with the mark: {action: edit | message | duplicate | ignored, ...}.';
+
+CREATE FUNCTION chat.wuzapi_pending_edit(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    message jsonb := chat.wuzapi_target(attachment, owner_keys, event);
+    answer jsonb;
+BEGIN
+    event := event || '{"kind": "edit"}';
+    answer := chat.wuzapi_objection(message, event, 'editedAt');
+    IF message IS NULL THEN
+        RETURN '{"action": "ignored", "reason": "edit of an unknown message"}';
+    ELSIF answer IS NOT NULL THEN
+        RETURN answer;
+    ELSIF message #> '{metadata,editPending}' = 'true' THEN
+        RETURN chat.wuzapi_changed(message, event) || '{"action": "duplicate"}';
+    END IF;
+    PERFORM chat.mark_message(attachment, message, '{"edited": true}', '{"isEdited": true, "editPending": true}');
+    RETURN chat.wuzapi_changed(message, event) || '{"isPending": true}';
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_pending_edit(chat.attachment, text[], jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_pending_edit(chat.attachment, text[], jsonb) IS 'Marks a message as edited to a text that only the phones can read, with editPending in its metadata: {action: edit | duplicate | ignored, ...}. Its content stays, and nothing is counted.';
+
+CREATE FUNCTION chat.wuzapi_variant(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    message jsonb := chat.wuzapi_target(attachment, owner_keys, event);
+    known jsonb := COALESCE(message #> '{metadata,variants}', '{}');
+    variant jsonb := jsonb_build_object(event ->> 'variant',
+        COALESCE(event #> '{metadata,media}', '{}') || jsonb_strip_nulls(jsonb_build_object('id', event -> 'id', 'url', event #> '{media,url}')));
+    answer jsonb;
+BEGIN
+    IF message IS NULL THEN
+        RETURN chat.wuzapi_message(attachment, owner_keys, event); -- better shown twice than not at all
+    ELSIF NOT attachment.columns ? 'metadata' THEN
+        RETURN '{"action": "ignored", "reason": "variant, and the table has no metadata"}';
+    END IF;
+    answer := COALESCE(chat.wuzapi_objection(message, event, 'deletedAt'), chat.wuzapi_changed(message, event));
+    IF answer ->> 'action' <> 'variant' OR known @> variant THEN
+        RETURN answer || CASE WHEN known @> variant THEN '{"action": "duplicate"}' ELSE '{}' END::jsonb;
+    END IF;
+    PERFORM chat.mark_message(attachment, message, '{}', jsonb_build_object('variants', known || variant));
+    RETURN answer;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_variant(chat.attachment, text[], jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_variant(chat.attachment, text[], jsonb) IS 'Notes where a picture or video is to be had in another form (hd, hevc, motion) in variants of its message''s metadata; stored as a message where that is unknown: {action: variant | message | duplicate | ignored, ...}.';
 
 CREATE FUNCTION chat.wuzapi_revoke(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS

@@ -65,6 +65,32 @@ $$;
 REVOKE ALL ON FUNCTION chat.lock_conversations(chat.attachment, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.lock_conversations(chat.attachment, text[]) IS 'Locks conversations FOR NO KEY UPDATE in id order.';
 
+-- A name is missing, or clients showed the number and stored it.
+CREATE FUNCTION chat.wuzapi_names(attachment chat.attachment, owner_keys text[], names jsonb) RETURNS integer
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := attachment.columns;
+    rel regclass := attachment.conversations;
+BEGIN
+    IF names IS NULL OR NOT c ? 'contact_name' THEN
+        RETURN 0;
+    END IF;
+    RETURN chat.run_on(rel, format($f$
+        WITH named AS (SELECT n.value OPERATOR(pg_catalog.->>) 0 AS jid, n.value OPERATOR(pg_catalog.->>) 1 AS name FROM pg_catalog.jsonb_array_elements($2::pg_catalog.jsonb) n),
+             locked AS (SELECT c.%2$I AS key, n.name FROM %1$s AS c JOIN named n ON c.%3$I::pg_catalog.text OPERATOR(pg_catalog.=) n.jid
+                         WHERE c.%4$I OPERATOR(pg_catalog.=) ANY ($1::%5$s[])
+                           AND COALESCE(c.%6$I::pg_catalog.text, '') OPERATOR(pg_catalog.=) ANY (ARRAY['', pg_catalog.split_part(n.jid, '@', 1)])
+                         ORDER BY c.%2$I FOR NO KEY UPDATE OF c),
+             done AS (UPDATE %1$s AS c SET %6$I = l.name FROM locked l WHERE c.%2$I OPERATOR(pg_catalog.=) l.key RETURNING 1)
+        SELECT pg_catalog.to_jsonb(pg_catalog.count(*)) FROM done$f$,
+        rel, c ->> 'conversation_id', c ->> 'contact_jid', c -> 'owner' ->> 'column', chat.cast_type(rel, c -> 'owner' ->> 'column'),
+        c ->> 'contact_name'), owner_keys, names::text)::integer;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_names(chat.attachment, text[], jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_names(chat.attachment, text[], jsonb) IS 'Gives the owner''s conversations that have no name the one that their contact goes by, of [[address, name], …]; returns how many.';
+
 -- With chat_realtime.import the triggers record no events of messages, nothing is for webhooks, and nobody is woken: old messages
 -- are no news. The conversations they belong to are, and clients see them change.
 CREATE FUNCTION chat.wuzapi_history(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
@@ -75,6 +101,7 @@ DECLARE
     found_one jsonb;
     keys text[] := '{}';
     rows jsonb[] := '{}';
+    pending jsonb[] := '{}';
     fresh jsonb;
     stored integer := 0;
 BEGIN
@@ -88,14 +115,21 @@ BEGIN
         END IF;
         keys := keys || (found_one ->> 'id');
         rows := rows || chat.wuzapi_history_rows(attachment, found_one ->> 'id', conversation);
+        pending := pending || ARRAY(SELECT e || '{"kind": "pendingEdit"}' || jsonb_build_object('chat', conversation -> 'chat', 'lid', conversation -> 'lid',
+                                           'ids', jsonb_build_array(e -> 'target'), 'timestamp', event -> 'timestamp')
+                                      FROM jsonb_array_elements(conversation -> 'pendingEdits') e);
     END LOOP;
     PERFORM chat.lock_conversations(attachment, keys);
     fresh := chat.new_rows(attachment, rows);
     IF fresh <> '[]' THEN
         stored := chat.insert_many(attachment.messages, attachment.columns, fresh);
     END IF;
+    FOR i IN 1 .. cardinality(pending) LOOP
+        PERFORM chat.wuzapi_pending_edit(attachment, owner_keys, pending[i]);
+    END LOOP;
     RETURN jsonb_build_object('action', 'history', 'conversations', cardinality(keys), 'messages', stored,
-                              'duplicates', cardinality(rows) - stored, 'skipped', event -> 'skipped');
+                              'duplicates', cardinality(rows) - stored, 'skipped', event -> 'skipped',
+                              'names', chat.wuzapi_names(attachment, owner_keys, event -> 'names'));
 END
 $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_history(chat.attachment, text[], jsonb) FROM PUBLIC;

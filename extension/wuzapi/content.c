@@ -2,18 +2,18 @@
  * What a WhatsApp message holds, for the WUZAPI normaliser; see wuzapi.h.
  *
  * Wrappers (view once, disappearing, edited …) hold the message proper one level deeper; the kinds of content are
- * read by wuzapi_kinds.c.
+ * read by kinds.c.
  */
 #include "postgres.h"
 
 #include <limits.h>
 
 #include "utils/jsonb.h"
+#include "utils/numeric.h"
 
 #include "wuzapi/wuzapi.h"
 #include "wuzapi/content.h"
 
-#define MAX_MENTIONS 100
 #define MAX_WRAPPERS 8
 
 /* --- copying -------------------------------------------------------------------------------------- */
@@ -39,41 +39,74 @@ wuzapi_copy_string(WuzapiOutput *out, const char *key, JsonbContainer *object, c
 	return true;
 }
 
+uint32
+wuzapi_count(JsonbContainer *list)
+{
+	return list == NULL ? 0 : Min(JsonContainerSize(list), WUZAPI_MAX_ELEMENTS);
+}
+
+JsonbContainer *
+wuzapi_element(JsonbContainer *list, uint32 i)
+{
+	return wuzapi_as_object(getIthJsonbValueFromContainer(list, i));
+}
+
 /* --- finding the content -------------------------------------------------------------------------- */
 
-static const struct
+typedef struct WuzapiWrapper
 {
 	const char *key;
 	bool view_once;
 	bool ephemeral;
 	bool edited;
-} wrappers[] = {
-	{.key = "ephemeralMessage", .ephemeral = true},
-	{.key = "viewOnceMessage", .view_once = true},
-	{.key = "viewOnceMessageV2", .view_once = true},
-	{.key = "viewOnceMessageV2Extension", .view_once = true},
-	{.key = "documentWithCaptionMessage"},
-	{.key = "deviceSentMessage"},
-	{.key = "lottieStickerMessage"},
-	{.key = "groupMentionedMessage"},
-	{.key = "botInvokeMessage"},
-	{.key = "editedMessage", .edited = true},
+	bool spoiler;
+} WuzapiWrapper;
+
+/* Those that say something of what is in them; the others only hold it. */
+static const WuzapiWrapper wrappers[] = {
+	{.key = "ephemeralmessage", .ephemeral = true},
+	{.key = "viewoncemessage", .view_once = true},
+	{.key = "viewoncemessagev2", .view_once = true},
+	{.key = "viewoncemessagev2extension", .view_once = true},
+	{.key = "editedmessage", .edited = true},
+	{.key = "spoilermessage", .spoiler = true},
 };
 
-/* Takes one wrapper away; NULL when there is none. */
-static JsonbContainer *
-unwrap_once(JsonbContainer *message, WuzapiContent *content)
+static void
+note_wrapper(WuzapiContent *content, const JsonbValue *key)
 {
 	for (int i = 0; i < (int) lengthof(wrappers); i++)
 	{
-		JsonbContainer *inner =
-			wuzapi_find_object(wuzapi_find_object(message, wrappers[i].key), "message");
-
-		if (inner == NULL)
+		if (!wuzapi_is(key, wrappers[i].key))
 			continue;
 		content->view_once |= wrappers[i].view_once;
 		content->ephemeral |= wrappers[i].ephemeral;
 		content->edited |= wrappers[i].edited;
+		content->spoiler |= wrappers[i].spoiler;
+	}
+}
+
+/*
+ * Takes one wrapper away; NULL when there is none. WhatsApp makes new ones of one form, {name: {message: {…}}}, so that whoever
+ * does not know them finds the content all the same; a comment has that form, too, and is content.
+ */
+static JsonbContainer *
+unwrap_once(JsonbContainer *message, WuzapiContent *content)
+{
+	JsonbIterator *it = JsonbIteratorInit(message);
+	JsonbValue key;
+	JsonbValue value;
+
+	(void) JsonbIteratorNext(&it, &key, true);
+	while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
+	{
+		JsonbContainer *inner;
+
+		(void) JsonbIteratorNext(&it, &value, true);
+		inner = wuzapi_find_object(wuzapi_as_object(&value), "message");
+		if (inner == NULL || wuzapi_is(&key, "commentmessage"))
+			continue;
+		note_wrapper(content, &key);
 		return inner;
 	}
 	return NULL;
@@ -82,10 +115,14 @@ unwrap_once(JsonbContainer *message, WuzapiContent *content)
 JsonbContainer *
 wuzapi_unwrap(JsonbContainer *message, WuzapiContent *content)
 {
-	for (int i = 0; i < MAX_WRAPPERS; i++)
+	for (int i = 0; i <= MAX_WRAPPERS; i++)
 	{
-		JsonbContainer *inner = unwrap_once(message, content);
+		JsonbContainer *association = wuzapi_find_object(
+			wuzapi_find_object(message, "messageContextInfo"), "messageAssociation");
+		JsonbContainer *inner = i < MAX_WRAPPERS ? unwrap_once(message, content) : NULL;
 
+		if (association != NULL)
+			content->association = association;
 		if (inner == NULL)
 			break;
 		message = inner;
@@ -158,16 +195,64 @@ message_of(JsonbContainer *event)
 	return wuzapi_find_object(event, "RawMessage");
 }
 
+/* How a message belongs to another one, by WhatsApp's numbers. */
+static const struct
+{
+	const char *number;
+	const char *name;
+	bool variant; /* it is the same picture or video again, for those who can show it */
+} associations[] = {
+	{"1", "album", false},    {"5", "hd", true},      {"7", "poll", false}, {"10", "hd", true},
+	{"11", "sticker", false}, {"12", "motion", true}, {"19", "hevc", true}, {"3", "event", false},
+};
+
+/* The row of the association above; -1: none that is known. */
+static int
+association_of(const WuzapiContent *content)
+{
+	JsonbValue type;
+
+	if (!wuzapi_find_number(content->association, "associationType", &type))
+		return -1;
+	for (int i = 0; i < (int) lengthof(associations); i++)
+	{
+		if (strcmp(numeric_normalize(type.val.numeric), associations[i].number) == 0)
+			return i;
+	}
+	return -1;
+}
+
+/* A variant of a message that is here already is no message of its own. */
+static void
+read_variant(WuzapiContent *content)
+{
+	int association = association_of(content);
+
+	if (association < 0 || !associations[association].variant || content->media == NULL ||
+		!wuzapi_read_target(content, content->association, "parentMessageKey"))
+		return;
+	content->change = WUZAPI_VARIANT;
+	content->variant = associations[association].name;
+}
+
+static WuzapiContent *
+new_content(JsonbContainer *outer, JsonbContainer *event)
+{
+	WuzapiContent *content = palloc0(sizeof(WuzapiContent));
+
+	content->outer = outer;
+	content->event = event;
+	content->text.type = jbvNull;
+	content->raw.type = jbvNull;
+	return content;
+}
+
 WuzapiContent *
 wuzapi_content_read(const WuzapiEnvelope *envelope, const char **reason)
 {
-	WuzapiContent *content = palloc0(sizeof(WuzapiContent));
+	WuzapiContent *content = new_content(envelope->outer, envelope->event);
 	JsonbContainer *message = message_of(envelope->event);
 
-	content->outer = envelope->outer;
-	content->event = envelope->event;
-	content->text.type = jbvNull;
-	content->raw.type = jbvNull;
 	if (message == NULL)
 		*reason = "no content";
 	else
@@ -176,7 +261,41 @@ wuzapi_content_read(const WuzapiEnvelope *envelope, const char **reason)
 		*reason = edit_reason(content);
 	if (*reason == NULL && content->change == WUZAPI_NEW && is_edit(content))
 		read_edit_target(content);
+	if (*reason == NULL && content->change == WUZAPI_NEW)
+		read_variant(content);
 	return *reason == NULL ? content : NULL;
+}
+
+/* Marks what may yet come. */
+static void
+describe_unavailable(WuzapiOutput *out, const WuzapiContent *content)
+{
+	wuzapi_put_bool(out, "unavailable", true);
+}
+
+WuzapiContent *
+wuzapi_content_unavailable(const WuzapiEnvelope *envelope)
+{
+	WuzapiContent *content = new_content(envelope->outer, envelope->event);
+
+	wuzapi_set_view_once(content);
+	content->describe = describe_unavailable;
+	return content;
+}
+
+WuzapiContent *
+wuzapi_content_missed_call(bool video)
+{
+	WuzapiContent *content = new_content(NULL, NULL);
+
+	wuzapi_set_missed_call(content, video);
+	return content;
+}
+
+const JsonbValue *
+wuzapi_content_target(const WuzapiContent *content)
+{
+	return &content->target;
 }
 
 WuzapiChange
@@ -191,7 +310,7 @@ wuzapi_content_change(const WuzapiContent *content)
 static void
 put_media(WuzapiOutput *out, const WuzapiContent *content)
 {
-	JsonbContainer *body = content->body;
+	JsonbContainer *body = content->media;
 	JsonbContainer *store = wuzapi_find_object(content->outer, "s3");
 	JsonbValue size;
 
@@ -224,7 +343,7 @@ put_vote(WuzapiOutput *out, JsonbContainer *vote)
 
 	if (options == NULL)
 		options = wuzapi_find_array(vote, "selectedHashesB64");
-	count = options == NULL ? 0 : Min(JsonContainerSize(options), MAX_MENTIONS);
+	count = wuzapi_count(options);
 	wuzapi_open_array(out, "options");
 	for (uint32 i = 0; i < count; i++)
 	{
@@ -236,29 +355,46 @@ put_vote(WuzapiOutput *out, JsonbContainer *vote)
 	wuzapi_close_array(out);
 }
 
-void
-wuzapi_content_write(WuzapiOutput *out, const WuzapiContent *content)
+/* Whether it has content of its own to be stored. */
+static bool
+has_content(const WuzapiContent *content)
 {
-	JsonbContainer *context = wuzapi_find_object(content->body, "contextInfo");
+	return content->change == WUZAPI_NEW || content->change == WUZAPI_EDIT ||
+		   content->change == WUZAPI_VARIANT;
+}
 
-	if (content->change != WUZAPI_NEW)
-	{
-		wuzapi_put(out, "target", &content->target);
-		wuzapi_open_array(out, "ids");
-		wuzapi_add_element(out, wuzapi_cstring(&content->target, INT_MAX));
-		wuzapi_close_array(out);
-	}
+/* Which message is changed, and how. */
+static void
+write_change(WuzapiOutput *out, const WuzapiContent *content)
+{
+	wuzapi_put(out, "target", &content->target);
+	wuzapi_open_array(out, "ids");
+	wuzapi_add_element(out, wuzapi_cstring(&content->target, INT_MAX));
+	wuzapi_close_array(out);
+	wuzapi_put_text(out, "variant", content->variant);
 	if (content->change == WUZAPI_REACTION)
 		wuzapi_put(out, "emoji", &content->text);
 	if (content->change == WUZAPI_VOTE)
 		put_vote(out, content->body);
-	if (content->change != WUZAPI_NEW && content->change != WUZAPI_EDIT)
+	if (content->change == WUZAPI_REACTION || content->change == WUZAPI_VOTE)
+		wuzapi_put_text(out, "sentAt", wuzapi_time(content->sent_at / 1000));
+}
+
+void
+wuzapi_content_write(WuzapiOutput *out, const WuzapiContent *content)
+{
+	JsonbValue answered;
+
+	if (content->change != WUZAPI_NEW)
+		write_change(out, content);
+	if (!has_content(content))
 		return;
 	wuzapi_put_text(out, "type", content->type);
 	wuzapi_put(out, "content", &content->text);
-	if (content->media)
+	if (content->media_type)
 		put_media(out, content);
-	(void) wuzapi_copy_string(out, "replyTo", context, "stanzaID");
+	if (wuzapi_answers(content, &answered))
+		wuzapi_put(out, "replyTo", &answered);
 }
 
 /* What is needed to fetch an encrypted file again. */
@@ -268,6 +404,7 @@ put_media_keys(WuzapiOutput *out, JsonbContainer *body)
 	static const char *const texts[][2] = {
 		{"url", "URL"},           {"directPath", "directPath"}, {"mediaKey", "mediaKey"},
 		{"mimetype", "mimetype"}, {"fileSha256", "fileSHA256"}, {"fileEncSha256", "fileEncSHA256"},
+		{"waveform", "waveform"},
 	};
 	static const char *const numbers[] = {"fileLength", "seconds", "height", "width", "pageCount"};
 
@@ -285,53 +422,39 @@ put_media_keys(WuzapiOutput *out, JsonbContainer *body)
 	(void) wuzapi_close(out);
 }
 
-/* Who is mentioned; what is no address is left out. */
+/* To which message it belongs. */
 static void
-put_mentions(WuzapiOutput *out, JsonbContainer *context)
+put_association(WuzapiOutput *out, const WuzapiContent *content)
 {
-	JsonbContainer *mentions = wuzapi_find_array(context, "mentionedJID");
-	uint32 count = mentions == NULL ? 0 : Min(JsonContainerSize(mentions), MAX_MENTIONS);
-	WuzapiJid jid;
+	int association = association_of(content);
 
-	if (count == 0)
+	if (association < 0)
 		return;
-	wuzapi_open_array(out, "mentions");
-	for (uint32 i = 0; i < count; i++)
-	{
-		if (wuzapi_jid(getIthJsonbValueFromContainer(mentions, i), &jid))
-			wuzapi_add_element(out, jid.text);
-	}
-	wuzapi_close_array(out);
-}
-
-/* What a message says of the one it answers or forwards. */
-static void
-put_context(WuzapiOutput *out, JsonbContainer *context)
-{
-	JsonbValue participant;
-	WuzapiJid jid;
-
-	if (wuzapi_find(context, "stanzaID", &participant) &&
-		wuzapi_find(context, "participant", &participant) && wuzapi_jid(&participant, &jid))
-		wuzapi_put_text(out, "replyToParticipant", jid.text);
-	if (wuzapi_is_true(context, "isForwarded"))
-		wuzapi_put_bool(out, "forwarded", true);
-	put_mentions(out, context);
+	wuzapi_open(out, "association");
+	wuzapi_put_text(out, "type", associations[association].name);
+	(void) wuzapi_copy_string(out, "parent",
+							  wuzapi_find_object(content->association, "parentMessageKey"), "ID");
+	(void) wuzapi_close(out);
 }
 
 void
 wuzapi_content_write_metadata(WuzapiOutput *out, const WuzapiContent *content)
 {
-	if (content->change != WUZAPI_NEW && content->change != WUZAPI_EDIT)
+	if (!has_content(content))
 		return;
-	if (content->media)
-		put_media_keys(out, content->body);
-	put_context(out, wuzapi_find_object(content->body, "contextInfo"));
+	if (content->media != NULL)
+		put_media_keys(out, content->media);
+	wuzapi_put_context(out, content);
+	put_association(out, content);
 	wuzapi_put_text(out, "whatsappType", content->whatsapp_type);
 	if (content->describe != NULL)
 		content->describe(out, content);
-	if (content->view_once || wuzapi_is_true(content->event, "IsViewOnce"))
+	if (content->view_once || wuzapi_is_true(content->event, "IsViewOnce") ||
+		wuzapi_is_true(content->media, "viewOnce"))
 		wuzapi_put_bool(out, "viewOnce", true);
 	if (content->ephemeral || wuzapi_is_true(content->event, "IsEphemeral"))
 		wuzapi_put_bool(out, "ephemeral", true);
+	if (content->spoiler ||
+		wuzapi_is_true(wuzapi_find_object(content->body, "contextInfo"), "isSpoiler"))
+		wuzapi_put_bool(out, "spoiler", true);
 }

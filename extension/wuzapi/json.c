@@ -6,10 +6,23 @@
  */
 #include "postgres.h"
 
-#include "mb/pg_wchar.h"
-#include "utils/jsonb.h"
+#include <math.h>
 
+#include "common/jsonapi.h"
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "pgtime.h"
+#include "utils/fmgrprotos.h"
+#include "utils/jsonb.h"
+#include "utils/numeric.h"
+
+#include "compat.h"
 #include "wuzapi/wuzapi.h"
+
+/* JSON in a string: longest text and deepest nesting that are read. */
+#define MAX_JSON_BYTES 4096
+#define MAX_JSON_DEPTH 32
+#define YEAR_10000 253402300800.0 /* seconds */
 
 /* --- reading ------------------------------------------------------------------------------------ */
 
@@ -104,6 +117,33 @@ wuzapi_is_true(JsonbContainer *object, const char *key)
 	return wuzapi_find(object, key, &value) && value.type == jbvBool && value.val.boolean;
 }
 
+double
+wuzapi_number(JsonbContainer *object, const char *key)
+{
+	JsonbValue value;
+	char *text;
+	size_t digits;
+
+	if (!wuzapi_find(object, key, &value))
+		return 0;
+	if (value.type == jbvNumeric)
+		return strtod(numeric_normalize(value.val.numeric), NULL);
+	if (value.type != jbvString || value.val.string.len > 20)
+		return 0;
+	text = wuzapi_cstring(&value, 20);
+	digits = strspn(text, "0123456789");
+	return digits == strlen(text) ? strtod(text, NULL) : 0;
+}
+
+/* Protobuf's one-of: Go's structs hold {Group: {Key: …}} where older bodies have the key itself. */
+JsonbContainer *
+wuzapi_holder(JsonbContainer *object, const char *group, const char *key)
+{
+	JsonbValue value;
+
+	return wuzapi_find(object, key, &value) ? object : wuzapi_find_object(object, group);
+}
+
 bool
 wuzapi_is(const JsonbValue *value, const char *word)
 {
@@ -119,6 +159,57 @@ wuzapi_cstring(const JsonbValue *value, int limit)
 	if (length > limit)
 		length = pg_mbcliplen(value->val.string.val, length, limit);
 	return pnstrdup(value->val.string.val, length);
+}
+
+/* --- JSON in a string ----------------------------------------------------------------------------- */
+
+/*
+ * Whether a text may be given to the parsers of PostgreSQL, which raise an error for some of what is JSON: nothing nested deep,
+ * no number with an exponent, no escapes that this database cannot hold.
+ */
+static bool
+is_modest(const char *text)
+{
+	int depth = 0;
+	bool quoted = false;
+
+	for (const char *at = text; *at != '\0'; at++)
+	{
+		if (*at == '\\' && (at[1] == '\0' || (at[1] == 'u' && GetDatabaseEncoding() != PG_UTF8)))
+			return false;
+		if (*at == '\\')
+			at++;
+		else if (*at == '"')
+			quoted = !quoted;
+		else if (quoted)
+			continue;
+		else if (*at == '{' || *at == '[')
+			depth++;
+		else if (*at == '}' || *at == ']')
+			depth--;
+		else if ((*at == 'e' || *at == 'E') && at > text && at[-1] >= '0' && at[-1] <= '9')
+			return false;
+		if (depth > MAX_JSON_DEPTH)
+			return false;
+	}
+	return true;
+}
+
+JsonbContainer *
+wuzapi_find_json(JsonbContainer *object, const char *key)
+{
+	JsonbValue value;
+	char *text;
+	Jsonb *json;
+
+	if (!wuzapi_find_string(object, key, &value) || value.val.string.len > MAX_JSON_BYTES)
+		return NULL;
+	text = wuzapi_cstring(&value, MAX_JSON_BYTES);
+	if (!is_modest(text) ||
+		pg_parse_json(chat_json_lexer(text, strlen(text)), &nullSemAction) != JSON_SUCCESS)
+		return NULL;
+	json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(text)));
+	return JB_ROOT_IS_OBJECT(json) ? &json->root : NULL;
 }
 
 /* --- essential fields ---------------------------------------------------------------------------- */
@@ -323,6 +414,20 @@ wuzapi_is_timestamp(const char *text)
 	return is_zone(text + zone);
 }
 
+char *
+wuzapi_time(double seconds)
+{
+	pg_time_t whole = (pg_time_t) seconds;
+	struct pg_tm *tm;
+
+	if (!(seconds > 0 && seconds < YEAR_10000))
+		return NULL;
+	tm = pg_gmtime(&whole);
+	return psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06d+00:00", tm->tm_year + 1900, tm->tm_mon + 1,
+					tm->tm_mday, tm->tm_hour, tm->tm_min, tm->tm_sec,
+					(int) rint((seconds - (double) whole) * 1000) * 1000);
+}
+
 /* --- writing ------------------------------------------------------------------------------------- */
 
 static JsonbValue
@@ -391,6 +496,16 @@ wuzapi_put(WuzapiOutput *out, const char *key, const JsonbValue *value)
 
 	push_key(out, key);
 	(void) pushJsonbValue(&out->state, WJB_VALUE, &copy);
+}
+
+void
+wuzapi_put_object(WuzapiOutput *out, const char *key, JsonbContainer *object)
+{
+	JsonbValue value = {.type = jbvBinary};
+
+	value.val.binary.data = object;
+	value.val.binary.len = 0; /* which is not looked at */
+	wuzapi_put(out, key, &value);
 }
 
 void

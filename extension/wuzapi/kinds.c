@@ -1,5 +1,5 @@
 /*
- * The kinds of WhatsApp messages; see wuzapi_content.h.
+ * The kinds of WhatsApp messages; see content.h.
  *
  * A message is an object with one key per kind of content, beside keys that are no content. The table says in which
  * order kinds are looked for and who reads each; a new kind is a row of it. Message types are those that a
@@ -10,35 +10,22 @@
 #include "utils/jsonb.h"
 #include "utils/numeric.h"
 
-#include "wuzapi/wuzapi.h"
 #include "wuzapi/content.h"
+#include "wuzapi/wuzapi.h"
 
-#define MAX_OPTIONS 100
-#define MAX_CONTACTS 100
+/* Longest name of an option of a poll that goes into metadata. */
+#define MAX_OPTION_BYTES 256
 
-typedef struct WuzapiKind
-{
-	const char *key;
-	/* Returns NULL, or why the content cannot be stored. */
-	const char *(*read)(WuzapiContent *content, const struct WuzapiKind *kind,
-						const JsonbValue *value);
-	const char *type;          /* message type, or for ignored kinds the reason */
-	const char *text;          /* field that becomes the content */
-	const char *whatsapp_type; /* where the type does not say it */
-	const char *placeholder;   /* content where there is none */
-} WuzapiKind;
-
-static void
-set_text(WuzapiContent *content, const char *text)
+void
+wuzapi_set_text(WuzapiContent *content, const char *text)
 {
 	content->text.type = jbvString;
 	content->text.val.string.val = unconstify(char *, text);
 	content->text.val.string.len = strlen(text);
 }
 
-/* A text that is not empty, or NULL. */
-static char *
-text_of(JsonbContainer *object, const char *field)
+char *
+wuzapi_text_of(JsonbContainer *object, const char *field)
 {
 	JsonbValue value;
 
@@ -47,46 +34,81 @@ text_of(JsonbContainer *object, const char *field)
 	return pnstrdup(value.val.string.val, value.val.string.len);
 }
 
+/* What is wrong with a message is an error; with what it quotes, only a reason to leave that out. */
+static const char *
+unusable(const WuzapiContent *content, const char *path, const char *wanted)
+{
+	if (!content->quoted)
+		wuzapi_wrong_type(path, wanted);
+	return "of the wrong type";
+}
+
 /* --- plain kinds ---------------------------------------------------------------------------------- */
 
 static const char *
 read_text(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
 {
 	if (value->type != jbvString)
-		wuzapi_wrong_type("event.Message.conversation", "a string");
+		return unusable(content, "event.Message.conversation", "a string");
+	if (value->val.string.len == 0)
+		return "no content";
 	content->type = kind->type;
 	content->text = *value;
 	return NULL;
 }
 
-/* An object of which one field is the content. */
-static const char *
-read_object(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
+const char *
+wuzapi_read_object(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
 {
 	JsonbValue text;
 
 	content->body = wuzapi_as_object(value);
 	if (content->body == NULL)
-		wuzapi_wrong_type(psprintf("event.Message.%s", kind->key), "an object");
+		return unusable(content, psprintf("event.Message.%s", kind->key), "an object");
 	content->type = kind->type;
 	content->whatsapp_type = kind->whatsapp_type;
 	if (kind->placeholder != NULL)
-		set_text(content, kind->placeholder);
+		wuzapi_set_text(content, kind->placeholder);
 	if (kind->text == NULL || !wuzapi_find(content->body, kind->text, &text))
 		return NULL;
 	if (text.type != jbvString)
-		wuzapi_wrong_type(psprintf("event.Message.%s.%s", kind->key, kind->text), "a string");
+		return unusable(content, psprintf("event.Message.%s.%s", kind->key, kind->text),
+						"a string");
 	if (kind->placeholder == NULL || text.val.string.len > 0)
 		content->text = text;
 	return NULL;
+}
+
+/* Text, or a link without one. */
+static const char *
+read_extended(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
+{
+	static const char *const others[] = {"matchedText", "title", "description"};
+	const char *reason = wuzapi_read_object(content, kind, value);
+
+	if (reason != NULL || (content->text.type == jbvString && content->text.val.string.len > 0))
+		return reason;
+	for (int i = 0; i < (int) lengthof(others); i++)
+	{
+		char *text = wuzapi_text_of(content->body, others[i]);
+
+		if (text == NULL)
+			continue;
+		wuzapi_set_text(content, text);
+		return NULL;
+	}
+	return "no content";
 }
 
 /* A file that is stored elsewhere. */
 static const char *
 read_media(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
 {
-	content->media = true;
-	return read_object(content, kind, value);
+	const char *reason = wuzapi_read_object(content, kind, value);
+
+	content->media_type = true;
+	content->media = content->body;
+	return reason;
 }
 
 static const char *
@@ -121,14 +143,14 @@ read_location(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *
 {
 	WuzapiOutput place = {NULL};
 	Jsonb *json;
+	const char *reason = wuzapi_read_object(content, kind, value);
 
-	(void) read_object(content, kind, value);
 	content->describe = describe_place;
 	wuzapi_open(&place, NULL);
 	put_place(&place, content->body);
 	json = JsonbValueToJsonb(wuzapi_close(&place));
-	set_text(content, JsonbToCString(NULL, &json->root, VARSIZE(json)));
-	return NULL;
+	wuzapi_set_text(content, JsonbToCString(NULL, &json->root, VARSIZE(json)));
+	return reason;
 }
 
 static void
@@ -141,7 +163,7 @@ static const char *
 read_contact(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
 {
 	content->describe = describe_contact;
-	return read_object(content, kind, value);
+	return wuzapi_read_object(content, kind, value);
 }
 
 /* Several contacts: their cards, one after the other. */
@@ -150,47 +172,36 @@ read_contacts(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *
 {
 	JsonbContainer *contacts;
 	StringInfoData cards;
-	uint32 count;
+	const char *reason = read_contact(content, kind, value);
 
-	(void) read_contact(content, kind, value);
 	contacts = wuzapi_find_array(content->body, "contacts");
-	count = contacts == NULL ? 0 : Min(JsonContainerSize(contacts), MAX_CONTACTS);
 	initStringInfo(&cards);
-	for (uint32 i = 0; i < count; i++)
+	for (uint32 i = 0; i < wuzapi_count(contacts); i++)
 	{
-		JsonbValue *contact = getIthJsonbValueFromContainer(contacts, i);
-		char *card = text_of(wuzapi_as_object(contact), "vcard");
+		char *card = wuzapi_text_of(wuzapi_element(contacts, i), "vcard");
 
 		if (card != NULL)
 			appendStringInfo(&cards, "%s%s", cards.len > 0 ? "\n" : "", card);
 	}
-	set_text(content, cards.data);
-	return NULL;
+	wuzapi_set_text(content, cards.data);
+	return reason;
 }
 
-/* --- what can be chosen --------------------------------------------------------------------------- */
+/* --- polls and events ----------------------------------------------------------------------------- */
 
-/* Walks over the names of what can be chosen: a field of each element, or of an object in it. */
-static char *
-option_at(JsonbContainer *options, uint32 i, const char *object, const char *field)
-{
-	JsonbContainer *option = wuzapi_as_object(getIthJsonbValueFromContainer(options, i));
-
-	return text_of(object ? wuzapi_find_object(option, object) : option, field);
-}
-
+/* Walks over a list whose elements have a name. */
 static void
-put_options(WuzapiOutput *out, JsonbContainer *options, const char *object, const char *field)
+put_names(WuzapiOutput *out, JsonbContainer *list, const char *field)
 {
-	uint32 count = options == NULL ? 0 : Min(JsonContainerSize(options), MAX_OPTIONS);
-
-	for (uint32 i = 0; i < count; i++)
+	wuzapi_open_array(out, "options");
+	for (uint32 i = 0; i < wuzapi_count(list); i++)
 	{
-		char *name = option_at(options, i, object, field);
+		char *name = wuzapi_text_of(wuzapi_element(list, i), field);
 
-		if (name != NULL && strlen(name) <= WUZAPI_MAX_METADATA_BYTES)
+		if (name != NULL && strlen(name) <= MAX_OPTION_BYTES)
 			wuzapi_add_element(out, name);
 	}
+	wuzapi_close_array(out);
 }
 
 static void
@@ -198,9 +209,7 @@ describe_poll(WuzapiOutput *out, const WuzapiContent *content)
 {
 	wuzapi_open(out, "poll");
 	(void) wuzapi_copy_string(out, "question", content->body, "name");
-	wuzapi_open_array(out, "options");
-	put_options(out, wuzapi_find_array(content->body, "options"), NULL, "optionName");
-	wuzapi_close_array(out);
+	put_names(out, wuzapi_find_array(content->body, "options"), "optionName");
 	wuzapi_copy_number(out, "selectableCount", content->body, "selectableOptionsCount");
 	(void) wuzapi_close(out);
 }
@@ -209,132 +218,146 @@ describe_poll(WuzapiOutput *out, const WuzapiContent *content)
 static const char *
 read_poll(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
 {
-	JsonbContainer *options;
+	const char *reason = wuzapi_read_object(content, kind, value);
+	char *question = wuzapi_text_of(content->body, "name");
+	JsonbContainer *options = wuzapi_find_array(content->body, "options");
 	StringInfoData text;
-	uint32 count;
-	char *question;
 
-	(void) read_object(content, kind, value);
 	content->describe = describe_poll;
-	question = text_of(content->body, "name");
-	options = wuzapi_find_array(content->body, "options");
-	count = options == NULL ? 0 : Min(JsonContainerSize(options), MAX_OPTIONS);
 	initStringInfo(&text);
 	appendStringInfo(&text, "📊 %s", question ? question : "");
-	for (uint32 i = 0; i < count; i++)
+	for (uint32 i = 0; i < wuzapi_count(options); i++)
 	{
-		char *name = option_at(options, i, NULL, "optionName");
+		char *name = wuzapi_text_of(wuzapi_element(options, i), "optionName");
 
 		appendStringInfo(&text, "\n%u. %s", i + 1, name ? name : "");
 	}
-	set_text(content, text.data);
-	return NULL;
+	wuzapi_set_text(content, text.data);
+	return reason;
 }
 
-/* The rows of a list's sections, or a message's buttons. */
 static void
-describe_choice(WuzapiOutput *out, const WuzapiContent *content)
+describe_result(WuzapiOutput *out, const WuzapiContent *content)
 {
-	JsonbContainer *sections = wuzapi_find_array(content->body, "sections");
-	uint32 count = sections == NULL ? 0 : Min(JsonContainerSize(sections), MAX_OPTIONS);
+	JsonbContainer *votes = wuzapi_find_array(content->body, "pollVotes");
 
-	wuzapi_open(out, "interactive");
-	wuzapi_put_text(out, "type", content->whatsapp_type);
-	wuzapi_open_array(out, "options");
-	put_options(out, wuzapi_find_array(content->body, "buttons"), "buttonText", "displayText");
-	for (uint32 i = 0; i < count; i++)
-		put_options(
-			out,
-			wuzapi_find_array(wuzapi_as_object(getIthJsonbValueFromContainer(sections, i)), "rows"),
-			NULL, "title");
-	wuzapi_close_array(out);
-	(void) wuzapi_copy_string(out, "footer", content->body, "footerText");
-	(void) wuzapi_close(out);
+	wuzapi_open(out, "poll");
+	(void) wuzapi_copy_string(out, "question", content->body, "name");
+	put_names(out, votes, "optionName");
+	wuzapi_close(out);
 }
 
+/* What came out of a poll: its question, and how many chose each option. */
 static const char *
-read_choice(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
+read_result(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
 {
-	content->describe = describe_choice;
-	return read_object(content, kind, value);
-}
+	const char *reason = wuzapi_read_object(content, kind, value);
+	char *question = wuzapi_text_of(content->body, "name");
+	JsonbContainer *votes = wuzapi_find_array(content->body, "pollVotes");
+	StringInfoData text;
 
-/* A list has a title and a description. */
-static const char *
-read_list(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
-{
-	char *title;
-	char *description;
-
-	(void) read_choice(content, kind, value);
-	title = text_of(content->body, "title");
-	description = text_of(content->body, "description");
-	if (title != NULL && description != NULL)
-		set_text(content, psprintf("%s\n%s", title, description));
-	else if (title != NULL || description != NULL)
-		set_text(content, title ? title : description);
-	return NULL;
-}
-
-/* A message made from a template: its text is one level deeper, under one of several names. */
-static const char *
-read_template(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
-{
-	static const char *const forms[] = {"hydratedTemplate", "hydratedFourRowTemplate"};
-	static const char *const texts[] = {"hydratedContentText", "hydratedTitleText"};
-
-	(void) read_object(content, kind, value);
-	for (int i = 0; i < (int) lengthof(forms); i++)
+	content->describe = describe_result;
+	initStringInfo(&text);
+	appendStringInfo(&text, "📊 %s", question ? question : "");
+	for (uint32 i = 0; i < wuzapi_count(votes); i++)
 	{
-		JsonbContainer *form = wuzapi_find_object(content->body, forms[i]);
+		JsonbContainer *vote = wuzapi_element(votes, i);
+		char *name = wuzapi_text_of(vote, "optionName");
 
-		for (int k = 0; k < (int) lengthof(texts); k++)
-		{
-			char *text = text_of(form, texts[k]);
-
-			if (text == NULL)
-				continue;
-			set_text(content, text);
-			return NULL;
-		}
+		appendStringInfo(&text, "\n%s: %.0f", name ? name : "",
+						 wuzapi_number(vote, "optionVoteCount"));
 	}
-	return NULL;
+	wuzapi_set_text(content, text.data);
+	return reason;
 }
 
-/* Interactive messages and their answers: the text is in their body. */
-static const char *
-read_interactive(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
-{
-	char *text;
-
-	(void) read_object(content, kind, value);
-	text = text_of(wuzapi_find_object(content->body, "body"), "text");
-	if (text == NULL)
-		text = text_of(wuzapi_find_object(content->body, "header"), "title");
-	if (text != NULL)
-		set_text(content, text);
-	return NULL;
-}
-
-/* What was chosen. */
 static void
-describe_answer(WuzapiOutput *out, const WuzapiContent *content)
+describe_event(WuzapiOutput *out, const WuzapiContent *content)
 {
-	wuzapi_open(out, "interactive");
-	wuzapi_put_text(out, "type", content->whatsapp_type);
-	if (!wuzapi_copy_string(out, "id", content->body, "selectedButtonID") &&
-		!wuzapi_copy_string(out, "id", content->body, "selectedID"))
-		(void) wuzapi_copy_string(out, "id", wuzapi_find_object(content->body, "singleSelectReply"),
-								  "selectedRowID");
+	static const char *const names[] = {"name", "eventTitle", "title"};
+	JsonbContainer *body = content->body;
+	double start = wuzapi_number(body, "startTime");
+
+	wuzapi_open(out, "event");
+	for (int i = 0; i < (int) lengthof(names); i++)
+	{
+		if (wuzapi_copy_string(out, "name", body, names[i]))
+			break;
+	}
+	(void) wuzapi_copy_string(out, "description", body, "description");
+	(void) wuzapi_copy_string(out, "location", wuzapi_find_object(body, "location"), "name");
+	(void) wuzapi_copy_string(out, "link", body, "joinLink");
+	if (start <= 0)
+		start = wuzapi_number(body, "scheduledTimestampMS") / 1000;
+	wuzapi_put_text(out, "startsAt", wuzapi_time(start));
+	wuzapi_put_text(out, "endsAt", wuzapi_time(wuzapi_number(body, "endTime")));
+	if (wuzapi_is_true(body, "isCanceled"))
+		wuzapi_put_bool(out, "canceled", true);
 	(void) wuzapi_close(out);
 }
 
+/* An event or a call that somebody plans: its name, and what it is about. */
 static const char *
-read_answer(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
+read_event(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
 {
-	content->describe = describe_answer;
-	return read_object(content, kind, value);
+	const char *reason = wuzapi_read_object(content, kind, value);
+	char *name = kind->text == NULL ? NULL : wuzapi_text_of(content->body, kind->text);
+	char *description = wuzapi_text_of(content->body, "description");
+
+	content->describe = describe_event;
+	wuzapi_set_text(content,
+					psprintf("%s%s%s%s%s", kind->placeholder, name ? " " : "", name ? name : "",
+							 description ? "\n" : "", description ? description : ""));
+	return reason;
 }
+
+/* --- calls ---------------------------------------------------------------------------------------- */
+
+static void
+describe_call(WuzapiOutput *out, const WuzapiContent *content)
+{
+	wuzapi_open(out, "call");
+	wuzapi_put_text(out, "outcome", "missed");
+	wuzapi_put_bool(out, "video", content->video);
+	(void) wuzapi_close(out);
+}
+
+void
+wuzapi_set_missed_call(WuzapiContent *content, bool video)
+{
+	content->type = "text";
+	content->whatsapp_type = "call";
+	content->video = video;
+	content->describe = describe_call;
+	wuzapi_set_text(content, video ? "📹 Chamada de vídeo perdida" : "📞 Chamada perdida");
+}
+
+bool
+wuzapi_content_is_call(const WuzapiContent *content)
+{
+	return content->describe == describe_call;
+}
+
+/* A call that nobody took; of the others there is nothing to say. */
+static const char *
+read_call(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
+{
+	/* WhatsApp's numbers: missed, and silenced for one of two reasons */
+	static const double missed[] = {1, 6, 7};
+	const char *reason = wuzapi_read_object(content, kind, value);
+	double outcome = wuzapi_number(content->body, "callOutcome");
+
+	for (int i = 0; i < (int) lengthof(missed) && reason == NULL; i++)
+	{
+		if (outcome != missed[i])
+			continue;
+		wuzapi_set_missed_call(content, wuzapi_is_true(content->body, "isVideo"));
+		return NULL;
+	}
+	return reason ? reason : "call";
+}
+
+/* --- trade ---------------------------------------------------------------------------------------- */
 
 static void
 describe_order(WuzapiOutput *out, const WuzapiContent *content)
@@ -352,17 +375,99 @@ static const char *
 read_order(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
 {
 	content->describe = describe_order;
-	return read_object(content, kind, value);
+	return wuzapi_read_object(content, kind, value);
+}
+
+static void
+describe_product(WuzapiOutput *out, const WuzapiContent *content)
+{
+	JsonbContainer *product = wuzapi_find_object(content->body, "product");
+
+	wuzapi_open(out, "product");
+	(void) wuzapi_copy_string(out, "id", product, "productID");
+	(void) wuzapi_copy_string(out, "title", product, "title");
+	(void) wuzapi_copy_string(out, "description", product, "description");
+	(void) wuzapi_copy_string(out, "currency", product, "currencyCode");
+	wuzapi_copy_number(out, "priceAmount1000", product, "priceAmount1000");
+	(void) wuzapi_copy_string(out, "url", product, "URL");
+	(void) wuzapi_copy_string(out, "seller", content->body, "businessOwnerJID");
+	(void) wuzapi_close(out);
+}
+
+/* A product of a catalogue: what is written beside it, or its name. */
+static const char *
+read_product(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
+{
+	const char *reason = wuzapi_read_object(content, kind, value);
+	char *title = wuzapi_text_of(wuzapi_find_object(content->body, "product"), "title");
+
+	content->describe = describe_product;
+	if (wuzapi_text_of(content->body, "body") == NULL && title != NULL)
+		wuzapi_set_text(content, psprintf("🛍️ %s", title));
+	return reason;
+}
+
+static void
+describe_payment(WuzapiOutput *out, const WuzapiContent *content)
+{
+	JsonbContainer *amount = wuzapi_find_object(content->body, "amount");
+
+	if (amount == NULL && wuzapi_number(content->body, "amount1000") == 0)
+		return;
+	wuzapi_open(out, "payment");
+	wuzapi_copy_number(out, "amount1000", content->body, "amount1000");
+	wuzapi_copy_number(out, "value", amount, "value");
+	wuzapi_copy_number(out, "offset", amount, "offset");
+	if (!wuzapi_copy_string(out, "currency", content->body, "currencyCodeIso4217"))
+		(void) wuzapi_copy_string(out, "currency", amount, "currencyCode");
+	(void) wuzapi_close(out);
+}
+
+/* Takes the text of a message that stands inside; of one inside that, nothing. */
+static void
+take_inner_text(WuzapiContent *content, const char *field)
+{
+	WuzapiContent inner = {.quoted = true, .text = {.type = jbvNull}, .raw = {.type = jbvNull}};
+	JsonbContainer *message = wuzapi_find_object(content->body, field);
+
+	if (content->quoted || message == NULL ||
+		wuzapi_read_kind(&inner, wuzapi_unwrap(message, &inner)) != NULL)
+		return;
+	if (inner.change == WUZAPI_NEW && inner.text.type == jbvString && inner.text.val.string.len > 0)
+		content->text = inner.text;
+}
+
+/* A payment, or the wish for one: what is written beside it. */
+static const char *
+read_payment(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
+{
+	const char *reason = wuzapi_read_object(content, kind, value);
+
+	content->describe = describe_payment;
+	take_inner_text(content, "noteMessage");
+	return reason;
+}
+
+/* A name or a note behind a word that says what it is. */
+static const char *
+read_named(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
+{
+	const char *reason = wuzapi_read_object(content, kind, value);
+	char *name = wuzapi_text_of(content->body, kind->text);
+
+	if (name != NULL)
+		wuzapi_set_text(content, psprintf("%s: %s", kind->placeholder, name));
+	return reason;
 }
 
 /* --- changes of an earlier message ---------------------------------------------------------------- */
 
-/* Notes which message is meant; false when the key does not say. */
-static bool
-read_target(WuzapiContent *content, JsonbContainer *body, const char *field)
+bool
+wuzapi_read_target(WuzapiContent *content, JsonbContainer *body, const char *field)
 {
 	return wuzapi_find_string(wuzapi_find_object(body, field), "ID", &content->target) &&
-		   content->target.val.string.len > 0 && content->target.val.string.len <= 255;
+		   content->target.val.string.len > 0 &&
+		   content->target.val.string.len <= WUZAPI_MAX_IDENTIFIER_BYTES;
 }
 
 static const char *
@@ -372,7 +477,7 @@ read_edit(WuzapiContent *content, JsonbContainer *body)
 
 	if (content->change == WUZAPI_EDIT)
 		return "edit of an edit";
-	if (!read_target(content, body, "key"))
+	if (!wuzapi_read_target(content, body, "key"))
 		return "edit without a target";
 	if (edited == NULL)
 		return "edit without content";
@@ -394,7 +499,7 @@ read_protocol(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *
 	if (strcmp(number, "0") != 0)
 		return kind->type;
 	content->change = WUZAPI_REVOKE;
-	return read_target(content, body, "key") ? NULL : "revoke without a target";
+	return wuzapi_read_target(content, body, "key") ? NULL : "revoke without a target";
 }
 
 static const char *
@@ -403,9 +508,41 @@ read_reaction(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *
 	JsonbContainer *body = wuzapi_as_object(value);
 
 	content->change = WUZAPI_REACTION;
-	if (!wuzapi_find_string(body, "text", &content->text) || content->text.val.string.len > 64)
-		set_text(content, "");
-	return read_target(content, body, "key") ? NULL : "reaction without a target";
+	content->sent_at = wuzapi_number(body, "senderTimestampMS");
+	if (!wuzapi_find_string(body, "text", &content->text) ||
+		content->text.val.string.len > WUZAPI_MAX_EMOJI_BYTES)
+		wuzapi_set_text(content, "");
+	return wuzapi_read_target(content, body, "key") ? NULL : "reaction without a target";
+}
+
+/*
+ * A change that only the phones can read, with the key of what it changes. WhatsApp's numbers: edits of an event, of a message
+ * and of a poll. Who the key calls "me" is who edits.
+ */
+static const char *
+read_secret(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
+{
+	static const double edits[] = {1, 2, 4};
+	JsonbContainer *body = wuzapi_as_object(value);
+	double type = wuzapi_number(body, "secretEncType");
+
+	content->change = WUZAPI_PENDING_EDIT;
+	for (int i = 0; i < (int) lengthof(edits); i++)
+	{
+		if (type == edits[i] && wuzapi_read_target(content, body, "targetMessageKey"))
+			return NULL;
+	}
+	return kind->type;
+}
+
+/* A comment holds a message, and whose it is. */
+static const char *
+read_comment(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
+{
+	const char *reason = wuzapi_read_object(content, kind, value);
+
+	take_inner_text(content, "message");
+	return reason;
 }
 
 /* A vote is encrypted; WUZAPI tells beside the event what it decrypted. */
@@ -416,37 +553,67 @@ read_vote(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *valu
 	if (content->body == NULL)
 		return "poll vote that was not decrypted";
 	content->change = WUZAPI_VOTE;
+	content->sent_at = wuzapi_number(wuzapi_as_object(value), "senderTimestampMS");
 	if (wuzapi_find_string(content->body, "pollCreationMsgID", &content->target) &&
 		content->target.val.string.len > 0 && content->target.val.string.len <= 255)
 		return NULL;
-	return read_target(content, wuzapi_as_object(value), "pollCreationMessageKey")
+	return wuzapi_read_target(content, wuzapi_as_object(value), "pollCreationMessageKey")
 			   ? NULL
 			   : "poll vote without a target";
 }
 
 /* --- the table ------------------------------------------------------------------------------------ */
 
+#define READ(name, reader)                                                                         \
+	{                                                                                              \
+		.key = name, .read = reader                                                                \
+	}
+#define NOTHING(name, reason)                                                                      \
+	{                                                                                              \
+		.key = name, .read = read_ignored, .type = reason                                          \
+	}
+#define POLL(name)                                                                                 \
+	{                                                                                              \
+		.key = name, .read = read_poll, .type = "poll"                                             \
+	}
+#define MEDIA(name, kind)                                                                          \
+	{                                                                                              \
+		.key = name, .read = read_media, .type = kind, .text = "caption"                           \
+	}
+/* What no messages table has a type for: text, of a field or a placeholder. */
+#define TEXT(name, reader, field, whatsapp, words)                                                 \
+	{                                                                                              \
+		.key = name, .read = reader, .type = "text", .text = field, .whatsapp_type = whatsapp,     \
+		.placeholder = words                                                                       \
+	}
+#define ANSWER(name, kind, field, whatsapp)                                                        \
+	{                                                                                              \
+		.key = name, .read = wuzapi_read_answer, .type = kind, .text = field,                      \
+		.whatsapp_type = whatsapp, .placeholder = "📩 Resposta"                                  \
+	}
+
 static const WuzapiKind kinds[] = {
+	/* what changes an earlier message */
 	{.key = "protocolMessage", .read = read_protocol, .type = "protocol message"},
-	{.key = "reactionMessage", .read = read_reaction},
-	{.key = "encReactionMessage", .read = read_ignored, .type = "encrypted reaction"},
-	{.key = "pollCreationMessage", .read = read_poll, .type = "poll"},
-	{.key = "pollCreationMessageV2", .read = read_poll, .type = "poll"},
-	{.key = "pollCreationMessageV3", .read = read_poll, .type = "poll"},
-	{.key = "pollCreationMessageV5", .read = read_poll, .type = "poll"},
-	{.key = "pollUpdateMessage", .read = read_vote},
-	{.key = "albumMessage",
-	 .read = read_ignored,
-	 .type = "album"}, /* its pictures come by themselves */
-	{.key = "pinInChatMessage", .read = read_ignored, .type = "pin"},
-	{.key = "keepInChatMessage", .read = read_ignored, .type = "keep in chat"},
+	READ("reactionMessage", read_reaction),
+	READ("pollUpdateMessage", read_vote),
+	{.key = "secretEncryptedMessage", .read = read_secret, .type = "encrypted change"},
+
+	POLL("pollCreationMessage"),
+	POLL("pollCreationMessageV2"),
+	POLL("pollCreationMessageV3"),
+	POLL("pollCreationMessageV4"),
+	POLL("pollCreationMessageV5"),
+	POLL("pollCreationMessageV6"),
+	TEXT("pollResultSnapshotMessage", read_result, NULL, "poll_result", NULL),
+	TEXT("pollResultSnapshotMessageV3", read_result, NULL, "poll_result", NULL),
 	{.key = "conversation", .read = read_text, .type = "text"},
-	{.key = "extendedTextMessage", .read = read_object, .type = "text", .text = "text"},
-	{.key = "imageMessage", .read = read_media, .type = "image", .text = "caption"},
-	{.key = "videoMessage", .read = read_media, .type = "video", .text = "caption"},
-	{.key = "ptvMessage", .read = read_media, .type = "video", .text = "caption"},
+	{.key = "extendedTextMessage", .read = read_extended, .type = "text", .text = "text"},
+	MEDIA("imageMessage", "image"),
+	MEDIA("videoMessage", "video"),
+	MEDIA("ptvMessage", "video"),
 	{.key = "audioMessage", .read = read_media, .type = "audio"},
-	{.key = "documentMessage", .read = read_media, .type = "document", .text = "caption"},
+	MEDIA("documentMessage", "document"),
 	{.key = "stickerMessage", .read = read_media, .type = "sticker"},
 	{.key = "locationMessage", .read = read_location, .type = "location"},
 	{.key = "liveLocationMessage",
@@ -458,72 +625,77 @@ static const WuzapiKind kinds[] = {
 	 .read = read_contacts,
 	 .type = "contact",
 	 .whatsapp_type = "contacts"},
-	{.key = "buttonsMessage",
-	 .read = read_choice,
-	 .type = "text",
-	 .text = "contentText",
-	 .whatsapp_type = "buttons",
-	 .placeholder = "📩 Botões"},
-	{.key = "buttonsResponseMessage",
-	 .read = read_answer,
-	 .type = "button_response",
-	 .text = "selectedDisplayText",
-	 .whatsapp_type = "buttons_response",
-	 .placeholder = "📩 Resposta"},
-	{.key = "templateButtonReplyMessage",
-	 .read = read_answer,
-	 .type = "button_response",
-	 .text = "selectedDisplayText",
-	 .whatsapp_type = "template_response",
-	 .placeholder = "📩 Resposta"},
-	{.key = "listMessage",
-	 .read = read_list,
-	 .type = "text",
-	 .whatsapp_type = "list",
-	 .placeholder = "📩 Lista"},
-	{.key = "listResponseMessage",
-	 .read = read_answer,
-	 .type = "list_response",
-	 .text = "title",
-	 .whatsapp_type = "list_response",
-	 .placeholder = "📩 Resposta"},
-	{.key = "templateMessage",
-	 .read = read_template,
-	 .type = "text",
-	 .whatsapp_type = "template",
-	 .placeholder = "📩 Modelo"},
-	{.key = "highlyStructuredMessage",
-	 .read = read_object,
-	 .type = "text",
-	 .whatsapp_type = "template",
-	 .placeholder = "📩 Modelo"},
-	{.key = "interactiveMessage",
-	 .read = read_interactive,
-	 .type = "text",
-	 .whatsapp_type = "interactive",
-	 .placeholder = "📩 Mensagem interativa"},
-	{.key = "interactiveResponseMessage",
-	 .read = read_interactive,
-	 .type = "text",
-	 .whatsapp_type = "interactive_response",
-	 .placeholder = "📩 Resposta"},
+	TEXT("buttonsMessage", wuzapi_read_buttons, NULL, "buttons", "📩 Botões"),
+	ANSWER("buttonsResponseMessage", "button_response", NULL, "buttons_response"),
+	ANSWER("templateButtonReplyMessage", "button_response", "selectedDisplayText",
+		   "template_response"),
+	TEXT("listMessage", wuzapi_read_list, NULL, "list", "📩 Lista"),
+	ANSWER("listResponseMessage", "list_response", "title", "list_response"),
+	TEXT("templateMessage", wuzapi_read_template, NULL, "template", "📩 Modelo"),
+	TEXT("highlyStructuredMessage", wuzapi_read_structured, NULL, "template", "📩 Modelo"),
+	TEXT("interactiveMessage", wuzapi_read_interactive, NULL, "interactive",
+		 "📩 Mensagem interativa"),
+	TEXT("interactiveResponseMessage", wuzapi_read_flow_answer, NULL, "interactive_response",
+		 "📩 Resposta"),
 	{.key = "orderMessage", .read = read_order, .type = "order", .text = "message"},
-	{.key = "encCommentMessage",
-	 .read = read_object,
-	 .type = "text",
-	 .whatsapp_type = "comment",
-	 .placeholder = "💬 Comentário"},
-	{.key = "commentMessage",
-	 .read = read_object,
-	 .type = "text",
-	 .whatsapp_type = "comment",
-	 .placeholder = "💬 Comentário"},
-	{.key = "groupInviteMessage",
-	 .read = read_object,
-	 .type = "text",
-	 .text = "caption",
-	 .whatsapp_type = "group_invite",
-	 .placeholder = "📩 Convite para grupo"},
+	TEXT("productMessage", read_product, "body", "product", "🛍️ Produto"),
+	TEXT("invoiceMessage", read_named, "note", "invoice", "📩 Fatura"),
+	TEXT("sendPaymentMessage", read_payment, NULL, "payment", "💸 Pagamento"),
+	TEXT("requestPaymentMessage", read_payment, NULL, "payment_request", "💸 Pedido de pagamento"),
+	TEXT("paymentInviteMessage", wuzapi_read_object, NULL, "payment_invite",
+		 "💸 Convite para pagamentos"),
+	TEXT("paymentReminderMessage", read_named, "description", "payment_reminder",
+		 "💸 Lembrete de pagamento"),
+	TEXT("splitPaymentMessage", read_named, "description", "split_payment",
+		 "💸 Divisão de pagamento"),
+	TEXT("eventMessage", read_event, "name", "event", "📅"),
+	TEXT("eventInviteMessage", read_event, "eventTitle", "event_invite", "📅"),
+	TEXT("scheduledCallCreationMessage", read_event, "title", "scheduled_call",
+		 "📞 Chamada agendada:"),
+	/* whatsmeow has it with three s */
+	READ("callLogMesssage", read_call),
+	READ("callLogMessage", read_call),
+	TEXT("encCommentMessage", wuzapi_read_object, NULL, "comment", "💬 Comentário"),
+	TEXT("commentMessage", read_comment, NULL, "comment", "💬 Comentário"),
+	TEXT("questionResponseMessage", wuzapi_read_object, "text", "question_response", "📩 Resposta"),
+	TEXT("statusQuestionAnswerMessage", wuzapi_read_object, "text", "question_response",
+		 "📩 Resposta"),
+	TEXT("statusQuotedMessage", wuzapi_read_object, "text", "status_quoted", "📩 Resposta"),
+	TEXT("groupInviteMessage", wuzapi_read_object, "caption", "group_invite",
+		 "📩 Convite para grupo"),
+	TEXT("newsletterAdminInviteMessage", wuzapi_read_object, "caption", "newsletter_invite",
+		 "📩 Convite para canal"),
+	TEXT("newsletterFollowerInviteMessageV2", wuzapi_read_object, "caption", "newsletter_invite",
+		 "📩 Convite para canal"),
+	TEXT("requestPhoneNumberMessage", wuzapi_read_object, NULL, "phone_number_request",
+		 "📩 Pedido do número de telefone"),
+	TEXT("stickerPackMessage", read_named, "name", "sticker_pack", "📩 Pacote de figurinhas"),
+
+	/* what shows nothing, if it stands alone: bookkeeping of phones, and changes that are encrypted or of no use here */
+	NOTHING("encReactionMessage", "encrypted reaction"),
+	NOTHING("encEventResponseMessage", "event response"),
+	NOTHING("albumMessage", "album"), /* its pictures come by themselves */
+	NOTHING("pinInChatMessage", "pin"),
+	NOTHING("keepInChatMessage", "keep in chat"),
+	NOTHING("placeholderMessage", "placeholder"),
+	NOTHING("groupRootKeyShare", "key"),
+	NOTHING("rootSecretDistributeMessage", "key"),
+	NOTHING("stickerSyncRmrMessage", "sticker sync"),
+	NOTHING("messageHistoryNotice", "history notice"),
+	NOTHING("messageHistoryBundle", "history notice"),
+	NOTHING("limitSharingMessage", "limit sharing"),
+	NOTHING("call", "call"),
+	NOTHING("bcallMessage", "call"),
+	NOTHING("scheduledCallEditMessage", "call"),
+	NOTHING("chat", "chat"),
+	NOTHING("statusNotificationMessage", "status notification"),
+	NOTHING("statusStickerInteractionMessage", "status notification"),
+	NOTHING("statusLinkPreviewMetadata", "status notification"),
+	NOTHING("pollAddOptionMessage", "poll option"),
+	NOTHING("conditionalRevealMessage", "scheduled message"),
+	NOTHING("splitPaymentUpdateMessage", "payment update"),
+	NOTHING("declinePaymentRequestMessage", "payment update"),
+	NOTHING("cancelPaymentRequestMessage", "payment update"),
 };
 
 /* Keys of a message that are no content. */
@@ -581,6 +753,15 @@ describe_unknown(WuzapiOutput *out, const WuzapiContent *content)
 		wuzapi_put_bool(out, "rawTruncated", true);
 }
 
+void
+wuzapi_set_view_once(WuzapiContent *content)
+{
+	content->type = "text";
+	content->whatsapp_type = "view_once";
+	content->view_once = true;
+	wuzapi_set_text(content, "📩 Visualização única");
+}
+
 /* A kind that is newer than this file: shown by its name. */
 static const char *
 read_unknown(WuzapiContent *content, JsonbContainer *message)
@@ -597,28 +778,48 @@ read_unknown(WuzapiContent *content, JsonbContainer *message)
 			continue;
 		content->type = "text";
 		content->whatsapp_type = wuzapi_cstring(&key, 64);
-		set_text(content, name_of_kind(content->whatsapp_type));
+		wuzapi_set_text(content, name_of_kind(content->whatsapp_type));
 		content->raw = value;
 		content->describe = describe_unknown;
 		return NULL;
 	}
 	if (!content->view_once)
 		return "no content";
-	content->type = "text";
-	content->whatsapp_type = "view_once";
-	set_text(content, "📩 Visualização única");
+	wuzapi_set_view_once(content);
 	return NULL;
+}
+
+/* The row of a key, in whatever case; the number of rows when it is none of them. */
+static int
+kind_of(const JsonbValue *key)
+{
+	int kind = 0;
+
+	while (kind < (int) lengthof(kinds) && !wuzapi_is(key, kinds[kind].key))
+		kind++;
+	return kind;
 }
 
 const char *
 wuzapi_read_kind(WuzapiContent *content, JsonbContainer *message)
 {
+	JsonbIterator *it = JsonbIteratorInit(message);
+	JsonbValue key;
 	JsonbValue value;
+	JsonbValue found;
+	int first = lengthof(kinds);
 
-	for (int i = 0; i < (int) lengthof(kinds); i++)
+	(void) JsonbIteratorNext(&it, &key, true);
+	while (JsonbIteratorNext(&it, &key, true) == WJB_KEY)
 	{
-		if (wuzapi_find(message, kinds[i].key, &value))
-			return kinds[i].read(content, &kinds[i], &value);
+		int kind = kind_of(&key);
+
+		(void) JsonbIteratorNext(&it, &value, true);
+		if (kind >= first || value.type == jbvNull)
+			continue;
+		first = kind;
+		found = value;
 	}
-	return read_unknown(content, message);
+	return first < (int) lengthof(kinds) ? kinds[first].read(content, &kinds[first], &found)
+										 : read_unknown(content, message);
 }

@@ -132,7 +132,7 @@ require_event(const WuzapiEnvelope *envelope)
 
 /* --- times ------------------------------------------------------------------------------------- */
 
-/* Writes the time of an event; Go's zero time is none. */
+/* Writes the time of an event. Go's zero time is none; a time without a zone is UTC. */
 static void
 put_timestamp(WuzapiOutput *out, JsonbContainer *info, const char *path, bool required)
 {
@@ -145,23 +145,28 @@ put_timestamp(WuzapiOutput *out, JsonbContainer *info, const char *path, bool re
 	value = wuzapi_require_string(info, keys, path);
 	text = wuzapi_cstring(&value, INT_MAX);
 	if (!wuzapi_is_timestamp(text))
-		wuzapi_wrong_type(path, "a time such as 2026-06-18T13:19:38+02:00");
+	{
+		text = psprintf("%sZ", text);
+		if (!wuzapi_is_timestamp(text))
+			wuzapi_wrong_type(path, "a time such as 2026-06-18T13:19:38+02:00");
+	}
 	if (strncmp(text, "0001-01-01T00:00:00", strlen("0001-01-01T00:00:00")) != 0)
 		wuzapi_put_text(out, "timestamp", text);
-	else if (required)
-		wuzapi_missing(path);
 }
 
 /* --- handlers ------------------------------------------------------------------------------------ */
 
-/* Writes the name that a person gave itself: the contact's, or in a group the participant's. */
+/* Writes the name that a person gave itself, or WhatsApp a business: the contact's, or in a group the participant's. */
 static void
 put_name(WuzapiOutput *out, JsonbContainer *info, const char *key)
 {
+	JsonbContainer *verified =
+		wuzapi_find_object(wuzapi_find_object(info, "VerifiedName"), "Details");
 	JsonbValue name;
 
-	if (wuzapi_find_string(info, "PushName", &name) && name.val.string.len > 0)
-		wuzapi_put_text(out, key, wuzapi_cstring(&name, 255));
+	if ((wuzapi_find_string(info, "PushName", &name) && name.val.string.len > 0) ||
+		(wuzapi_find_string(verified, "verifiedName", &name) && name.val.string.len > 0))
+		wuzapi_put_text(out, key, wuzapi_cstring(&name, WUZAPI_MAX_IDENTIFIER_BYTES));
 }
 
 /* Writes the metadata of a message; it is stored as it is. */
@@ -183,8 +188,10 @@ put_content(WuzapiOutput *out, JsonbContainer *info, const WuzapiSource *source,
 			const WuzapiContent *content)
 {
 	static const char *const kinds[] = {
-		[WUZAPI_NEW] = "message",       [WUZAPI_EDIT] = "edit", [WUZAPI_REVOKE] = "revoke",
-		[WUZAPI_REACTION] = "reaction", [WUZAPI_VOTE] = "vote",
+		[WUZAPI_NEW] = "message",     [WUZAPI_EDIT] = "edit",
+		[WUZAPI_REVOKE] = "revoke",   [WUZAPI_REACTION] = "reaction",
+		[WUZAPI_VOTE] = "vote",       [WUZAPI_PENDING_EDIT] = "pendingEdit",
+		[WUZAPI_VARIANT] = "variant",
 	};
 
 	wuzapi_put_text(out, "kind", kinds[wuzapi_content_change(content)]);
@@ -195,30 +202,89 @@ put_content(WuzapiOutput *out, JsonbContainer *info, const WuzapiSource *source,
 	put_metadata(out, info, source, content);
 }
 
-/* {Info, Message, …}; the fields of Info may also stand beside Message. */
-static void
-handle_message(WuzapiOutput *out, const WuzapiEnvelope *envelope)
+/* Where an event says whose and when it is: in Info, whose fields may also stand beside Message. */
+static JsonbContainer *
+info_of(JsonbContainer *event)
 {
-	JsonbContainer *event = require_event(envelope);
-	JsonbContainer *info = event;
-	WuzapiSource source;
-	WuzapiContent *content = NULL;
-	const char *reason;
-	JsonbValue id;
+	JsonbValue info;
 
-	if (wuzapi_find(event, "Info", &id))
-		info = wuzapi_require_object(event, "Info", "event.Info");
-	id = wuzapi_require_string(info, id_keys, "event.Info.ID");
-	if (wuzapi_read_source(info, "event.Info.Chat", &source, &reason))
-		content = wuzapi_content_read(envelope, &reason);
-	if (content == NULL)
+	return wuzapi_find(event, "Info", &info) ? wuzapi_require_object(event, "Info", "event.Info")
+											 : event;
+}
+
+/* Whether it is of a contact's call: the owner's own are no news. */
+static bool
+is_own_call(const WuzapiSource *source, const WuzapiContent *content)
+{
+	return source->from_me && wuzapi_content_is_call(content);
+}
+
+/* Writes a message that was read; NULL: why it was not. */
+static void
+put_message(WuzapiOutput *out, JsonbContainer *info, const WuzapiSource *source,
+			const WuzapiContent *content, const char *reason)
+{
+	JsonbValue id = wuzapi_require_string(info, id_keys, "event.Info.ID");
+
+	if (content == NULL || is_own_call(source, content))
 	{
-		ignore(out, reason);
+		ignore(out, content ? "call" : reason);
 		return;
 	}
 	wuzapi_put(out, "id", &id);
 	put_timestamp(out, info, "event.Info.Timestamp", true);
-	put_content(out, info, &source, content);
+	put_content(out, info, source, content);
+}
+
+/* {Info, Message, …} */
+static void
+handle_message(WuzapiOutput *out, const WuzapiEnvelope *envelope)
+{
+	JsonbContainer *info = info_of(require_event(envelope));
+	WuzapiSource source;
+	WuzapiContent *content = NULL;
+	const char *reason;
+
+	if (wuzapi_read_source(info, "event.Info.Chat", &source, &reason))
+		content = wuzapi_content_read(envelope, &reason);
+	put_message(out, info, &source, content, reason);
+}
+
+/* {Info, IsUnavailable, UnavailableType}: what can be read later comes again, as a message; what is shown once, never. */
+static void
+handle_undecryptable(WuzapiOutput *out, const WuzapiEnvelope *envelope)
+{
+	JsonbContainer *event = require_event(envelope);
+	JsonbContainer *info = info_of(event);
+	WuzapiSource source;
+	WuzapiContent *content = NULL;
+	const char *reason;
+	JsonbValue type;
+
+	if (wuzapi_read_source(info, "event.Info.Chat", &source, &reason))
+	{
+		reason = "message that was not decrypted";
+		if (wuzapi_is_true(event, "IsUnavailable") &&
+			wuzapi_find_string(event, "UnavailableType", &type) && wuzapi_is(&type, "view_once"))
+			content = wuzapi_content_unavailable(envelope);
+	}
+	put_message(out, info, &source, content, reason);
+}
+
+/* The word for a receipt's state: WUZAPI's, where that is not empty, else WhatsApp's. */
+static bool
+find_state(const WuzapiEnvelope *envelope, JsonbValue *state)
+{
+	bool found = wuzapi_find_string(envelope->outer, "state", state) ||
+				 wuzapi_find_string(envelope->event, "state", state);
+	JsonbValue type;
+
+	if (found && state->val.string.len > 0)
+		return true;
+	if (!wuzapi_find_string(envelope->event, "Type", &type))
+		return found;
+	*state = type;
+	return true;
 }
 
 /* The state a receipt tells, or NULL. What the owner's own devices tell is no news of the contact. */
@@ -228,14 +294,13 @@ receipt_state(const WuzapiEnvelope *envelope, bool from_me, const char **reason)
 	JsonbValue state;
 
 	*reason = "receipt of another kind";
-	if (!wuzapi_find_string(envelope->outer, "state", &state) &&
-		!wuzapi_find_string(envelope->event, "state", &state) &&
-		!wuzapi_find_string(envelope->event, "Type", &state))
+	if (!find_state(envelope, &state))
 		return NULL;
-	if (wuzapi_is(&state, "readself") || wuzapi_is(&state, "read-self"))
+	if (wuzapi_is(&state, "readself") || wuzapi_is(&state, "read-self") ||
+		wuzapi_is(&state, "played-self"))
 		return "read-self";
 	/* With read receipts switched on, reading on another device arrives as an ordinary "read" by oneself. */
-	if (wuzapi_is(&state, "read"))
+	if (wuzapi_is(&state, "read") || wuzapi_is(&state, "played"))
 		return from_me ? "read-self" : "read";
 	if (!wuzapi_is(&state, "delivered") && !wuzapi_is(&state, ""))
 		return NULL;
@@ -348,13 +413,10 @@ static const struct
 	const char *type;
 	void (*handle)(WuzapiOutput *out, const WuzapiEnvelope *envelope);
 } handlers[] = {
-	{"message", handle_message},
-	{"readreceipt", handle_receipt},
-	{"receipt", handle_receipt},
-	{"chatpresence", handle_typing},
-	{"groupinfo", handle_group},
-	{"joinedgroup", handle_group},
-	{"historysync", wuzapi_handle_history},
+	{"message", handle_message},     {"undecryptablemessage", handle_undecryptable},
+	{"readreceipt", handle_receipt}, {"receipt", handle_receipt},
+	{"chatpresence", handle_typing}, {"groupinfo", handle_group},
+	{"joinedgroup", handle_group},   {"historysync", wuzapi_handle_history},
 };
 
 static void

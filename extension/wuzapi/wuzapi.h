@@ -26,9 +26,16 @@ extern JsonbContainer *wuzapi_find_object(JsonbContainer *object, const char *ke
 extern JsonbContainer *wuzapi_find_array(JsonbContainer *object, const char *key);
 extern bool wuzapi_is_true(JsonbContainer *object, const char *key);
 
+/* A number, or one that came as a string of digits; 0 when there is none. */
+extern double wuzapi_number(JsonbContainer *object, const char *key);
+/* Where a field of a one-of stands: in the object itself, or in its group; NULL: nowhere. */
+extern JsonbContainer *wuzapi_holder(JsonbContainer *object, const char *group, const char *key);
+/* The object that a string holds as JSON, if it is short; NULL when it does not. Never an error. */
+extern JsonbContainer *wuzapi_find_json(JsonbContainer *object, const char *key);
+
 /* The container of a value, or NULL when it is no object. */
 extern JsonbContainer *wuzapi_as_object(const JsonbValue *value);
-/* The value equals a word of lower-case ASCII letters and signs, in whatever case. */
+/* The value equals a word of ASCII letters and signs, in whatever case. */
 extern bool wuzapi_is(const JsonbValue *value, const char *word);
 /* A copy that ends in NUL, at most limit bytes of whole characters. */
 extern char *wuzapi_cstring(const JsonbValue *value, int limit);
@@ -70,6 +77,8 @@ extern WuzapiJid wuzapi_find_jid(JsonbContainer *object, const char *key);
 
 /* True for a time of RFC 3339 that PostgreSQL can take. */
 extern bool wuzapi_is_timestamp(const char *text);
+/* Seconds since 1970 as chat.iso_time writes them; NULL when they are none, or beyond what PostgreSQL can take. */
+extern char *wuzapi_time(double seconds);
 
 /* --- writing ----------------------------------------------------------------------------------- */
 
@@ -87,6 +96,7 @@ extern void wuzapi_open_element_array(WuzapiOutput *out);
 extern void wuzapi_add_element(WuzapiOutput *out, const char *text);
 extern void wuzapi_close_array(WuzapiOutput *out);
 extern void wuzapi_put(WuzapiOutput *out, const char *key, const JsonbValue *value);
+extern void wuzapi_put_object(WuzapiOutput *out, const char *key, JsonbContainer *object);
 /* Does nothing when text is NULL. */
 extern void wuzapi_put_text(WuzapiOutput *out, const char *key, const char *text);
 extern void wuzapi_put_bool(WuzapiOutput *out, const char *key, bool value);
@@ -129,13 +139,21 @@ typedef enum WuzapiChange
 	WUZAPI_EDIT,
 	WUZAPI_REVOKE,
 	WUZAPI_REACTION,
-	WUZAPI_VOTE
+	WUZAPI_VOTE,
+	WUZAPI_PENDING_EDIT, /* to a text that is encrypted */
+	WUZAPI_VARIANT       /* the same picture or video in another form */
 } WuzapiChange;
 
 /* Reads what a message holds; NULL and *reason when it is nothing that can be stored. */
 extern WuzapiContent *wuzapi_content_read(const WuzapiEnvelope *envelope, const char **reason);
+/* A message that is shown once, on the phone alone. */
+extern WuzapiContent *wuzapi_content_unavailable(const WuzapiEnvelope *envelope);
+/* A call that nobody took. */
+extern WuzapiContent *wuzapi_content_missed_call(bool video);
+extern bool wuzapi_content_is_call(const WuzapiContent *content);
 extern WuzapiChange wuzapi_content_change(const WuzapiContent *content);
-/* Adds type, content, media and replyTo; for changes target, emoji or options. */
+extern const JsonbValue *wuzapi_content_target(const WuzapiContent *content);
+/* Adds type, content, media and replyTo; for changes target, and emoji, options or variant. */
 extern void wuzapi_content_write(WuzapiOutput *out, const WuzapiContent *content);
 /* Adds what goes into the metadata of the message. */
 extern void wuzapi_content_write_metadata(WuzapiOutput *out, const WuzapiContent *content);

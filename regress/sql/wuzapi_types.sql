@@ -11,6 +11,8 @@ CREATE EXTENSION chat_realtime;
 \i :shared
 \set ann '''aaaaaaaa-0000-4000-8000-000000000001'''
 SELECT count(*) > 0 AS set_up FROM chat.setup();
+-- Here reactions and votes are told apart by the events' times, which the senders' clocks do not contradict.
+UPDATE body SET body = body #- '{event,Message,reactionMessage,senderTimestampMS}' #- '{event,Message,pollUpdateMessage,senderTimestampMS}';
 -- Ingests bodies of these names, one after the other.
 CREATE FUNCTION feed(VARIADIC names text[]) RETURNS TABLE (name text, answer jsonb) LANGUAGE sql AS $$
     SELECT n, chat.ingest_wuzapi('aaaaaaaa-0000-4000-8000-000000000001', body(n)) FROM unnest(names) WITH ORDINALITY u (n, i) ORDER BY i $$;
@@ -31,7 +33,7 @@ SELECT name, answer - '{conversationId,externalId,isNewConversation,direction}':
 SELECT id, message_type, content, metadata - 'media' FROM chat_messages ORDER BY id;
 SELECT name, answer FROM feed('album', 'pin', 'protocol_setting', 'undecryptable', 'poll_vote_encrypted', 'context_only');
 -- What is unknown is kept if it is small
-SELECT chat.ingest_wuzapi(:ann, body('product', jsonb_build_object('event.Info.ID', 'BIG', 'event.Message', jsonb_build_object('callLogMesssage', repeat('x', 5000))))) ->> 'action';
+SELECT chat.ingest_wuzapi(:ann, body('product', jsonb_build_object('event.Info.ID', 'BIG', 'event.Message', jsonb_build_object('futureThingMessage', repeat('x', 5000))))) ->> 'action';
 SELECT content, metadata FROM chat_messages WHERE message_id = 'BIG';
 
 -- Reactions: one of each person, replaced and taken away; older and repeated ones change nothing
