@@ -79,6 +79,8 @@ register_metrics(struct embedded *embedded, struct metrics *metrics)
 	embedded->refused_handshakes =
 		metrics_counter(metrics, "chat_realtime_embedded_refused_sockets_total", "reason=\"token\"",
 						"WebSockets that the embedded endpoint refused.");
+	embedded->slow_sockets = metrics_counter(metrics, "chat_realtime_embedded_slow_sockets_total",
+											 "", "WebSockets closed because they did not read.");
 }
 
 void
@@ -120,11 +122,14 @@ embedded_create(struct app *app)
 	embedded->timer->data = embedded;
 	uv_timer_start(embedded->timer, tick, 1000, 1000);
 	uv_unref((uv_handle_t *) embedded->timer);
+	embedded->writer = xcalloc(1, sizeof(*embedded->writer));
+	uv_prepare_init(app->loop, embedded->writer);
+	embedded->writer->data = embedded;
 	return embedded;
 }
 
 static void
-timer_closed(uv_handle_t *handle)
+handle_closed(uv_handle_t *handle)
 {
 	free(handle);
 }
@@ -148,10 +153,12 @@ embedded_stop(struct embedded *embedded)
 {
 	struct db *db = embedded->db;
 
-	uv_close((uv_handle_t *) embedded->timer, timer_closed);
+	uv_close((uv_handle_t *) embedded->timer, handle_closed);
 	embedded->db = NULL;
 	db_close(db); /* answers what waits */
 	table_each(&embedded->sockets, say_goodbye, NULL);
+	/* Sockets that close write what they have by themselves, and are sent nothing more. */
+	uv_close((uv_handle_t *) embedded->writer, handle_closed);
 }
 
 void

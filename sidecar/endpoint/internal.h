@@ -13,6 +13,7 @@
 #include "endpoint/embedded.h"
 #include "endpoint/frame.h"
 #include "endpoint/jwt.h"
+#include "endpoint/outbox.h"
 #include "endpoint/rate.h"
 #include "io/listener.h"
 #include "base/log_pace.h"
@@ -56,12 +57,15 @@ struct embedded
 	struct rates rates;    /* what users broadcast */
 	uint64_t next_id;
 	uv_timer_t *timer;
-	int questions;              /* to the database */
-	size_t waiting_bytes;       /* of messages that wait for it */
+	int questions;           /* to the database */
+	size_t waiting_bytes;    /* of messages that wait for it */
+	struct socket *to_write; /* at the end of this turn of the loop */
+	uv_prepare_t *writer;
 	size_t receiving;           /* bytes kept for frames that sockets send */
 	struct admission *admitted; /* only while server_upgrade runs */
 	struct log_pace refusals[REFUSALS];
 	struct log_pace full;
+	struct log_pace slow;
 	struct log_pace too_many; /* messages of a user */
 	struct metric *connections;
 	struct metric *messages;
@@ -70,6 +74,7 @@ struct embedded
 	struct metric *refused_broadcasts;
 	struct metric *refused_sockets;    /* no room */
 	struct metric *refused_handshakes; /* no good token */
+	struct metric *slow_sockets;       /* closed since they did not read */
 	struct log_pace handshakes;
 };
 
@@ -104,12 +109,6 @@ struct subscription
 	struct jwt token;
 };
 
-struct outgoing
-{
-	struct outgoing *next;
-	struct message *message;
-};
-
 struct join;
 
 struct socket
@@ -125,9 +124,12 @@ struct socket
 	unsigned char *in;  /* frame being received */
 	size_t in_len;
 	size_t in_size;
-	struct outgoing *out;
-	struct outgoing **out_end;
-	size_t queued;     /* bytes in out */
+	struct outbox out;
+	size_t behind;       /* bytes in out before this turn of the loop */
+	uint64_t slow_since; /* loop time; 0: it keeps up, or nobody has looked */
+	bool waits;          /* for the kernel to take more */
+	bool to_write;       /* in the list of those to be written to */
+	struct socket *next_to_write;
 	uint64_t heard_at; /* loop time of the last frame */
 	int close_code;    /* not 0: to be closed */
 };

@@ -53,3 +53,24 @@ message_string(struct message *message, const char *text)
 {
 	buffer_json(&message->frame, text);
 }
+
+void
+message_seal(struct message *message)
+{
+	size_t len = message_length(message);
+	unsigned char *header;
+
+	if (message->header != 0)
+		return;
+	message->header = len < 126 ? 2 : len < 65536 ? 4 : 10;
+	header = (unsigned char *) message_wire(message);
+	header[0] = message->binary ? 0x82 : 0x81;
+	if (message->header == 2)
+	{
+		header[1] = (unsigned char) len;
+		return;
+	}
+	header[1] = message->header == 4 ? 126 : 127;
+	for (int i = message->header - 1; i > 1; i--, len >>= 8)
+		header[i] = (unsigned char) len;
+}

@@ -9,14 +9,15 @@
 
 #include "base/buffer.h"
 
-/* Room in front of the text, where libwebsockets writes the frame's header. */
-#define MESSAGE_HEADROOM 32
+/* Room in front of the text for the frame's header, of which a server's has at most 10 bytes. */
+#define MESSAGE_HEADROOM 16
 
 struct message
 {
 	int refs;
 	bool binary;
-	struct buffer frame; /* room for a header, then the message */
+	unsigned char header; /* its length, once the message is sealed; else 0 */
+	struct buffer frame;  /* room for a header, then the message */
 };
 
 static inline const char *
@@ -30,6 +31,22 @@ message_length(const struct message *message)
 {
 	return message->frame.len - MESSAGE_HEADROOM;
 }
+
+/* The frame as it goes out (RFC 6455, 5.2: one piece, not masked), once the message is sealed. */
+static inline const char *
+message_wire(const struct message *message)
+{
+	return message_text(message) - message->header;
+}
+
+static inline size_t
+message_wire_length(const struct message *message)
+{
+	return message_length(message) + message->header;
+}
+
+/* Writes the frame's header in front of the text, to which nothing may be added then. */
+void message_seal(struct message *message);
 
 /* A new, empty message with one reference. */
 struct message *message_create(bool binary);

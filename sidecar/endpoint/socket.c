@@ -15,12 +15,11 @@
 #define MAX_FRAME 5000000
 #define MAX_RECEIVING (64 * 1024 * 1024) /* bytes of frames that are not complete, of all sockets */
 #define KEPT_FRAME 2048                  /* a buffer up to this size is kept for the next frame */
-#define MAX_QUEUED (8 * 1024 * 1024)
+#define SLOW_BEHIND (1024 * 1024)        /* bytes, for SLOW_MS at most */
+#define SLOW_MS 10000
+#define MOST_BEHIND (4 * 1024 * 1024) /* bytes, before what comes now */
 #define SILENCE_MS 66000
-#define WRITES_AT_ONCE 64
 #define CLOSE_SECONDS 5 /* for what is queued and the reason; who does not read gets neither */
-
-_Static_assert(MESSAGE_HEADROOM >= LWS_PRE, "libwebsockets needs more room in front of a message");
 
 struct socket *
 socket_find(struct embedded *embedded, uint64_t id)
@@ -41,60 +40,110 @@ socket_close(struct socket *socket, int code)
 	lws_callback_on_writable(socket->wsi);
 }
 
+/*
+ * While a frame is out in part nothing is read: libwebsockets would write its answer to a ping into the middle of it.
+ */
+static bool
+write_out(struct socket *socket)
+{
+	bool was_partial = outbox_is_partial(&socket->out);
+	enum outbox_state state = outbox_write(&socket->out, lws_get_socket_fd(socket->wsi));
+	bool is_partial = outbox_is_partial(&socket->out);
+
+	socket->waits = state == OUTBOX_WAITS;
+	if (is_partial != was_partial)
+		lws_rx_flow_control(socket->wsi, was_partial);
+	return state != OUTBOX_BROKEN;
+}
+
+/* What libwebsockets has to write of its own comes first. */
+static void
+flush(struct socket *socket)
+{
+	if (socket->waits)
+		return;
+	if (socket->close_code != 0 || lws_partial_buffered(socket->wsi) || !write_out(socket) ||
+		socket->waits)
+		lws_callback_on_writable(socket->wsi);
+}
+
+/* Writes to all that were sent something in this turn of the loop. */
+static void
+write_all(struct embedded *embedded)
+{
+	struct socket *socket;
+
+	while ((socket = embedded->to_write) != NULL)
+	{
+		embedded->to_write = socket->next_to_write;
+		socket->to_write = false;
+		flush(socket);
+	}
+}
+
+static void
+on_turn_end(uv_prepare_t *writer)
+{
+	uv_prepare_stop(writer);
+	write_all(writer->data);
+}
+
+/* To be written to at the end of this turn of the loop: what comes together goes out together. */
+static void
+write_later(struct socket *socket)
+{
+	struct embedded *embedded = socket->embedded;
+
+	if (socket->to_write)
+		return;
+	socket->to_write = true;
+	socket->behind = socket->out.bytes;
+	socket->next_to_write = embedded->to_write;
+	embedded->to_write = socket;
+	if (!uv_is_active((uv_handle_t *) embedded->writer))
+		uv_prepare_start(embedded->writer, on_turn_end);
+}
+
+/* Closes at once, in the middle of what it does not take. */
+static void
+give_up(struct socket *socket)
+{
+	struct embedded *embedded = socket->embedded;
+	int times = log_pace_due(&embedded->slow, uv_now(embedded->app->loop));
+
+	metric_add(embedded->slow_sockets, 1);
+	if (times > 0)
+		log_event(LOG_WARN, "a WebSocket is closed that does not read what it is sent", "bytes",
+				  "%zu", socket->out.bytes, "times", "%d", times, NULL);
+	outbox_clear(&socket->out);
+	socket_close(socket, LWS_CLOSE_STATUS_POLICY_VIOLATION);
+	lws_set_timeout(socket->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+}
+
 void
 socket_send(struct socket *socket, struct message *message)
 {
-	struct outgoing *outgoing;
+	/* A batch by itself closes nobody. */
+	size_t before = socket->to_write ? socket->behind : socket->out.bytes;
 
-	if (socket->close_code != 0 || socket->queued + message_length(message) > MAX_QUEUED)
+	if (socket->close_code == 0 && before > MOST_BEHIND)
+		give_up(socket);
+	if (socket->close_code != 0)
 	{
 		message_release(message);
-		socket_close(socket, LWS_CLOSE_STATUS_POLICY_VIOLATION);
 		return;
 	}
-	outgoing = xmalloc(sizeof(*outgoing));
-	outgoing->next = NULL;
-	outgoing->message = message;
-	*socket->out_end = outgoing;
-	socket->out_end = &outgoing->next;
-	socket->queued += message_length(message);
-	lws_callback_on_writable(socket->wsi);
+	write_later(socket);
+	outbox_put(&socket->out, message);
 }
 
-/* Takes the first message out of the queue. */
-static struct message *
-dequeue(struct socket *socket)
-{
-	struct outgoing *first = socket->out;
-	struct message *message = first->message;
-
-	socket->out = first->next;
-	if (socket->out == NULL)
-		socket->out_end = &socket->out;
-	socket->queued -= message_length(message);
-	free(first);
-	return message;
-}
-
-/* Writes what the kernel takes. */
+/* The kernel takes something again, or the connection is to be closed. */
 static int
-write_queue(struct socket *socket)
+on_writable(struct socket *socket)
 {
-	for (int i = 0; i < WRITES_AT_ONCE && socket->out != NULL; i++)
-	{
-		struct message *message = dequeue(socket);
-		int n =
-			lws_write(socket->wsi, (unsigned char *) message->frame.data + MESSAGE_HEADROOM,
-					  message_length(message), message->binary ? LWS_WRITE_BINARY : LWS_WRITE_TEXT);
-		bool failed = n < (int) message_length(message);
-
-		message_release(message);
-		if (failed)
-			return -1;
-		if (lws_send_pipe_choked(socket->wsi))
-			break;
-	}
-	if (socket->out != NULL)
+	if (!write_out(socket))
+		return -1;
+	if (socket->waits)
 		lws_callback_on_writable(socket->wsi);
 	else if (socket->close_code != 0)
 	{
@@ -115,7 +164,6 @@ create(struct embedded *embedded, struct lws *wsi, char *token, enum serializer 
 	socket->id = ++embedded->next_id;
 	socket->serializer = serializer;
 	socket->token = token;
-	socket->out_end = &socket->out;
 	socket->heard_at = uv_now(embedded->app->loop);
 	snprintf(key, sizeof(key), "%llu", (unsigned long long) socket->id);
 	table_add(&embedded->sockets, &socket->entry, key);
@@ -134,6 +182,18 @@ forget_frame(struct socket *socket)
 }
 
 static void
+forget_write(struct socket *socket)
+{
+	struct socket **link = &socket->embedded->to_write;
+
+	if (!socket->to_write)
+		return;
+	while (*link != socket)
+		link = &(*link)->next_to_write;
+	*link = socket->next_to_write;
+}
+
+static void
 destroy(struct socket *socket)
 {
 	struct embedded *embedded = socket->embedded;
@@ -141,8 +201,8 @@ destroy(struct socket *socket)
 	protocol_drop(socket);
 	table_remove(&embedded->sockets, &socket->entry);
 	metric_set(embedded->connections, embedded->sockets.count);
-	while (socket->out != NULL)
-		message_release(dequeue(socket));
+	forget_write(socket);
+	outbox_clear(&socket->out);
 	forget_frame(socket);
 	free(socket->token);
 	free(socket);
@@ -201,7 +261,15 @@ receive(struct socket *socket, const void *in, size_t len)
 void
 socket_check(struct socket *socket)
 {
-	if (uv_now(socket->embedded->app->loop) - socket->heard_at > SILENCE_MS)
+	uint64_t now = uv_now(socket->embedded->app->loop);
+
+	if (socket->out.bytes <= SLOW_BEHIND)
+		socket->slow_since = 0;
+	else if (socket->slow_since == 0)
+		socket->slow_since = now;
+	if (socket->slow_since != 0 && now - socket->slow_since > SLOW_MS && socket->close_code == 0)
+		give_up(socket);
+	else if (now - socket->heard_at > SILENCE_MS)
 		socket_close(socket, LWS_CLOSE_STATUS_NORMAL);
 	else
 		protocol_check_tokens(socket);
@@ -319,7 +387,7 @@ socket_callback(struct embedded *embedded, struct lws *wsi, enum lws_callback_re
 		case LWS_CALLBACK_RECEIVE:
 			return *socket == NULL ? -1 : receive(*socket, in, len);
 		case LWS_CALLBACK_SERVER_WRITEABLE:
-			return *socket == NULL ? 0 : write_queue(*socket);
+			return *socket == NULL ? 0 : on_writable(*socket);
 		case LWS_CALLBACK_CLOSED:
 		case LWS_CALLBACK_WSI_DESTROY:
 			if (*socket != NULL)

@@ -19,7 +19,8 @@
 #include "io/listener.h"
 
 #define GOODBYE_MS 100
-#define MOST_FILES 16384  /* as many as are asked of the system */
+#define MOST_FILES 16384 /* as many as are asked of the system */
+#define PIECE 2048
 #define OWN_FILES 128     /* the process's own, deliveries to webhooks left out */
 #define HEALTH_MOST 64    /* connections */
 #define ENDPOINT_MOST 512 /* connections that are no WebSockets (yet) */
@@ -74,7 +75,9 @@ static bool
 create_websockets(struct server *server)
 {
 	static struct lws_protocols realtime[] = {
-		{"realtime", embedded_callback, sizeof(void *), 65536, 0, NULL, 0}, {0}};
+		/* Frames are put together from pieces of this size, for which each socket has memory of its own. */
+		{"realtime", embedded_callback, sizeof(void *), PIECE, 0, NULL, 0},
+		{0}};
 	struct lws_context_creation_info info = {0};
 	void *loops[1] = {server->app->loop};
 
