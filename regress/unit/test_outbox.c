@@ -85,7 +85,7 @@ check_order(void)
 {
 	struct outbox outbox = {0};
 	int ends[2], size = 4096, waits = 0, partial = 0;
-	size_t wanted_len = 0, got_len = 0;
+	size_t wanted_len = 0, got_len = 0, rest;
 	char *wanted, *got;
 
 	socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
@@ -108,7 +108,7 @@ check_order(void)
 	{
 		enum outbox_state state = outbox_write(&outbox, ends[0]);
 
-		partial += outbox_is_partial(&outbox);
+		partial += (outbox_rest(&outbox, &rest) != NULL);
 		got_len += drain(ends[1], got + got_len);
 		if (state == OUTBOX_EMPTY)
 			break;
@@ -118,8 +118,41 @@ check_order(void)
 	check("the kernel stopped it, within a frame too", waits > 10 && partial > 10);
 	check("all of it came, in order", got_len == wanted_len && memcmp(got, wanted, got_len) == 0);
 	check("nothing is left, and no memory", outbox_is_empty(&outbox) && outbox.bytes == 0 &&
-												!outbox_is_partial(&outbox) && outbox.ring == NULL);
+												!(outbox_rest(&outbox, &rest) != NULL) &&
+												outbox.ring == NULL);
 	free(wanted);
+	free(got);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+/* Another writer takes over what is missing of a frame. */
+static void
+check_rest(void)
+{
+	struct outbox outbox = {0};
+	char *got = xmalloc(1 << 21);
+	int ends[2], size = 4096;
+	size_t len = 0, got_len;
+	const char *rest;
+
+	socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
+	setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
+	outbox_put(&outbox, message_of(500000, 'a'));
+	outbox_put(&outbox, message_of(10, 'b'));
+	check("no rest before the first byte", outbox_rest(&outbox, &len) == NULL);
+	check("it waits within the first frame", outbox_write(&outbox, ends[0]) == OUTBOX_WAITS);
+	rest = outbox_rest(&outbox, &len);
+	got_len = drain(ends[1], got);
+	check("the rest is what did not come", rest != NULL && got_len + len == 500010);
+	memcpy(got + got_len, rest, len);
+	got_len += len;
+	outbox_rest_taken(&outbox);
+	check("the second frame follows", outbox_write(&outbox, ends[0]) == OUTBOX_EMPTY);
+	got_len += drain(ends[1], got + got_len);
+	check("all is whole", got_len == 500022 && got[10] == 'a' && got[500009] == 'a' &&
+							  memcmp(got + 500010, "\x81\x0a\x62\x62\x62", 5) == 0);
+	outbox_clear(&outbox);
 	free(got);
 	close(ends[0]);
 	close(ends[1]);
@@ -152,6 +185,7 @@ main(void)
 {
 	check_headers();
 	check_order();
+	check_rest();
 	check_shared();
 	return 0;
 }

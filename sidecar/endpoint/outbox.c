@@ -119,6 +119,24 @@ outbox_write(struct outbox *outbox, int fd)
 	return OUTBOX_EMPTY;
 }
 
+const char *
+outbox_rest(const struct outbox *outbox, size_t *len)
+{
+	const struct message *message;
+
+	if (outbox->sent == 0)
+		return NULL;
+	message = *slot(outbox, outbox->first);
+	*len = message_wire_length(message) - outbox->sent;
+	return message_wire(message) + outbox->sent;
+}
+
+void
+outbox_rest_taken(struct outbox *outbox)
+{
+	drop_first(outbox);
+}
+
 void
 outbox_clear(struct outbox *outbox)
 {

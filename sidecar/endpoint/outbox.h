@@ -2,7 +2,7 @@
  * What a WebSocket still has to be sent: a ring of shared messages, written many at a time. The same bytes go to every
  * subscriber, so they are written as they are, without a copy and without libwebsockets.
  *
- * A message that went out in part must be whole before anybody else writes to the socket: see outbox_is_partial.
+ * A message that went out in part must be whole before anybody else writes to the socket: whoever may is given the rest of it.
  */
 #ifndef SIDECAR_OUTBOX_H
 #define SIDECAR_OUTBOX_H
@@ -34,6 +34,10 @@ enum outbox_state
 void outbox_put(struct outbox *outbox, struct message *message);
 /* Writes what the kernel takes. */
 enum outbox_state outbox_write(struct outbox *outbox, int fd);
+/* What is missing of a message that is out in part; NULL: none is. */
+const char *outbox_rest(const struct outbox *outbox, size_t *len);
+/* Somebody else has taken over the rest. */
+void outbox_rest_taken(struct outbox *outbox);
 /* Releases what is left, and the ring. */
 void outbox_clear(struct outbox *outbox);
 
@@ -41,12 +45,6 @@ static inline bool
 outbox_is_empty(const struct outbox *outbox)
 {
 	return outbox->first == outbox->end;
-}
-
-static inline bool
-outbox_is_partial(const struct outbox *outbox)
-{
-	return outbox->sent > 0;
 }
 
 #endif

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 
 #include "base/log.h"
@@ -41,19 +42,31 @@ socket_close(struct socket *socket, int code)
 }
 
 /*
- * While a frame is out in part nothing is read: libwebsockets would write its answer to a ping into the middle of it.
+ * The rest of a frame that is out in part is libwebsockets', which copies it: its own answers to pings come behind it
+ * then, and not in between. LWS_WRITE_HTTP is its name for bytes that go out as they are.
  */
+static bool
+hand_over_rest(struct socket *socket)
+{
+	size_t len;
+	const char *rest = outbox_rest(&socket->out, &len);
+
+	if (rest == NULL)
+		return true;
+	if (lws_write(socket->wsi, (unsigned char *) rest, len, LWS_WRITE_HTTP) < 0)
+		return false;
+	outbox_rest_taken(&socket->out);
+	return true;
+}
+
+/* Writes what the kernel takes; false: the connection is gone. */
 static bool
 write_out(struct socket *socket)
 {
-	bool was_partial = outbox_is_partial(&socket->out);
 	enum outbox_state state = outbox_write(&socket->out, lws_get_socket_fd(socket->wsi));
-	bool is_partial = outbox_is_partial(&socket->out);
 
 	socket->waits = state == OUTBOX_WAITS;
-	if (is_partial != was_partial)
-		lws_rx_flow_control(socket->wsi, was_partial);
-	return state != OUTBOX_BROKEN;
+	return state != OUTBOX_BROKEN && hand_over_rest(socket);
 }
 
 /* What libwebsockets has to write of its own comes first. */
@@ -104,11 +117,13 @@ write_later(struct socket *socket)
 		uv_prepare_start(embedded->writer, on_turn_end);
 }
 
-/* Closes at once, in the middle of what it does not take. */
+/* Ends it at once, in the middle of what it does not take; the kernel forgets what it holds of it, too. */
 static void
 give_up(struct socket *socket)
 {
+	static const struct linger no_longer = {.l_onoff = 1};
 	struct embedded *embedded = socket->embedded;
+	int fd = lws_get_socket_fd(socket->wsi);
 	int times = log_pace_due(&embedded->slow, uv_now(embedded->app->loop));
 
 	metric_add(embedded->slow_sockets, 1);
@@ -117,7 +132,8 @@ give_up(struct socket *socket)
 				  "%zu", socket->out.bytes, "times", "%d", times, NULL);
 	outbox_clear(&socket->out);
 	socket_close(socket, LWS_CLOSE_STATUS_POLICY_VIOLATION);
-	lws_set_timeout(socket->wsi, PENDING_TIMEOUT_USER_REASON_BASE, LWS_TO_KILL_ASYNC);
+	setsockopt(fd, SOL_SOCKET, SO_LINGER, &no_longer, sizeof(no_longer));
+	shutdown(fd, SHUT_RDWR);
 }
 
 void

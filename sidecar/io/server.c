@@ -21,9 +21,10 @@
 #define GOODBYE_MS 100
 #define MOST_FILES 16384 /* as many as are asked of the system */
 #define PIECE 2048
-#define OWN_FILES 128     /* the process's own, deliveries to webhooks left out */
-#define HEALTH_MOST 64    /* connections */
-#define ENDPOINT_MOST 512 /* connections that are no WebSockets (yet) */
+#define WRITTEN_AT_ONCE 65536 /* bytes, by libwebsockets itself */
+#define OWN_FILES 128         /* the process's own, deliveries to webhooks left out */
+#define HEALTH_MOST 64        /* connections */
+#define ENDPOINT_MOST 512     /* connections that are no WebSockets (yet) */
 
 struct server
 {
@@ -76,7 +77,7 @@ create_websockets(struct server *server)
 {
 	static struct lws_protocols realtime[] = {
 		/* Frames are put together from pieces of this size, for which each socket has memory of its own. */
-		{"realtime", embedded_callback, sizeof(void *), PIECE, 0, NULL, 0},
+		{"realtime", embedded_callback, sizeof(void *), PIECE, 0, NULL, WRITTEN_AT_ONCE},
 		{0}};
 	struct lws_context_creation_info info = {0};
 	void *loops[1] = {server->app->loop};
