@@ -8,6 +8,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
+#include "executor/spi.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -23,6 +24,7 @@
 #include "key.h"
 #include "layout.h"
 #include "names.h"
+#include "plans.h"
 
 typedef struct AttachmentEntry
 {
@@ -33,6 +35,12 @@ typedef struct AttachmentEntry
 } AttachmentEntry;
 
 static HTAB *attachments;
+/* The pairs that there are, by id; see read_pairs. */
+static int32 *pairs = NULL;
+static int npairs = 0;
+static int pairs_space = 0;
+static bool pairs_valid = false;
+static bool pairs_changed = false;
 static Oid attachment_table = InvalidOid;
 
 /* Marks every cached attachment as stale. */
@@ -42,6 +50,8 @@ mark_attachments(void)
 	HASH_SEQ_STATUS scan;
 	AttachmentEntry *entry;
 
+	pairs_valid = false;
+	pairs_changed = true;
 	hash_seq_init(&scan, attachments);
 	while ((entry = hash_seq_search(&scan)) != NULL)
 		entry->valid = false;
@@ -191,6 +201,21 @@ read_attachment(ChatAttachment *attachment, HeapTuple row, TupleDesc desc)
 	attachment->column[CHAT_C_AGENT] = attachment->agent.column;
 }
 
+/* Reports a column that is gone. */
+static void
+report_missing(int level, const ChatAttachment *attachment, ChatRole role)
+{
+	Oid relid = chat_role_is_message(role) ? attachment->messages : attachment->conversations;
+	const char *table = get_rel_name(relid);
+	const char *column = attachment->column[role];
+
+	ereport(level,
+			(errcode(ERRCODE_UNDEFINED_COLUMN),
+			 errmsg("attached table \"%s\" has no column \"%s\" any more, which was its \"%s\"",
+					table ? table : "", column ? column : "", chat_role_name(role)),
+			 errhint("Call chat.attach again, so that it follows the table's columns.")));
+}
+
 /*
  * Columns can be dropped and renamed after chat.attach. What is not essential is then left alone, with a warning;
  * without an essential column nothing can be kept right, and writing to the tables is an error.
@@ -198,25 +223,22 @@ read_attachment(ChatAttachment *attachment, HeapTuple row, TupleDesc desc)
 static void
 check_columns(ChatAttachment *attachment)
 {
-	static const char *const hint =
-		"Call chat.attach again, so that it follows the table's columns.";
-
-	for (int role = 0; role < CHAT_ROLES; role++)
+	attachment->missing = CHAT_ROLES;
+	for (int role = 0; role < CHAT_ROLES && attachment->missing == CHAT_ROLES; role++)
 	{
 		Oid relid = chat_role_is_message(role) ? attachment->messages : attachment->conversations;
 		const char *column = attachment->column[role];
+		int flags = chat_roles[role].flags;
 
-		if (column == NULL && !(chat_roles[role].flags & CHAT_ESSENTIAL))
-			continue;
 		if (column != NULL && get_attnum(relid, column) != InvalidAttrNumber)
 			continue;
-		if (!(chat_roles[role].flags & CHAT_API))
-			ereport(
-				(chat_roles[role].flags & CHAT_ESSENTIAL) ? ERROR : WARNING,
-				(errcode(ERRCODE_UNDEFINED_COLUMN),
-				 errmsg("attached table \"%s\" has no column \"%s\" any more, which was its \"%s\"",
-						get_rel_name(relid), column ? column : "", chat_role_name(role)),
-				 errhint("%s", hint)));
+		if ((flags & CHAT_ESSENTIAL) != 0)
+		{
+			attachment->missing = role;
+			return;
+		}
+		if (column != NULL && (flags & CHAT_API) == 0)
+			report_missing(WARNING, attachment, role);
 		attachment->column[role] = NULL;
 	}
 	if (attachment->agent.column != NULL && attachment->column[CHAT_C_AGENT] == NULL)
@@ -252,7 +274,10 @@ load_attachment(int32 id, MemoryContext context)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("chat.attachment has no row %d, but a trigger names it", id),
 						errhint("Call chat.attach for this pair of tables again.")));
+	dlist_init(&attachment->variants);
 	check_columns(attachment);
+	if (attachment->missing != CHAT_ROLES)
+		return attachment;
 	attachment->key_type = getBaseType(
 		get_atttype(attachment->conversations,
 					get_attnum(attachment->conversations, attachment->column[CHAT_C_ID])));
@@ -265,27 +290,30 @@ load_attachment(int32 id, MemoryContext context)
 	return attachment;
 }
 
-/* Frees the kept plans of an attachment that goes away. */
-static void
-free_plans(void *arg)
-{
-	ChatAttachment *attachment = arg;
-
-	for (int i = 0; i < CHAT_PLANS; i++)
-	{
-		if (attachment->plans[i] != NULL)
-			SPI_freeplan(attachment->plans[i]);
-	}
-}
-
 void
 chat_attachment_retire(MemoryContext context)
 {
 	MemoryContextSetParent(context, TopTransactionContext);
 }
 
+static void
+free_plans(void *attachment)
+{
+	chat_plans_free(attachment);
+}
+
 ChatAttachment *
 chat_attachment_get(int32 id)
+{
+	ChatAttachment *attachment = chat_attachment_peek(id);
+
+	if (attachment->missing != CHAT_ROLES)
+		report_missing(ERROR, attachment, attachment->missing);
+	return attachment;
+}
+
+ChatAttachment *
+chat_attachment_peek(int32 id)
 {
 	bool found;
 	AttachmentEntry *entry = hash_search(attachments, &id, HASH_ENTER, &found);
@@ -328,6 +356,66 @@ chat_attachment_get(int32 id)
 	MemoryContextSetParent(context, CacheMemoryContext);
 	entry->attachment = attachment;
 	return attachment;
+}
+
+static int
+compare_pairs(const void *a, const void *b)
+{
+	int32 one = *(const int32 *) a, two = *(const int32 *) b;
+
+	return one < two ? -1 : one > two;
+}
+
+/* Reads which pairs there are, if that may have changed. A plain scan checks no privilege. */
+static void
+read_pairs(void)
+{
+	Relation relation;
+	Snapshot snapshot;
+	SysScanDesc scan;
+	HeapTuple row;
+
+	if (pairs_valid)
+		return;
+	relation = table_open(chat_own_table("attachment"), AccessShareLock);
+	attachment_table = RelationGetRelid(relation);
+	pairs_changed = false;
+	npairs = 0;
+	if (pairs == NULL)
+	{
+		pairs = MemoryContextAlloc(CacheMemoryContext, 8 * sizeof(int32));
+		pairs_space = 8;
+	}
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	scan = systable_beginscan(relation, InvalidOid, false, snapshot, 0, NULL);
+	while ((row = systable_getnext(scan)) != NULL)
+	{
+		bool isnull;
+
+		if (npairs == pairs_space)
+		{
+			pairs = repalloc(pairs, 2 * pairs_space * sizeof(int32));
+			pairs_space *= 2;
+		}
+		pairs[npairs++] = DatumGetInt32(SPI_getbinval(row, RelationGetDescr(relation), 1, &isnull));
+	}
+	systable_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	table_close(relation, AccessShareLock);
+	qsort(pairs, npairs, sizeof(int32), compare_pairs);
+	pairs_valid = !pairs_changed;
+}
+
+int32 *
+chat_attachment_ids(int *count)
+{
+	int32 *ids;
+
+	read_pairs();
+	ids = palloc(sizeof(int32) * Max(npairs, 1));
+	memcpy(ids, pairs, sizeof(int32) * npairs);
+	*count = npairs;
+	return ids;
 }
 
 PG_FUNCTION_INFO_V1(chat_attachment_changed);

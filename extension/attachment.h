@@ -12,7 +12,7 @@
 
 #include "postgres.h"
 
-#include "executor/spi.h"
+#include "lib/ilist.h"
 #include "utils/jsonb.h"
 
 #include "roles.h"
@@ -28,16 +28,43 @@ typedef struct ChatUserMapping
 	char *user;
 } ChatUserMapping;
 
+/* The statements on a pair of tables; statements.c has a row for each. */
 typedef enum ChatPlan
 {
+	/* of the triggers */
 	CHAT_PLAN_SET,     /* write counters and last message */
 	CHAT_PLAN_NEWEST,  /* newest message of a conversation */
 	CHAT_PLAN_UNREAD,  /* count unread messages of a conversation */
 	CHAT_PLAN_COUNTED, /* conversations whose counters are not empty */
 	CHAT_PLAN_OWNER,   /* user id behind an owner column's value */
 	CHAT_PLAN_AGENT,   /* user id behind an agent column's value */
+	/* of the API */
+	CHAT_PLAN_FIND_CONVERSATION,
+	CHAT_PLAN_FIND_MESSAGE,
+	CHAT_PLAN_LOCK_CONVERSATION,
+	CHAT_PLAN_LOCK_CONVERSATION_OF,
+	CHAT_PLAN_LOCK_MESSAGE,
+	CHAT_PLAN_LOCK_STATUS,
+	CHAT_PLAN_LOCK_UNREAD,
+	CHAT_PLAN_LOCK_ALL,
+	CHAT_PLAN_LOCK_ALL_MESSAGES,
+	CHAT_PLAN_LOCK_ONE_MESSAGE,
+	CHAT_PLAN_FIND_EXTERNAL,
+	CHAT_PLAN_USERS_OF,
+	CHAT_PLAN_TAKES_PART,
+	CHAT_PLAN_CONVERSATION_JSON,
+	CHAT_PLAN_MESSAGE_JSON,
+	CHAT_PLAN_INSERT_CONVERSATION,
+	CHAT_PLAN_INSERT_MESSAGE,
+	CHAT_PLAN_UPDATE_CONVERSATIONS,
+	CHAT_PLAN_UPDATE_MESSAGES,
+	CHAT_PLAN_DELETE_MESSAGE,
+	CHAT_PLAN_DELETE_MESSAGES_OF,
+	CHAT_PLAN_DELETE_CONVERSATION,
 	CHAT_PLANS
 } ChatPlan;
+
+struct ChatPrepared;
 
 typedef struct ChatAttachment
 {
@@ -48,16 +75,23 @@ typedef struct ChatAttachment
 	char *column[CHAT_ROLES]; /* names, NULL where the table has none */
 	ChatUserMapping owner;
 	ChatUserMapping agent;
-	ChatSettings settings;        /* overrides */
-	char *search_path;            /* for statements on these tables: pg_catalog and their schema */
-	SPIPlanPtr plans[CHAT_PLANS]; /* kept; NULL until first used */
+	ChatSettings settings; /* overrides */
+	char *search_path;     /* for statements on these tables: pg_catalog and their schema */
+	ChatRole missing;      /* an essential column that is gone, or CHAT_ROLES */
+	struct ChatPrepared *plans[CHAT_PLANS]; /* kept; NULL until first used; see plans.c */
+	dlist_head variants; /* of statements that have such, the most recent first */
+	int nvariants;
 	MemoryContext context;
 } ChatAttachment;
 
 extern void chat_attachment_init(void);
 
-/* Error 55000 when there is no such attachment. */
+/* Errors: 55000 when there is no such attachment, 42703 when an essential column is gone. */
 extern ChatAttachment *chat_attachment_get(int32 id);
+/* The same; of one whose tables or essential columns are gone what is left: see missing. */
+extern ChatAttachment *chat_attachment_peek(int32 id);
+/* Ids of all attachments, in order, in the current memory context. */
+extern int32 *chat_attachment_ids(int *count);
 /*
  * Reads a mapping of users of chat.attachment.columns: {"column": …, "table": …, "key": …, "user": …}. Error 42P01 when
  * that table is gone.

@@ -19,13 +19,12 @@
 #include "row.h"
 #include "sanitize.h"
 #include "settings.h"
+#include "status.h"
 #include "trigger.h"
 #include "validate.h"
 
 PG_FUNCTION_INFO_V1(chat_message_before);
 PG_FUNCTION_INFO_V1(chat_conversation_before);
-PG_FUNCTION_INFO_V1(chat_status_moves);
-PG_FUNCTION_INFO_V1(chat_status_is_known);
 PG_FUNCTION_INFO_V1(chat_sanitize_text);
 
 /* --- changing a row before it is stored ----------------------------------------------------------- */
@@ -89,60 +88,6 @@ finish(TriggerData *trigdata, const Replacement *replacement)
 
 /* --- messages ------------------------------------------------------------------------------------ */
 
-/* Place of a status in pending < sent < delivered < read; -1: none of these. */
-static int
-status_rank(const char *status)
-{
-	static const char *const order[] = {"pending", "sent", "delivered", "read"};
-
-	for (int i = 0; status != NULL && i < (int) lengthof(order); i++)
-	{
-		if (strcmp(status, order[i]) == 0)
-			return i;
-	}
-	return -1;
-}
-
-/*
- * Rule R3: forward only; failed is reached from pending or sent and left for sent, delivered or read. SQL NULL comes
- * before all others.
- */
-static bool
-status_step_allowed(const char *old_status, const char *new_status)
-{
-	int old_rank = status_rank(old_status);
-	int new_rank = status_rank(new_status);
-
-	if (old_status == NULL || new_status == NULL)
-		return old_status == NULL;
-	if (strcmp(new_status, "failed") == 0)
-		return old_rank < 0 || old_rank <= 1;
-	if (strcmp(old_status, "failed") == 0)
-		return new_rank != 0;
-	if (old_rank < 0 || new_rank < 0)
-		return true; /* a status of the table's own */
-	return new_rank > old_rank;
-}
-
-/* SQL: chat.status_moves(old, new) */
-Datum
-chat_status_moves(PG_FUNCTION_ARGS)
-{
-	char *old_status = PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
-	char *new_status = PG_ARGISNULL(1) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(1));
-
-	PG_RETURN_BOOL(status_step_allowed(old_status, new_status));
-}
-
-/* SQL: chat.status_is_known(status) */
-Datum
-chat_status_is_known(PG_FUNCTION_ARGS)
-{
-	char *status = text_to_cstring(PG_GETARG_TEXT_PP(0));
-
-	PG_RETURN_BOOL(status_rank(status) >= 0 || strcmp(status, "failed") == 0);
-}
-
 /* Makes a text that the row brings in inert; see sanitize.h. */
 static void
 sanitize(Replacement *replacement, const ChatLayout *layout, ChatRole role,
@@ -178,8 +123,8 @@ keep_status(Replacement *replacement, const ChatLayout *layout, TupleTableSlot *
 {
 	if (chat_row_same(old_slot, new_slot, layout->att[CHAT_M_STATUS]))
 		return;
-	if (status_step_allowed(chat_row_text(old_slot, layout, CHAT_M_STATUS),
-							chat_row_text(new_slot, layout, CHAT_M_STATUS)))
+	if (chat_status_step_allowed(chat_row_text(old_slot, layout, CHAT_M_STATUS),
+								 chat_row_text(new_slot, layout, CHAT_M_STATUS)))
 	{
 		touch(replacement, layout, CHAT_M_STATUS_UPDATED, old_slot, new_slot);
 		return;

@@ -18,6 +18,7 @@
 
 #include "attachment.h"
 #include "claims.h"
+#include "json_members.h"
 #include "owner.h"
 
 PG_FUNCTION_INFO_V1(chat_current_user_id);
@@ -30,33 +31,6 @@ request_setting(const char *name)
 	const char *value = GetConfigOption(name, true, false);
 
 	return value == NULL || *value == '\0' ? NULL : value;
-}
-
-/* A member of a JSON object as ->> gives it, or NULL. */
-static char *
-member_text(Jsonb *object, const char *key)
-{
-	JsonbValue found;
-	JsonbValue *value = NULL;
-
-	if (JB_ROOT_IS_OBJECT(object))
-		value = getKeyJsonValueFromContainer(&object->root, key, strlen(key), &found);
-	if (value == NULL)
-		return NULL;
-	switch (value->type)
-	{
-		case jbvString:
-			return pnstrdup(value->val.string.val, value->val.string.len);
-		case jbvNumeric:
-			return DatumGetCString(
-				DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
-		case jbvBool:
-			return pstrdup(value->val.boolean ? "true" : "false");
-		case jbvBinary:
-			return JsonbToCString(NULL, value->val.binary.data, value->val.binary.len);
-		default:
-			return NULL;
-	}
 }
 
 bool
@@ -78,8 +52,8 @@ chat_caller_user(void)
 	claims = request_setting("request.jwt.claims");
 	if (claims == NULL)
 		return NULL;
-	member =
-		member_text(DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(claims))), "sub");
+	member = chat_json_member(
+		DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(claims))), "sub");
 	return member == NULL || *member == '\0' ? NULL : member;
 }
 

@@ -142,6 +142,16 @@ chat_sql_message_kept(const ChatAttachment *a, const char *alias, bool visible)
 	return sql.data;
 }
 
+char *
+chat_sql_message_unread(const ChatAttachment *a, const char *alias)
+{
+	return psprintf("CAST(%s AS pg_catalog.text) OPERATOR(pg_catalog.=) 'incoming' AND "
+					"COALESCE(CAST(%s AS pg_catalog.text), '') OPERATOR(pg_catalog.<>) 'read'%s",
+					chat_sql_column(alias, a->column[CHAT_M_DIRECTION]),
+					chat_sql_column(alias, a->column[CHAT_M_STATUS]),
+					chat_sql_message_kept(a, alias, true));
+}
+
 /* --- for SQL: (messages, columns, alias) ----------------------------------------------------------- */
 
 /* What is no longer there counts as missing, as it does for the triggers. */

@@ -29,5 +29,7 @@ extern int chat_sql_message_position(const ChatAttachment *a, const char *alias,
 extern char *chat_sql_message_order(const ChatAttachment *a, const char *alias);
 /* " AND …": the message is not marked as deleted; and with visible, is no private note. "" where the table has neither. */
 extern char *chat_sql_message_kept(const ChatAttachment *a, const char *alias, bool visible);
+/* Rule R1: the message is unread. */
+extern char *chat_sql_message_unread(const ChatAttachment *a, const char *alias);
 
 #endif

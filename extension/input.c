@@ -4,16 +4,32 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 
 #include "input.h"
 
 PG_FUNCTION_INFO_V1(chat_bad_input);
 
+#define SHOWN_CHARACTERS 64
+
 char *
 chat_text_argument(FunctionCallInfo fcinfo, int n)
 {
 	return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+char *
+chat_shown(const char *text)
+{
+	return pnstrdup(text, pg_mbcharcliplen(text, strlen(text), SHOWN_CHARACTERS));
+}
+
+void
+chat_bad_field(const char *field, const char *message, const char *hint)
+{
+	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal("%s", message),
+					hint != NULL ? errhint("%s", hint) : 0, chat_errfield(field)));
 }
 
 /* SQL: chat.bad_input(message, hint, code, field): raises, with hint and column only where there are such. */

@@ -7,8 +7,18 @@
 #include "postgres.h"
 
 #include "fmgr.h"
+#include "utils/elog.h"
 
 /* A text argument in the current memory context; NULL for SQL NULL. */
 extern char *chat_text_argument(FunctionCallInfo fcinfo, int n);
+
+/* The first 64 characters of what a caller gave, for an error. */
+extern char *chat_shown(const char *text);
+/* Raises 22023 for an argument or key (field); hint may be NULL. */
+pg_attribute_noreturn() extern void chat_bad_field(const char *field, const char *message,
+												   const char *hint);
+
+/* Within ereport: the argument or key that is wrong, as the error's column. */
+#define chat_errfield(name) err_generic_string(PG_DIAG_COLUMN_NAME, name)
 
 #endif

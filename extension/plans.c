@@ -1,21 +1,35 @@
 /*
- * Kept plans of the triggers; see plans.h.
+ * Kept plans of statements; see plans.h.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "fmgr.h"
-#include "lib/stringinfo.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "fragments.h"
 #include "names.h"
 #include "owner.h"
 #include "plans.h"
+#include "statements.h"
+
+/* Of one attachment, some 20 to 50 kB each. What a caller can choose is which keys a message has. */
+#define MAX_VARIANTS 64
+
+typedef struct ChatPrepared
+{
+	dlist_node node; /* of a variant */
+	ChatPlan plan;
+	uint64 variant;
+	SPIPlanPtr prepared;
+	int running; /* calls of it; one within another, of a trigger's, must not drop it */
+} ChatPrepared;
 
 /* Trigger depth at which our own UPDATE fires triggers, or -1. */
 static int own_depth = -1;
@@ -35,86 +49,6 @@ chat_plan_is_own_update(void)
 	return own_depth >= 0 && own_depth == trigger_depth();
 }
 
-/* Appends one assignment of a SET list, if the table has the column. */
-static void
-append_assignment(StringInfo sql, const char **separator, const char *column, const char *value)
-{
-	if (column == NULL)
-		return;
-	appendStringInfo(sql, "%s%s = %s", *separator, quote_identifier(column), value);
-	*separator = ", ";
-}
-
-/* $1 id, $2 unread, $3 time of the newest message, $4 its preview, $5 the list key */
-static void
-build_set(StringInfo sql, const ChatAttachment *a)
-{
-	const char *separator = "";
-
-	appendStringInfo(sql, "UPDATE %s AS c SET ", chat_name_of(a->conversations));
-	append_assignment(sql, &separator, a->column[CHAT_C_UNREAD], "$2");
-	append_assignment(sql, &separator, a->column[CHAT_C_LAST_AT],
-					  chat_sql_time_for(a, CHAT_C_LAST_AT, "$3"));
-	append_assignment(sql, &separator, a->column[CHAT_C_PREVIEW], "$4");
-	append_assignment(sql, &separator, a->column[CHAT_C_LIST_KEY], "$5");
-	append_assignment(sql, &separator, a->column[CHAT_C_UPDATED],
-					  chat_sql_time_for(a, CHAT_C_UPDATED, "pg_catalog.now()"));
-	appendStringInfo(sql, " WHERE %s OPERATOR(pg_catalog.=) $1 RETURNING c.ctid",
-					 chat_sql_column("c", a->column[CHAT_C_ID]));
-}
-
-/* $1 conversation; in the order of rule R2, as the index made by chat.attach has it. What has no time is no last message. */
-static void
-build_newest(StringInfo sql, const ChatAttachment *a)
-{
-	ChatRole texts[] = {CHAT_M_TYPE, CHAT_M_CONTENT, CHAT_M_FILENAME};
-	char *time = chat_sql_message_time(a, "m");
-
-	appendStringInfo(sql, "SELECT %s", time);
-	for (int i = 0; i < 3; i++)
-		appendStringInfo(sql, ", CAST(%s AS pg_catalog.text)",
-						 a->column[texts[i]] ? chat_sql_column("m", a->column[texts[i]]) : "NULL");
-	appendStringInfo(sql, " FROM %s AS m WHERE %s OPERATOR(pg_catalog.=) $1",
-					 chat_name_of(a->messages),
-					 chat_sql_column("m", a->column[CHAT_M_CONVERSATION]));
-	appendStringInfoString(sql, chat_sql_message_kept(a, "m", true));
-	appendStringInfo(sql,
-					 " AND %s OPERATOR(pg_catalog.>) pg_catalog.timestamptz '-infinity'"
-					 " ORDER BY %s LIMIT 1",
-					 time, chat_sql_message_order(a, "m"));
-}
-
-/* $1 conversation; rule R1 */
-static void
-build_unread(StringInfo sql, const ChatAttachment *a)
-{
-	appendStringInfo(sql,
-					 "SELECT pg_catalog.count(*) FROM %s AS m WHERE %s OPERATOR(pg_catalog.=) $1 "
-					 "AND CAST(%s AS pg_catalog.text) OPERATOR(pg_catalog.=) 'incoming' AND "
-					 "COALESCE(CAST(%s AS pg_catalog.text), '') OPERATOR(pg_catalog.<>) 'read'",
-					 chat_name_of(a->messages),
-					 chat_sql_column("m", a->column[CHAT_M_CONVERSATION]),
-					 chat_sql_column("m", a->column[CHAT_M_DIRECTION]),
-					 chat_sql_column("m", a->column[CHAT_M_STATUS]));
-	appendStringInfoString(sql, chat_sql_message_kept(a, "m", true));
-}
-
-static void
-build_counted(StringInfo sql, const ChatAttachment *a)
-{
-	const char *unread = a->column[CHAT_C_UNREAD];
-	const char *last_at = a->column[CHAT_C_LAST_AT];
-
-	appendStringInfo(sql, "SELECT %s FROM %s AS c WHERE ",
-					 chat_sql_column("c", a->column[CHAT_C_ID]), chat_name_of(a->conversations));
-	appendStringInfo(sql, unread ? "%s OPERATOR(pg_catalog.<>) 0" : "false",
-					 unread ? chat_sql_column("c", unread) : "");
-	appendStringInfo(sql, last_at ? " OR %s IS NOT NULL" : "",
-					 last_at ? chat_sql_column("c", last_at) : "");
-	appendStringInfo(sql, " ORDER BY %s FOR NO KEY UPDATE OF c",
-					 chat_sql_column("c", a->column[CHAT_C_ID]));
-}
-
 SPIPlanPtr
 chat_plan_keep(const char *statement, int nargs, Oid *types)
 {
@@ -132,121 +66,276 @@ chat_plan_user(const ChatUserMapping *mapping, Oid type)
 	return chat_plan_keep(psprintf("SELECT %s", chat_sql_user(mapping, "$1")), 1, &type);
 }
 
-/* Type of the column behind a mapping. */
-static Oid
-mapping_type(const ChatAttachment *a, const ChatUserMapping *mapping)
+/* Under the identity and search_path that it is run with. */
+static ChatPrepared *
+prepare(ChatAttachment *attachment, ChatPlan plan, uint64 variant)
 {
-	return get_atttype(a->conversations, get_attnum(a->conversations, mapping->column));
+	ChatSql sql;
+	ChatPrepared *entry;
+	SPIPlanPtr prepared;
+
+	chat_statement_build(&sql, attachment, plan, variant);
+	prepared = chat_plan_keep(sql.text.data, sql.nparameters, sql.types);
+	entry = MemoryContextAllocZero(attachment->context, sizeof(ChatPrepared));
+	entry->plan = plan;
+	entry->variant = variant;
+	entry->prepared = prepared;
+	return entry;
 }
 
-/* Prepares and keeps one plan. */
-static SPIPlanPtr
-prepare(const ChatAttachment *a, ChatPlan plan)
+static void
+forget_oldest_variant(ChatAttachment *attachment)
 {
-	StringInfoData sql;
-	Oid types[5] = {a->key_type, INT8OID, TIMESTAMPTZOID, TEXTOID, INT8OID};
-	int ntypes = 1;
+	ChatPrepared *oldest = NULL;
+	dlist_iter iter;
 
-	initStringInfo(&sql);
-	switch (plan)
+	dlist_foreach(iter, &attachment->variants)
 	{
-		case CHAT_PLAN_SET:
-			build_set(&sql, a);
-			ntypes = 5;
-			break;
-		case CHAT_PLAN_NEWEST:
-			build_newest(&sql, a);
-			break;
-		case CHAT_PLAN_UNREAD:
-			build_unread(&sql, a);
-			break;
-		case CHAT_PLAN_COUNTED:
-			build_counted(&sql, a);
-			ntypes = 0;
-			break;
-		case CHAT_PLAN_OWNER:
-			return chat_plan_user(&a->owner, mapping_type(a, &a->owner));
-		case CHAT_PLAN_AGENT:
-			return chat_plan_user(&a->agent, mapping_type(a, &a->agent));
-		case CHAT_PLANS:
-			break;
+		ChatPrepared *entry = dlist_container(ChatPrepared, node, iter.cur);
+
+		if (entry->running == 0)
+			oldest = entry;
 	}
-	return chat_plan_keep(sql.data, ntypes, types);
+	if (oldest == NULL)
+		return;
+	dlist_delete(&oldest->node);
+	attachment->nvariants--;
+	SPI_freeplan(oldest->prepared);
+	pfree(oldest);
 }
 
-/* The table a plan works on: its owner's authority is used. */
-static Oid
-table_of(const ChatAttachment *a, ChatPlan plan)
+static ChatPrepared *
+find_variant(ChatAttachment *attachment, ChatPlan plan, uint64 variant)
 {
-	return plan == CHAT_PLAN_NEWEST || plan == CHAT_PLAN_UNREAD ? a->messages : a->conversations;
-}
+	ChatPrepared *entry;
+	dlist_iter iter;
 
-/*
- * Executes on what is committed now, whatever the transaction's snapshot: rules R1 and R2 are about all messages, also those
- * that a REPEATABLE READ transaction does not see.
- */
-static int
-execute_now(SPIPlanPtr prepared, Datum *values, const char *nulls)
-{
-	return SPI_execute_snapshot(prepared, values, nulls, GetLatestSnapshot(), InvalidSnapshot,
-								false, true, 0);
-}
-
-/* Executes under the current identity; notes that an UPDATE of a conversation is ours. */
-static int
-execute(SPIPlanPtr prepared, ChatPlan plan, Datum *values, const char *nulls)
-{
-	int outer = own_depth;
-	volatile int result;
-
-	if (plan != CHAT_PLAN_SET)
-		return execute_now(prepared, values, nulls);
-	own_depth = trigger_depth() + 1;
-	PG_TRY();
+	dlist_foreach(iter, &attachment->variants)
 	{
-		result = execute_now(prepared, values, nulls);
+		entry = dlist_container(ChatPrepared, node, iter.cur);
+		if (entry->plan == plan && entry->variant == variant)
+		{
+			dlist_move_head(&attachment->variants, &entry->node);
+			return entry;
+		}
 	}
-	PG_FINALLY();
+	entry = prepare(attachment, plan, variant);
+	if (attachment->nvariants >= MAX_VARIANTS)
+		forget_oldest_variant(attachment);
+	dlist_push_head(&attachment->variants, &entry->node);
+	attachment->nvariants++;
+	return entry;
+}
+
+/* What its text names is as it was when the attachment was read; an outer call may be running it. */
+static ChatPrepared *
+find(ChatAttachment *attachment, ChatPlan plan, uint64 variant)
+{
+	if (variant != 0)
+		return find_variant(attachment, plan, variant);
+	if (attachment->plans[plan] == NULL)
+		attachment->plans[plan] = prepare(attachment, plan, 0);
+	return attachment->plans[plan];
+}
+
+void
+chat_plans_free(ChatAttachment *attachment)
+{
+	dlist_iter iter;
+
+	for (int plan = 0; plan < CHAT_PLANS; plan++)
 	{
-		own_depth = outer;
+		if (attachment->plans[plan] != NULL)
+			SPI_freeplan(attachment->plans[plan]->prepared);
 	}
-	PG_END_TRY();
-	return result;
+	dlist_foreach(iter, &attachment->variants)
+		SPI_freeplan(dlist_container(ChatPrepared, node, iter.cur)->prepared);
 }
 
 typedef struct PlanCall
 {
 	ChatAttachment *attachment;
 	ChatPlan plan;
+	uint64 variant;
+	/* either values as they are, or arguments to be read */
 	Datum *values;
 	const char *nulls;
+	int nargs;
+	const ChatArgument *args;
+	ChatPrepared *entry;
 } PlanCall;
 
-/* Prepares what is not, and executes. */
+/* Reads a text as a type's input function does; NULL, too, since a domain may refuse it. */
+static Datum
+read_text(char *text, Oid type)
+{
+	Oid input, element;
+
+	if (text != NULL && type == TEXTOID)
+		return CStringGetTextDatum(text);
+	getTypeInputInfo(type, &input, &element);
+	return OidInputFunctionCall(input, text, element, -1);
+}
+
+/* An array of a type's, of an array of texts. */
+static Datum
+read_array(ArrayType *given, Oid type)
+{
+	Oid element = get_element_type(type);
+	Datum *values;
+	bool *nulls;
+	int count, dims[1], lower[1] = {1};
+	int16 length;
+	bool by_value;
+	char align;
+
+	deconstruct_array(given, TEXTOID, -1, false, TYPALIGN_INT, &values, &nulls, &count);
+	for (int i = 0; i < count; i++)
+	{
+		if (!nulls[i])
+			values[i] = read_text(TextDatumGetCString(values[i]), element);
+	}
+	get_typlenbyvalalign(element, &length, &by_value, &align);
+	dims[0] = count;
+	return PointerGetDatum(
+		construct_md_array(values, nulls, 1, dims, lower, element, length, by_value, align));
+}
+
+static Datum
+read_argument(const ChatArgument *argument, Oid type)
+{
+	if (argument->isnull)
+		return get_typtype(type) == TYPTYPE_DOMAIN ? read_text(NULL, type) : (Datum) 0;
+	if (argument->type == type)
+		return argument->value;
+	switch (argument->type)
+	{
+		case CSTRINGOID:
+		case UNKNOWNOID:
+			return read_text(DatumGetCString(argument->value), type);
+		case TEXTOID:
+			return read_text(TextDatumGetCString(argument->value), type);
+		case TEXTARRAYOID:
+			return read_array(DatumGetArrayTypeP(argument->value), type);
+		default:
+			ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+							errmsg("a parameter of type %s is given as %s", format_type_be(type),
+								   format_type_be(argument->type))));
+	}
+}
+
+/* Reads what is given into what the plan wants. */
+static void
+read_arguments(PlanCall *call, SPIPlanPtr prepared)
+{
+	char *nulls = palloc(call->nargs + 1);
+
+	if (SPI_getargcount(prepared) != call->nargs)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the statement takes %d parameters, not %d",
+							   SPI_getargcount(prepared), call->nargs)));
+	call->values = palloc(sizeof(Datum) * Max(call->nargs, 1));
+	for (int i = 0; i < call->nargs; i++)
+	{
+		call->values[i] = read_argument(&call->args[i], SPI_getargtypeid(prepared, i));
+		nulls[i] = call->args[i].isnull ? 'n' : ' ';
+	}
+	call->nulls = nulls;
+}
+
+ChatArgument
+chat_key_given(const char *text)
+{
+	Datum key = CStringGetTextDatum(text);
+	ChatArgument argument = {
+		TEXTARRAYOID, PointerGetDatum(construct_array(&key, 1, TEXTOID, -1, false, TYPALIGN_INT)),
+		false};
+
+	return argument;
+}
+
+static int
+execute(const PlanCall *call, SPIPlanPtr prepared)
+{
+	ChatMode mode = chat_statement_mode(call->plan);
+
+	/* Rules R1 and R2 are about all messages, also those that a REPEATABLE READ transaction does not see. */
+	if (mode == CHAT_NOW)
+		return SPI_execute_snapshot(prepared, call->values, call->nulls, GetLatestSnapshot(),
+									InvalidSnapshot, false, true, 0);
+	return SPI_execute_plan(prepared, call->values, call->nulls, mode == CHAT_READ, 0);
+}
+
+/* The table's own code may name what is in its schema; operators and functions of the statement are qualified. */
+static void
+set_search_path(const PlanCall *call)
+{
+	ChatMode mode = chat_statement_mode(call->plan);
+	Oid relid = chat_statement_table(call->attachment, call->plan);
+	char *path = call->attachment->search_path;
+
+	if (mode == CHAT_WRITE && relid != call->attachment->conversations)
+		path = psprintf("pg_catalog, %s, pg_temp", quote_identifier(chat_schema_of(relid)));
+	if (mode == CHAT_WRITE || mode == CHAT_NOW)
+		(void) set_config_option("search_path", path, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
+								 true, 0, false);
+}
+
+/* Prepares what is not, and executes; notes that an UPDATE of a conversation's counters is ours. */
 static void
 run(void *arg)
 {
-	const PlanCall *call = arg;
-	SPIPlanPtr *prepared = &call->attachment->plans[call->plan];
-	int result;
+	PlanCall *call = arg;
+	int outer = own_depth;
+	volatile int result;
 
-	(void) set_config_option("search_path", call->attachment->search_path, PGC_USERSET,
-							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	/* What its text names is as it was when the attachment was read; an outer call may be running it. */
-	if (*prepared == NULL)
-		*prepared = prepare(call->attachment, call->plan);
-	result = execute(*prepared, call->plan, call->values, call->nulls);
-	if (result != SPI_OK_SELECT && result != SPI_OK_UPDATE_RETURNING)
+	set_search_path(call);
+	call->entry = find(call->attachment, call->plan, call->variant);
+	if (call->args != NULL)
+		read_arguments(call, call->entry->prepared);
+	if (call->plan == CHAT_PLAN_SET)
+		own_depth = trigger_depth() + 1;
+	call->entry->running++;
+	PG_TRY();
+	{
+		result = execute(call, call->entry->prepared);
+	}
+	PG_FINALLY();
+	{
+		own_depth = outer;
+		call->entry->running--;
+	}
+	PG_END_TRY();
+	if (result < 0)
 		elog(ERROR, "statement of chat_realtime returned %s", SPI_result_code_string(result));
+}
+
+static uint64
+run_as_owner(PlanCall *call)
+{
+	ChatMode mode = chat_statement_mode(call->plan);
+
+	chat_as_owner(chat_statement_table(call->attachment, call->plan),
+				  mode == CHAT_READ || mode == CHAT_LOCK, run, call);
+	return SPI_processed;
 }
 
 uint64
 chat_plan_run(ChatAttachment *attachment, ChatPlan plan, Datum *values, const char *nulls)
 {
-	PlanCall call = {attachment, plan, values, nulls};
+	PlanCall call = {.attachment = attachment, .plan = plan, .values = values, .nulls = nulls};
 
-	chat_as_owner(table_of(attachment, plan), false, run, &call);
-	return SPI_processed;
+	return run_as_owner(&call);
+}
+
+uint64
+chat_plan_run_given(ChatAttachment *attachment, ChatPlan plan, uint64 variant, int nargs,
+					const ChatArgument *args)
+{
+	PlanCall call = {
+		.attachment = attachment, .plan = plan, .variant = variant, .nargs = nargs, .args = args};
+
+	return run_as_owner(&call);
 }
 
 Datum

@@ -288,6 +288,16 @@ read_override(const Setting *setting, const char *text, void *place)
 	}
 }
 
+/* True for a switch that is false; one that is not there is true. */
+static bool
+is_off(Jsonb *given, const char *name)
+{
+	JsonbValue found;
+	JsonbValue *value = getKeyJsonValueFromContainer(&given->root, name, strlen(name), &found);
+
+	return value != NULL && value->type == jbvBool && !value->val.boolean;
+}
+
 void
 chat_settings_read(ChatSettings *overrides, Jsonb *given)
 {
@@ -298,6 +308,7 @@ chat_settings_read(ChatSettings *overrides, Jsonb *given)
 		if (is_of_pair(setting) && setting->type != SETTING_OF_PAIR)
 			read_override(setting, member(given, setting->name), place_of(setting, overrides));
 	}
+	overrides->agents_read_only = is_off(given, "agents_write");
 }
 
 /* The setting of this name that a pair can have; error 22023 when there is none. */

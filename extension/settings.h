@@ -28,7 +28,8 @@ typedef struct ChatSettings
 	int max_media_bytes;   /* of an outgoing message */
 	int sanitize;          /* ChatSanitizeMode */
 	char *allowed_media_types;
-	char *preview_labels; /* "type=label;…" */
+	char *preview_labels;  /* "type=label;…" */
+	bool agents_read_only; /* of a pair alone: the agent of a conversation may not write */
 } ChatSettings;
 
 extern int chat_notify; /* ChatNotifyMode */

@@ -24,14 +24,14 @@
 /* What of a refused value an error shows. */
 #define SHOWN_BYTES 64
 
-static const char *const directions[] = {"incoming", "outgoing", NULL};
+const char *const chat_directions[] = {"incoming", "outgoing", NULL};
 static const char *const statuses[] = {"pending", "sent", "delivered", "read", "failed", NULL};
 const char *const chat_message_types[] = {
 	"text",    "image", "video", "audio",         "document",        "location", "contact",
 	"sticker", "poll",  "order", "list_response", "button_response", NULL};
 
-static const char *const senders[] = {"user", "contact", "bot", "system", NULL};
-static const char *const conversation_statuses[] = {"open", "pending", "resolved", "snoozed", NULL};
+const char *const chat_senders[] = {"user", "contact", "bot", "system", NULL};
+const char *const chat_conversation_statuses[] = {"open", "pending", "resolved", "snoozed", NULL};
 
 /* A row under examination. */
 typedef struct Examined
@@ -258,10 +258,10 @@ chat_validate_message(const ChatAttachment *attachment, const ChatLayout *layout
 	Examined row = {attachment, layout, relation, old_slot, new_slot};
 	bool turned;
 
-	check_word(&row, CHAT_M_DIRECTION, directions, false);
+	check_word(&row, CHAT_M_DIRECTION, chat_directions, false);
 	check_word(&row, CHAT_M_STATUS, statuses, false);
 	check_word(&row, CHAT_M_TYPE, chat_message_types, false);
-	check_word(&row, CHAT_M_SENDER_TYPE, senders, true);
+	check_word(&row, CHAT_M_SENDER_TYPE, chat_senders, true);
 	if (!chat_check_outgoing || !chat_row_is(new_slot, layout, CHAT_M_DIRECTION, "outgoing"))
 		return;
 	turned = is_new(&row, CHAT_M_DIRECTION);
@@ -281,5 +281,5 @@ chat_validate_conversation(const ChatLayout *layout, Relation relation, TupleTab
 {
 	Examined row = {NULL, layout, relation, old_slot, new_slot};
 
-	check_word(&row, CHAT_C_STATUS, conversation_statuses, false);
+	check_word(&row, CHAT_C_STATUS, chat_conversation_statuses, false);
 }

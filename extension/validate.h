@@ -13,6 +13,10 @@
 
 /* Types of a message where the table has no rule of its own; ends with NULL. */
 extern const char *const chat_message_types[];
+/* Likewise of the other words. */
+extern const char *const chat_directions[];
+extern const char *const chat_senders[];
+extern const char *const chat_conversation_statuses[];
 
 /*
  * Refuses a row that breaks a rule: errors of class 22 or 23 with the column's name. Of an update (old_slot not

@@ -24,22 +24,7 @@ REVOKE ALL ON FUNCTION chat.is_service_caller() FROM PUBLIC;
 COMMENT ON FUNCTION chat.is_service_caller() IS 'True when the calling role acts for every user: a superuser, one with BYPASSRLS, or one named to chat.grant_backend. Claims give nothing.';
 
 CREATE FUNCTION chat.key_fits(relation regclass, name text, value text) RETURNS boolean
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    type regtype := chat.attribute_base_type($1, $2);
-BEGIN
-    RETURN CASE
-               WHEN type IS NULL THEN NULL
-               WHEN type = 'uuid'::regtype THEN value ~ '^[0-9A-Fa-f]{8}(-?[0-9A-Fa-f]{4}){4}-?[0-9A-Fa-f]{8}$'
-               WHEN type NOT IN ('int2'::regtype, 'int4'::regtype, 'int8'::regtype) THEN true
-               WHEN value !~ '^-?[0-9]{1,19}$' THEN false
-               WHEN type = 'int8'::regtype THEN value::numeric BETWEEN -9223372036854775808 AND 9223372036854775807
-               WHEN type = 'int4'::regtype THEN value::numeric BETWEEN -2147483648 AND 2147483647
-               ELSE value::numeric BETWEEN -32768 AND 32767
-           END;
-END
-$$;
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_key_fits_sql';
 REVOKE ALL ON FUNCTION chat.key_fits(regclass, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.key_fits(regclass, text, text) IS 'True when a text can be a value of a key column, so that a cast does not raise; NULL: no such column.';
 
@@ -57,9 +42,7 @@ BEGIN
     FOR pair IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
         key := pair.columns ->> 'conversation_id';
         CONTINUE WHEN chat.key_fits(pair.conversations, key, conversation_id) IS NOT TRUE;
-        here := chat.find_on(NULL::boolean, pair.conversations, format('SELECT COALESCE($2 IN (%1$s, %2$s), false) AND c.%4$I::text = $1 FROM %3$s c WHERE c.%4$I = $1::%5$s',
-            chat.user_expression(pair.columns -> 'owner', 'c'), chat.user_expression(pair.columns -> 'agent', 'c'),
-            pair.conversations, key, chat.cast_type(pair.conversations, key)), conversation_id, user_id);
+        here := chat.run(NULL::boolean, pair.id, 'takes_part', conversation_id, conversation_id, user_id);
         IF NOT here THEN
             RETURN false;
         END IF;

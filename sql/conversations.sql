@@ -1,18 +1,5 @@
 -- Conversations: one, a new one, and changes.
 
-CREATE FUNCTION chat.conversation_fields() RETURNS chat.api_field[]
-    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    RETURN (SELECT array_agg(v::chat.api_field) FROM (VALUES
-        ('status', 'conversation_status', 'string', 64), ('assignedAgentId', 'agent', 'id', NULL::integer), ('assignedBotId', 'bot', 'id', NULL),
-        ('isMuted', 'muted', 'boolean', NULL), ('contactName', 'contact_name', 'string', 1024),
-        ('contactAvatarUrl', 'contact_avatar', 'string', 2048)) v);
-END
-$$;
-REVOKE ALL ON FUNCTION chat.conversation_fields() FROM PUBLIC;
-COMMENT ON FUNCTION chat.conversation_fields() IS 'Keys of a conversation that callers may change.';
-
 CREATE FUNCTION chat.require_conversation_status(status text) RETURNS void
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -67,35 +54,7 @@ REVOKE ALL ON FUNCTION chat.create_conversation(text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.create_conversation(text, text, text) IS 'The owner''s conversation with a contact: the one that is there, else a new one, open. A device in a WhatsApp address is left out. Errors: 22004, 22023, 42501, 55000.';
 
 CREATE FUNCTION chat.update_conversation(conversation_id text, changes jsonb, owner text DEFAULT NULL) RETURNS jsonb
-    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    place record := chat.find_conversation(conversation_id, owner, 'write');
-    pair chat.attachment := place.pair;
-    row_values jsonb;
-    conversation jsonb;
-BEGIN
-    IF place.key IS NULL THEN
-        RETURN NULL;
-    END IF;
-    row_values := chat.values_by_role('changes', changes, chat.conversation_fields(), pair.columns);
-    IF row_values = '{}' THEN
-        PERFORM chat.bad_input('changes holds no change', 'Keys: status, assignedAgentId, assignedBotId, isMuted, contactName, contactAvatarUrl.');
-    ELSIF row_values ? 'conversation_status' THEN
-        PERFORM chat.require_conversation_status(row_values ->> 'conversation_status');
-    ELSIF row_values -> 'muted' = 'null' THEN
-        PERFORM chat.bad_input('"isMuted" of changes must be true or false', field => 'isMuted');
-    END IF;
-    conversation := chat.lock_conversation(pair, place.key, chat.caller_scope(owner));
-    IF conversation IS NULL THEN
-        RETURN NULL;
-    ELSIF (conversation -> 'asAgent')::boolean AND row_values ?| '{agent,bot}' THEN
-        PERFORM chat.require_right(pair, 'own');
-    END IF;
-    PERFORM chat.update_roles(pair.conversations, pair.columns, row_values, pair.columns ->> 'conversation_id', ARRAY[place.key], true);
-    RETURN chat.object_json(pair, false, place.key);
-END
-$$;
+    LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'chat_update_conversation';
 REVOKE ALL ON FUNCTION chat.update_conversation(text, jsonb, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.update_conversation(text, jsonb, text) IS 'Changes a conversation and returns it. Keys: status, assignedAgentId, assignedBotId, isMuted, contactName, contactAvatarUrl; null takes agent, bot, name and avatar away. An assigned agent may change all but agent and bot. NULL: no such conversation of the owner''s or agent''s. Errors: 22004, 22023, 22P02, 23503 for an agent or bot that does not exist, 42501.';
 
@@ -115,23 +74,14 @@ CREATE FUNCTION chat.lock_whole_conversation(pair chat.attachment, key text) RET
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    c jsonb := pair.columns;
-    conversation CONSTANT text := format('SELECT true FROM %s AS c WHERE c.%I = $1::%s FOR UPDATE', pair.conversations,
-        c ->> 'conversation_id', chat.cast_type(pair.conversations, c ->> 'conversation_id'));
-    held_by_others CONSTANT text := format($f$
-        WITH own AS MATERIALIZED (SELECT m.%1$I AS id FROM %2$s AS m WHERE m.%3$I = $1::%4$s ORDER BY m.%1$I FOR UPDATE SKIP LOCKED)
-        SELECT m.%1$I::text FROM %2$s AS m WHERE m.%3$I = $1::%4$s AND NOT EXISTS (SELECT FROM own WHERE own.id = m.%1$I) ORDER BY m.%1$I LIMIT 1$f$,
-        c ->> 'message_id', pair.messages, c ->> 'conversation', chat.cast_type(pair.messages, c ->> 'conversation'));
-    one_message CONSTANT text := format('SELECT true FROM %s AS m WHERE m.%I = $1::%s FOR UPDATE', pair.messages,
-        c ->> 'message_id', chat.cast_type(pair.messages, c ->> 'message_id'));
     busy text;
 BEGIN
     LOOP
         BEGIN
-            IF chat.lock_on(NULL::boolean, pair.conversations, conversation, key) IS NULL THEN
+            IF chat.run(NULL::boolean, pair.id, 'lock_all', key) IS NULL THEN
                 RETURN false;
             END IF;
-            busy := chat.lock_on(NULL::text, pair.messages, held_by_others, key);
+            busy := chat.run(NULL::text, pair.id, 'lock_all_messages', key);
             IF busy IS NULL THEN
                 RETURN true;
             END IF;
@@ -139,7 +89,7 @@ BEGIN
         EXCEPTION WHEN SQLSTATE 'CHLET' THEN NULL;
         END;
         BEGIN
-            PERFORM chat.lock_on(NULL::boolean, pair.messages, one_message, busy);
+            PERFORM chat.run(NULL::boolean, pair.id, 'lock_one_message', busy);
             RAISE EXCEPTION USING ERRCODE = 'CHLET', MESSAGE = 'locks are let go';
         EXCEPTION WHEN SQLSTATE 'CHLET' THEN NULL;
         END;
@@ -162,8 +112,8 @@ BEGIN
     END IF;
     result := chat.object_json(pair, false, place.key);
     PERFORM chat.audit('conversation.deleted', place.key);
-    PERFORM chat.delete_rows(pair.messages, pair.columns ->> 'conversation', place.key);
-    PERFORM chat.delete_rows(pair.conversations, pair.columns ->> 'conversation_id', place.key);
+    PERFORM chat.run(NULL::boolean, pair.id, 'delete_messages_of', place.key);
+    PERFORM chat.run(NULL::boolean, pair.id, 'delete_conversation', place.key);
     RETURN result;
 END
 $$;

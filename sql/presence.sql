@@ -3,14 +3,8 @@
 CREATE FUNCTION chat.presence_conversation(attachment chat.attachment, conversation_id text) RETURNS jsonb
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-DECLARE
-    c jsonb := attachment.columns;
-    rel regclass := attachment.conversations;
 BEGIN
-    RETURN chat.find_on(NULL::jsonb, rel, format(
-        $f$SELECT jsonb_build_object('id', c.%1$I, 'owner', %2$s, 'agent', %3$s) FROM %4$s AS c WHERE c.%1$I = $1::%5$s$f$,
-        c ->> 'conversation_id', chat.user_expression(c -> 'owner', 'c'),
-        chat.user_expression(c -> 'agent', 'c'), rel, chat.cast_type(rel, c ->> 'conversation_id')), conversation_id);
+    RETURN chat.run(NULL::jsonb, attachment.id, 'users_of', conversation_id);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.presence_conversation(chat.attachment, text) FROM PUBLIC;

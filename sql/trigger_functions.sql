@@ -96,6 +96,21 @@ CREATE FUNCTION chat.lock_on(type anyelement, relation regclass, statement text,
 REVOKE ALL ON FUNCTION chat.lock_on(anyelement, regclass, text, "any") FROM PUBLIC;
 COMMENT ON FUNCTION chat.lock_on(anyelement, regclass, text, "any") IS 'chat.find_on for a SELECT that locks rows.';
 
+CREATE FUNCTION chat.run(type anyelement, attachment integer, statement text, VARIADIC params "any") RETURNS anyelement
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_run';
+REVOKE ALL ON FUNCTION chat.run(anyelement, integer, text, "any") FROM PUBLIC;
+COMMENT ON FUNCTION chat.run(anyelement, integer, text, "any") IS 'Runs a statement on a pair of tables, which C has under this name (statements.c), as the owner of the table it is on. Returns its first value, which is of the type that the first argument has; params are read as their columns'' types. Errors: 22023 for a name or a number of parameters that is none, 42804 for another type.';
+
+CREATE FUNCTION chat.insert_row(attachment integer, messages boolean, role_values jsonb, unless_there boolean DEFAULT false) RETURNS jsonb
+    LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'chat_insert_row';
+REVOKE ALL ON FUNCTION chat.insert_row(integer, boolean, jsonb, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.insert_row(integer, boolean, jsonb, boolean) IS 'Inserts a message or conversation given by role, without what is null or has no column, and returns its key: a number or a string. unless_there: NULL when the owner has a conversation with that contact.';
+
+CREATE FUNCTION chat.update_rows(attachment integer, messages boolean, role_values jsonb, keys text[], keep_null boolean DEFAULT false) RETURNS jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_update_rows';
+REVOKE ALL ON FUNCTION chat.update_rows(integer, boolean, jsonb, text[], boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.update_rows(integer, boolean, jsonb, text[], boolean) IS 'Writes values by role to the messages or conversations with these keys (keep_null: NULLs, too); returns the keys of those that are there as a JSON array, NULL for none.';
+
 CREATE FUNCTION chat.cluster_identity(OUT system_identifier bigint, OUT timeline integer) RETURNS record
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_cluster_identity';
 REVOKE ALL ON FUNCTION chat.cluster_identity() FROM PUBLIC;

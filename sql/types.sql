@@ -1,8 +1,5 @@
 -- What functions take and return, where that is more than a column of a table.
 
-CREATE TYPE chat.api_field AS (key text, role text, type text, most_bytes integer);
-COMMENT ON TYPE chat.api_field IS 'A key that callers may give: the role of the column it goes to; string, id, time, integer, boolean or object; how long a string may be.';
-
 CREATE TYPE chat.hint AS (severity text, object text, hint text, statement text);
 COMMENT ON TYPE chat.hint IS 'severity: error (data or events are wrong or missing), warning (something will be, or is not used), info; statement: what mends it, NULL where that is no statement.';
 

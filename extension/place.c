@@ -1,0 +1,223 @@
+/*
+ * Which pair of tables a call of the API is about; see place.h.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "claims.h"
+#include "input.h"
+#include "names.h"
+#include "owner.h"
+#include "place.h"
+#include "plans.h"
+
+#define MAX_DIGITS 19
+
+PG_FUNCTION_INFO_V1(chat_key_fits_sql);
+PG_FUNCTION_INFO_V1(chat_caller_scope_sql);
+
+char *
+chat_caller_scope(char *owner)
+{
+	char *caller;
+
+	if (chat_is_service(chat_acting_role()))
+		return owner;
+	caller = chat_caller_user();
+	if (caller == NULL || (owner != NULL && strcmp(owner, caller) != 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only a user itself or a service caller may do this"),
+				 errhint("A backend's role becomes a service caller with chat.grant_backend.")));
+	return caller;
+}
+
+void
+chat_require_agents_write(const ChatAttachment *attachment)
+{
+	if (!attachment->settings.agents_read_only)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+			 errmsg("agents only read the conversations of %s",
+					chat_name_of(attachment->conversations)),
+			 errhint("SELECT chat.configure(%s, '{\"agents_write\": true}') lets them write.",
+					 quote_literal_cstr(chat_name_of(attachment->messages)))));
+}
+
+void
+chat_require_id(const char *name, const char *id, bool known)
+{
+	int count;
+
+	if (id == NULL)
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("%s must not be NULL", name), chat_errfield(name)));
+	if (known)
+		return;
+	pfree(chat_attachment_ids(&count));
+	if (count == 0)
+		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+						errmsg("no tables are attached"),
+						errhint("Call chat.setup() or chat.attach() first.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			 errmsg("%s \"%s\" is not valid", name, chat_shown(id)),
+			 errhint("Ids are those of the attached tables, as text."), chat_errfield(name)));
+}
+
+static bool
+is_hexadecimal(const char **text, int count)
+{
+	for (int i = 0; i < count; i++, (*text)++)
+	{
+		if (!isxdigit((unsigned char) **text))
+			return false;
+	}
+	return true;
+}
+
+/* With or without dashes behind each group of four digits but the first. */
+static bool
+is_uuid(const char *text)
+{
+	if (!is_hexadecimal(&text, 8))
+		return false;
+	for (int group = 0; group < 4; group++)
+	{
+		text += *text == '-';
+		if (!is_hexadecimal(&text, 4))
+			return false;
+	}
+	text += *text == '-';
+	return is_hexadecimal(&text, 8) && *text == '\0';
+}
+
+/* An integer of so many bits. */
+static bool
+is_integer(const char *text, int bits)
+{
+	const char *digits = text + (*text == '-');
+	size_t length = strspn(digits, "0123456789");
+
+	if (length < 1 || length > MAX_DIGITS || digits[length] != '\0')
+		return false;
+	return strtoull(digits, NULL, 10) <= ((UINT64CONST(1) << (bits - 1)) - (*text != '-'));
+}
+
+bool
+chat_key_fits(Oid relid, const char *column, const char *value)
+{
+	AttrNumber attnum = column != NULL ? get_attnum(relid, column) : InvalidAttrNumber;
+
+	if (attnum == InvalidAttrNumber || value == NULL)
+		return false;
+	switch (getBaseType(get_atttype(relid, attnum)))
+	{
+		case UUIDOID:
+			return is_uuid(value);
+		case INT8OID:
+			return is_integer(value, 64);
+		case INT4OID:
+			return is_integer(value, 32);
+		case INT2OID:
+			return is_integer(value, 16);
+		default:
+			return true;
+	}
+}
+
+/*
+ * Runs a statement that finds a row by id and user in each pair of tables that could have it, until one has; the pair, or NULL.
+ * One whose tables are gone has nothing; it is asked for, and raises, where none other has the row.
+ */
+static ChatAttachment *
+search(ChatPlan plan, ChatRole role, const char *name, const char *id, char *user)
+{
+	int count;
+	int32 *ids = chat_attachment_ids(&count);
+	bool known = false;
+	int32 broken = 0;
+
+	for (int i = 0; i < count; i++)
+	{
+		ChatAttachment *attachment = chat_attachment_peek(ids[i]);
+		Oid relid = chat_role_is_message(role) ? attachment->messages : attachment->conversations;
+		ChatArgument args[2] = {chat_text_given(id), chat_text_given(user)};
+
+		if (!chat_key_fits(relid, attachment->column[role], id))
+			continue;
+		known = true;
+		if (attachment->missing != CHAT_ROLES)
+			broken = ids[i];
+		else if (chat_plan_run_given(attachment, plan, 0, 2, args) > 0)
+			return attachment;
+	}
+	chat_require_id(name, id, known);
+	if (broken != 0)
+		(void) chat_attachment_get(broken);
+	return NULL;
+}
+
+static bool
+result_flag(int column)
+{
+	bool isnull;
+	Datum value = chat_plan_result(column, &isnull);
+
+	return !isnull && DatumGetBool(value);
+}
+
+ChatPlace
+chat_place_lock(const char *id, char *user)
+{
+	ChatPlace place = {0};
+
+	place.attachment = search(CHAT_PLAN_LOCK_CONVERSATION, CHAT_C_ID, "conversation_id", id, user);
+	if (place.attachment == NULL)
+		return place;
+	place.status = chat_plan_text(1);
+	place.agent = chat_plan_text(2);
+	place.as_agent = result_flag(3);
+	if (place.as_agent)
+		chat_require_agents_write(place.attachment);
+	return place;
+}
+
+ChatAttachment *
+chat_place_lock_of(const char *message, char *user)
+{
+	ChatAttachment *attachment =
+		search(CHAT_PLAN_LOCK_CONVERSATION_OF, CHAT_M_ID, "message_id", message, user);
+
+	if (attachment != NULL && result_flag(1))
+		chat_require_agents_write(attachment);
+	return attachment;
+}
+
+/* SQL: chat.caller_scope(owner) */
+Datum
+chat_caller_scope_sql(PG_FUNCTION_ARGS)
+{
+	char *scope = chat_caller_scope(chat_text_argument(fcinfo, 0));
+
+	if (scope == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(scope));
+}
+
+/* SQL: chat.key_fits(relation, name, value) */
+Datum
+chat_key_fits_sql(PG_FUNCTION_ARGS)
+{
+	char *column = text_to_cstring(PG_GETARG_TEXT_PP(1));
+
+	if (get_attnum(PG_GETARG_OID(0), column) == InvalidAttrNumber)
+		PG_RETURN_NULL();
+	PG_RETURN_BOOL(chat_key_fits(PG_GETARG_OID(0), column, text_to_cstring(PG_GETARG_TEXT_PP(2))));
+}
