@@ -68,16 +68,17 @@ find_field(const Field *fields, const char *what, const char *given, int length)
 	char *key = pnstrdup(given, length);
 	StringInfoData keys;
 
-	initStringInfo(&keys);
 	for (const Field *field = fields; field->key != NULL; field++)
 	{
 		if (strcmp(field->key, key) == 0)
 			return field;
-		appendStringInfo(&keys, "%s%s", keys.len > 0 ? ", " : "", field->key);
 	}
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					errmsg("\"%s\" is no key of %s", chat_shown(key), what),
-					errhint("Keys: %s.", keys.data), chat_errfield(chat_shown(key))));
+	initStringInfo(&keys);
+	for (const Field *field = fields; field->key != NULL; field++)
+		appendStringInfo(&keys, "%s%s", keys.len > 0 ? ", " : "", field->key);
+	key = chat_shown(key);
+	chat_bad_input(ERRCODE_INVALID_PARAMETER_VALUE, key,
+				   psprintf("\"%s\" is no key of %s", key, what), psprintf("Keys: %s.", keys.data));
 }
 
 /* Skips up to most digits and returns how many there were. */
@@ -204,9 +205,8 @@ read_field(ChatValues *values, const Field *field, const char *what, const Jsonb
 	const char *wrong = text != NULL ? problem(field, value, text) : NULL;
 
 	if (wrong != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("\"%s\" of %s %s", field->key, what, wrong), chat_errfield(field->key)));
+		chat_bad_input(ERRCODE_INVALID_PARAMETER_VALUE, field->key,
+					   psprintf("\"%s\" of %s %s", field->key, what, wrong), NULL);
 	if (text != NULL && attachment->column[field->role] == NULL)
 		refuse_without_column(field, what);
 	chat_values_set(values, field->role, text);
@@ -223,11 +223,11 @@ chat_values_from_caller(ChatValues *values, const char *what, Jsonb *given,
 	JsonbValue item;
 
 	if (given == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be NULL", what)));
+		chat_bad_input(ERRCODE_NULL_VALUE_NOT_ALLOWED, NULL, psprintf("%s must not be NULL", what),
+					   NULL);
 	if (!JB_ROOT_IS_OBJECT(given))
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("%s must be a JSON object", what)));
+		chat_bad_input(ERRCODE_INVALID_PARAMETER_VALUE, NULL,
+					   psprintf("%s must be a JSON object", what), NULL);
 	memset(values, 0, sizeof(*values));
 	it = JsonbIteratorInit(&given->root);
 	while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)

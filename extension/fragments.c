@@ -12,6 +12,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/ruleutils.h"
+#include "utils/syscache.h"
 
 #include "fragments.h"
 #include "names.h"
@@ -142,13 +143,28 @@ chat_sql_message_kept(const ChatAttachment *a, const char *alias, bool visible)
 	return sql.data;
 }
 
+/*
+ * A column as it is compared with a word: as text. An enum that has the word is compared as such, as somebody writes it who
+ * makes an index for it.
+ */
+static char *
+as_word(const ChatAttachment *a, const char *alias, ChatRole role, const char *word)
+{
+	char *column = chat_sql_column(alias, a->column[role]);
+	Oid type = base_type(a->messages, a->column[role]);
+
+	if (type_is_enum(type) &&
+		SearchSysCacheExists2(ENUMTYPOIDNAME, ObjectIdGetDatum(type), CStringGetDatum(word)))
+		return column;
+	return psprintf("CAST(%s AS pg_catalog.text)", column);
+}
+
 char *
 chat_sql_message_unread(const ChatAttachment *a, const char *alias)
 {
-	return psprintf("CAST(%s AS pg_catalog.text) OPERATOR(pg_catalog.=) 'incoming' AND "
-					"COALESCE(CAST(%s AS pg_catalog.text), '') OPERATOR(pg_catalog.<>) 'read'%s",
-					chat_sql_column(alias, a->column[CHAT_M_DIRECTION]),
-					chat_sql_column(alias, a->column[CHAT_M_STATUS]),
+	return psprintf("%s OPERATOR(pg_catalog.=) 'incoming' AND %s IS DISTINCT FROM 'read'%s",
+					as_word(a, alias, CHAT_M_DIRECTION, "incoming"),
+					as_word(a, alias, CHAT_M_STATUS, "read"),
 					chat_sql_message_kept(a, alias, true));
 }
 

@@ -9,7 +9,7 @@
 
 #include "input.h"
 
-PG_FUNCTION_INFO_V1(chat_bad_input);
+PG_FUNCTION_INFO_V1(chat_bad_input_sql);
 
 #define SHOWN_CHARACTERS 64
 
@@ -26,15 +26,17 @@ chat_shown(const char *text)
 }
 
 void
-chat_bad_field(const char *field, const char *message, const char *hint)
+chat_bad_input(int sqlstate, const char *field, const char *message, const char *hint)
 {
-	ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg_internal("%s", message),
-					hint != NULL ? errhint("%s", hint) : 0, chat_errfield(field)));
+	ereport(ERROR,
+			(errcode(sqlstate), errmsg_internal("%s", message),
+			 hint != NULL ? errhint("%s", hint) : 0, field != NULL ? chat_errfield(field) : 0));
+	pg_unreachable();
 }
 
-/* SQL: chat.bad_input(message, hint, code, field): raises, with hint and column only where there are such. */
+/* SQL: chat.bad_input(message, hint, code, field) */
 Datum
-chat_bad_input(PG_FUNCTION_ARGS)
+chat_bad_input_sql(PG_FUNCTION_ARGS)
 {
 	char *message = chat_text_argument(fcinfo, 0);
 	char *hint = chat_text_argument(fcinfo, 1);
@@ -44,8 +46,6 @@ chat_bad_input(PG_FUNCTION_ARGS)
 	if (message == NULL || code == NULL || strlen(code) != 5)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 						errmsg("an error needs a message and an SQLSTATE of five characters")));
-	ereport(ERROR, (errcode(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])),
-					errmsg_internal("%s", message), hint != NULL ? errhint("%s", hint) : 0,
-					field != NULL ? err_generic_string(PG_DIAG_COLUMN_NAME, field) : 0));
-	PG_RETURN_VOID();
+	chat_bad_input(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4]), field, message,
+				   hint);
 }

@@ -14,9 +14,12 @@ extern char *chat_text_argument(FunctionCallInfo fcinfo, int n);
 
 /* The first 64 characters of what a caller gave, for an error. */
 extern char *chat_shown(const char *text);
-/* Raises 22023 for an argument or key (field); hint may be NULL. */
-pg_attribute_noreturn() extern void chat_bad_field(const char *field, const char *message,
-												   const char *hint);
+/*
+ * Raises an error about what a caller gave: all of them come from here, so that a backend may show them to its clients. sqlstate:
+ * 22023 and the like; field: the argument or key that is wrong, as the error's column, and hint: may be NULL.
+ */
+pg_attribute_noreturn() extern void chat_bad_input(int sqlstate, const char *field,
+												   const char *message, const char *hint);
 
 /* Within ereport: the argument or key that is wrong, as the error's column. */
 #define chat_errfield(name) err_generic_string(PG_DIAG_COLUMN_NAME, name)

@@ -114,25 +114,29 @@ check(const ChatValues *values, const ChatAttachment *attachment)
 
 	if (chat_values_is(values, CHAT_M_DIRECTION, "incoming") &&
 		chat_values_is(values, CHAT_M_PRIVATE, "true"))
-		chat_bad_field("isPrivateNote", "a private note cannot be incoming", NULL);
+		chat_bad_input(ERRCODE_INVALID_PARAMETER_VALUE, "isPrivateNote",
+					   "a private note cannot be incoming", NULL);
 	if (chat_values_is(values, CHAT_M_TYPE, "text") && (content == NULL || *content == '\0'))
-		chat_bad_field("content", "\"content\" of message is required",
+		chat_bad_input(ERRCODE_INVALID_PARAMETER_VALUE, "content",
+					   "\"content\" of message is required",
 					   "A text needs one; media may do without.");
 	if (chat_values_is(values, CHAT_M_EXTERNAL, ""))
-		chat_bad_field("messageId", "\"messageId\" of message must not be empty", NULL);
+		chat_bad_input(ERRCODE_INVALID_PARAMETER_VALUE, "messageId",
+					   "\"messageId\" of message must not be empty", NULL);
 	if (!chat_values_has(values, CHAT_M_EXTERNAL) && is_required(attachment, CHAT_M_EXTERNAL))
-		chat_bad_field("messageId", "\"messageId\" of message is required",
+		chat_bad_input(ERRCODE_INVALID_PARAMETER_VALUE, "messageId",
+					   "\"messageId\" of message is required",
 					   "An incoming message is known by the id that WhatsApp gave it.");
 	if (!chat_status_known(values->text[CHAT_M_STATUS]))
-		chat_bad_field("status",
+		chat_bad_input(ERRCODE_INVALID_PARAMETER_VALUE, "status",
 					   psprintf("status \"%s\" is not known", values->text[CHAT_M_STATUS]),
 					   "Use pending, sent, delivered, read or failed.");
 	if (!is_one_of(values, CHAT_M_DIRECTION, chat_directions))
-		chat_bad_field("direction",
+		chat_bad_input(ERRCODE_INVALID_PARAMETER_VALUE, "direction",
 					   psprintf("direction \"%s\" is not known", values->text[CHAT_M_DIRECTION]),
 					   "Use incoming or outgoing.");
 	if (!is_one_of(values, CHAT_M_SENDER_TYPE, chat_senders))
-		chat_bad_field("sender_type",
+		chat_bad_input(ERRCODE_INVALID_PARAMETER_VALUE, "sender_type",
 					   psprintf("senderType \"%s\" is not known", values->text[CHAT_M_SENDER_TYPE]),
 					   "Use user, contact, bot or system.");
 }
@@ -264,11 +268,11 @@ static void
 require_status(const char *status)
 {
 	if (status == NULL)
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("status must not be NULL"),
-						errhint("Use pending, sent, delivered, read or failed."),
-						chat_errfield("status")));
+		chat_bad_input(ERRCODE_NULL_VALUE_NOT_ALLOWED, "status", "status must not be NULL",
+					   "Use pending, sent, delivered, read or failed.");
 	if (!chat_status_known(status))
-		chat_bad_field("status", psprintf("status \"%s\" is not known", chat_shown(status)),
+		chat_bad_input(ERRCODE_INVALID_PARAMETER_VALUE, "status",
+					   psprintf("status \"%s\" is not known", chat_shown(status)),
 					   "Use pending, sent, delivered, read or failed.");
 }
 

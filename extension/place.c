@@ -56,8 +56,8 @@ chat_require_id(const char *name, const char *id, bool known)
 	int count;
 
 	if (id == NULL)
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("%s must not be NULL", name), chat_errfield(name)));
+		chat_bad_input(ERRCODE_NULL_VALUE_NOT_ALLOWED, name, psprintf("%s must not be NULL", name),
+					   NULL);
 	if (known)
 		return;
 	pfree(chat_attachment_ids(&count));
@@ -65,10 +65,9 @@ chat_require_id(const char *name, const char *id, bool known)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("no tables are attached"),
 						errhint("Call chat.setup() or chat.attach() first.")));
-	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
-			 errmsg("%s \"%s\" is not valid", name, chat_shown(id)),
-			 errhint("Ids are those of the attached tables, as text."), chat_errfield(name)));
+	chat_bad_input(ERRCODE_INVALID_TEXT_REPRESENTATION, name,
+				   psprintf("%s \"%s\" is not valid", name, chat_shown(id)),
+				   "Ids are those of the attached tables, as text.");
 }
 
 static bool

@@ -24,7 +24,7 @@ check_status(const char *status)
 		if (strcmp(status, *word) == 0)
 			return;
 	}
-	chat_bad_field("status",
+	chat_bad_input(ERRCODE_INVALID_PARAMETER_VALUE, "status",
 				   status != NULL ? psprintf("status \"%s\" is not known", chat_shown(status))
 								  : "status must not be null",
 				   "Use open, pending, resolved or snoozed.");
@@ -34,14 +34,14 @@ static void
 check(const ChatValues *values)
 {
 	if (values->given == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("changes holds no change"),
-				 errhint("Keys: status, assignedAgentId, assignedBotId, isMuted, contactName, "
-						 "contactAvatarUrl.")));
+		chat_bad_input(
+			ERRCODE_INVALID_PARAMETER_VALUE, NULL, "changes holds no change",
+			"Keys: status, assignedAgentId, assignedBotId, isMuted, contactName, contactAvatarUrl.");
 	if (chat_values_has(values, CHAT_C_STATUS))
 		check_status(values->text[CHAT_C_STATUS]);
 	if (chat_values_has(values, CHAT_C_MUTED) && values->text[CHAT_C_MUTED] == NULL)
-		chat_bad_field("isMuted", "\"isMuted\" of changes must be true or false", NULL);
+		chat_bad_input(ERRCODE_INVALID_PARAMETER_VALUE, "isMuted",
+					   "\"isMuted\" of changes must be true or false", NULL);
 }
 
 /* An agent may do what the owner may, but delete a conversation or give it to somebody else. */
