@@ -9,6 +9,7 @@
 #include "keys/api_stats.h"
 #include "keys/apikey.h"
 #include "attachment.h"
+#include "checks.h"
 #include "doorbell.h"
 #include "indexes.h"
 #include "pending.h"
@@ -32,4 +33,5 @@ _PG_init(void)
 	chat_doorbell_init();
 	chat_shmem_init();
 	chat_api_stats_hook();
+	chat_checks_init();
 }

@@ -9,11 +9,14 @@
 #include "access/genam.h"
 #include "access/tableam.h"
 #include "access/transam.h"
+#include "catalog/pg_proc.h"
 #include "common/jsonapi.h"
 #include "executor/executor.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "storage/bufmgr.h"
+#include "utils/acl.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
 
@@ -118,6 +121,28 @@ chat_check_is_enforced(const ConstrCheck *check)
 	return check->ccenforced;
 #else
 	return true;
+#endif
+}
+
+/* True when the current role may execute a function. */
+static inline bool
+chat_may_execute(Oid function)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
+#else
+	return pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE) == ACLCHECK_OK;
+#endif
+}
+
+/* Where the executor keeps a table's CHECKs during a statement; NULL until it stores the first row. */
+static inline ExprState ***
+chat_check_states(ResultRelInfo *target)
+{
+#if PG_VERSION_NUM >= 180000
+	return &target->ri_CheckConstraintExprs;
+#else
+	return &target->ri_ConstraintExprs;
 #endif
 }
 

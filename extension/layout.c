@@ -495,6 +495,14 @@ chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages)
 	return layout;
 }
 
+ChatLayout *
+chat_layout_kept(Oid relid)
+{
+	LayoutEntry *entry = hash_search(layouts, &relid, HASH_FIND, NULL);
+
+	return entry != NULL && entry->valid ? entry->layout : NULL;
+}
+
 static bool
 has_field(const ChatLayout *layout, AttrNumber attnum)
 {

@@ -27,6 +27,8 @@ typedef struct ChatField
 	FmgrInfo output; /* type's output function */
 } ChatField;
 
+typedef struct ChatChecks ChatChecks; /* see checks.h */
+
 typedef struct ChatLayout
 {
 	int32 attachment;
@@ -38,7 +40,8 @@ typedef struct ChatLayout
 	int max_content_bytes;     /* of the pair's own, or -1 */
 	int nfields;
 	ChatField *fields;
-	bool by_settings; /* how some field prints depends on settings of the session */
+	bool by_settings;   /* how some field prints depends on settings of the session */
+	ChatChecks *checks; /* NULL until a row was stored */
 	/* conversations only */
 	Oid key_index;      /* unique index on the id alone */
 	Oid list_index;     /* on owner and list key, where there is such */
@@ -53,6 +56,8 @@ typedef struct ChatLayout
  * attachment's, nor a partition of its messages.
  */
 extern ChatLayout *chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages);
+/* The same where it is kept and nothing has changed since, else NULL. */
+extern ChatLayout *chat_layout_kept(Oid relid);
 /* Marks the cached layouts of a table as stale; InvalidOid means all tables. */
 extern void chat_layout_forget(Oid relid);
 extern void chat_layout_init(void);

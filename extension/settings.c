@@ -36,6 +36,7 @@ int chat_notify;
 bool chat_check_outgoing;
 bool chat_import;
 bool chat_rate_limits;
+bool chat_cache_checks;
 double chat_limit_clock;
 int chat_max_payload_bytes;
 ChatSettings chat_settings;
@@ -171,6 +172,9 @@ static const Setting settings[] = {
 	{"rate_limits", "Whether rate limits are kept.",
 	 "off: every call is let through, for tests and for servers without shared memory.",
 	 SETTING_BOOL, &chat_rate_limits, .boot = true},
+	{"cache_checks", "Whether a session keeps the planned CHECK constraints of attached tables.",
+	 "off: PostgreSQL plans them anew in each statement.", SETTING_BOOL, &chat_cache_checks,
+	 .boot = true},
 	{"limit_clock", "Time that rate limits go by, in seconds.",
 	 "For tests: it stands still where it is set. -1: the server's monotonic clock.", SETTING_REAL,
 	 &chat_limit_clock, .boot = -1, .least = -1, .most = 1e9,

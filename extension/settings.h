@@ -36,6 +36,7 @@ extern int chat_notify; /* ChatNotifyMode */
 extern bool chat_check_outgoing;
 extern bool chat_import; /* what is written is old history, no news */
 extern bool chat_rate_limits;
+extern bool chat_cache_checks;     /* planned once a session */
 extern double chat_limit_clock;    /* seconds; negative: the server's monotonic clock */
 extern int chat_max_payload_bytes; /* of an event */
 extern ChatSettings chat_settings;

@@ -12,6 +12,7 @@
 #include "utils/memutils.h"
 
 #include "attachment.h"
+#include "checks.h"
 #include "flush.h"
 #include "payload.h"
 #include "pending.h"
@@ -237,6 +238,8 @@ chat_message_after(PG_FUNCTION_ARGS)
 	ChatLayout *layout = chat_layout_get(attachment, trigdata->tg_relation, true);
 	MessageFacts facts;
 
+	if (!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
+		chat_checks_keep(layout, trigdata->tg_relation);
 	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
 		note_message_update(attachment, trigdata->tg_relation, layout, trigdata->tg_trigslot,
 							trigdata->tg_newslot);
@@ -330,12 +333,13 @@ chat_conversation_after(PG_FUNCTION_ARGS)
 	ChatAttachment *attachment =
 		chat_trigger_attachment(fcinfo, "conversation_after", TRIGGER_EVENT_ROW);
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
-	ChatLayout *layout;
+	ChatLayout *layout = chat_layout_get(attachment, trigdata->tg_relation, false);
 	ChatPending *row;
 
+	if (!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
+		chat_checks_keep(layout, trigdata->tg_relation);
 	if (chat_plan_is_own_update())
 		return PointerGetDatum(NULL); /* the flush that made it tells */
-	layout = chat_layout_get(attachment, trigdata->tg_relation, false);
 	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
 	{
 		note_conversation_update(attachment, trigdata->tg_relation, layout, trigdata->tg_trigslot,

@@ -1,0 +1,278 @@
+/*
+ * Keeping planned CHECKs; see checks.h.
+ *
+ * Kept is a tree of plain nodes that call built-in functions, which do not change. PostgreSQL evaluates what is constant
+ * when it plans; from one statement to the next that could come out differently (by IntervalStyle, say), so it is kept
+ * only where numbers were computed from numbers. A function that was evaluated so is not in the tree any more, but the
+ * right to execute it counts all the same.
+ *
+ * A tree lives as long as the layout of its table: whatever changes the table marks that as stale, and it stays until
+ * the end of the transaction, so that a running statement can go on pointing into it.
+ */
+#include "postgres.h"
+
+#include "access/transam.h"
+#include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_coerce.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+#include "checks.h"
+#include "compat.h"
+#include "settings.h"
+
+struct ChatChecks
+{
+	int count;       /* 0: they are left to the executor */
+	Expr **planned;  /* one for each CHECK, as the table's descriptor has them */
+	List *functions; /* Oids, each once: the rights to execute them are looked at */
+};
+
+static ExecutorStart_hook_type next_start = NULL;
+
+/* --- planning ------------------------------------------------------------------------------------- */
+
+/* What is looked at in a tree. */
+typedef struct Walk
+{
+	TupleDesc desc;  /* of the table */
+	bool planned;    /* else as stored */
+	List *functions; /* Oids, as often as they are called */
+} Walk;
+
+static bool
+note_function(Oid function, void *context)
+{
+	Walk *walk = context;
+
+	walk->functions = lappend_oid(walk->functions, function);
+	return function >= (Oid) FirstUnpinnedObjectId;
+}
+
+/* True for a column that a stored row has a value of. */
+static bool
+is_stored_column(const Var *var, TupleDesc desc)
+{
+	return var->varattno > 0 && !chat_is_virtual(TupleDescAttr(desc, var->varattno - 1));
+}
+
+/* True for the nodes that are kept; what planning makes a constant of may stand before it. */
+static bool
+is_plain(Node *node, const Walk *walk)
+{
+	switch (nodeTag(node))
+	{
+		case T_Var:
+			return is_stored_column((Var *) node, walk->desc);
+		case T_List:
+		case T_Const:
+		case T_OpExpr:
+		case T_FuncExpr:
+		case T_ScalarArrayOpExpr:
+		case T_BoolExpr:
+		case T_NullTest:
+		case T_RelabelType:
+		case T_CaseExpr:
+		case T_CaseWhen:
+		case T_CaseTestExpr:
+		case T_CoalesceExpr:
+		case T_CoerceViaIO:
+			return true;
+		case T_ArrayExpr:
+		case T_ArrayCoerceExpr:
+		case T_CollateExpr:
+			return !walk->planned;
+		default:
+			return false;
+	}
+}
+
+/* True when the tree cannot be kept. Notes the functions that it calls. */
+static bool
+is_odd(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return !is_plain(node, context) || check_functions_in_node(node, note_function, context) ||
+		   expression_tree_walker(node, is_odd, context);
+}
+
+/* True for a function that makes a number of numbers. */
+static bool
+is_arithmetic(Oid function)
+{
+	Oid *types;
+	int ntypes;
+	bool numbers =
+		TypeCategory(get_func_signature(function, &types, &ntypes)) == TYPCATEGORY_NUMERIC;
+
+	for (int i = 0; i < ntypes; i++)
+		numbers = numbers && TypeCategory(types[i]) == TYPCATEGORY_NUMERIC;
+	return numbers;
+}
+
+/* True when planning evaluated nothing but arithmetic, and put nothing in. */
+static bool
+only_computed(const Walk *stored, const Walk *planned)
+{
+	List *evaluated = list_copy(stored->functions);
+	ListCell *cell;
+
+	if (list_difference_oid(planned->functions, stored->functions) != NIL)
+		return false;
+	foreach (cell, planned->functions)
+		evaluated = list_delete_oid(evaluated, lfirst_oid(cell));
+	foreach (cell, evaluated)
+	{
+		if (!is_arithmetic(lfirst_oid(cell)))
+			return false;
+	}
+	return true;
+}
+
+/* The planned tree of a CHECK, or NULL where it is not to be kept. Adds the functions that it calls. */
+static Expr *
+plan_check(const ConstrCheck *check, TupleDesc desc, List **functions)
+{
+	Walk stored = {desc, false, NIL};
+	Walk planned = {desc, true, NIL};
+	Node *condition;
+	Expr *expression;
+
+	if (!chat_check_is_enforced(check))
+		return NULL;
+	condition = stringToNode(check->ccbin);
+	if (is_odd(condition, &stored))
+		return NULL;
+	expression = expression_planner((Expr *) condition);
+	if (is_odd((Node *) expression, &planned) || !only_computed(&stored, &planned))
+		return NULL;
+	*functions = list_concat_unique_oid(*functions, stored.functions);
+	return expression;
+}
+
+/* Plans all CHECKs of a table, in the current memory context. */
+static ChatChecks
+plan_checks(Relation relation)
+{
+	TupleDesc desc = CreateTupleDescCopyConstr(RelationGetDescr(relation));
+	int count = desc->constr == NULL ? 0 : desc->constr->num_check;
+	ChatChecks checks = {count, palloc(count * sizeof(Expr *)), NIL};
+
+	for (int i = 0; i < checks.count; i++)
+	{
+		checks.planned[i] = plan_check(&desc->constr->check[i], desc, &checks.functions);
+		if (checks.planned[i] == NULL)
+			checks.count = 0;
+	}
+	return checks;
+}
+
+/* A copy in the current memory context. */
+static ChatChecks *
+copy_checks(const ChatChecks *checks)
+{
+	ChatChecks *copy = palloc(sizeof(ChatChecks));
+
+	copy->count = checks->count;
+	copy->planned = palloc(checks->count * sizeof(Expr *));
+	for (int i = 0; i < checks->count; i++)
+		copy->planned[i] = copyObject(checks->planned[i]);
+	copy->functions = list_copy(checks->functions);
+	return copy;
+}
+
+void
+chat_checks_keep(ChatLayout *layout, Relation relation)
+{
+	MemoryContext work, old;
+	ChatChecks checks;
+
+	if (layout->checks != NULL || !chat_cache_checks)
+		return;
+	work = AllocSetContextCreate(CurrentMemoryContext, "chat_realtime planning of CHECKs",
+								 ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(work);
+	checks = plan_checks(relation);
+	MemoryContextSwitchTo(layout->context);
+	layout->checks = copy_checks(&checks);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(work);
+}
+
+/* --- use ------------------------------------------------------------------------------------------ */
+
+int
+chat_checks_kept(const ChatLayout *layout)
+{
+	const ChatChecks *checks = layout->checks;
+	ListCell *cell;
+
+	if (checks == NULL || checks->count == 0 || !chat_cache_checks)
+		return 0;
+	foreach (cell, checks->functions)
+	{
+		if (!chat_may_execute(lfirst_oid(cell)))
+			return 0;
+	}
+	return checks->count;
+}
+
+ExprState *
+chat_check_ready(const ChatLayout *layout, int n)
+{
+	return ExecInitExpr(layout->checks->planned[n], NULL);
+}
+
+/* Makes the kept CHECKs of a table that a statement writes to ready, as the executor would do at its first row. */
+static void
+make_ready(EState *estate, ResultRelInfo *target)
+{
+	Relation relation = target->ri_RelationDesc;
+	TupleConstr *constr = RelationGetDescr(relation)->constr;
+	ChatLayout *layout = constr == NULL || constr->num_check == 0
+							 ? NULL
+							 : chat_layout_kept(RelationGetRelid(relation));
+	ExprState ***states = chat_check_states(target);
+	MemoryContext old;
+
+	if (layout == NULL || *states != NULL || chat_checks_kept(layout) != constr->num_check)
+		return;
+	old = MemoryContextSwitchTo(estate->es_query_cxt);
+	*states = palloc(constr->num_check * sizeof(ExprState *));
+	for (int i = 0; i < constr->num_check; i++)
+		(*states)[i] = chat_check_ready(layout, i);
+	MemoryContextSwitchTo(old);
+}
+
+/* True for a statement that may store rows. */
+static bool
+stores_rows(const QueryDesc *query, int flags)
+{
+	return (flags & EXEC_FLAG_EXPLAIN_ONLY) == 0 &&
+		   (query->operation != CMD_DELETE || query->plannedstmt->hasModifyingCTE);
+}
+
+static void
+start(QueryDesc *query, int flags)
+{
+	ListCell *cell;
+
+	if (next_start)
+		next_start(query, flags);
+	else
+		standard_ExecutorStart(query, flags);
+	if (!chat_cache_checks || !stores_rows(query, flags))
+		return;
+	foreach (cell, query->estate->es_opened_result_relations)
+		make_ready(query->estate, lfirst(cell));
+}
+
+void
+chat_checks_init(void)
+{
+	next_start = ExecutorStart_hook;
+	ExecutorStart_hook = start;
+}
