@@ -3,7 +3,7 @@
  *
  * Kept is a tree of plain nodes that call built-in functions, which do not change. PostgreSQL evaluates what is constant
  * when it plans; from one statement to the next that could come out differently (by IntervalStyle, say), so it is kept
- * only where numbers were computed from numbers. A function that was evaluated so is not in the tree any more, but the
+ * only where numbers and truth values were computed from their like. A function that was evaluated so is not in the tree any more, but the
  * right to execute it counts all the same.
  *
  * A tree lives as long as the layout of its table: whatever changes the table marks that as stale, and it stays until
@@ -89,6 +89,19 @@ is_plain(Node *node, const Walk *walk)
 	}
 }
 
+/* Planning turns NOT (a < b) into a >= b: so that both come out alike, an operator counts with its negator. */
+static bool
+note_negator(Node *node, Walk *walk)
+{
+	Oid negator = InvalidOid;
+
+	if (IsA(node, OpExpr))
+		negator = get_negator(castNode(OpExpr, node)->opno);
+	else if (IsA(node, ScalarArrayOpExpr))
+		negator = get_negator(castNode(ScalarArrayOpExpr, node)->opno);
+	return OidIsValid(negator) && note_function(get_opcode(negator), walk);
+}
+
 /* True when the tree cannot be kept. Notes the functions that it calls. */
 static bool
 is_odd(Node *node, void *context)
@@ -96,21 +109,28 @@ is_odd(Node *node, void *context)
 	if (node == NULL)
 		return false;
 	return !is_plain(node, context) || check_functions_in_node(node, note_function, context) ||
-		   expression_tree_walker(node, is_odd, context);
+		   note_negator(node, context) || expression_tree_walker(node, is_odd, context);
 }
 
-/* True for a function that makes a number of numbers. */
+static bool
+is_number_or_truth(Oid type)
+{
+	TYPCATEGORY category = TypeCategory(type);
+
+	return category == TYPCATEGORY_NUMERIC || category == TYPCATEGORY_BOOLEAN;
+}
+
+/* True for a function of numbers and truth values alone, which makes one of them. */
 static bool
 is_arithmetic(Oid function)
 {
 	Oid *types;
 	int ntypes;
-	bool numbers =
-		TypeCategory(get_func_signature(function, &types, &ntypes)) == TYPCATEGORY_NUMERIC;
+	bool arithmetic = is_number_or_truth(get_func_signature(function, &types, &ntypes));
 
 	for (int i = 0; i < ntypes; i++)
-		numbers = numbers && TypeCategory(types[i]) == TYPCATEGORY_NUMERIC;
-	return numbers;
+		arithmetic = arithmetic && is_number_or_truth(types[i]);
+	return arithmetic;
 }
 
 /* True when planning evaluated nothing but arithmetic, and put nothing in. */
@@ -170,17 +190,24 @@ plan_checks(Relation relation)
 	return checks;
 }
 
-/* A copy in the current memory context. */
+/* A copy in the layout's memory; what it takes is seen in pg_backend_memory_contexts. */
 static ChatChecks *
-copy_checks(const ChatChecks *checks)
+copy_checks(const ChatChecks *checks, Relation relation, MemoryContext parent)
 {
-	ChatChecks *copy = palloc(sizeof(ChatChecks));
+	ChatChecks *copy = MemoryContextAllocZero(parent, sizeof(ChatChecks));
+	MemoryContext context, old;
 
+	if (checks->count == 0)
+		return copy;
+	context = AllocSetContextCreate(parent, "chat_realtime CHECKs", ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(context);
+	MemoryContextSetIdentifier(context, pstrdup(RelationGetRelationName(relation)));
 	copy->count = checks->count;
 	copy->planned = palloc(checks->count * sizeof(Expr *));
 	for (int i = 0; i < checks->count; i++)
 		copy->planned[i] = copyObject(checks->planned[i]);
 	copy->functions = list_copy(checks->functions);
+	MemoryContextSwitchTo(old);
 	return copy;
 }
 
@@ -196,8 +223,7 @@ chat_checks_keep(ChatLayout *layout, Relation relation)
 								 ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(work);
 	checks = plan_checks(relation);
-	MemoryContextSwitchTo(layout->context);
-	layout->checks = copy_checks(&checks);
+	layout->checks = copy_checks(&checks, relation, layout->context);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
 }
