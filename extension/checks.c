@@ -25,9 +25,10 @@
 
 struct ChatChecks
 {
-	int count;       /* 0: they are left to the executor */
-	Expr **planned;  /* one for each CHECK, as the table's descriptor has them */
-	List *functions; /* Oids, each once: the rights to execute them are looked at */
+	int count;         /* 0: they are left to the executor */
+	Expr **planned;    /* one for each CHECK, as the table's descriptor has them */
+	AttrNumber *alone; /* the column that each is on, 0: on several, or none */
+	List *functions;   /* Oids, each once: the rights to execute them are looked at */
 };
 
 static ExecutorStart_hook_type next_start = NULL;
@@ -152,25 +153,24 @@ only_computed(const Walk *stored, const Walk *planned)
 	return true;
 }
 
-/* The planned tree of a CHECK, or NULL where it is not to be kept. Adds the functions that it calls. */
-static Expr *
-plan_check(const ConstrCheck *check, TupleDesc desc, List **functions)
+/* Plans the n-th CHECK; false where it is not to be kept. */
+static bool
+plan_check(ChatChecks *checks, int n, TupleDesc desc)
 {
+	const ConstrCheck *check = &desc->constr->check[n];
 	Walk stored = {desc, false, NIL};
 	Walk planned = {desc, true, NIL};
 	Node *condition;
-	Expr *expression;
 
 	if (!chat_check_is_enforced(check))
-		return NULL;
+		return false;
 	condition = stringToNode(check->ccbin);
 	if (is_odd(condition, &stored))
-		return NULL;
-	expression = expression_planner((Expr *) condition);
-	if (is_odd((Node *) expression, &planned) || !only_computed(&stored, &planned))
-		return NULL;
-	*functions = list_concat_unique_oid(*functions, stored.functions);
-	return expression;
+		return false;
+	checks->alone[n] = chat_only_column(condition);
+	checks->planned[n] = expression_planner((Expr *) condition);
+	checks->functions = list_concat_unique_oid(checks->functions, stored.functions);
+	return !is_odd((Node *) checks->planned[n], &planned) && only_computed(&stored, &planned);
 }
 
 /* Plans all CHECKs of a table, in the current memory context. */
@@ -179,12 +179,12 @@ plan_checks(Relation relation)
 {
 	TupleDesc desc = CreateTupleDescCopyConstr(RelationGetDescr(relation));
 	int count = desc->constr == NULL ? 0 : desc->constr->num_check;
-	ChatChecks checks = {count, palloc(count * sizeof(Expr *)), NIL};
+	ChatChecks checks = {count, palloc(count * sizeof(Expr *)), palloc(count * sizeof(AttrNumber)),
+						 NIL};
 
 	for (int i = 0; i < checks.count; i++)
 	{
-		checks.planned[i] = plan_check(&desc->constr->check[i], desc, &checks.functions);
-		if (checks.planned[i] == NULL)
+		if (!plan_check(&checks, i, desc))
 			checks.count = 0;
 	}
 	return checks;
@@ -204,8 +204,12 @@ copy_checks(const ChatChecks *checks, Relation relation, MemoryContext parent)
 	MemoryContextSetIdentifier(context, pstrdup(RelationGetRelationName(relation)));
 	copy->count = checks->count;
 	copy->planned = palloc(checks->count * sizeof(Expr *));
+	copy->alone = palloc(checks->count * sizeof(AttrNumber));
 	for (int i = 0; i < checks->count; i++)
+	{
 		copy->planned[i] = copyObject(checks->planned[i]);
+		copy->alone[i] = checks->alone[i];
+	}
 	copy->functions = list_copy(checks->functions);
 	MemoryContextSwitchTo(old);
 	return copy;
@@ -244,6 +248,12 @@ chat_checks_kept(const ChatLayout *layout)
 			return 0;
 	}
 	return checks->count;
+}
+
+bool
+chat_check_is_on(const ChatLayout *layout, int n, AttrNumber attnum)
+{
+	return layout->checks->alone[n] == attnum;
 }
 
 ExprState *

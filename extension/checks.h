@@ -28,7 +28,9 @@ extern void chat_checks_keep(ChatLayout *layout, Relation relation);
  * the role may not execute all of their functions, of which the executor has to complain.
  */
 extern int chat_checks_kept(const ChatLayout *layout);
-/* Makes the n-th of them, in the order of the table's descriptor, ready to run, in the current memory context. */
+/* True when the n-th of them, in the order of the table's descriptor, reads this column and no other. */
+extern bool chat_check_is_on(const ChatLayout *layout, int n, AttrNumber attnum);
+/* Makes the n-th ready to run, in the current memory context. */
 extern ExprState *chat_check_ready(const ChatLayout *layout, int n);
 
 #endif

@@ -299,7 +299,7 @@ append_checks(StringInfo sql, Oid relid, TupleDesc desc, AttrNumber attnum)
 	{
 		Node *rule = stringToNode(desc->constr->check[i].ccbin);
 
-		if (chat_reads_only(rule, attnum))
+		if (chat_only_column(rule) == attnum)
 			appendStringInfo(sql, " AND (%s) IS NOT FALSE",
 							 deparse_expression(rule, context, false, false));
 	}

@@ -310,13 +310,15 @@ examine_conversations(ChatLayout *layout, Relation relation, TupleDesc desc)
 	}
 }
 
-bool
-chat_reads_only(Node *condition, AttrNumber attnum)
+AttrNumber
+chat_only_column(Node *condition)
 {
 	Bitmapset *columns = NULL;
+	int column;
 
 	pull_varattnos(condition, 1, &columns);
-	return bms_equal(columns, bms_make_singleton(attnum - FirstLowInvalidHeapAttributeNumber));
+	return bms_get_singleton_member(columns, &column) ? column + FirstLowInvalidHeapAttributeNumber
+													  : InvalidAttrNumber;
 }
 
 static bool
@@ -324,7 +326,7 @@ has_own_check(const TupleConstr *constraints, AttrNumber attnum)
 {
 	for (int i = 0; constraints != NULL && i < constraints->num_check; i++)
 	{
-		if (chat_reads_only(stringToNode(constraints->check[i].ccbin), attnum))
+		if (chat_only_column(stringToNode(constraints->check[i].ccbin)) == attnum)
 			return true;
 	}
 	return false;

@@ -63,8 +63,8 @@ extern void chat_layout_forget(Oid relid);
 extern void chat_layout_init(void);
 /* Fills what depends on a field's type. */
 extern void chat_field_type(ChatField *field, Oid type, MemoryContext context);
-/* True when a condition reads this column of its table and no other. */
-extern bool chat_reads_only(Node *condition, AttrNumber attnum);
+/* The column of its table that a condition reads, where that is one alone; else 0. */
+extern AttrNumber chat_only_column(Node *condition);
 /* True when the table itself says which words a column may hold: an enum, a domain's rule, a CHECK on it alone. */
 extern bool chat_word_is_ruled(TupleDesc desc, AttrNumber attnum);
 

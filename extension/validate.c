@@ -15,6 +15,7 @@
 #include "utils/relcache.h"
 #include "utils/ruleutils.h"
 
+#include "checks.h"
 #include "compat.h"
 #include "media_type.h"
 #include "row.h"
@@ -64,19 +65,6 @@ shown(const char *value)
 	return psprintf("%.*s…", pg_mbcliplen(value, length, SHOWN_BYTES), value);
 }
 
-static bool
-check_holds(Node *condition, TupleTableSlot *slot)
-{
-	EState *estate = CreateExecutorState();
-	ExprContext *context = GetPerTupleExprContext(estate);
-	bool holds;
-
-	context->ecxt_scantuple = slot;
-	holds = ExecCheck(ExecPrepareExpr((Expr *) condition, estate), context);
-	FreeExecutorState(estate);
-	return holds;
-}
-
 /* What a word is, such as "type of a message". */
 static const char *
 kind_of_word(const Examined *row, ChatRole role)
@@ -86,34 +74,73 @@ kind_of_word(const Examined *row, ChatRole role)
 	return psprintf("%s of a message", chat_role_name(role));
 }
 
+/* A CHECK of the table made ready to run, where it is on this column alone; else NULL. desc: where they are not kept. */
+static ExprState *
+own_rule(const Examined *row, AttrNumber attnum, TupleDesc desc, int n, EState *estate)
+{
+	const ConstrCheck *check;
+	Node *condition;
+
+	if (desc == NULL)
+		return chat_check_is_on(row->layout, n, attnum) ? chat_check_ready(row->layout, n) : NULL;
+	check = &desc->constr->check[n];
+	condition = stringToNode(check->ccbin);
+	return chat_check_is_enforced(check) && chat_only_column(condition) == attnum
+			   ? ExecPrepareExpr((Expr *) condition, estate)
+			   : NULL;
+}
+
+/* The first CHECK on this column alone that refuses the row, or -1. */
+static int
+refusing_rule(const Examined *row, AttrNumber attnum)
+{
+	EState *estate = CreateExecutorState();
+	ExprContext *context = GetPerTupleExprContext(estate);
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	int count = chat_checks_kept(row->layout);
+	TupleDesc desc = NULL;
+	int found = -1;
+
+	context->ecxt_scantuple = row->new_slot;
+	if (count == 0)
+	{
+		desc = CreateTupleDescCopyConstr(RelationGetDescr(row->relation));
+		count = desc->constr == NULL ? 0 : desc->constr->num_check;
+	}
+	for (int i = 0; i < count && found < 0; i++)
+	{
+		ExprState *rule = own_rule(row, attnum, desc, i, estate);
+
+		if (rule != NULL && !ExecCheck(rule, context))
+			found = i;
+	}
+	MemoryContextSwitchTo(old);
+	FreeExecutorState(estate);
+	return found;
+}
+
 /* Refuses a word that a CHECK constraint on its column alone is about to refuse: ours is the last trigger before it. */
 static void
 check_own_rule(const Examined *row, ChatRole role, const char *value)
 {
 	AttrNumber attnum = row->layout->att[role];
+	int refusing = refusing_rule(row, attnum);
 	TupleDesc desc;
+	const ConstrCheck *check;
 
+	if (refusing < 0)
+		return;
 	desc = CreateTupleDescCopyConstr(RelationGetDescr(row->relation));
-	for (int i = 0; desc->constr != NULL && i < desc->constr->num_check; i++)
-	{
-		const ConstrCheck *check = &desc->constr->check[i];
-		Node *condition = stringToNode(check->ccbin);
-
-		if (!chat_check_is_enforced(check) || !chat_reads_only(condition, attnum) ||
-			check_holds(condition, row->new_slot))
-			continue;
-		ereport(
-			ERROR,
+	check = &desc->constr->check[refusing];
+	ereport(ERROR,
 			(errcode(ERRCODE_CHECK_VIOLATION),
 			 errmsg("\"%s\" is no %s", shown(value), kind_of_word(row, role)),
 			 errhint("Constraint \"%s\" allows: %s.", check->ccname,
-					 deparse_expression(condition,
+					 deparse_expression(stringToNode(check->ccbin),
 										deparse_context_for(RelationGetRelationName(row->relation),
 															RelationGetRelid(row->relation)),
 										false, false)),
 			 errtablecol(row->relation, attnum)));
-	}
-	FreeTupleDesc(desc);
 }
 
 /* Refuses a word that is not in the list; lenient: that the table's own rule refuses. */

@@ -1,7 +1,7 @@
 # What proves the rest: other versions of PostgreSQL, a model of the protocol, random histories, fuzzing. Included by
 # the Makefile.
 
-.PHONY: test-matrix test-upgrade model test-random test-functions test-payloads fuzz test-undefined test-valgrind test-address test-caches coverage
+.PHONY: test-matrix test-upgrade model test-random test-functions test-payloads test-checks fuzz test-undefined test-valgrind test-address test-caches coverage
 
 # VERSIONS="17 18:15,17": which majors, and upgrades to them from which.
 test-matrix:
@@ -34,6 +34,12 @@ test-payloads:
 	@$(MAKE) -s extension
 	@ROUNDS="$(ROUNDS)" SEED="$(SEED)" node regress/random/payloads.mjs
 
+# ROUNDS: pairs of tables; STEPS: of each. SEED.
+test-checks:
+	@regress/lib/deps.sh test
+	@$(MAKE) -s extension
+	@ROUNDS="$(ROUNDS)" STEPS="$(STEPS)" SEED="$(SEED)" node regress/random/checks.mjs
+
 # FUZZ_SECONDS: each target's time.
 fuzz:
 	@regress/lib/deps.sh test
@@ -50,7 +56,7 @@ test-undefined:
 	status=$$?; $(MAKE) -s clean; exit $$status
 
 # On a server with assertions that tells Valgrind, or AddressSanitizer and UndefinedBehaviorSanitizer, what its memory is;
-# built once from Debian's sources. PARTS="suites wuzapi payloads histories functions": what to run.
+# built once from Debian's sources. PARTS="suites wuzapi payloads checks histories functions": what to run.
 # test-caches: with all that a session knows of tables forgotten at each look at a catalog. PARTS="writes maintenance suites histories".
 test-valgrind test-address test-caches:
 	@regress/lib/deps.sh test

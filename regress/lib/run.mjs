@@ -161,6 +161,7 @@ async function proofs() {
     ['every function as every role', node('functions.mjs'), { CALLS: '2', SEED: '1049086908' }],
     ['mutated WUZAPI bodies', node('wuzapi.mjs'), { ROUNDS: '10', SEED: '1' }],
     ['payloads of odd rows', node('payloads.mjs'), { ROUNDS: '20', SEED: '2' }],
+    ['CHECK constraints that are kept planned', node('checks.mjs'), { ROUNDS: '12', SEED: '1' }],
     ['fuzzing of what strangers send', [path.join(root, 'regress/fuzz/run'), []], { FUZZ_SECONDS: '5' }],
     ['writes while the server forgets its caches', [path.join(root, 'regress/checked/run'), ['caches']], { PARTS: 'writes', CHAT_REALTIME_WORKSPACE: '' }],
     ['build, units, regress and isolation with PostgreSQL 17', [path.join(root, 'regress/matrix/run'), ['17']], { CHAT_REALTIME_WORKSPACE: '' }],
