@@ -191,10 +191,12 @@ function grammar(pair, cluster) {
   };
 }
 
-/** Looks whether the session that keeps has something of these tables. */
+/** Looks whether the session that keeps has something of these tables; a role without rights to functions may not look. */
 async function look({ main }, { m }) {
+  const sql = `SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'chat_realtime CHECKs' AND ident ~ '^${m}'`;
+  const kept = await value(main, sql).catch((error) => (error.code === '42501' ? undefined : Promise.reject(error)));
+  if (kept === undefined) return;
   counts.looks++;
-  const kept = await value(main, `SELECT count(*) FROM pg_backend_memory_contexts WHERE name = 'chat_realtime CHECKs' AND ident ~ '^${m}'`);
   if (kept > 0) counts.kept++;
 }
 
