@@ -63,7 +63,8 @@ $(INSTALL_SQL): $(SQL_PARTS:%=sql/%.sql) Makefile $(EXTENSION).control
 AGAIN          = sed -f sql/update/again.sed
 $(UPDATE_SQL): $(SQL_PARTS:%=sql/%.sql) $(wildcard sql/update/*) Makefile $(EXTENSION).control
 	{ cat sql/update/1.0--$(EXTVERSION).first.sql && $(AGAIN) $(patsubst %,sql/%.sql,types $(SQL_FUNCTIONS)) && \
-	  cat sql/update/1.0--$(EXTVERSION).tables.sql && $(AGAIN) $(patsubst %,sql/%.sql,$(SQL_TABLES) own_triggers); } > $@
+	  cat sql/update/1.0--$(EXTVERSION).tables.sql && $(AGAIN) $(SQL_TABLES:%=sql/%.sql) && \
+	  cat sql/update/left_over.sql && $(AGAIN) sql/own_triggers.sql; } > $@
 
 .PHONY: extension
 extension: all-lib $(DATA_built)

@@ -147,6 +147,11 @@ $$
     UNION ALL
     SELECT 'warning', 'chat_realtime', format('version %s is installed and %s available', a.installed_version, a.default_version), 'ALTER EXTENSION chat_realtime UPDATE'
       FROM pg_available_extensions a WHERE a.name = 'chat_realtime' AND a.installed_version <> a.default_version
+    UNION ALL
+    SELECT 'error', 'chat_realtime', format('this session has loaded the library of version %s, and the extension is version %s: restart the server, or, where the library is not preloaded, the sessions',
+                                            chat.library_version(), a.installed_version), NULL
+      FROM pg_available_extensions a
+     WHERE a.name = 'chat_realtime' AND a.installed_version = a.default_version AND a.installed_version <> chat.library_version()
 $$;
 REVOKE ALL ON FUNCTION chat.general_hints() FROM PUBLIC;
 COMMENT ON FUNCTION chat.general_hints() IS 'Part of chat.hints: what concerns no pair of tables.';

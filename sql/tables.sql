@@ -68,8 +68,8 @@ COMMENT ON COLUMN chat.maintenance.succeeded_at IS 'When the part was last done,
 COMMENT ON COLUMN chat.maintenance.error IS 'Why it could not be done the last time; NULL: it was.';
 -- Locks stay until the end of the transaction: those of chat.webhook_attempt are taken in the sidecar's order, the table's
 -- before a partition's, and dropping events comes last.
-INSERT INTO chat.maintenance (place, part) VALUES (1, 'advance_event_partition'), (2, 'recount_portions'), (3, 'drop_attempt_partitions'),
-    (4, 'make_attempt_partitions'), (5, 'forget_deliveries'), (6, 'expire_audit_log'), (7, 'expire_events')
+INSERT INTO chat.maintenance (place, part) VALUES (0, 'drop_left_over'), (1, 'advance_event_partition'), (2, 'recount_portions'),
+    (3, 'drop_attempt_partitions'), (4, 'make_attempt_partitions'), (5, 'forget_deliveries'), (6, 'expire_audit_log'), (7, 'expire_events')
     ON CONFLICT (part) DO UPDATE SET place = EXCLUDED.place;
 
 CREATE TABLE chat.rollout (

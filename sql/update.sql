@@ -57,6 +57,31 @@ $$;
 REVOKE ALL ON FUNCTION chat.follow_update(chat.attachment) FROM PUBLIC;
 COMMENT ON FUNCTION chat.follow_update(chat.attachment) IS 'Part of an update: the mapping and the triggers of a pair as this version has them. Indexes and columns are left to chat.attach and chat.setup.';
 
+CREATE FUNCTION chat.left_over() RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$ SELECT 'Left by an update for calls that were running; chat.maintain drops it.' $$;
+REVOKE ALL ON FUNCTION chat.left_over() FROM PUBLIC;
+COMMENT ON FUNCTION chat.left_over() IS 'The comment on functions of an earlier version that are no part of the extension any more.';
+
+-- Whose statement began before the update has committed has a snapshot in which it had not.
+CREATE FUNCTION chat.drop_left_over() RETURNS TABLE (object text, action text)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    FOR object IN
+        SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_description d ON d.classoid = 'pg_proc'::regclass AND d.objoid = p.oid
+         WHERE p.pronamespace = 'chat'::regnamespace AND d.description = chat.left_over()
+           AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = current_database() AND age(a.backend_xmin) >= age(d.xmin))
+    LOOP
+        EXECUTE format('DROP FUNCTION %s', object);
+        action := 'of an earlier version: dropped';
+        RETURN NEXT;
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.drop_left_over() FROM PUBLIC;
+COMMENT ON FUNCTION chat.drop_left_over() IS 'Part of chat.maintain: drops functions that an update left, when every statement has ended that was running then.';
+
 CREATE FUNCTION chat.extension_updated() RETURNS event_trigger
     LANGUAGE plpgsql SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$

@@ -82,13 +82,13 @@ for (const [what, version, start] of [['15, started by a script', '15.8', script
   test(`supabase/postgres ${what}: the files come to where that server looks, and a list of libraries keeps what it had`, async () => {
     const { dir, store } = image({ version, start, preload: 'pg_stat_statements, pg_net' });
     const files = temporaryDirectory(0o755);
-    for (const name of ['chat_realtime.so', 'chat_realtime.control', 'chat_realtime--1.0.sql']) writeFileSync(path.join(files, name), name);
+    for (const name of ['chat_realtime.so', 'chat_realtime.control', 'chat_realtime--1.1.sql', 'chat_realtime--1.0--1.1.sql']) writeFileSync(path.join(files, name), name);
     for (let times = 0; times < 2; times++) { // again changes nothing
       await runProgram(packaging('supabase/add-extension'), [files], { env: { ...process.env, ROOT: dir } });
     }
     assert.equal(readFileSync(path.join(store, 'lib/chat_realtime.so'), 'utf8'), 'chat_realtime.so');
     assert.equal(statSync(path.join(store, 'lib/chat_realtime.so')).mode & 0o777, 0o755);
-    for (const name of ['chat_realtime.control', 'chat_realtime--1.0.sql']) assert.ok(existsSync(path.join(store, 'share/postgresql/extension', name)));
+    for (const name of ['chat_realtime.control', 'chat_realtime--1.1.sql', 'chat_realtime--1.0--1.1.sql']) assert.ok(existsSync(path.join(store, 'share/postgresql/extension', name)));
     const list = /^shared_preload_libraries = '(.*)' #/m.exec(readFileSync(path.join(dir, 'etc/postgresql/postgresql.conf'), 'utf8'))[1];
     assert.equal(list, version.startsWith('15') ? 'pg_stat_statements, pg_net, chat_realtime' : 'pg_stat_statements, pg_net');
   });

@@ -23,6 +23,9 @@ after(async () => {
 const installed = (db) => value(db, `SELECT extversion FROM pg_extension WHERE extname = 'chat_realtime'`);
 const drifting = (db) => value(db, 'SELECT count(*)::int FROM chat.attachment a, chat.drifted(a)');
 const delivered = (bed) => allDelivered(bed.db, () => bed.realtime.accepted, { limit });
+/** Functions in the extension's schema that are no part of it. */
+const leftOver = (db) => rows(db, `SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'chat'::regnamespace
+  AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')`);
 const update = (db) => db.query('ALTER EXTENSION chat_realtime UPDATE');
 
 /** A workspace with a stage of its own, in which the install scripts of earlier versions are, too. */
@@ -106,7 +109,7 @@ class Calls {
     this.going = true;
     this.saved = [];
     this.refused = [];
-    this.done = Promise.all([1, 2, 3, 4].map((caller) => this.run(bed, caller)));
+    this.done = Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map((caller) => this.run(bed, caller)));
   }
 
   async run(bed, caller) {
@@ -193,6 +196,8 @@ test('from 1.0 while both models are written: nothing fails, is lost or comes tw
   assert.equal(await value(bed.db, `SELECT count(*)::int FROM chat.event WHERE event = 'conversation.deleted' AND conversation = $1`, [String(third)]), 1);
   assert.equal(await drifting(bed.db), 0);
   assert.equal(await value(bed.db, `SELECT count(*)::int FROM public.chat_messages WHERE message_id LIKE 'call %'`), calls.saved.length);
+  await rows(bed.db, 'SELECT * FROM chat.maintain()');
+  assert.deepEqual(await leftOver(bed.db), []);
   // The sidecar's role has what is new, without being granted it again.
   const sidecar = await bed.sidecar(bed.env);
   await delivered(bed);
@@ -217,6 +222,43 @@ test('from 1.0 while both models are written: nothing fails, is lost or comes tw
       WHERE NOT chat.is_granted(r::regrole, f)`), []);
   }
   assert.deepEqual(await events(copy.db), await events(bed.db));
+});
+
+test('an update that cannot be made now changes nothing: a library from before, a transaction that holds the tables', async () => {
+  const shared = await everyVersion();
+  const script = path.join(shared.scripts, readdirSync(shared.scripts).find((name) => name.startsWith('chat_realtime--1.0--')));
+  const bed = await start({ shared, version: '1.0' });
+  const text = readFileSync(script, 'utf8');
+  writeFileSync(script, text.replace(`'chat_library_version'`, `'chat_of_a_version_to_come'`));
+  await assert.rejects(update(bed.db), { code: '55000', message: /library that is loaded is an earlier version/, hint: /Restart the server/ });
+  writeFileSync(script, text);
+  const holder = await bed.connect();
+  await holder.query('BEGIN');
+  await messages(bed, bed.second, 1, holder);
+  const load = new Load(bed.cluster, [bed.first], { writers: 2, pause: 2 });
+  const refused = update(bed.db);
+  await assert.rejects(refused, { code: '55P03', message: /could not lock the tables/, hint: /pg_stat_activity/ });
+  assert.equal(await installed(bed.db), '1.0');
+  await load.wrote(20);
+  // A statement that has begun keeps what it may still call.
+  const reader = await bed.connect();
+  const reading = reader.query('SELECT pg_sleep(600)');
+  reading.catch(() => {});
+  await holder.query('COMMIT');
+  await update(bed.db);
+  const left = await leftOver(bed.db);
+  assert.ok(left.length > 0);
+  await rows(bed.db, 'SELECT * FROM chat.maintain()');
+  assert.deepEqual(await leftOver(bed.db), left);
+  await value(bed.db, 'SELECT pg_cancel_backend($1)', [reader.processID]);
+  await assert.rejects(reading, { code: '57014' });
+  await until(async () => {
+    await rows(bed.db, 'SELECT * FROM chat.maintain()');
+    return (await leftOver(bed.db)).length === 0;
+  }, 'functions of the version before to go', limit);
+  await load.stop();
+  assert.equal(load.failed, 0);
+  assert.equal(await drifting(bed.db), 0);
 });
 
 test('to a version that is to come, while it is used: its columns, tables and functions, and a dump of it', async () => {

@@ -1,19 +1,3 @@
--- Functions that this version does not have: those that were not just made.
-DO $$
-DECLARE
-    left_over regprocedure;
-BEGIN
-    FOR left_over IN
-        SELECT p.oid FROM pg_catalog.pg_proc p
-          JOIN pg_catalog.pg_depend d ON d.classid = 'pg_catalog.pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e'
-          JOIN pg_catalog.pg_extension e ON d.refclassid = 'pg_catalog.pg_extension'::regclass AND d.refobjid = e.oid
-         WHERE e.extname = 'chat_realtime' AND p.xmin <> pg_catalog.pg_current_xact_id()::pg_catalog.xid
-    LOOP
-        EXECUTE pg_catalog.format('DROP FUNCTION %s', left_over);
-    END LOOP;
-END
-$$;
-
 -- From here on writers wait: nobody waits for longer than a try to lock takes. In the writers' order: messages,
 -- conversations, the log.
 DO $$
