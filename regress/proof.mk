@@ -57,7 +57,8 @@ test-undefined:
 
 # On a server with assertions that tells Valgrind, or AddressSanitizer and UndefinedBehaviorSanitizer, what its memory is;
 # built once from Debian's sources. PARTS="suites wuzapi payloads checks histories functions": what to run.
-# test-caches: with all that a session knows of tables forgotten at each look at a catalog. PARTS="writes maintenance suites histories".
+# test-caches: with all that a session knows of tables forgotten at each look at a catalog. PARTS="writes setup maintenance suites histories",
+# ONE_IN.
 test-valgrind test-address test-caches:
 	@regress/lib/deps.sh test
 	@exec regress/checked/run $(@:test-%=%)

@@ -23,9 +23,12 @@ function stageSettings({ stage, pg }) {
     : { extension_destdir: stage, dynamic_library_path: library };
 }
 
-/** SERVER_WRAPPER: a command to run the server under. SERVER_LOGS: a folder that keeps the servers' logs. */
+/**
+ * SERVER_WRAPPER: a command to run the server under. SERVER_LOGS: a folder that keeps the servers' logs. SERVER_LIBRARY: one
+ * that the server loads besides.
+ */
 const wrapper = process.env.SERVER_WRAPPER?.split(' ') ?? [];
-const logs = process.env.SERVER_LOGS;
+const { SERVER_LOGS: logs, SERVER_LIBRARY: library } = process.env;
 
 const quote = (value) => `'${String(value).replaceAll("'", "''")}'`;
 
@@ -56,7 +59,7 @@ export class Cluster {
   /** Settings that every cluster here has. */
   usual() {
     return {
-      shared_preload_libraries: 'chat_realtime', // rate limits: before PostgreSQL 17 only so
+      shared_preload_libraries: ['chat_realtime', ...(library ? [library] : [])].join(), // rate limits: before PostgreSQL 17 only so
       port: this.port,
       listen_addresses: '127.0.0.1',
       unix_socket_directories: this.dir,
