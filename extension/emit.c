@@ -120,11 +120,8 @@ char *
 chat_emit_owner(ChatAttachment *attachment, const ChatLayout *layout, TupleTableSlot *slot)
 {
 	bool isnull;
-	Datum value;
+	Datum value = slot_getattr(slot, layout->att[CHAT_C_OWNER], &isnull);
 
-	if (attachment->owner.column == NULL || layout->att[CHAT_C_OWNER] == 0)
-		return NULL;
-	value = slot_getattr(slot, layout->att[CHAT_C_OWNER], &isnull);
 	return isnull ? NULL
 				  : user_behind(attachment, &attachment->owner, CHAT_PLAN_OWNER,
 								layout->type[CHAT_C_OWNER], value);

@@ -60,11 +60,8 @@ bool
 chat_row_is(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role, const char *wanted)
 {
 	bool isnull;
-	Datum value;
+	Datum value = slot_getattr(slot, layout->att[role], &isnull);
 
-	if (layout->att[role] == 0)
-		return false;
-	value = slot_getattr(slot, layout->att[role], &isnull);
 	if (isnull)
 		return false;
 	if (layout->type[role] == TEXTOID || layout->type[role] == VARCHAROID)

@@ -15,7 +15,7 @@
 extern char *chat_datum_text(Datum value, bool isnull, Oid type);
 /* A column as text; NULL for SQL NULL and for a column that the table lacks. */
 extern char *chat_row_text(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role);
-/* True when a text (or enum …) column has the given value. */
+/* True when a text (or enum …) column, which the table has, has the given value. */
 extern bool
 chat_row_is(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role, const char *wanted);
 /* A flag column: boolean, or a time that is set. */

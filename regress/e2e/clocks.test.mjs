@@ -7,7 +7,7 @@ import { value } from '../lib/db.mjs';
 import { FaultyRealtime } from '../lib/faulty-realtime.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { Sidecar } from '../lib/sidecar.mjs';
-import { clockAhead } from '../lib/skewed-clock.mjs';
+import { clockAhead } from '../lib/preload.mjs';
 import { until } from '../lib/wait.mjs';
 
 let bed, conversation;

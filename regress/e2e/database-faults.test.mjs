@@ -102,6 +102,13 @@ test('another process takes the lease of a sidecar that runs: it stops, and begi
   await allArrive();
 });
 
+test('... and so does one that has nothing to do, at its next renewal', async () => {
+  await bed.db.query('UPDATE chat.consumer SET epoch = epoch + 1');
+  await said(/another process took the lease/);
+  await write();
+  await allArrive();
+});
+
 test('connections are ended while the log is being read: read again', async () => {
   await write();
   await bed.db.query('BEGIN');
@@ -157,4 +164,17 @@ test('more consumers than are shown, as a later version may have: the first ones
   assert.doesNotMatch(page, /many_t/);
   await other.kill('SIGTERM');
   await bed.db.query(`DELETE FROM chat.consumer WHERE name NOT IN ('realtime', 'webhooks')`);
+});
+
+/** Waits until a statement of a sidecar's that calls the function waits for a lock. */
+const waits = (name) => until(() => value(bed.db, `SELECT count(*) > 0 FROM pg_stat_activity WHERE usename = 'chat_sidecar' AND wait_event_type = 'Lock' AND query LIKE $1`, [`%chat.${name}(%`]), `${name} that waits`, 20000);
+
+test('told to end at once while due deliveries are asked for, it ends', async () => {
+  await bed.db.query('BEGIN');
+  await bed.db.query('LOCK TABLE chat.webhook_delivery IN ACCESS EXCLUSIVE MODE');
+  await waits('webhook_due');
+  sidecar.child.kill('SIGTERM');
+  await said(/"ending"/);
+  assert.equal((await sidecar.kill('SIGTERM')).code, 0, sidecar.tail());
+  await bed.db.query('COMMIT');
 });

@@ -7,6 +7,7 @@ import { FaultyRealtime } from '../lib/faulty-realtime.mjs';
 import { roleToken } from '../lib/jwt.mjs';
 import { allDelivered } from '../lib/load.mjs';
 import { freePort } from '../lib/ports.mjs';
+import { slowNames } from '../lib/preload.mjs';
 import { Proxy } from '../lib/proxy.mjs';
 import { RawSocket } from '../lib/raw-socket.mjs';
 import { Sidecar } from '../lib/sidecar.mjs';
@@ -79,6 +80,60 @@ for (const [what, mode, pattern] of [
     assert.equal((await sidecar.kill('SIGTERM')).code, 0, sidecar.tail());
   });
 }
+
+/** The server's error, in its protocol. */
+function serverError(code, message) {
+  const fields = Buffer.from(`SERROR\0C${code}\0M${message}\0\0`);
+  const length = Buffer.alloc(4);
+  length.writeInt32BE(fields.length + 4);
+  return Buffer.concat([Buffer.from('E'), length, fields, Buffer.from([0x5a, 0, 0, 0, 5, 0x49])]);
+}
+
+for (const [what, instead, pattern] of [
+  ['refuses the settings of a new session', { on: /extra_float_digits/, say: serverError('22023', 'no such setting here') }, /no such setting here.*22023/],
+  ['ends a new session at its settings', { on: /extra_float_digits/, end: true }, /cannot connect to the database.*server closed the connection/],
+  ['is cut off while it is found out whether it is a pooler', { on: /^Q....LISTEN/s, reset: true }, /cannot connect to the database.*(reset by peer|server closed the connection)/],
+]) {
+  test(`a server that ${what}: said, and tried again`, async () => {
+    proxy.instead = instead;
+    const sidecar = await bed.sidecar({ ...toRealtime(), DATABASE_URL: through(proxy.port) });
+    await says(sidecar, pattern);
+    await bed.message(conversation, what);
+    await allArrives();
+    assert.equal((await sidecar.kill('SIGTERM')).code, 0, sidecar.tail());
+  });
+}
+
+test('bytes that are no message of PostgreSQL: said, and all arrives over new connections', async () => {
+  const sidecar = await bed.sidecar({ ...toRealtime(), DATABASE_URL: through(proxy.port) });
+  await bed.message(conversation, 'before');
+  await allArrives();
+  proxy.say(Buffer.from([0x41, 0, 0, 0, 0]));
+  await says(sidecar, /the database connection was lost.*synchronization/);
+  await bed.message(conversation, 'after');
+  await allArrives();
+  assert.equal((await sidecar.kill('SIGTERM')).code, 0, sidecar.tail());
+});
+
+test('the connection is lost while the lease is given back: it ends all the same, and the next one goes on', async () => {
+  const sidecar = await bed.sidecar({ ...toRealtime(), DATABASE_URL: through(proxy.port), WEBHOOKS: 'off' });
+  await bed.message(conversation, 'leased');
+  await allArrives();
+  proxy.instead = { on: /consumer_release/, reset: true };
+  assert.equal((await sidecar.kill('SIGTERM')).code, 0, sidecar.tail());
+  assert.equal(proxy.instead, null, 'it was given back');
+  const next = await bed.sidecar(toRealtime());
+  await bed.message(conversation, 'by the next one');
+  await allArrives();
+  assert.equal((await next.kill('SIGTERM')).code, 0);
+});
+
+test('told to end while a name is looked up, it ends', async () => {
+  const sidecar = new Sidecar({ ...toRealtime(), ...await slowNames(1000), DATABASE_URL: through(bed.cluster.port).replace('127.0.0.1', 'localhost') }).run();
+  await until(() => sidecar.log.some((line) => line.msg === 'starting'), () => `the start: ${sidecar.tail()}`);
+  await until(() => sidecar.output.includes('looking up localhost'), () => `the look-up: ${sidecar.tail()}`);
+  assert.equal((await sidecar.kill('SIGTERM')).code, 0, sidecar.tail());
+});
 
 test('a server that says nothing is given up', async () => {
   proxy.mode = 'silent';

@@ -2,12 +2,14 @@
 // frames that overtake each other.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
+import { once } from 'node:events';
 import { after, afterEach, before, test } from 'node:test';
 import WebSocket from 'ws';
 import { Bed } from '../lib/bed.mjs';
 import { roleToken, sign, userToken } from '../lib/jwt.mjs';
+import { clockFaster } from '../lib/preload.mjs';
 import { RawSocket } from '../lib/raw-socket.mjs';
-import { until } from '../lib/wait.mjs';
+import { until, within } from '../lib/wait.mjs';
 
 const ok = { status: 'ok', response: {} };
 const joined = { status: 'ok', response: { postgres_changes: [] } };
@@ -251,8 +253,33 @@ test('a client that does not read is closed, and its queue is freed, though noth
   for (let n = 0; n < 30; n++) {
     assert.equal(await post('/api/broadcast', { messages: [{ topic: 'room', event: 'e', payload: { n, text: 'x'.repeat(1_000_000) } }] }, roleToken('service_role', secret)), 202);
   }
+  stalled.send('1', '2', 'realtime:room', 'broadcast', { type: 'broadcast', event: 'forged', payload: {} }); // not heard any more
   await until(async () => await sidecar.metric('chat_realtime_connections') === before - 1, 'the end of the one that does not read');
   await until(() => reading.frames.some((f) => f[4]?.payload?.n === 29), 'all of it at the one that reads');
+  assert.ok(!reading.frames.some((f) => f[4]?.event === 'forged'));
+});
+
+test('a client that says nothing is told that it is closed, and one that listens that the service ends', async () => {
+  const fast = await bed.sidecar({ EMBEDDED_JWT_SECRET: secret, ...await clockFaster(20) });
+  const silent = await connect({ to: fast });
+  const [code] = await within(once(silent.socket, 'close'), 'the end of the connection', 20000);
+  assert.equal(code, 1000);
+  const last = once((await connect({ to: fast })).socket, 'close');
+  await fast.kill('SIGTERM');
+  assert.equal((await last)[0], 1012);
+});
+
+test('a request that waits too long for the database is ended; what it sent is sent once there is an answer', async () => {
+  const fast = await bed.sidecar({ EMBEDDED_JWT_SECRET: secret, ...await clockFaster(10) });
+  const witness = await connect({ to: fast });
+  assert.deepEqual(await witness.join(typing, token, '1'), joined);
+  const lock = await bed.connect();
+  await lock.query('BEGIN; LOCK TABLE public.conversations IN ACCESS EXCLUSIVE MODE');
+  await assert.rejects(post(`/api/broadcast/${encodeURIComponent(typing)}/events/said?private=true`, { id: 1 }, token, fast), /fetch failed/);
+  await witness.settled();
+  await lock.query('COMMIT');
+  await witness.hears((f) => Buffer.isBuffer(f) && f.includes('said'), 'the message');
+  await fast.kill('SIGTERM');
 });
 
 /** How many broadcasts of an event a socket has heard, of what was sent before. */

@@ -116,6 +116,17 @@ test('never two requests at once with the same topic', () => {
   assert.equal(realtime.overlaps, 0);
 });
 
+test('a request that is refused as such: said, and after SIGHUP it goes on', async () => {
+  const lines = sidecar.log.length;
+  realtime.mode = 418;
+  await write(2, 'refused as such');
+  await until(() => sidecar.log.slice(lines).some((line) => /418/.test(JSON.stringify(line))), () => `a line that names the status: ${sidecar.tail()}`);
+  realtime.mode = 202;
+  sidecar.child.kill('SIGHUP');
+  const result = await allDelivered(bed.db, () => realtime.accepted, { limit: 40000, only: (event) => !poisoned.has(event.id) });
+  assert.deepEqual(result.disorder, []);
+});
+
 for (const status of [401, 403]) {
   test(`${status} stops the sending and says what to change; after a new key and SIGHUP it goes on`, async () => {
     const lines = sidecar.log.length;

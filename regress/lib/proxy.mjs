@@ -10,6 +10,7 @@ export class Proxy {
     proxy.connections = 0; // made so far
     proxy.sockets = new Set();
     proxy.cut = null; // {after}: so many more bytes of the server's are passed on, then everything is reset
+    proxy.instead = null; // {on, say, or reset, or end}: once, for bytes of a client's that this finds, instead of passing them on
     proxy.target = port;
     proxy.server = net.createServer((client) => proxy.take(client));
     proxy.port = await freePort();
@@ -31,10 +32,28 @@ export class Proxy {
   pass(client) {
     const server = net.connect(this.target, '127.0.0.1');
     this.keep(server);
-    client.on('data', (bytes) => server.write(bytes));
+    client.on('data', (bytes) => this.ask(client, server, bytes));
+    client.answers = true;
     server.on('data', (bytes) => this.answer(client, bytes));
     client.on('close', () => server.destroy());
     server.on('close', () => client.destroy());
+  }
+
+  ask(client, server, bytes) {
+    if (!this.instead?.on.test(bytes.toString('latin1'))) {
+      server.write(bytes);
+      return;
+    }
+    const { say, reset } = this.instead;
+    this.instead = null;
+    if (say) client.write(say);
+    else if (reset) client.resetAndDestroy();
+    else client.end();
+  }
+
+  /** To every client, as if the server had said it. */
+  say(bytes) {
+    for (const socket of this.sockets) if (socket.answers) socket.write(bytes);
   }
 
   answer(client, bytes) {

@@ -363,22 +363,13 @@ check_stranger(struct app *app, long status)
 	free_batch(batch);
 }
 
-/* More events than the queue has room for at first, of so many topics that some share a bucket. */
-static void
-check_many(void)
+/* What the requests carried of events of 2,000 topics, until all are answered. */
+static int
+carried(bool *ordered, int *last)
 {
-	struct batch *batch = make_batch(1001, 3000);
-	int done = world.done, last[2000], carried = 0;
-	bool ordered = true;
-	char topic[32];
+	int count = 0;
 
-	memset(last, 0, sizeof(last));
-	for (int row = 1; row <= 3000; row++)
-	{
-		snprintf(topic, sizeof(topic), "conversation:%d", row * 7 % 2000);
-		set_value(batch->rows, row, EVENT_TOPIC, topic);
-	}
-	world.sink->deliver(world.sink_arg, batch);
+	*ordered = true;
 	while (world.callback != NULL)
 	{
 		for (const char *at = world.body; (at = strstr(at, "\"topic\":\"")) != NULL; at++)
@@ -386,14 +377,60 @@ check_many(void)
 			int number = atoi(at + strlen("\"topic\":\"conversation:"));
 			int id = atoi(strstr(at, "\"id\":\"") + 6);
 
-			ordered = ordered && last[number] < id;
+			*ordered = *ordered && last[number] < id;
 			last[number] = id;
-			carried++;
+			count++;
 		}
 		answer((struct http_response){.status = 202});
 	}
+	return count;
+}
+
+/* A batch of 3,000 events of 2,000 topics, so many that some share a bucket. */
+static struct batch *
+make_many(int first_id, const char *name)
+{
+	struct batch *batch = make_batch(first_id, 3000);
+	char topic[32];
+
+	for (int row = 1; row <= 3000; row++)
+	{
+		snprintf(topic, sizeof(topic), "conversation:%d", row * 7 % 2000);
+		set_value(batch->rows, row, EVENT_TOPIC, topic);
+		set_value(batch->rows, row, EVENT_NAME, name);
+	}
+	return batch;
+}
+
+/* More events than the queue has room for at first. */
+static void
+check_many(void)
+{
+	struct batch *batch = make_many(1001, "message.new");
+	int done = world.done, last[2000] = {0}, count;
+	bool ordered;
+
+	world.sink->deliver(world.sink_arg, batch);
+	count = carried(&ordered, last);
 	require("each of many events is sent once, those of a topic in order",
-			ordered && carried == 3000 && world.done == done + 1);
+			ordered && count == 3000 && world.done == done + 1);
+	free_batch(batch);
+}
+
+/* Rows from 2,001 on have the topics of rows from 1 on. */
+static void
+check_states(void)
+{
+	struct batch *batch = make_many(5001, "conversation.updated");
+	int done = world.done, last[2000] = {0}, count;
+	bool ordered, newest = true;
+
+	world.sink->deliver(world.sink_arg, batch);
+	count = carried(&ordered, last);
+	for (int row = 1001; row <= 3000; row++)
+		newest = newest && last[row * 7 % 2000] == 5000 + row;
+	require("of many states the newest of each topic is sent, whichever share a bucket",
+			ordered && newest && count == 2000 && world.done == done + 1);
 	free_batch(batch);
 }
 
@@ -425,6 +462,7 @@ main(void)
 	check_stranger(&app, 204);
 	check_stranger(&app, 301);
 	check_many();
+	check_states();
 
 	last = deliver(90, 1);
 	realtime_destroy(&app);

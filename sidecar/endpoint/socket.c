@@ -20,6 +20,8 @@
 #define SLOW_MS 10000
 #define MOST_BEHIND (4 * 1024 * 1024) /* bytes, before what comes now */
 #define SILENCE_MS 66000
+/* libwebsockets' headers leave out this one's name */
+#define WRITE_CLOSE ((enum lws_write_protocol) 4)
 #define CLOSE_SECONDS 5 /* for what is queued and the reason; who does not read gets neither */
 
 struct socket *
@@ -153,6 +155,20 @@ socket_send(struct socket *socket, struct message *message)
 	outbox_put(&socket->out, message);
 }
 
+/*
+ * Says why the connection ends. lws_close_reason does so after what was received; after what was written libwebsockets shuts
+ * the connection without a word.
+ */
+static void
+write_close(struct socket *socket)
+{
+	unsigned char frame[LWS_PRE + 2];
+
+	frame[LWS_PRE] = (unsigned char) (socket->close_code >> 8);
+	frame[LWS_PRE + 1] = (unsigned char) socket->close_code;
+	(void) lws_write(socket->wsi, frame + LWS_PRE, 2, WRITE_CLOSE);
+}
+
 /* The kernel takes something again, or the connection is to be closed. */
 static int
 on_writable(struct socket *socket)
@@ -163,7 +179,7 @@ on_writable(struct socket *socket)
 		lws_callback_on_writable(socket->wsi);
 	else if (socket->close_code != 0)
 	{
-		lws_close_reason(socket->wsi, socket->close_code, NULL, 0);
+		write_close(socket);
 		return -1;
 	}
 	return 0;

@@ -159,20 +159,17 @@ db_query(struct db *db, const struct db_statement *statement, const char *const 
 		uv_prepare_start(&db->prepare, on_prepare);
 }
 
-/* Hands over NOTIFYs; false: the connection is gone. */
-static bool
+static void
 take_notifies(struct db *db)
 {
-	PGconn *conn = db->conn;
 	PGnotify *notify;
 
-	while (db->conn == conn && conn != NULL && (notify = PQnotifies(conn)) != NULL)
+	while ((notify = PQnotifies(db->conn)) != NULL)
 	{
 		if (db->handlers.notify != NULL)
 			db->handlers.notify(db->arg, notify->relname, notify->extra);
 		PQfreemem(notify);
 	}
-	return db->conn == conn;
 }
 
 /* Connecting */
@@ -419,12 +416,12 @@ serve(struct db *db)
 		lose(db, PQerrorMessage(conn));
 		return;
 	}
-	if (!take_notifies(db))
-		return;
+	take_notifies(db);
 	while ((taken = pipeline_take(&db->pipeline, conn, why, sizeof(why))) == PIPELINE_ANSWERED)
 	{
-		if (db->conn != conn || !take_notifies(db))
+		if (db->conn != conn)
 			return;
+		take_notifies(db);
 	}
 	if (taken == PIPELINE_MISSHAPEN)
 		lose(db, why);

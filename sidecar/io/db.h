@@ -19,7 +19,8 @@ struct db_handlers
 {
 	void (*ready)(void *arg);                 /* connected; set-up statements have run */
 	void (*lost)(void *arg, const char *why); /* no connection any more; a new one is being made */
-	void (*notify)(void *arg, const char *channel, const char *payload); /* may be NULL */
+	/* May be NULL. It may queue statements, but neither close nor reconnect. */
+	void (*notify)(void *arg, const char *channel, const char *payload);
 };
 
 enum db_rows
@@ -57,7 +58,7 @@ void db_keep_result(struct db *db);
 struct db *db_open(struct app *app, const char *name, const char *setup,
 				   const struct db_handlers *handlers, void *arg);
 
-/* Queues one statement with text parameters (NULL entries are SQL NULL). Parameters are copied. */
+/* Queues one statement with text parameters (none is NULL), which are copied. */
 void db_query(struct db *db, const struct db_statement *statement, const char *const *params,
 			  db_callback callback, void *arg);
 

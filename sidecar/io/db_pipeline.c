@@ -62,14 +62,12 @@ create_statement(const struct db_statement *what, const char *const *params)
 	char *text;
 
 	for (size_t i = 0; i < nparams; i++)
-		size += params[i] != NULL ? strlen(params[i]) + 1 : 0;
+		size += strlen(params[i]) + 1;
 	statement = xcalloc(1, size);
 	statement->what = what;
 	text = (char *) &statement->params[nparams];
 	for (size_t i = 0; i < nparams; i++)
 	{
-		if (params[i] == NULL)
-			continue;
 		statement->params[i] = text;
 		text = stpcpy(text, params[i]) + 1;
 	}

@@ -158,9 +158,9 @@ note_refused(struct transfer *transfer, const struct sockaddr *address)
 							? (const void *) &((const struct sockaddr_in6 *) address)->sin6_addr
 							: (const void *) &((const struct sockaddr_in *) address)->sin_addr;
 
-	if (inet_ntop(address->sa_family, bytes, transfer->refused_address,
-				  sizeof(transfer->refused_address)) == NULL)
-		strcpy(transfer->refused_address, "unknown");
+	strcpy(transfer->refused_address, "unknown");
+	(void) inet_ntop(address->sa_family, bytes, transfer->refused_address,
+					 sizeof(transfer->refused_address));
 }
 
 /* Opens a socket for an address, unless the filter refuses it: the last moment before the connection. */

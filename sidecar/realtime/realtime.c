@@ -482,8 +482,6 @@ realtime_reload(struct app *app)
 {
 	struct realtime *realtime = app->realtime_sink;
 
-	if (realtime == NULL)
-		return;
 	realtime_check_again(realtime->check, realtime_target_renew(realtime->target));
 	uv_timer_stop(&realtime->timer);
 	pump(realtime);
@@ -601,8 +599,6 @@ realtime_destroy(struct app *app)
 {
 	struct realtime *realtime = app->realtime_sink;
 
-	if (realtime == NULL)
-		return;
 	consumer_destroy(realtime->consumer);
 	/* The answer that this ends is nobody's. */
 	realtime->request.orphaned = true;
