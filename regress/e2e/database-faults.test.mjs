@@ -166,13 +166,18 @@ test('more consumers than are shown, as a later version may have: the first ones
   await bed.db.query(`DELETE FROM chat.consumer WHERE name NOT IN ('realtime', 'webhooks')`);
 });
 
-/** Waits until a statement of a sidecar's that calls the function waits for a lock. */
-const waits = (name) => until(() => value(bed.db, `SELECT count(*) > 0 FROM pg_stat_activity WHERE usename = 'chat_sidecar' AND wait_event_type = 'Lock' AND query LIKE $1`, [`%chat.${name}(%`]), `${name} that waits`, 20000);
-
-test('told to end at once while due deliveries are asked for, it ends', async () => {
+/** Locks the stored deliveries while the sidecar asks for those that are due; another statement of the same connection may have come first. */
+const lockedInDue = () => until(async () => {
   await bed.db.query('BEGIN');
   await bed.db.query('LOCK TABLE chat.webhook_delivery IN ACCESS EXCLUSIVE MODE');
-  await waits('webhook_due');
+  const query = await until(() => value(bed.db, `SELECT query FROM pg_stat_activity WHERE application_name = 'chat-sidecar webhooks' AND wait_event_type = 'Lock'`), 'a statement that waits', 20000);
+  if (query.includes('chat.webhook_due(')) return true;
+  await bed.db.query('COMMIT');
+  return false;
+}, 'due deliveries that are asked for', 60000);
+
+test('told to end at once while due deliveries are asked for, it ends', async () => {
+  await lockedInDue();
   sidecar.child.kill('SIGTERM');
   await said(/"ending"/);
   assert.equal((await sidecar.kill('SIGTERM')).code, 0, sidecar.tail());
