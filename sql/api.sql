@@ -1,7 +1,7 @@
 -- What the functions for backends share: who may, what an id names, and reading JSON of the caller's.
 
 CREATE FUNCTION chat.bad_input(message text, hint text DEFAULT NULL, code text DEFAULT '22023', field text DEFAULT NULL) RETURNS void
-    LANGUAGE c IMMUTABLE AS 'MODULE_PATHNAME', 'chat_bad_input_sql';
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_bad_input_sql'; -- not to be called by the planner
 REVOKE ALL ON FUNCTION chat.bad_input(text, text, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.bad_input(text, text, text, text) IS 'Raises 22023, or the code given; field: the argument or key that is wrong, as the error''s column.';
 

@@ -46,12 +46,10 @@ CREATE FUNCTION chat.advance_event_partition() RETURNS TABLE (object text, actio
 $$
 DECLARE
     retention interval := chat.retention('retention');
-    current bigint;
-    last bigint;
+    current bigint := (SELECT s.last_value >> 32 FROM chat.event_seq s);
     oldest timestamptz;
     next regclass;
 BEGIN
-    SELECT s.last_value, s.last_value >> 32 INTO last, current FROM chat.event_seq s;
     SELECT e.created_at INTO oldest FROM chat.event e WHERE e.id >= current << 32 ORDER BY e.id LIMIT 1;
     next := to_regclass('chat.event_' || current + 1);
     -- Not into one that this transaction made: nobody else could write there before it commits.

@@ -135,7 +135,6 @@ DECLARE
     columns jsonb;
     made text[] := ARRAY(SELECT s.name FROM chat.setup_tables(caller, schema) s WHERE s.relation IS NULL);
     left_out chat.missing_index;
-    indexes text[];
 BEGIN
     IF owner IS NOT NULL THEN
         PERFORM chat.require_role(owner);

@@ -230,7 +230,6 @@ CREATE FUNCTION chat.test_webhook(id uuid, owner text DEFAULT NULL) RETURNS json
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    delivery bigint;
     message text := 'evt_test_' || encode(chat.random_bytes(9), 'hex');
 BEGIN
     IF chat.find_webhook(id, owner) IS NULL THEN
@@ -239,8 +238,7 @@ BEGIN
     INSERT INTO chat.webhook_delivery AS d (webhook, event_id, message_id, type, conversation, created_at, payload,
                                             next_attempt_at)
     VALUES (id, 0, message, 'webhook.test', message, clock_timestamp(),
-            jsonb_build_object('webhookId', id), clock_timestamp())
-    RETURNING d.id INTO delivery;
+            jsonb_build_object('webhookId', id), clock_timestamp());
     RETURN jsonb_build_object('messageId', message, 'type', 'webhook.test');
 END
 $$;

@@ -73,6 +73,10 @@ find_missing()
 		has openssl || want openssl
 		has pgbouncer || [ -x /usr/sbin/pgbouncer ] || want pgbouncer
 		has promtool || want prometheus
+		# Not every release of Debian has it for every version of PostgreSQL: the test is skipped then.
+		[ -e "$("$pg_config" --pkglibdir 2>/dev/null)/plpgsql_check.so" ] ||
+			! apt-cache show "postgresql-${major:-15}-plpgsql-check" >/dev/null 2>&1 ||
+			want "postgresql-${major:-15}-plpgsql-check"
 	fi
 	node_ok || want nodejs
 	has npm || want npm
