@@ -1,5 +1,9 @@
 -- What functions take and return, where that is more than a column of a table.
 
+-- Of 1.0, whose functions may be running when an update commits.
+CREATE TYPE chat.api_field AS (key text, role text, type text, most_bytes integer);
+COMMENT ON TYPE chat.api_field IS 'Not used any more.';
+
 CREATE TYPE chat.hint AS (severity text, object text, hint text, statement text);
 COMMENT ON TYPE chat.hint IS 'severity: error (data or events are wrong or missing), warning (something will be, or is not used), info; statement: what mends it, NULL where that is no statement.';
 
