@@ -18,6 +18,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/typcache.h"
 #include "utils/varlena.h"
 
 #include "attachment.h"
@@ -245,6 +246,37 @@ check_columns(ChatAttachment *attachment)
 		attachment->agent.column = NULL;
 }
 
+static void
+free_plans(void *attachment)
+{
+	chat_plans_free(attachment);
+}
+
+/* What follows from the names that were read; its plans go with its memory context, the current one. */
+static void
+finish(ChatAttachment *attachment, MemoryContext context)
+{
+	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
+
+	attachment->context = context;
+	dlist_init(&attachment->variants);
+	callback->func = free_plans;
+	callback->arg = attachment;
+	MemoryContextRegisterResetCallback(context, callback);
+	check_columns(attachment);
+	if (attachment->missing != CHAT_ROLES)
+		return;
+	attachment->key_type = getBaseType(
+		get_atttype(attachment->conversations,
+					get_attnum(attachment->conversations, attachment->column[CHAT_C_ID])));
+	if (!chat_key_type_ok(attachment->key_type))
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("ids of \"%s\" are neither integers nor uuid",
+							   get_rel_name(attachment->conversations))));
+	attachment->search_path = psprintf("pg_catalog, %s, pg_temp",
+									   quote_identifier(chat_schema_of(attachment->conversations)));
+}
+
 /* Reads chat.attachment by id, under the extension's own authority: a plain scan checks no privilege. */
 static ChatAttachment *
 load_attachment(int32 id, MemoryContext context)
@@ -258,7 +290,6 @@ load_attachment(int32 id, MemoryContext context)
 
 	attachment_table = RelationGetRelid(relation);
 	attachment->id = id;
-	attachment->context = context;
 	while (!found && (row = systable_getnext(scan)) != NULL)
 	{
 		bool isnull;
@@ -274,19 +305,7 @@ load_attachment(int32 id, MemoryContext context)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("chat.attachment has no row %d, but a trigger names it", id),
 						errhint("Call chat.attach for this pair of tables again.")));
-	dlist_init(&attachment->variants);
-	check_columns(attachment);
-	if (attachment->missing != CHAT_ROLES)
-		return attachment;
-	attachment->key_type = getBaseType(
-		get_atttype(attachment->conversations,
-					get_attnum(attachment->conversations, attachment->column[CHAT_C_ID])));
-	if (!chat_key_type_ok(attachment->key_type))
-		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("ids of \"%s\" are neither integers nor uuid",
-							   get_rel_name(attachment->conversations))));
-	attachment->search_path = psprintf("pg_catalog, %s, pg_temp",
-									   quote_identifier(chat_schema_of(attachment->conversations)));
+	finish(attachment, context);
 	return attachment;
 }
 
@@ -294,12 +313,6 @@ void
 chat_attachment_retire(MemoryContext context)
 {
 	MemoryContextSetParent(context, TopTransactionContext);
-}
-
-static void
-free_plans(void *attachment)
-{
-	chat_plans_free(attachment);
 }
 
 ChatAttachment *
@@ -319,7 +332,6 @@ chat_attachment_peek(int32 id)
 	AttachmentEntry *entry = hash_search(attachments, &id, HASH_ENTER, &found);
 	MemoryContext context, old;
 	ChatAttachment *attachment;
-	MemoryContextCallback *callback;
 
 	if (!found)
 	{
@@ -346,15 +358,31 @@ chat_attachment_peek(int32 id)
 	}
 	PG_END_TRY();
 	entry->building = false;
-	callback = palloc0(sizeof(MemoryContextCallback));
-	callback->func = free_plans;
-	callback->arg = attachment;
-	MemoryContextRegisterResetCallback(context, callback);
 	MemoryContextSwitchTo(old);
 	if (entry->attachment != NULL)
 		chat_attachment_retire(entry->attachment->context);
 	MemoryContextSetParent(context, CacheMemoryContext);
 	entry->attachment = attachment;
+	return attachment;
+}
+
+ChatAttachment *
+chat_attachment_from(HeapTupleHeader given)
+{
+	MemoryContext context =
+		AllocSetContextCreate(CurrentMemoryContext, "chat_realtime pair", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	ChatAttachment *attachment = palloc0(sizeof(ChatAttachment));
+	HeapTupleData row = {.t_len = HeapTupleHeaderGetDatumLength(given), .t_data = given};
+	TupleDesc desc =
+		lookup_rowtype_tupdesc(HeapTupleHeaderGetTypeId(given), HeapTupleHeaderGetTypMod(given));
+
+	read_attachment(attachment, &row, desc);
+	ReleaseTupleDesc(desc);
+	finish(attachment, context);
+	MemoryContextSwitchTo(old);
+	if (attachment->missing != CHAT_ROLES)
+		report_missing(ERROR, attachment, attachment->missing);
 	return attachment;
 }
 

@@ -12,6 +12,7 @@
 
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "lib/ilist.h"
 #include "utils/jsonb.h"
 
@@ -38,7 +39,12 @@ typedef enum ChatPlan
 	CHAT_PLAN_COUNTED, /* conversations whose counters are not empty */
 	CHAT_PLAN_OWNER,   /* user id behind an owner column's value */
 	CHAT_PLAN_AGENT,   /* user id behind an agent column's value */
+	/* of recounting */
+	CHAT_PLAN_DRIFTED,
+	CHAT_PLAN_CONVERSATIONS_AFTER,
 	/* of the API */
+	CHAT_PLAN_LIST_MESSAGES,
+	CHAT_PLAN_SEARCH_MESSAGES,
 	CHAT_PLAN_FIND_CONVERSATION,
 	CHAT_PLAN_FIND_MESSAGE,
 	CHAT_PLAN_LOCK_CONVERSATION,
@@ -90,6 +96,8 @@ extern void chat_attachment_init(void);
 extern ChatAttachment *chat_attachment_get(int32 id);
 /* The same; of one whose tables or essential columns are gone what is left: see missing. */
 extern ChatAttachment *chat_attachment_peek(int32 id);
+/* One of a row of chat.attachment, which need not be there, for use within the current memory context. */
+extern ChatAttachment *chat_attachment_from(HeapTupleHeader row);
 /* Ids of all attachments, in order, in the current memory context. */
 extern int32 *chat_attachment_ids(int *count);
 /*

@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
@@ -65,6 +66,19 @@ chat_lacks_zone(Oid relid, const char *column)
 	return base_type(relid, column) == TIMESTAMPOID;
 }
 
+bool
+chat_is_not_null(Oid relid, const char *column)
+{
+	HeapTuple tuple = SearchSysCacheAttName(relid, column);
+	bool not_null;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	not_null = ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
+	ReleaseSysCache(tuple);
+	return not_null;
+}
+
 const char *
 chat_sql_time_for(const ChatAttachment *a, ChatRole role, const char *value)
 {
@@ -75,13 +89,14 @@ chat_sql_time_for(const ChatAttachment *a, ChatRole role, const char *value)
 	return psprintf("pg_catalog.timezone('UTC', %s)", value);
 }
 
-/* A message's time column as a time with zone; spelled as pg_get_indexdef does. */
-static char *
-time_of(const ChatAttachment *a, ChatRole role, const char *alias)
+/* Spelled as pg_get_indexdef does. */
+char *
+chat_sql_time_of(const ChatAttachment *a, ChatRole role, const char *alias)
 {
+	Oid relid = chat_role_is_message(role) ? a->messages : a->conversations;
 	char *column = chat_sql_column(alias, a->column[role]);
 
-	return chat_lacks_zone(a->messages, a->column[role])
+	return chat_lacks_zone(relid, a->column[role])
 			   ? psprintf("(%s AT TIME ZONE 'UTC'::text)", column)
 			   : column;
 }
@@ -89,11 +104,11 @@ time_of(const ChatAttachment *a, ChatRole role, const char *alias)
 char *
 chat_sql_message_time(const ChatAttachment *a, const char *alias)
 {
-	char *created = time_of(a, CHAT_M_CREATED, alias);
+	char *created = chat_sql_time_of(a, CHAT_M_CREATED, alias);
 
 	return a->column[CHAT_M_TIME] == NULL
 			   ? created
-			   : psprintf("COALESCE(%s, %s)", time_of(a, CHAT_M_TIME, alias), created);
+			   : psprintf("COALESCE(%s, %s)", chat_sql_time_of(a, CHAT_M_TIME, alias), created);
 }
 
 int
@@ -103,7 +118,7 @@ chat_sql_message_position(const ChatAttachment *a, const char *alias, char **pos
 
 	if (a->column[CHAT_M_TIME] != NULL)
 		position[count++] = chat_sql_message_time(a, alias);
-	position[count++] = time_of(a, CHAT_M_CREATED, alias);
+	position[count++] = chat_sql_time_of(a, CHAT_M_CREATED, alias);
 	position[count++] = chat_sql_column(alias, a->column[CHAT_M_ID]);
 	return count;
 }

@@ -19,8 +19,12 @@ extern char *chat_sql_column(const char *alias, const char *column);
 extern char *chat_sql_user(const ChatUserMapping *mapping, const char *value);
 /* True for a column of timestamps without zone, which count as UTC. */
 extern bool chat_lacks_zone(Oid relid, const char *column);
+/* True for a column that must have a value. */
+extern bool chat_is_not_null(Oid relid, const char *column);
 /* A time with zone, in SQL, as a role's column holds it. */
 extern const char *chat_sql_time_for(const ChatAttachment *a, ChatRole role, const char *value);
+/* A column's time as a time with zone. */
+extern char *chat_sql_time_of(const ChatAttachment *a, ChatRole role, const char *alias);
 /* A message's time as a time with zone: its own, else when it was stored. */
 extern char *chat_sql_message_time(const ChatAttachment *a, const char *alias);
 /* What gives a message its place: time (where it has one of its own), created_at, id; returns how many. */

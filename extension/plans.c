@@ -49,10 +49,10 @@ chat_plan_is_own_update(void)
 	return own_depth >= 0 && own_depth == trigger_depth();
 }
 
-SPIPlanPtr
-chat_plan_keep(const char *statement, int nargs, Oid *types)
+static SPIPlanPtr
+keep(const char *statement, int nargs, Oid *types, int options)
 {
-	SPIPlanPtr plan = SPI_prepare(statement, nargs, types);
+	SPIPlanPtr plan = SPI_prepare_cursor(statement, nargs, types, options);
 
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
@@ -61,9 +61,28 @@ chat_plan_keep(const char *statement, int nargs, Oid *types)
 }
 
 SPIPlanPtr
+chat_plan_keep(const char *statement, int nargs, Oid *types)
+{
+	return keep(statement, nargs, types, 0);
+}
+
+SPIPlanPtr
 chat_plan_user(const ChatUserMapping *mapping, Oid type)
 {
 	return chat_plan_keep(psprintf("SELECT %s", chat_sql_user(mapping, "$1")), 1, &type);
+}
+
+/* A list is planned for how many rows its values have; what finds rows by key is the same for all. */
+static int
+options_of(ChatPlan plan)
+{
+	switch (chat_statement_mode(plan))
+	{
+		case CHAT_LIST:
+			return CURSOR_OPT_CUSTOM_PLAN | CURSOR_OPT_PARALLEL_OK;
+		default:
+			return 0;
+	}
 }
 
 /* Under the identity and search_path that it is run with. */
@@ -75,7 +94,7 @@ prepare(ChatAttachment *attachment, ChatPlan plan, uint64 variant)
 	SPIPlanPtr prepared;
 
 	chat_statement_build(&sql, attachment, plan, variant);
-	prepared = chat_plan_keep(sql.text.data, sql.nparameters, sql.types);
+	prepared = keep(sql.text.data, sql.nparameters, sql.types, options_of(plan));
 	entry = MemoryContextAllocZero(attachment->context, sizeof(ChatPrepared));
 	entry->plan = plan;
 	entry->variant = variant;
@@ -263,7 +282,8 @@ execute(const PlanCall *call, SPIPlanPtr prepared)
 	if (mode == CHAT_NOW)
 		return SPI_execute_snapshot(prepared, call->values, call->nulls, GetLatestSnapshot(),
 									InvalidSnapshot, false, true, 0);
-	return SPI_execute_plan(prepared, call->values, call->nulls, mode == CHAT_READ, 0);
+	return SPI_execute_plan(prepared, call->values, call->nulls,
+							mode == CHAT_READ || mode == CHAT_LIST, 0);
 }
 
 /* The table's own code may name what is in its schema; operators and functions of the statement are qualified. */
@@ -316,7 +336,7 @@ run_as_owner(PlanCall *call)
 	ChatMode mode = chat_statement_mode(call->plan);
 
 	chat_as_owner(chat_statement_table(call->attachment, call->plan),
-				  mode == CHAT_READ || mode == CHAT_LOCK, run, call);
+				  mode == CHAT_READ || mode == CHAT_LIST || mode == CHAT_LOCK, run, call);
 	return SPI_processed;
 }
 

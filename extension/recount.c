@@ -1,5 +1,5 @@
 /*
- * Mending one conversation's counters.
+ * Counters that are wrong: finding and mending them.
  */
 #include "postgres.h"
 
@@ -7,14 +7,17 @@
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
 
 #include "attachment.h"
 #include "flush.h"
 #include "key.h"
 #include "owner.h"
 #include "pending.h"
+#include "plans.h"
 
 PG_FUNCTION_INFO_V1(chat_write_counters);
+PG_FUNCTION_INFO_V1(chat_drifted_keys);
 
 /* A conversation id given as text. */
 static ChatKey
@@ -46,4 +49,29 @@ chat_write_counters(PG_FUNCTION_ARGS)
 	row->flags = CHAT_RECOUNT;
 	chat_as_owner(attachment->conversations, false, flush, &changed);
 	PG_RETURN_BOOL(changed > 0);
+}
+
+/* SQL: chat.drifted_keys(pair, only_ids): also of a pair that is about to be attached */
+Datum
+chat_drifted_keys(PG_FUNCTION_ARGS)
+{
+	ChatAttachment *attachment;
+	ChatArgument only = {TEXTARRAYOID, PG_GETARG_DATUM(1), PG_ARGISNULL(1)};
+	ChatArgument args[2] = {only, only};
+	Datum keys = (Datum) 0;
+	bool isnull = true;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	attachment = chat_attachment_from(PG_GETARG_HEAPTUPLEHEADER(0));
+	SPI_connect();
+	if (chat_plan_run_given(attachment, CHAT_PLAN_DRIFTED, 0, 2, args) > 0)
+		keys = chat_plan_result(1, &isnull);
+	if (!isnull)
+		keys = SPI_datumTransfer(keys, false, -1);
+	SPI_finish();
+	MemoryContextDelete(attachment->context);
+	if (isnull)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(keys);
 }

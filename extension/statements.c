@@ -1,207 +1,15 @@
 /*
- * The text of every statement on a pair of tables; see statements.h.
- *
- * Operators and functions are qualified: some run with the search_path of the table's owner.
+ * The text of every statement on a pair of tables; see statements.h. Those about counters and of lists have files of their own.
  */
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 #include "fragments.h"
 #include "names.h"
-#include "statements.h"
-
-#define EQUALS " OPERATOR(pg_catalog.=) "
-
-/* --- pieces that know the statement ---------------------------------------------------------------- */
-
-static const char *
-column_of(const ChatSql *sql, const char *alias, ChatRole role)
-{
-	return chat_sql_column(alias, sql->attachment->column[role]);
-}
-
-/* The column as text; NULL where the table has none. */
-static const char *
-text_of(const ChatSql *sql, const char *alias, ChatRole role)
-{
-	const char *column = sql->attachment->column[role];
-
-	return psprintf("CAST(%s AS pg_catalog.text)",
-					column ? chat_sql_column(alias, column) : "NULL");
-}
-
-static const char *
-conversations(const ChatSql *sql)
-{
-	return chat_name_of(sql->attachment->conversations);
-}
-
-static const char *
-messages(const ChatSql *sql)
-{
-	return chat_name_of(sql->attachment->messages);
-}
-
-static Oid
-table_of(const ChatSql *sql, ChatRole role)
-{
-	return chat_role_is_message(role) ? sql->attachment->messages : sql->attachment->conversations;
-}
-
-/* A new parameter: $1, $2 … */
-static const char *
-parameter(ChatSql *sql, Oid type)
-{
-	Assert(sql->nparameters < CHAT_MAX_PARAMETERS);
-	sql->types[sql->nparameters++] = type;
-	return psprintf("$%d", sql->nparameters);
-}
-
-static Oid
-type_of(const ChatSql *sql, ChatRole role)
-{
-	Oid relid = table_of(sql, role);
-
-	return get_atttype(relid, get_attnum(relid, sql->attachment->column[role]));
-}
-
-/* One of a column's type. */
-static const char *
-value_of(ChatSql *sql, ChatRole role)
-{
-	return parameter(sql, type_of(sql, role));
-}
-
-/* An array of a column's type. */
-static const char *
-values_of(ChatSql *sql, ChatRole role)
-{
-	return parameter(sql, get_array_type(type_of(sql, role)));
-}
-
-/* Whether the user owns conversation c, or is assigned to it; for NULL: true. */
-static const char *
-ownership(const ChatSql *sql, const char *user)
-{
-	const ChatAttachment *a = sql->attachment;
-	const char *owner = chat_sql_user(&a->owner, chat_sql_column("c", a->owner.column));
-	const char *agent =
-		a->agent.column
-			? psprintf(" OR %s" EQUALS "%s",
-					   chat_sql_user(&a->agent, chat_sql_column("c", a->agent.column)), user)
-			: "";
-
-	return psprintf("(%s IS NULL OR %s" EQUALS "%s%s)", user, owner, user, agent);
-}
-
-/* Whether a user of whom ownership is true is so as the agent alone. */
-static const char *
-agency(const ChatSql *sql, const char *user)
-{
-	const ChatAttachment *a = sql->attachment;
-
-	if (a->agent.column == NULL)
-		return "false";
-	return psprintf("(%s IS NOT NULL AND %s IS DISTINCT FROM %s)", user,
-					chat_sql_user(&a->owner, chat_sql_column("c", a->owner.column)), user);
-}
-
-/* --- of the triggers ------------------------------------------------------------------------------ */
-
-/* Appends one assignment of a SET list, if the table has the column. */
-static void
-append_assignment(ChatSql *sql, const char **separator, ChatRole role, const char *value)
-{
-	if (sql->attachment->column[role] == NULL)
-		return;
-	appendStringInfo(&sql->text, "%s%s = %s", *separator, column_of(sql, "", role), value);
-	*separator = ", ";
-}
-
-/* $1 id, $2 unread, $3 time of the newest message, $4 its preview, $5 the list key */
-static void
-build_set(ChatSql *sql)
-{
-	const ChatAttachment *a = sql->attachment;
-	const char *separator = "";
-	const char *id = parameter(sql, a->key_type);
-
-	appendStringInfo(&sql->text, "UPDATE %s AS c SET ", conversations(sql));
-	append_assignment(sql, &separator, CHAT_C_UNREAD, parameter(sql, INT8OID));
-	append_assignment(sql, &separator, CHAT_C_LAST_AT,
-					  chat_sql_time_for(a, CHAT_C_LAST_AT, parameter(sql, TIMESTAMPTZOID)));
-	append_assignment(sql, &separator, CHAT_C_PREVIEW, parameter(sql, TEXTOID));
-	append_assignment(sql, &separator, CHAT_C_LIST_KEY, parameter(sql, INT8OID));
-	append_assignment(sql, &separator, CHAT_C_UPDATED,
-					  chat_sql_time_for(a, CHAT_C_UPDATED, "pg_catalog.now()"));
-	appendStringInfo(&sql->text, " WHERE %s" EQUALS "%s RETURNING c.ctid",
-					 column_of(sql, "c", CHAT_C_ID), id);
-}
-
-/* $1 conversation; in the order of rule R2, as the index made by chat.attach has it. What has no time is no last message. */
-static void
-build_newest(ChatSql *sql)
-{
-	const ChatAttachment *a = sql->attachment;
-	char *time = chat_sql_message_time(a, "m");
-
-	appendStringInfo(&sql->text,
-					 "SELECT %s, %s, %s, %s FROM %s AS m WHERE %s" EQUALS "%s%s"
-					 " AND %s OPERATOR(pg_catalog.>) pg_catalog.timestamptz '-infinity'"
-					 " ORDER BY %s LIMIT 1",
-					 time, text_of(sql, "m", CHAT_M_TYPE), text_of(sql, "m", CHAT_M_CONTENT),
-					 text_of(sql, "m", CHAT_M_FILENAME), messages(sql),
-					 column_of(sql, "m", CHAT_M_CONVERSATION), parameter(sql, a->key_type),
-					 chat_sql_message_kept(a, "m", true), time, chat_sql_message_order(a, "m"));
-}
-
-/* $1 conversation; rule R1 */
-static void
-build_unread(ChatSql *sql)
-{
-	const ChatAttachment *a = sql->attachment;
-
-	appendStringInfo(&sql->text,
-					 "SELECT pg_catalog.count(*) FROM %s AS m WHERE %s" EQUALS "%s AND %s",
-					 messages(sql), column_of(sql, "m", CHAT_M_CONVERSATION),
-					 parameter(sql, a->key_type), chat_sql_message_unread(a, "m"));
-}
-
-static void
-build_counted(ChatSql *sql)
-{
-	const ChatAttachment *a = sql->attachment;
-	const char *unread = a->column[CHAT_C_UNREAD];
-	const char *last_at = a->column[CHAT_C_LAST_AT];
-
-	appendStringInfo(&sql->text, "SELECT %s FROM %s AS c WHERE ", column_of(sql, "c", CHAT_C_ID),
-					 conversations(sql));
-	appendStringInfo(&sql->text, unread ? "%s OPERATOR(pg_catalog.<>) 0" : "false",
-					 unread ? chat_sql_column("c", unread) : "");
-	appendStringInfo(&sql->text, last_at ? " OR %s IS NOT NULL" : "",
-					 last_at ? chat_sql_column("c", last_at) : "");
-	appendStringInfo(&sql->text, " ORDER BY %s FOR NO KEY UPDATE OF c",
-					 column_of(sql, "c", CHAT_C_ID));
-}
-
-/* $1: what the column holds */
-static void
-build_owner(ChatSql *sql)
-{
-	appendStringInfo(&sql->text, "SELECT %s",
-					 chat_sql_user(&sql->attachment->owner, value_of(sql, CHAT_C_OWNER)));
-}
-
-static void
-build_agent(ChatSql *sql)
-{
-	appendStringInfo(&sql->text, "SELECT %s",
-					 chat_sql_user(&sql->attachment->agent, value_of(sql, CHAT_C_AGENT)));
-}
+#include "statement_parts.h"
 
 /* --- of the API -------------------------------------------------------------------------------------- */
 
@@ -209,30 +17,32 @@ build_agent(ChatSql *sql)
 static void
 build_find_conversation(ChatSql *sql)
 {
-	const char *id = value_of(sql, CHAT_C_ID);
-	const char *user = parameter(sql, TEXTOID);
+	const char *id = chat_sql_value_of(sql, CHAT_C_ID);
+	const char *user = chat_sql_parameter(sql, TEXTOID);
 
 	appendStringInfo(&sql->text,
 					 "SELECT ARRAY[%s, CAST(%s AS pg_catalog.text)] FROM %s AS c"
 					 " WHERE %s" EQUALS "%s AND %s",
-					 text_of(sql, "c", CHAT_C_ID), agency(sql, user), conversations(sql),
-					 column_of(sql, "c", CHAT_C_ID), id, ownership(sql, user));
+					 chat_sql_text_of(sql, "c", CHAT_C_ID), chat_sql_agency(sql, user),
+					 chat_sql_conversations(sql), chat_sql_column_of(sql, "c", CHAT_C_ID), id,
+					 chat_sql_ownership(sql, user));
 }
 
 /* The same of a message. */
 static void
 build_find_message(ChatSql *sql)
 {
-	const char *id = value_of(sql, CHAT_M_ID);
-	const char *user = parameter(sql, TEXTOID);
+	const char *id = chat_sql_value_of(sql, CHAT_M_ID);
+	const char *user = chat_sql_parameter(sql, TEXTOID);
 
 	appendStringInfo(&sql->text,
 					 "SELECT ARRAY[%s, CAST(%s AS pg_catalog.text)] FROM %s AS m JOIN %s AS c"
 					 " ON %s" EQUALS "%s WHERE %s" EQUALS "%s AND %s",
-					 text_of(sql, "m", CHAT_M_ID), agency(sql, user), messages(sql),
-					 conversations(sql), column_of(sql, "c", CHAT_C_ID),
-					 column_of(sql, "m", CHAT_M_CONVERSATION), column_of(sql, "m", CHAT_M_ID), id,
-					 ownership(sql, user));
+					 chat_sql_text_of(sql, "m", CHAT_M_ID), chat_sql_agency(sql, user),
+					 chat_sql_messages(sql), chat_sql_conversations(sql),
+					 chat_sql_column_of(sql, "c", CHAT_C_ID),
+					 chat_sql_column_of(sql, "m", CHAT_M_CONVERSATION),
+					 chat_sql_column_of(sql, "m", CHAT_M_ID), id, chat_sql_ownership(sql, user));
 }
 
 /*
@@ -243,19 +53,20 @@ static void
 build_lock_conversation(ChatSql *sql)
 {
 	const ChatAttachment *a = sql->attachment;
-	const char *id = value_of(sql, CHAT_C_ID);
-	const char *user = parameter(sql, TEXTOID);
+	const char *id = chat_sql_value_of(sql, CHAT_C_ID);
+	const char *user = chat_sql_parameter(sql, TEXTOID);
 	const char *agent = "NULL::pg_catalog.text";
 
 	if (a->agent.column != NULL)
 		agent = psprintf("CASE WHEN %s" EQUALS "%s THEN %s END",
 						 chat_sql_user(&a->agent, chat_sql_column("c", a->agent.column)), user,
-						 text_of(sql, "c", CHAT_C_AGENT));
+						 chat_sql_text_of(sql, "c", CHAT_C_AGENT));
 	appendStringInfo(&sql->text,
 					 "SELECT %s, %s, %s FROM %s AS c WHERE %s" EQUALS "%s AND %s"
 					 " FOR NO KEY UPDATE OF c",
-					 text_of(sql, "c", CHAT_C_STATUS), agent, agency(sql, user), conversations(sql),
-					 column_of(sql, "c", CHAT_C_ID), id, ownership(sql, user));
+					 chat_sql_text_of(sql, "c", CHAT_C_STATUS), agent, chat_sql_agency(sql, user),
+					 chat_sql_conversations(sql), chat_sql_column_of(sql, "c", CHAT_C_ID), id,
+					 chat_sql_ownership(sql, user));
 }
 
 /*
@@ -265,15 +76,16 @@ build_lock_conversation(ChatSql *sql)
 static void
 build_lock_conversation_of(ChatSql *sql)
 {
-	const char *id = value_of(sql, CHAT_M_ID);
-	const char *user = parameter(sql, TEXTOID);
+	const char *id = chat_sql_value_of(sql, CHAT_M_ID);
+	const char *user = chat_sql_parameter(sql, TEXTOID);
 
 	appendStringInfo(&sql->text,
 					 "SELECT %s FROM %s AS c WHERE %s" EQUALS
 					 "(SELECT %s FROM %s AS m WHERE %s" EQUALS "%s) AND %s FOR NO KEY UPDATE OF c",
-					 agency(sql, user), conversations(sql), column_of(sql, "c", CHAT_C_ID),
-					 column_of(sql, "m", CHAT_M_CONVERSATION), messages(sql),
-					 column_of(sql, "m", CHAT_M_ID), id, ownership(sql, user));
+					 chat_sql_agency(sql, user), chat_sql_conversations(sql),
+					 chat_sql_column_of(sql, "c", CHAT_C_ID),
+					 chat_sql_column_of(sql, "m", CHAT_M_CONVERSATION), chat_sql_messages(sql),
+					 chat_sql_column_of(sql, "m", CHAT_M_ID), id, chat_sql_ownership(sql, user));
 }
 
 /* $1 id: what a change of a message that is not deleted has to know of it */
@@ -286,11 +98,13 @@ build_lock_message(ChatSql *sql)
 		&sql->text,
 		"SELECT pg_catalog.jsonb_build_object('key', %s, 'conversation', %s, 'content', %s, 'metadata', %s,"
 		" 'direction', %s) FROM %s AS m WHERE %s" EQUALS "%s%s FOR NO KEY UPDATE",
-		column_of(sql, "m", CHAT_M_ID), column_of(sql, "m", CHAT_M_CONVERSATION),
-		column_of(sql, "m", CHAT_M_CONTENT),
-		a->column[CHAT_M_METADATA] ? column_of(sql, "m", CHAT_M_METADATA) : "NULL::pg_catalog.text",
-		column_of(sql, "m", CHAT_M_DIRECTION), messages(sql), column_of(sql, "m", CHAT_M_ID),
-		value_of(sql, CHAT_M_ID), chat_sql_message_kept(a, "m", false));
+		chat_sql_column_of(sql, "m", CHAT_M_ID), chat_sql_column_of(sql, "m", CHAT_M_CONVERSATION),
+		chat_sql_column_of(sql, "m", CHAT_M_CONTENT),
+		a->column[CHAT_M_METADATA] ? chat_sql_column_of(sql, "m", CHAT_M_METADATA)
+								   : "NULL::pg_catalog.text",
+		chat_sql_column_of(sql, "m", CHAT_M_DIRECTION), chat_sql_messages(sql),
+		chat_sql_column_of(sql, "m", CHAT_M_ID), chat_sql_value_of(sql, CHAT_M_ID),
+		chat_sql_message_kept(a, "m", false));
 }
 
 /* $1 conversation, which is to be deleted: true */
@@ -298,23 +112,24 @@ static void
 build_lock_all(ChatSql *sql)
 {
 	appendStringInfo(&sql->text, "SELECT true FROM %s AS c WHERE %s" EQUALS "%s FOR UPDATE",
-					 conversations(sql), column_of(sql, "c", CHAT_C_ID), value_of(sql, CHAT_C_ID));
+					 chat_sql_conversations(sql), chat_sql_column_of(sql, "c", CHAT_C_ID),
+					 chat_sql_value_of(sql, CHAT_C_ID));
 }
 
 /* $1 conversation: a message that somebody else has locked; all others are locked then */
 static void
 build_lock_all_messages(ChatSql *sql)
 {
-	const char *id = column_of(sql, "m", CHAT_M_ID);
-	const char *of = psprintf("%s" EQUALS "%s", column_of(sql, "m", CHAT_M_CONVERSATION),
-							  value_of(sql, CHAT_M_CONVERSATION));
+	const char *id = chat_sql_column_of(sql, "m", CHAT_M_ID);
+	const char *of = psprintf("%s" EQUALS "%s", chat_sql_column_of(sql, "m", CHAT_M_CONVERSATION),
+							  chat_sql_value_of(sql, CHAT_M_CONVERSATION));
 
 	appendStringInfo(&sql->text,
 					 "WITH own AS MATERIALIZED (SELECT %s AS id FROM %s AS m WHERE %s ORDER BY %s"
 					 " FOR UPDATE SKIP LOCKED) SELECT CAST(%s AS pg_catalog.text) FROM %s AS m"
 					 " WHERE %s AND NOT EXISTS (SELECT FROM own WHERE own.id" EQUALS
 					 "%s) ORDER BY %s LIMIT 1",
-					 id, messages(sql), of, id, id, messages(sql), of, id, id);
+					 id, chat_sql_messages(sql), of, id, id, chat_sql_messages(sql), of, id, id);
 }
 
 /* $1 message: true */
@@ -322,20 +137,21 @@ static void
 build_lock_one_message(ChatSql *sql)
 {
 	appendStringInfo(&sql->text, "SELECT true FROM %s AS m WHERE %s" EQUALS "%s FOR UPDATE",
-					 messages(sql), column_of(sql, "m", CHAT_M_ID), value_of(sql, CHAT_M_ID));
+					 chat_sql_messages(sql), chat_sql_column_of(sql, "m", CHAT_M_ID),
+					 chat_sql_value_of(sql, CHAT_M_ID));
 }
 
 /* $1 message, $2 status: whether it has another one */
 static void
 build_lock_status(ChatSql *sql)
 {
-	const char *id = value_of(sql, CHAT_M_ID);
+	const char *id = chat_sql_value_of(sql, CHAT_M_ID);
 
 	appendStringInfo(&sql->text,
 					 "SELECT %s IS DISTINCT FROM %s FROM %s AS m WHERE %s" EQUALS
 					 "%s FOR NO KEY UPDATE",
-					 text_of(sql, "m", CHAT_M_STATUS), parameter(sql, TEXTOID), messages(sql),
-					 column_of(sql, "m", CHAT_M_ID), id);
+					 chat_sql_text_of(sql, "m", CHAT_M_STATUS), chat_sql_parameter(sql, TEXTOID),
+					 chat_sql_messages(sql), chat_sql_column_of(sql, "m", CHAT_M_ID), id);
 }
 
 /*
@@ -346,15 +162,15 @@ static void
 build_lock_unread(ChatSql *sql)
 {
 	const ChatAttachment *a = sql->attachment;
-	const char *id = column_of(sql, "m", CHAT_M_ID);
-	const char *conversation = value_of(sql, CHAT_M_CONVERSATION);
-	const char *up_to = parameter(sql, TIMESTAMPTZOID);
+	const char *id = chat_sql_column_of(sql, "m", CHAT_M_ID);
+	const char *conversation = chat_sql_value_of(sql, CHAT_M_CONVERSATION);
+	const char *up_to = chat_sql_parameter(sql, TIMESTAMPTZOID);
 	const char *counted = "";
 
 	if (a->column[CHAT_C_UNREAD] != NULL)
 		counted = psprintf(" LIMIT (SELECT %s FROM %s AS c WHERE %s" EQUALS "%s)",
-						   column_of(sql, "c", CHAT_C_UNREAD), conversations(sql),
-						   column_of(sql, "c", CHAT_C_ID), conversation);
+						   chat_sql_column_of(sql, "c", CHAT_C_UNREAD), chat_sql_conversations(sql),
+						   chat_sql_column_of(sql, "c", CHAT_C_ID), conversation);
 	appendStringInfo(
 		&sql->text,
 		"SELECT pg_catalog.array_agg(l.key) FROM (SELECT CAST(%s AS pg_catalog.text) AS key"
@@ -362,34 +178,26 @@ build_lock_unread(ChatSql *sql)
 		" FROM %s AS m WHERE %s" EQUALS "%s AND %s ORDER BY %s%s) n"
 		" WHERE %s IS NULL OR n.at OPERATOR(pg_catalog.<=) %s))"
 		" AND %s IS DISTINCT FROM 'read' ORDER BY %s FOR NO KEY UPDATE OF m) l",
-		id, messages(sql), id, id, chat_sql_message_time(a, "m"), messages(sql),
-		column_of(sql, "m", CHAT_M_CONVERSATION), conversation, chat_sql_message_unread(a, "m"),
-		chat_sql_message_order(a, "m"), counted, up_to, up_to, text_of(sql, "m", CHAT_M_STATUS),
-		id);
+		id, chat_sql_messages(sql), id, id, chat_sql_message_time(a, "m"), chat_sql_messages(sql),
+		chat_sql_column_of(sql, "m", CHAT_M_CONVERSATION), conversation,
+		chat_sql_message_unread(a, "m"), chat_sql_message_order(a, "m"), counted, up_to, up_to,
+		chat_sql_text_of(sql, "m", CHAT_M_STATUS), id);
 }
 
 /* $1 conversation, $2 WhatsApp's id: the message's key, as JSON and as text */
 static void
 build_find_external(ChatSql *sql)
 {
-	const char *id = column_of(sql, "m", CHAT_M_ID);
-	const char *conversation = value_of(sql, CHAT_M_CONVERSATION);
+	const char *id = chat_sql_column_of(sql, "m", CHAT_M_ID);
+	const char *conversation = chat_sql_value_of(sql, CHAT_M_CONVERSATION);
 
 	appendStringInfo(&sql->text,
 					 "SELECT pg_catalog.to_jsonb(%s), CAST(%s AS pg_catalog.text) FROM %s AS m"
 					 " WHERE %s" EQUALS "%s AND %s" EQUALS "%s ORDER BY %s LIMIT 1",
-					 id, id, messages(sql), column_of(sql, "m", CHAT_M_CONVERSATION), conversation,
-					 column_of(sql, "m", CHAT_M_EXTERNAL), value_of(sql, CHAT_M_EXTERNAL), id);
-}
-
-/* The user behind the agent's column of conversation c; NULL where there is none. */
-static const char *
-agent_of(const ChatSql *sql)
-{
-	const ChatAttachment *a = sql->attachment;
-
-	return a->agent.column ? chat_sql_user(&a->agent, chat_sql_column("c", a->agent.column))
-						   : "NULL::pg_catalog.text";
+					 id, id, chat_sql_messages(sql),
+					 chat_sql_column_of(sql, "m", CHAT_M_CONVERSATION), conversation,
+					 chat_sql_column_of(sql, "m", CHAT_M_EXTERNAL),
+					 chat_sql_value_of(sql, CHAT_M_EXTERNAL), id);
 }
 
 /* $1 conversation: its id and the users behind it */
@@ -401,9 +209,10 @@ build_users_of(ChatSql *sql)
 	appendStringInfo(&sql->text,
 					 "SELECT pg_catalog.jsonb_build_object('id', %s, 'owner', %s, 'agent', %s)"
 					 " FROM %s AS c WHERE %s" EQUALS "%s",
-					 column_of(sql, "c", CHAT_C_ID),
-					 chat_sql_user(&a->owner, chat_sql_column("c", a->owner.column)), agent_of(sql),
-					 conversations(sql), column_of(sql, "c", CHAT_C_ID), value_of(sql, CHAT_C_ID));
+					 chat_sql_column_of(sql, "c", CHAT_C_ID),
+					 chat_sql_user(&a->owner, chat_sql_column("c", a->owner.column)),
+					 chat_sql_agent_of(sql), chat_sql_conversations(sql),
+					 chat_sql_column_of(sql, "c", CHAT_C_ID), chat_sql_value_of(sql, CHAT_C_ID));
 }
 
 /* $1 conversation, $2 the same as events spell it, $3 user: whether the user owns it or is its agent */
@@ -411,16 +220,16 @@ static void
 build_takes_part(ChatSql *sql)
 {
 	const ChatAttachment *a = sql->attachment;
-	const char *id = value_of(sql, CHAT_C_ID);
-	const char *spelled = parameter(sql, TEXTOID);
+	const char *id = chat_sql_value_of(sql, CHAT_C_ID);
+	const char *spelled = chat_sql_parameter(sql, TEXTOID);
 
 	appendStringInfo(&sql->text,
 					 "SELECT COALESCE(%s IN (%s, %s), false) AND %s" EQUALS "%s FROM %s AS c"
 					 " WHERE %s" EQUALS "%s",
-					 parameter(sql, TEXTOID),
-					 chat_sql_user(&a->owner, chat_sql_column("c", a->owner.column)), agent_of(sql),
-					 text_of(sql, "c", CHAT_C_ID), spelled, conversations(sql),
-					 column_of(sql, "c", CHAT_C_ID), id);
+					 chat_sql_parameter(sql, TEXTOID),
+					 chat_sql_user(&a->owner, chat_sql_column("c", a->owner.column)),
+					 chat_sql_agent_of(sql), chat_sql_text_of(sql, "c", CHAT_C_ID), spelled,
+					 chat_sql_conversations(sql), chat_sql_column_of(sql, "c", CHAT_C_ID), id);
 }
 
 /* $1 id: the row as the API shows it. A table may have a column of the alias's name: the whole row is (t.*). */
@@ -428,19 +237,20 @@ static void
 build_json(ChatSql *sql, const char *table, ChatRole id)
 {
 	appendStringInfo(&sql->text, "SELECT chat.row_json(%d, t.*) FROM %s AS t WHERE %s" EQUALS "%s",
-					 sql->attachment->id, table, column_of(sql, "t", id), value_of(sql, id));
+					 sql->attachment->id, table, chat_sql_column_of(sql, "t", id),
+					 chat_sql_value_of(sql, id));
 }
 
 static void
 build_conversation_json(ChatSql *sql)
 {
-	build_json(sql, conversations(sql), CHAT_C_ID);
+	build_json(sql, chat_sql_conversations(sql), CHAT_C_ID);
 }
 
 static void
 build_message_json(ChatSql *sql)
 {
-	build_json(sql, messages(sql), CHAT_M_ID);
+	build_json(sql, chat_sql_messages(sql), CHAT_M_ID);
 }
 
 /*
@@ -450,7 +260,8 @@ build_message_json(ChatSql *sql)
 static const char *
 new_value(ChatSql *sql, ChatRole role)
 {
-	Oid relid = table_of(sql, role);
+	Oid relid =
+		chat_role_is_message(role) ? sql->attachment->messages : sql->attachment->conversations;
 	AttrNumber attnum = get_attnum(relid, sql->attachment->column[role]);
 	Oid type, collation;
 	int32 typmod;
@@ -458,8 +269,8 @@ new_value(ChatSql *sql, ChatRole role)
 
 	get_atttypetypmodcoll(relid, attnum, &type, &typmod, &collation);
 	if (getBaseType(type) == TIMESTAMPTZOID || getBaseType(type) == TIMESTAMPOID)
-		return chat_sql_time_for(sql->attachment, role, parameter(sql, TIMESTAMPTZOID));
-	value = parameter(sql, type);
+		return chat_sql_time_for(sql->attachment, role, chat_sql_parameter(sql, TIMESTAMPTZOID));
+	value = chat_sql_parameter(sql, type);
 	if (typmod < 0 || role == CHAT_M_CONTENT)
 		return value;
 	return psprintf(
@@ -480,28 +291,29 @@ build_insert(ChatSql *sql, const char *table, ChatRole id)
 	{
 		if ((sql->variant & CHAT_ROLE_BIT(role)) == 0)
 			continue;
-		appendStringInfo(&sql->text, "%s%s", separator, column_of(sql, "", role));
+		appendStringInfo(&sql->text, "%s%s", separator, chat_sql_column_of(sql, "", role));
 		appendStringInfo(&values, "%s%s", separator, new_value(sql, role));
 		separator = ", ";
 	}
 	appendStringInfo(&sql->text, ") VALUES (%s)", values.data);
 	if ((sql->variant & CHAT_UNLESS_THERE) != 0)
 		appendStringInfo(&sql->text, " ON CONFLICT (%s, %s) DO NOTHING",
-						 column_of(sql, "", CHAT_C_OWNER), column_of(sql, "", CHAT_C_JID));
+						 chat_sql_column_of(sql, "", CHAT_C_OWNER),
+						 chat_sql_column_of(sql, "", CHAT_C_JID));
 	appendStringInfo(&sql->text, " RETURNING pg_catalog.to_jsonb(%s), CAST(%s AS pg_catalog.text)",
-					 column_of(sql, "t", id), column_of(sql, "t", id));
+					 chat_sql_column_of(sql, "t", id), chat_sql_column_of(sql, "t", id));
 }
 
 static void
 build_insert_conversation(ChatSql *sql)
 {
-	build_insert(sql, conversations(sql), CHAT_C_ID);
+	build_insert(sql, chat_sql_conversations(sql), CHAT_C_ID);
 }
 
 static void
 build_insert_message(ChatSql *sql)
 {
-	build_insert(sql, messages(sql), CHAT_M_ID);
+	build_insert(sql, chat_sql_messages(sql), CHAT_M_ID);
 }
 
 /* A parameter for each role of the variant, in their order, and the keys of the rows: the keys of those that are there. */
@@ -515,24 +327,25 @@ build_update(ChatSql *sql, const char *table, ChatRole id)
 	{
 		if ((sql->variant & CHAT_ROLE_BIT(role)) == 0)
 			continue;
-		appendStringInfo(&sql->text, "%s%s = %s", separator, column_of(sql, "", role),
+		appendStringInfo(&sql->text, "%s%s = %s", separator, chat_sql_column_of(sql, "", role),
 						 new_value(sql, role));
 		separator = ", ";
 	}
 	appendStringInfo(&sql->text, " WHERE %s" EQUALS "ANY (%s) RETURNING pg_catalog.to_jsonb(%s)",
-					 column_of(sql, "t", id), values_of(sql, id), column_of(sql, "t", id));
+					 chat_sql_column_of(sql, "t", id), chat_sql_values_of(sql, id),
+					 chat_sql_column_of(sql, "t", id));
 }
 
 static void
 build_update_conversations(ChatSql *sql)
 {
-	build_update(sql, conversations(sql), CHAT_C_ID);
+	build_update(sql, chat_sql_conversations(sql), CHAT_C_ID);
 }
 
 static void
 build_update_messages(ChatSql *sql)
 {
-	build_update(sql, messages(sql), CHAT_M_ID);
+	build_update(sql, chat_sql_messages(sql), CHAT_M_ID);
 }
 
 /* $1: the key, or what a column holds that all rows to be deleted have */
@@ -540,25 +353,25 @@ static void
 build_delete(ChatSql *sql, const char *table, ChatRole role)
 {
 	appendStringInfo(&sql->text, "DELETE FROM %s AS t WHERE %s" EQUALS "%s", table,
-					 column_of(sql, "t", role), value_of(sql, role));
+					 chat_sql_column_of(sql, "t", role), chat_sql_value_of(sql, role));
 }
 
 static void
 build_delete_message(ChatSql *sql)
 {
-	build_delete(sql, messages(sql), CHAT_M_ID);
+	build_delete(sql, chat_sql_messages(sql), CHAT_M_ID);
 }
 
 static void
 build_delete_messages_of(ChatSql *sql)
 {
-	build_delete(sql, messages(sql), CHAT_M_CONVERSATION);
+	build_delete(sql, chat_sql_messages(sql), CHAT_M_CONVERSATION);
 }
 
 static void
 build_delete_conversation(ChatSql *sql)
 {
-	build_delete(sql, conversations(sql), CHAT_C_ID);
+	build_delete(sql, chat_sql_conversations(sql), CHAT_C_ID);
 }
 
 /* --- all of them ------------------------------------------------------------------------------------- */
@@ -572,12 +385,17 @@ typedef struct Statement
 } Statement;
 
 static const Statement statements[CHAT_PLANS] = {
-	[CHAT_PLAN_SET] = {NULL, build_set, CHAT_NOW, false},
-	[CHAT_PLAN_NEWEST] = {NULL, build_newest, CHAT_NOW, true},
-	[CHAT_PLAN_UNREAD] = {NULL, build_unread, CHAT_NOW, true},
-	[CHAT_PLAN_COUNTED] = {NULL, build_counted, CHAT_NOW, false},
-	[CHAT_PLAN_OWNER] = {NULL, build_owner, CHAT_NOW, false},
-	[CHAT_PLAN_AGENT] = {NULL, build_agent, CHAT_NOW, false},
+	[CHAT_PLAN_SET] = {NULL, chat_build_set, CHAT_NOW, false},
+	[CHAT_PLAN_NEWEST] = {NULL, chat_build_newest, CHAT_NOW, true},
+	[CHAT_PLAN_UNREAD] = {NULL, chat_build_unread, CHAT_NOW, true},
+	[CHAT_PLAN_COUNTED] = {NULL, chat_build_counted, CHAT_NOW, false},
+	[CHAT_PLAN_OWNER] = {NULL, chat_build_owner, CHAT_NOW, false},
+	[CHAT_PLAN_AGENT] = {NULL, chat_build_agent, CHAT_NOW, false},
+	[CHAT_PLAN_DRIFTED] = {NULL, chat_build_drifted, CHAT_LIST, true},
+	[CHAT_PLAN_CONVERSATIONS_AFTER] = {"conversations_after", chat_build_conversations_after,
+									   CHAT_LIST, false},
+	[CHAT_PLAN_LIST_MESSAGES] = {NULL, chat_build_list_messages, CHAT_LIST, true},
+	[CHAT_PLAN_SEARCH_MESSAGES] = {"search_messages", chat_build_search_messages, CHAT_LIST, true},
 	[CHAT_PLAN_FIND_CONVERSATION] = {"find_conversation", build_find_conversation, CHAT_READ,
 									 false},
 	[CHAT_PLAN_FIND_MESSAGE] = {"find_message", build_find_message, CHAT_READ, true},

@@ -30,59 +30,16 @@ $$;
 REVOKE ALL ON FUNCTION chat.conversation_order(jsonb, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.conversation_order(jsonb, text) IS 'ORDER BY list of conversations, the one with the newest message first, those without any last.';
 
-CREATE FUNCTION chat.list_key_differs(pair chat.attachment) RETURNS text
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-    SELECT format('NOT chat.list_key_matches(c.%I, %s)', k.name, chat.time_expression(pair.conversations, l.name, format('c.%I', l.name)))
-      FROM (VALUES (pair.columns ->> 'list_key')) k (name), (VALUES (pair.columns ->> 'last_message_at')) l (name)
-     WHERE chat.attribute_type(pair.conversations, k.name) IS NOT NULL AND chat.attribute_type(pair.conversations, l.name) IS NOT NULL
-$$;
-REVOKE ALL ON FUNCTION chat.list_key_differs(chat.attachment) FROM PUBLIC;
-COMMENT ON FUNCTION chat.list_key_differs(chat.attachment) IS 'SQL: whether conversation c has a list key that its last message cannot have; NULL where there are no such keys.';
-
-CREATE FUNCTION chat.drift_condition(pair chat.attachment) RETURNS text
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-    -- What the column can hold of the value; one that must have a value keeps any when there is no message.
-    SELECT nullif(concat_ws(' OR ', string_agg(format('(c.%I IS DISTINCT FROM CAST(%s AS %s)%s)', a.attname, v.value, format_type(a.atttypid, a.atttypmod),
-                             CASE WHEN a.attnotnull AND v.role <> 'unread_count' THEN ' AND n.at IS NOT NULL' ELSE '' END), ' OR ' ORDER BY v.role),
-                             chat.list_key_differs(pair)), '')
-      FROM (VALUES ('unread_count', CASE chat.attribute_base_type(pair.conversations, pair.columns ->> 'unread_count')
-                        WHEN 'int2'::regtype THEN 'LEAST(COALESCE(u.unread, 0), 32767)' WHEN 'int4'::regtype THEN 'LEAST(COALESCE(u.unread, 0), 2147483647)' ELSE 'COALESCE(u.unread, 0)' END), ('last_message_preview', 'n.preview'),
-                   ('last_message_at', CASE WHEN chat.lacks_zone(pair.conversations, pair.columns ->> 'last_message_at') THEN 'n.at AT TIME ZONE ''UTC''' ELSE 'n.at' END)) v (role, value)
-      JOIN pg_attribute a ON a.attrelid = pair.conversations AND a.attname = pair.columns ->> v.role AND a.attnum > 0 AND NOT a.attisdropped
-$$;
-REVOKE ALL ON FUNCTION chat.drift_condition(chat.attachment) FROM PUBLIC;
-COMMENT ON FUNCTION chat.drift_condition(chat.attachment) IS 'SQL: whether conversation c differs from unread u and newest message n; NULL when it has no column to keep.';
+CREATE FUNCTION chat.drifted_keys(pair chat.attachment, only_ids text[]) RETURNS text[]
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_drifted_keys';
+REVOKE ALL ON FUNCTION chat.drifted_keys(chat.attachment, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.drifted_keys(chat.attachment, text[]) IS 'chat.drifted as an array; NULL for none.';
 
 CREATE FUNCTION chat.drifted(pair chat.attachment, only_ids text[] DEFAULT NULL) RETURNS SETOF text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-DECLARE
-    c jsonb := pair.columns;
-    -- Each table is read once: a look-up per conversation would take as many times longer.
-    counted text := CASE WHEN only_ids IS NULL THEN 'true' ELSE format('m.%I = ANY (CAST($1 AS %s[]))', c ->> 'conversation',
-                        chat.attribute_base_type(pair.messages, c ->> 'conversation')) END
-        || chat.message_visible(pair.messages, c, 'm');
-    texts text := (SELECT string_agg(CASE WHEN c ? r THEN format('m.%I::text', c ->> r) ELSE 'NULL' END, ', ' ORDER BY n)
-                     FROM unnest(ARRAY['type', 'content', 'media_filename']) WITH ORDINALITY u (r, n));
-    differs text := chat.drift_condition(pair);
 BEGIN
-    IF differs IS NULL THEN
-        RETURN;
-    END IF;
-    RETURN QUERY SELECT * FROM unnest(chat.read_on(NULL::text[], pair.messages, format(
-        'SELECT array_agg(c.%1$I::text ORDER BY c.%1$I) FROM %2$s c'
-        ' LEFT JOIN (SELECT m.%4$I AS key, count(*) AS unread FROM %3$s m WHERE %7$s'
-        '   AND m.%5$I::text = ''incoming'' AND m.%6$I::text IS DISTINCT FROM ''read'' GROUP BY 1) u ON u.key = c.%1$I'
-        ' LEFT JOIN (SELECT DISTINCT ON (m.%4$I) m.%4$I AS key, %8$s AS at, chat.message_preview(%9$s, %12$L) AS preview FROM %3$s m'
-        '   WHERE %7$s AND %8$s > ''-infinity'' ORDER BY m.%4$I, %10$s) n ON n.key = c.%1$I'
-        ' WHERE (%11$s) AND %13$s',
-        c ->> 'conversation_id', pair.conversations, pair.messages, c ->> 'conversation', c ->> 'direction',
-        c ->> 'status', counted, chat.message_time(pair.messages, c, 'm'), texts, chat.message_order(pair.messages, c, 'm'), differs,
-        pair.settings ->> 'preview_labels',
-        CASE WHEN only_ids IS NULL THEN 'true' ELSE format('c.%I = ANY (CAST($1 AS %s[]))', c ->> 'conversation_id',
-             chat.attribute_base_type(pair.conversations, c ->> 'conversation_id')) END), only_ids));
+    RETURN QUERY SELECT * FROM unnest(chat.drifted_keys(pair, only_ids));
 END
 $$;
 REVOKE ALL ON FUNCTION chat.drifted(chat.attachment, text[]) FROM PUBLIC;

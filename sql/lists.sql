@@ -89,57 +89,10 @@ $$;
 REVOKE ALL ON FUNCTION chat.page(jsonb, text, integer, integer, bigint, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.page(jsonb, text, integer, integer, bigint, boolean) IS 'The answer of a list function: {success, data, pagination: {page, limit, total, hasMore, cursor}}.';
 
--- SQL texts of a list of messages; $1 attachment, $2 conversation, $3 how many, $4 place of the last row seen.
-
-CREATE FUNCTION chat.message_bounds(pair chat.attachment, after text[]) RETURNS text[]
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    exprs text[] := chat.message_position(pair.messages, pair.columns, 'm');
-    last integer := cardinality(exprs);
-    given text[] := ARRAY(SELECT format('$4[%s]::%s', n, CASE WHEN n = last THEN chat.cast_type(pair.messages, pair.columns ->> 'message_id')
-                                                              ELSE 'timestamptz' END) FROM generate_series(1, last) n);
-    alike text := ''; -- the columns before n are those of the place
-    bounds text[] := '{}';
-BEGIN
-    IF after IS NULL THEN
-        RETURN '{true}';
-    ELSIF (SELECT a.attnotnull FROM pg_attribute a WHERE a.attrelid = pair.messages AND a.attname = pair.columns ->> 'created_at') THEN
-        RETURN ARRAY[format('(%s) < (%s)', array_to_string(exprs, ', '), array_to_string(given, ', '))];
-    END IF;
-    -- Row comparison knows no NULLs: what has none of a time comes after all that have one.
-    FOR n IN 1 .. last LOOP
-        bounds := bounds || CASE WHEN after[n] IS NOT NULL THEN ARRAY[format('%s%s < %s', alike, exprs[n], given[n])] END
-                         || CASE WHEN after[n] IS NOT NULL AND n < last THEN ARRAY[format('%s%s IS NULL', alike, exprs[n])] END;
-        alike := alike || format(CASE WHEN after[n] IS NULL THEN '%s IS NULL AND ' ELSE '%s = %s AND ' END, exprs[n], given[n]);
-    END LOOP;
-    RETURN bounds;
-END
-$$;
-REVOKE ALL ON FUNCTION chat.message_bounds(chat.attachment, text[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.message_bounds(chat.attachment, text[]) IS 'SQL texts of the parts of a list of messages that come after a place, each of which an index has in order.';
-
-CREATE FUNCTION chat.message_page(pair chat.attachment, bounds text[]) RETURNS text
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    c jsonb := pair.columns;
-    exprs text[] := chat.message_position(pair.messages, c, 'm');
-    names text[] := ARRAY(SELECT 'p' || n FROM generate_series(1, cardinality(exprs)) n);
-    parts text := (SELECT string_agg(format('(SELECT (m.*)::%2$s AS m, %1$s FROM %2$s AS m WHERE m.%3$I = $2::%4$s AND %5$s ORDER BY %6$s LIMIT $3 + 1)',
-            (SELECT string_agg(e || ' AS p' || n, ', ' ORDER BY n) FROM unnest(exprs) WITH ORDINALITY u (e, n)), pair.messages,
-            c ->> 'conversation', chat.cast_type(pair.messages, c ->> 'conversation'), bound, chat.message_order(pair.messages, c, 'm')), ' UNION ALL ')
-        FROM unnest(bounds) bound);
-    ranking text := array_to_string(names, ' DESC NULLS LAST, ') || ' DESC';
-BEGIN
-    RETURN format($f$
-        SELECT jsonb_agg(jsonb_build_object('data', chat.row_json($1, r.m), 'place', %1$s) ORDER BY r.n)
-          FROM (SELECT u.*, row_number() OVER (ORDER BY %2$s) AS n FROM (%3$s) u ORDER BY %2$s LIMIT $3 + 1) r$f$,
-        chat.place_expression(names), ranking, parts);
-END
-$$;
-REVOKE ALL ON FUNCTION chat.message_page(chat.attachment, text[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.message_page(chat.attachment, text[]) IS 'SQL text of the statement that reads a page of messages, and one more: [{data, place}].';
+CREATE FUNCTION chat.message_rows(attachment integer, conversation text, "limit" integer, after text[]) RETURNS jsonb
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_message_rows';
+REVOKE ALL ON FUNCTION chat.message_rows(integer, text, integer, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.message_rows(integer, text, integer, text[]) IS 'A page of a conversation''s messages after a place (NULL: the newest), the newest first, and one more: [{data, place}]; NULL for none.';
 
 CREATE FUNCTION chat.list_messages(conversation_id text, "limit" integer DEFAULT 50, cursor text DEFAULT NULL, owner text DEFAULT NULL)
     RETURNS jsonb
@@ -155,8 +108,8 @@ BEGIN
     IF place.key IS NULL THEN
         RETURN NULL;
     END IF;
-    after := chat.decode_cursor(cursor, 'm', cardinality(chat.message_position(pair.messages, pair.columns)));
-    rows := chat.read_on(NULL::jsonb, pair.messages, chat.message_page(pair, chat.message_bounds(pair, after)), pair.id, place.key, size, after);
+    after := chat.decode_cursor(cursor, 'm', CASE WHEN chat.attribute_type(pair.messages, pair.columns ->> 'time') IS NULL THEN 2 ELSE 3 END);
+    rows := chat.message_rows(pair.id, place.key, size, after);
     RETURN chat.page(COALESCE(rows, '[]'), 'm', NULL, size, NULL, true);
 END
 $$;

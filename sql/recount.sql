@@ -12,14 +12,8 @@ COMMENT ON FUNCTION chat.note_recount(integer, text) IS 'Notes that a pair is to
 CREATE FUNCTION chat.conversations_after(pair chat.attachment, last text, most integer) RETURNS text[]
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-DECLARE
-    key text := pair.columns ->> 'conversation_id';
 BEGIN
-    RETURN chat.read_on(NULL::text[], pair.conversations, format(
-        'SELECT array_agg(s.key::text ORDER BY s.key) FROM (SELECT c.%1$I AS key FROM %2$s c%3$s ORDER BY c.%1$I LIMIT %4$s) s',
-        key, pair.conversations,
-        CASE WHEN last IS NOT NULL THEN format(' WHERE c.%I > CAST($1 AS %s)', key, chat.attribute_base_type(pair.conversations, key)) ELSE '' END,
-        most), last);
+    RETURN chat.run(NULL::text[], pair.id, 'conversations_after', last, most);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.conversations_after(chat.attachment, text, integer) FROM PUBLIC;

@@ -7,7 +7,6 @@ $$
 DECLARE
     place record := chat.find_conversation(conversation_id, owner, 'read');
     pair chat.attachment := place.pair;
-    c jsonb := pair.columns;
     size integer := chat.page_limit("limit", 50);
     pattern text := chat.like_pattern(search);
     rows jsonb;
@@ -19,12 +18,7 @@ BEGIN
     ELSIF place.key IS NULL THEN
         RETURN NULL;
     END IF;
-    rows := chat.read_on(NULL::jsonb, pair.messages, format($f$
-        SELECT jsonb_agg(jsonb_build_object('data', chat.row_json($1, p.m)) ORDER BY p.n)
-          FROM (SELECT (m.*)::%2$s AS m, row_number() OVER (ORDER BY %1$s) AS n FROM %2$s AS m
-                 WHERE m.%3$I = $2::%4$s AND m.%5$I ILIKE $4%6$s ORDER BY %1$s LIMIT $3 + 1) p$f$,
-        chat.message_order(pair.messages, c, 'm'), pair.messages, c ->> 'conversation',
-        chat.cast_type(pair.messages, c ->> 'conversation'), c ->> 'content', chat.message_visible(pair.messages, c, 'm')), pair.id, place.key, size, pattern);
+    rows := chat.run(NULL::jsonb, pair.id, 'search_messages', place.key, size, pattern);
     RETURN jsonb_build_object(
         'success', true,
         'data', COALESCE((SELECT jsonb_agg(r.v -> 'data' ORDER BY r.n)

@@ -1,0 +1,114 @@
+/*
+ * Parts of statements; see statement_parts.h.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+
+#include "fragments.h"
+#include "names.h"
+#include "statement_parts.h"
+
+const char *
+chat_sql_column_of(const ChatSql *sql, const char *alias, ChatRole role)
+{
+	return chat_sql_column(alias, sql->attachment->column[role]);
+}
+
+/* The column as text; NULL where the table has none. */
+const char *
+chat_sql_text_of(const ChatSql *sql, const char *alias, ChatRole role)
+{
+	const char *column = sql->attachment->column[role];
+
+	return psprintf("CAST(%s AS pg_catalog.text)",
+					column ? chat_sql_column(alias, column) : "NULL");
+}
+
+const char *
+chat_sql_conversations(const ChatSql *sql)
+{
+	return chat_name_of(sql->attachment->conversations);
+}
+
+const char *
+chat_sql_messages(const ChatSql *sql)
+{
+	return chat_name_of(sql->attachment->messages);
+}
+
+static Oid
+table_of(const ChatSql *sql, ChatRole role)
+{
+	return chat_role_is_message(role) ? sql->attachment->messages : sql->attachment->conversations;
+}
+
+/* A new parameter: $1, $2 … */
+const char *
+chat_sql_parameter(ChatSql *sql, Oid type)
+{
+	Assert(sql->nparameters < CHAT_MAX_PARAMETERS);
+	sql->types[sql->nparameters++] = type;
+	return psprintf("$%d", sql->nparameters);
+}
+
+static Oid
+type_of(const ChatSql *sql, ChatRole role)
+{
+	Oid relid = table_of(sql, role);
+
+	return get_atttype(relid, get_attnum(relid, sql->attachment->column[role]));
+}
+
+/* One of a column's type. */
+const char *
+chat_sql_value_of(ChatSql *sql, ChatRole role)
+{
+	return chat_sql_parameter(sql, type_of(sql, role));
+}
+
+/* An array of a column's type. */
+const char *
+chat_sql_values_of(ChatSql *sql, ChatRole role)
+{
+	return chat_sql_parameter(sql, get_array_type(type_of(sql, role)));
+}
+
+/* Whether the user owns conversation c, or is assigned to it; for NULL: true. */
+const char *
+chat_sql_ownership(const ChatSql *sql, const char *user)
+{
+	const ChatAttachment *a = sql->attachment;
+	const char *owner = chat_sql_user(&a->owner, chat_sql_column("c", a->owner.column));
+	const char *agent =
+		a->agent.column
+			? psprintf(" OR %s" EQUALS "%s",
+					   chat_sql_user(&a->agent, chat_sql_column("c", a->agent.column)), user)
+			: "";
+
+	return psprintf("(%s IS NULL OR %s" EQUALS "%s%s)", user, owner, user, agent);
+}
+
+/* Whether a user of whom ownership is true is so as the agent alone. */
+const char *
+chat_sql_agency(const ChatSql *sql, const char *user)
+{
+	const ChatAttachment *a = sql->attachment;
+
+	if (a->agent.column == NULL)
+		return "false";
+	return psprintf("(%s IS NOT NULL AND %s IS DISTINCT FROM %s)", user,
+					chat_sql_user(&a->owner, chat_sql_column("c", a->owner.column)), user);
+}
+
+/* The user behind the agent's column of conversation c; NULL where there is none. */
+const char *
+chat_sql_agent_of(const ChatSql *sql)
+{
+	const ChatAttachment *a = sql->attachment;
+
+	return a->agent.column ? chat_sql_user(&a->agent, chat_sql_column("c", a->agent.column))
+						   : "NULL::pg_catalog.text";
+}

@@ -1,0 +1,45 @@
+/*
+ * Parts that the builders of statements share. What is returned lives in the current memory context.
+ */
+#ifndef CHAT_STATEMENT_PARTS_H
+#define CHAT_STATEMENT_PARTS_H
+
+#include "postgres.h"
+
+#include "statements.h"
+
+/* Operators and functions are qualified: some statements run with the search_path of the table's owner. */
+#define EQUALS " OPERATOR(pg_catalog.=) "
+
+/* A role's column of the table known as alias. */
+extern const char *chat_sql_column_of(const ChatSql *sql, const char *alias, ChatRole role);
+/* The same as text; NULL where the table has none. */
+extern const char *chat_sql_text_of(const ChatSql *sql, const char *alias, ChatRole role);
+/* The tables' names. */
+extern const char *chat_sql_conversations(const ChatSql *sql);
+extern const char *chat_sql_messages(const ChatSql *sql);
+/* A new parameter, $1, $2 …: of a type, of a column's type, an array of a column's type. One in a call: they are counted. */
+extern const char *chat_sql_parameter(ChatSql *sql, Oid type);
+extern const char *chat_sql_value_of(ChatSql *sql, ChatRole role);
+extern const char *chat_sql_values_of(ChatSql *sql, ChatRole role);
+/* Whether the user owns conversation c, or is assigned to it; for NULL: true. */
+extern const char *chat_sql_ownership(const ChatSql *sql, const char *user);
+/* Whether a user of whom that is true is so as the agent alone. */
+extern const char *chat_sql_agency(const ChatSql *sql, const char *user);
+/* The user behind the agent's column of conversation c; NULL where there is none. */
+extern const char *chat_sql_agent_of(const ChatSql *sql);
+
+/* The builders, by file. Of the triggers, and what else is about counters: */
+extern void chat_build_set(ChatSql *sql);
+extern void chat_build_newest(ChatSql *sql);
+extern void chat_build_unread(ChatSql *sql);
+extern void chat_build_counted(ChatSql *sql);
+extern void chat_build_owner(ChatSql *sql);
+extern void chat_build_agent(ChatSql *sql);
+extern void chat_build_drifted(ChatSql *sql);
+extern void chat_build_conversations_after(ChatSql *sql);
+/* Of lists: */
+extern void chat_build_list_messages(ChatSql *sql);
+extern void chat_build_search_messages(ChatSql *sql);
+
+#endif
