@@ -296,8 +296,8 @@ examine_conversations(ChatLayout *layout, Relation relation, TupleDesc desc)
 	const TupleConstr *constraints = desc->constr;
 
 	layout->key_index = chat_primary_key(relation);
-	layout->list_index =
-		chat_list_key_index(relation, layout->att[CHAT_C_OWNER], layout->att[CHAT_C_LIST_KEY]);
+	layout->list_index = chat_list_key_index(relation, layout->att[CHAT_C_OWNER],
+											 layout->att[CHAT_C_LIST_KEY], layout->att[CHAT_C_ID]);
 	layout->plain = relation->rd_rel->relkind == RELKIND_RELATION &&
 					!has_foreign_trigger(relation) &&
 					!(constraints != NULL && constraints->has_generated_stored) &&

@@ -44,7 +44,7 @@ typedef struct ChatLayout
 	ChatChecks *checks; /* NULL until a row was stored */
 	/* conversations only */
 	Oid key_index;      /* unique index on the id alone */
-	Oid list_index;     /* on owner and list key, where there is such */
+	Oid list_index;     /* on owner, list key and id, where there is such */
 	bool plain;         /* an UPDATE of the counters would reach nothing of the user's */
 	bool last_not_null; /* a last-message column is declared NOT NULL */
 	int preview_chars;  /* most characters of a preview, -1: no limit of the table's */

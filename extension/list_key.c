@@ -66,20 +66,42 @@ equal_to(ScanKey key, Relation index, int column, Datum value)
 						   index->rd_indcollation[column], get_opcode(equality), value);
 }
 
-/* Counts the entries of an owner's bucket, as far as it may have them. What is dead counts until it is cleaned up. */
+/* The conversation of the entry that a scan is at. */
+static ChatKey
+entry_id(IndexScanDesc scan, Oid type)
+{
+	bool isnull;
+	Datum id = index_getattr(scan->xs_itup, 3, scan->xs_itupdesc, &isnull);
+
+	return chat_key_from_datum(id, type);
+}
+
+/*
+ * Counts the conversations of an owner's bucket, as far as it may have them. They are in the order of their ids, so versions of
+ * one follow each other. What is dead counts until it is cleaned up.
+ */
 static bool
 holds_most(ChatTable *table, Datum owner, int64 bucket)
 {
 	Relation index = index_open(table->layout->list_index, AccessShareLock);
 	IndexScanDesc scan = chat_index_beginscan(table->relation, index, SnapshotAny, 2);
 	ScanKeyData keys[2];
+	ChatKey last = {0, 0};
 	int count = 0;
 
 	equal_to(&keys[0], index, 0, owner);
 	equal_to(&keys[1], index, 1, Int64GetDatum(bucket));
+	scan->xs_want_itup = true;
 	index_rescan(scan, keys, 2, NULL, 0);
 	while (count < MOST_IN_BUCKET && index_getnext_tid(scan, ForwardScanDirection) != NULL)
+	{
+		ChatKey id = entry_id(scan, table->attachment->key_type);
+
+		if (count > 0 && chat_key_compare(&id, &last) == 0)
+			continue;
+		last = id;
 		count++;
+	}
 	index_endscan(scan);
 	index_close(index, NoLock);
 	return count == MOST_IN_BUCKET;
@@ -164,26 +186,28 @@ chat_list_key_next(ChatTable *table, const ChatCounters *counters)
 }
 
 static bool
-index_fits(Relation index, AttrNumber owner, AttrNumber key)
+index_fits(Relation index, const AttrNumber *columns)
 {
 	return index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indisvalid &&
-		   index->rd_index->indnkeyatts >= 2 && index->rd_index->indkey.values[0] == owner &&
-		   index->rd_index->indkey.values[1] == key && RelationGetIndexPredicate(index) == NIL;
+		   index->rd_index->indnkeyatts == 3 &&
+		   memcmp(index->rd_index->indkey.values, columns, 3 * sizeof(AttrNumber)) == 0 &&
+		   RelationGetIndexPredicate(index) == NIL;
 }
 
 Oid
-chat_list_key_index(Relation relation, AttrNumber owner, AttrNumber key)
+chat_list_key_index(Relation relation, AttrNumber owner, AttrNumber key, AttrNumber id)
 {
+	AttrNumber columns[] = {owner, key, id};
 	Oid found = InvalidOid;
 	ListCell *cell;
 
-	if (owner == 0 || key == 0)
+	if (owner == 0 || key == 0 || id == 0)
 		return InvalidOid;
 	foreach (cell, RelationGetIndexList(relation))
 	{
 		Relation index = index_open(lfirst_oid(cell), AccessShareLock);
 
-		if (index_fits(index, owner, key))
+		if (index_fits(index, columns))
 			found = RelationGetRelid(index);
 		index_close(index, NoLock);
 	}

@@ -28,7 +28,7 @@ extern int64 chat_list_key_exact(TimestampTz at);
 extern int64 chat_list_key_next(ChatTable *table, const ChatCounters *counters);
 /* True when the locked row's key is one that its last message can have, or the table has no such column. */
 extern bool chat_list_key_fits(const ChatTable *table, const ChatCounters *counters);
-/* The index that finds conversations by owner and key, or InvalidOid. */
-extern Oid chat_list_key_index(Relation relation, AttrNumber owner, AttrNumber key);
+/* The index on these columns of conversations, or InvalidOid. */
+extern Oid chat_list_key_index(Relation relation, AttrNumber owner, AttrNumber key, AttrNumber id);
 
 #endif

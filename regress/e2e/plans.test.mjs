@@ -201,3 +201,22 @@ test('unread messages all over a long history: all of it is read, with the optio
   assert.ok(result.statements.some((s) => s.nodes.some((node) => node['Index Name'] === 'unread_messages')), 'the index is used');
   await db.query('DROP INDEX public.unread_messages');
 });
+
+test('conversations that all go on now: a page reads no more than ten minutes hold of them, and none is lost or comes twice', async () => {
+  const busy = 'bbbbbbbb-0000-4000-8000-000000000004';
+  const most = 1024; // that share a list key
+  await bed.db.query(`INSERT INTO public.conversations (user_id, contact_jid) SELECT '${busy}', n FROM generate_series(1, 2000) n`);
+  await bed.db.query(`INSERT INTO public.chat_messages (conversation_id, direction, content, "timestamp")
+    SELECT id, 'outgoing', 'news', date_bin('10 min', now(), '2000-01-01Z') + id % 700 * interval '1 us' FROM public.conversations WHERE user_id = '${busy}'`);
+  await db.query('ANALYZE public.conversations');
+  const seen = [];
+  let cursor = null;
+  do {
+    const result = await run(list, [busy, 50, cursor]);
+    judge(result, { sorted: 200, scanned: most + 1 });
+    seen.push(...result.answer.data.map(({ id }) => String(id)));
+    ({ cursor } = result.answer.pagination);
+  } while (cursor);
+  assert.deepEqual(seen, (await value(db, `SELECT array_agg(id::text ORDER BY last_message_at DESC, id DESC) FROM public.conversations WHERE user_id = '${busy}'`)));
+  assert.equal(await value(db, `SELECT max(n)::int FROM (SELECT count(*) AS n FROM public.conversations WHERE user_id = '${busy}' GROUP BY chat_list_key) k`), most);
+});
