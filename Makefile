@@ -64,7 +64,7 @@ AGAIN          = sed -f sql/update/again.sed
 $(UPDATE_SQL): $(SQL_PARTS:%=sql/%.sql) $(wildcard sql/update/*) Makefile $(EXTENSION).control
 	{ cat sql/update/1.0--$(EXTVERSION).first.sql && $(AGAIN) $(patsubst %,sql/%.sql,types $(SQL_FUNCTIONS)) && \
 	  cat sql/update/1.0--$(EXTVERSION).tables.sql && $(AGAIN) $(SQL_TABLES:%=sql/%.sql) && \
-	  cat sql/update/left_over.sql && $(AGAIN) sql/own_triggers.sql; } > $@
+	  cat sql/update/partitions.sql sql/update/left_over.sql && $(AGAIN) sql/own_triggers.sql; } > $@
 
 .PHONY: extension
 extension: all-lib $(DATA_built)

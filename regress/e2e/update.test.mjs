@@ -26,6 +26,11 @@ const delivered = (bed) => allDelivered(bed.db, () => bed.realtime.accepted, { l
 /** Functions in the extension's schema that are no part of it. */
 const leftOver = (db) => rows(db, `SELECT p.oid::regprocedure::text FROM pg_proc p WHERE p.pronamespace = 'chat'::regnamespace
   AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_proc'::regclass AND d.objid = p.oid AND d.deptype = 'e')`);
+/** Indexes that not all partitions of the log, or of the attempts, have. */
+const partitionIndexes = `
+  WITH p AS (SELECT inhparent AS parent, inhrelid AS partition FROM pg_inherits WHERE inhparent IN ('chat.event'::regclass, 'chat.webhook_attempt'::regclass)),
+       i AS (SELECT p.parent, split_part(pg_get_indexdef(x.indexrelid), ' USING ', 2) AS index FROM p JOIN pg_index x ON x.indrelid = p.partition)
+  SELECT i.parent::regclass, i.index FROM i GROUP BY i.parent, i.index HAVING count(*) < (SELECT count(*) FROM p WHERE p.parent = i.parent)`;
 const update = (db) => db.query('ALTER EXTENSION chat_realtime UPDATE');
 
 /** A workspace with a stage of its own, in which the install scripts of earlier versions are, too. */
@@ -70,6 +75,13 @@ async function messages(bed, conversation, count, db = bed.db) {
     SELECT $1, 'message ' || g, 'incoming' FROM generate_series(1, $2) g`, [conversation, count]);
 }
 
+/** Writers, also of a test that fails, until the bed is closed. */
+function writers(bed, conversations, options) {
+  const load = new Load(bed.cluster, conversations, options);
+  bed.closing.push(() => load.stop());
+  return load;
+}
+
 /** What Supabase has of what chat.setup looks for. */
 const supabase = `
   CREATE ROLE authenticated;
@@ -106,6 +118,7 @@ const intoPartition = (bed) => bed.db.query(`INSERT INTO parted.messages (conver
 /** Calls of a backend, until stop(): each saves a message, and sometimes reads the conversation. */
 class Calls {
   constructor(bed) {
+    bed.closing.push(() => this.stop());
     this.going = true;
     this.saved = [];
     this.refused = [];
@@ -164,8 +177,9 @@ test('from 1.0 while both models are written: nothing fails, is lost or comes tw
   const newest = installable(shared).sort().at(-1);
   const bed = await start({ shared, version: '1.0', before: supabase });
   await attachedUnderOldest(bed);
+  await rows(bed.db, 'SELECT * FROM chat.maintain()');
   // The library is the new one, the functions are 1.0's.
-  const load = new Load(bed.cluster, [bed.first, bed.second], { writers: 3, pause: 2 });
+  const load = writers(bed, [bed.first, bed.second], { writers: 3, pause: 2 });
   const calls = new Calls(bed);
   await load.wrote(100);
   await calls.called(30);
@@ -179,6 +193,7 @@ test('from 1.0 while both models are written: nothing fails, is lost or comes tw
   await update(bed.db);
   assert.equal(await installed(bed.db), newest);
   assert.deepEqual((await events(bed.db)).slice(0, log.length), log);
+  assert.deepEqual(await rows(bed.db, partitionIndexes), []);
   await load.wrote(100);
   await calls.called(30);
   await load.stop();
@@ -235,7 +250,7 @@ test('an update that cannot be made now changes nothing: a library from before, 
   const holder = await bed.connect();
   await holder.query('BEGIN');
   await messages(bed, bed.second, 1, holder);
-  const load = new Load(bed.cluster, [bed.first], { writers: 2, pause: 2 });
+  const load = writers(bed, [bed.first], { writers: 2, pause: 2 });
   const refused = update(bed.db);
   await assert.rejects(refused, { code: '55P03', message: /could not lock the tables/, hint: /pg_stat_activity/ });
   assert.equal(await installed(bed.db), '1.0');
@@ -270,7 +285,7 @@ test('to a version that is to come, while it is used: its columns, tables and fu
   const listed = await value(bed.db, `SELECT count(*) = 1 FROM pg_available_extensions WHERE name = 'chat_realtime'`);
   assert.equal(/ALTER EXTENSION chat_realtime UPDATE/.test(await value(bed.db, `SELECT chat.status() ->> 'hints'`)), listed);
   const log = await events(bed.db);
-  const load = new Load(bed.cluster, [bed.first, bed.second], { writers: 4, pause: 2 });
+  const load = writers(bed, [bed.first, bed.second], { writers: 4, pause: 2 });
   await load.wrote(50);
   await update(bed.db);
   await load.wrote(50);

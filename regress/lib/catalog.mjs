@@ -25,6 +25,7 @@ const parts = {
       CASE WHEN c.relkind = 'c' THEN a.attnum::text END
     FROM pg_class c JOIN pg_attribute a ON a.attrelid = c.oid LEFT JOIN pg_attrdef d ON d.adrelid = c.oid AND d.adnum = a.attnum
     WHERE ${relation} AND a.attnum > 0 AND NOT a.attisdropped`,
+  views: `SELECT c.oid::regclass::text, pg_get_viewdef(c.oid) FROM pg_class c WHERE ${relation} AND c.relkind = 'v'`,
   sequences: `SELECT s.seqrelid::regclass::text, s.seqtypid::regtype::text, concat_ws(' ', s.seqstart, s.seqincrement, s.seqmax, s.seqmin, s.seqcache, s.seqcycle)
     FROM pg_sequence s JOIN pg_class c ON c.oid = s.seqrelid WHERE ${relation}`,
   constraints: `SELECT c.oid::regclass || '.' || k.conname, pg_get_constraintdef(k.oid), k.convalidated::text
