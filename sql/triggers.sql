@@ -3,18 +3,18 @@
 CREATE FUNCTION chat.missing_triggers(pair chat.attachment) RETURNS TABLE (relation regclass, name text, timing text, function text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT w.* FROM (
+    SELECT w.relation, w.name, w.timing, w.function FROM (
         -- Triggers fire in the order of their names. BEFORE ours have the last word on the row; AFTER they note it
         -- first, so that statements of other triggers come after it in the log, too.
         SELECT * FROM (VALUES
-            (pair.messages, 'zz_chat_realtime_before', 'BEFORE INSERT OR UPDATE EACH ROW', 'message_before'),
-            (pair.messages, '00_chat_realtime_after', 'AFTER INSERT OR DELETE OR UPDATE EACH ROW', 'message_after'),
-            (pair.conversations, 'zz_chat_realtime_before', 'BEFORE INSERT OR DELETE OR UPDATE EACH ROW', 'conversation_before'),
-            (pair.conversations, '00_chat_realtime_after', 'AFTER INSERT OR DELETE OR UPDATE EACH ROW', 'conversation_after'),
-            (pair.conversations, 'zz_chat_realtime_flush', 'AFTER INSERT OR DELETE OR UPDATE EACH STATEMENT', 'flush')) v (relation, name, timing, function)
+            (1, pair.messages, 'zz_chat_realtime_before', 'BEFORE INSERT OR UPDATE EACH ROW', 'message_before'),
+            (2, pair.messages, '00_chat_realtime_after', 'AFTER INSERT OR DELETE OR UPDATE EACH ROW', 'message_after'),
+            (3, pair.conversations, 'zz_chat_realtime_before', 'BEFORE INSERT OR DELETE OR UPDATE EACH ROW', 'conversation_before'),
+            (4, pair.conversations, '00_chat_realtime_after', 'AFTER INSERT OR DELETE OR UPDATE EACH ROW', 'conversation_after'),
+            (5, pair.conversations, 'zz_chat_realtime_flush', 'AFTER INSERT OR DELETE OR UPDATE EACH STATEMENT', 'flush')) v (place, relation, name, timing, function)
         UNION ALL
         -- A statement that names a partition fires the partition's statement triggers, not the parent's.
-        SELECT p.relid, v.name, v.timing, v.function
+        SELECT 6, p.relid, v.name, v.timing, v.function
           FROM (SELECT pair.messages AS relid UNION SELECT relid FROM pg_partition_tree(pair.messages)) p,
                (VALUES ('zz_chat_realtime_flush', 'AFTER INSERT OR DELETE OR UPDATE EACH STATEMENT', 'flush'),
                        ('zz_chat_realtime_truncate', 'AFTER TRUNCATE EACH STATEMENT', 'message_truncate')) v (name, timing, function)) w
@@ -23,6 +23,7 @@ $$
            AND t.tgfoid = to_regprocedure(format('chat.%I()', w.function))
            AND t.tgargs = convert_to(pair.id::text, 'UTF8') || decode('00', 'hex')
            AND strpos(pg_get_triggerdef(t.oid), format(' %s ON ', split_part(w.timing, ' EACH ', 1))) > 0) -- an earlier version's has fewer events
+     ORDER BY w.place, w.relation, w.name
 $$;
 REVOKE ALL ON FUNCTION chat.missing_triggers(chat.attachment) FROM PUBLIC;
 COMMENT ON FUNCTION chat.missing_triggers(chat.attachment) IS 'The triggers of an attachment that its tables do not have; all of them for a pair without an id. timing is such as AFTER INSERT EACH ROW.';

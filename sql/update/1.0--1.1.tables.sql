@@ -1,9 +1,6 @@
 -- What the update from 1.0 does to tables that are there. Tables, indexes and texts that are new come from the install
 -- script's own parts, after this. The test of updates compares the outcome with a fresh installation.
 
--- With the functions that name it.
-DROP TYPE chat.api_field CASCADE;
-
 -- From here on writers wait: nobody waits for longer than a try to lock takes. In the writers' order: messages,
 -- conversations, the log.
 DO $$
