@@ -36,6 +36,7 @@ typedef enum ChatPlan
 	CHAT_PLAN_SET,     /* write counters and last message */
 	CHAT_PLAN_NEWEST,  /* newest message of a conversation */
 	CHAT_PLAN_UNREAD,  /* count unread messages of a conversation */
+	CHAT_PLAN_OPEN,    /* opens a conversation: $1 id */
 	CHAT_PLAN_COUNTED, /* conversations whose counters are not empty */
 	CHAT_PLAN_OWNER,   /* user id behind an owner column's value */
 	CHAT_PLAN_AGENT,   /* user id behind an agent column's value */

@@ -3,7 +3,7 @@
  *
  * Rule R1: unread_count is kept by adding what changed. Rule R2: the newest message by (time, created_at, id) gives
  * last_message_at and the preview. A message whose time is later than the last one's is the newest; where times are
- * equal, and after deletions and edits, the newest is looked up.
+ * equal, and after deletions and edits, the newest is looked up. Rule R7: what the contact writes opens a closed conversation.
  */
 #include "postgres.h"
 
@@ -19,6 +19,10 @@
 #include "plans.h"
 #include "preview.h"
 #include "row.h"
+#include "settings.h"
+
+/* Age up to which a message is news. */
+#define OPENS_FOR (INT64CONST(3600) * USECS_PER_SEC)
 
 /* Reads the message that becomes the newest, for its preview. */
 static char *
@@ -163,7 +167,37 @@ work_out(ChatFlush *flush, ChatConversation *conversation, const ChatCounters *c
 		wanted->last_at = conversation->candidate_time;
 		wanted->preview = preview_of_row(flush, conversation);
 	}
+	conversation->opens =
+		conversation->opens && wanted->has_last && wanted->last_at == conversation->candidate_time;
 	keep_what_must_stay(flush->table.layout, current, wanted);
+}
+
+/*
+ * Rule R7: whether the locked conversation has to be opened, by a new message of the contact that is the last one and not older
+ * than this. A status that this transaction has written stays.
+ */
+static bool
+must_open(const ChatTable *table, const ChatConversation *conversation)
+{
+	const ChatAttachment *attachment = conversation->attachment;
+
+	return conversation->opens && chat_reopening && !chat_import &&
+		   table->layout->att[CHAT_C_STATUS] != 0 &&
+		   conversation->candidate_time >= GetCurrentTimestamp() - OPENS_FOR &&
+		   chat_reopens(&attachment->settings,
+						chat_row_text(table->slot, table->layout, CHAT_C_STATUS)) &&
+		   !chat_pending_is_status_written(attachment->id, conversation->key);
+}
+
+/* Opens it by an UPDATE, as anybody would; false when it is gone. */
+static bool
+open_again(ChatTable *table, const ChatConversation *conversation)
+{
+	Datum key = chat_key_to_datum(conversation->key, conversation->attachment->key_type);
+
+	(void) chat_plan_run(conversation->attachment, CHAT_PLAN_OPEN, &key, NULL);
+	SPI_freetuptable(SPI_tuptable);
+	return chat_conversation_lock(table, conversation->attachment, conversation->key);
 }
 
 /* Locks a conversation, brings its counters up to date, and notes whom to tell. */
@@ -186,6 +220,8 @@ settle(ChatFlush *flush, ChatConversation *conversation)
 	}
 	chat_conversation_counters(table, &current);
 	work_out(flush, conversation, &current, &wanted);
+	if (must_open(table, conversation) && !open_again(table, conversation))
+		return;
 	if (!counters_equal(&current, &wanted))
 	{
 		chat_conversation_write(table, conversation->key, &wanted);
@@ -225,10 +261,14 @@ add_row(ChatConversation *conversation, const ChatPending *row, int index)
 		{
 			conversation->candidate = index;
 			conversation->candidate_time = row->time;
+			conversation->opens = row->flags & CHAT_OPENS;
 			conversation->tie = false;
 		}
 		else if (row->time == conversation->candidate_time)
+		{
+			conversation->opens = row->flags & CHAT_OPENS; /* ids grow as rows come */
 			conversation->tie = true;
+		}
 	}
 }
 

@@ -20,6 +20,7 @@ typedef struct ChatConversation
 	int candidate; /* row that may be the newest message, -1: none */
 	TimestampTz candidate_time;
 	bool tie;     /* several rows have candidate_time */
+	bool opens;   /* the candidate is new of the contact; after the flush: and the last message */
 	bool recheck; /* the newest message may have changed or gone */
 	TimestampTz recheck_time;
 	bool recount;

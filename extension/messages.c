@@ -196,7 +196,8 @@ reopen(const ChatValues *values, const ChatPlace *place, const char *conversatio
 	ChatValues open = {0};
 	ChatArgument key = chat_key_given(conversation);
 
-	if (!chat_values_is(values, CHAT_M_DIRECTION, "incoming") || place->status == NULL ||
+	if (chat_triggers_reopen(&place->attachment->settings) ||
+		!chat_values_is(values, CHAT_M_DIRECTION, "incoming") || place->status == NULL ||
 		strcmp(place->status, "resolved") != 0)
 		return;
 	chat_values_set(&open, CHAT_C_STATUS, "open");

@@ -26,9 +26,10 @@ typedef struct DeletedConversation
 static ChatPending *rows = NULL;
 static Size nrows = 0;
 static Size capacity = 0;
-static HTAB *deleted = NULL; /* of DeletedConversation */
-static HTAB *awaited = NULL; /* of ConversationKey */
-static HTAB *renamed = NULL; /* of ConversationKey */
+static HTAB *deleted = NULL;        /* of DeletedConversation */
+static HTAB *awaited = NULL;        /* of ConversationKey */
+static HTAB *renamed = NULL;        /* of ConversationKey */
+static HTAB *status_written = NULL; /* of ConversationKey */
 
 ChatPending *
 chat_pending_add(void)
@@ -155,6 +156,18 @@ chat_pending_is_renamed(int32 attachment, ChatKey conversation)
 	return set_has(renamed, attachment, conversation);
 }
 
+void
+chat_pending_status_written(int32 attachment, ChatKey conversation)
+{
+	set_add(&status_written, "chat_realtime written statuses", attachment, conversation);
+}
+
+bool
+chat_pending_is_status_written(int32 attachment, ChatKey conversation)
+{
+	return set_has(status_written, attachment, conversation);
+}
+
 /*
  * Fails a transaction that noted rows but never settled them, rather than miscount: statements that name a
  * partition without our statement trigger, and logical replication, fire row triggers only.
@@ -176,7 +189,8 @@ check_settled(void)
 static void
 transaction_ends(XactEvent event, void *arg)
 {
-	if (rows == NULL && deleted == NULL && awaited == NULL && renamed == NULL)
+	if (rows == NULL && deleted == NULL && awaited == NULL && renamed == NULL &&
+		status_written == NULL)
 		return;
 	switch (event)
 	{
@@ -189,7 +203,7 @@ transaction_ends(XactEvent event, void *arg)
 		case XACT_EVENT_PREPARE:
 			rows = NULL;
 			nrows = capacity = 0;
-			deleted = awaited = renamed = NULL;
+			deleted = awaited = renamed = status_written = NULL;
 			break;
 		default:
 			break;

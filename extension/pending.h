@@ -26,6 +26,9 @@
 	0x08000000                 /* assigned, to or from an agent: the inboxes of both get a copy */
 #define CHAT_RIGHTS 0x10000000 /* who may join may have changed: owner, agent, existence */
 
+#define CHAT_OPENS                                                                                 \
+	0x20000000 /* new of the contact: opens the conversation where it is the last message */
+
 /* What an update of a conversation changed; in TopTransactionContext. */
 typedef struct ChatChanges
 {
@@ -67,5 +70,9 @@ extern bool chat_pending_is_awaited(int32 attachment, ChatKey conversation);
 /* Remembers, until the end of the transaction, that a conversation has got this id: what is noted of it is recounted. */
 extern void chat_pending_renamed(int32 attachment, ChatKey conversation);
 extern bool chat_pending_is_renamed(int32 attachment, ChatKey conversation);
+
+/* Remembers, until the end of the transaction, that it wrote the status of a conversation. */
+extern void chat_pending_status_written(int32 attachment, ChatKey conversation);
+extern bool chat_pending_is_status_written(int32 attachment, ChatKey conversation);
 
 #endif

@@ -35,6 +35,7 @@
 int chat_notify;
 bool chat_check_outgoing;
 bool chat_import;
+bool chat_reopening;
 bool chat_rate_limits;
 bool chat_cache_checks;
 double chat_limit_clock;
@@ -99,6 +100,47 @@ check_preview_labels(char **value, void **extra, GucSource source)
 	return true;
 }
 
+static bool
+check_statuses(char **value, void **extra, GucSource source)
+{
+	size_t length = strlen(*value);
+
+	if (strspn(*value, "abcdefghijklmnopqrstuvwxyz_, ") == length)
+		return true;
+	GUC_check_errdetail("\"%.*s\" is no list of statuses.", (int) Min(length, 100), *value);
+	GUC_check_errhint("Separate statuses by commas, such as resolved,snoozed.");
+	return false;
+}
+
+static const char *
+reopened_statuses(const ChatSettings *overrides)
+{
+	return overrides->reopen ? overrides->reopen : chat_settings.reopen;
+}
+
+bool
+chat_triggers_reopen(const ChatSettings *overrides)
+{
+	return *reopened_statuses(overrides) != '\0';
+}
+
+bool
+chat_reopens(const ChatSettings *overrides, const char *status)
+{
+	const char *list = reopened_statuses(overrides);
+
+	while (status != NULL && *list != '\0')
+	{
+		size_t length = strcspn(list, ", ");
+
+		if (length > 0 && length == strlen(status) && memcmp(list, status, length) == 0)
+			return true;
+		list += length;
+		list += strspn(list, ", ");
+	}
+	return false;
+}
+
 typedef enum SettingType
 {
 	SETTING_BOOL,
@@ -161,6 +203,13 @@ static const Setting settings[] = {
 	{"preview_labels", "What a conversation shows of media without a caption.",
 	 "type=label pairs separated by semicolons; % is the file's name.", SETTING_STRING,
 	 MEMBER(preview_labels), .boot_text = DEFAULT_PREVIEW_LABELS, .check = check_preview_labels},
+	{"reopen", "Statuses of conversations that are opened again by what the contact writes.",
+	 "Separated by commas. Empty: only the API and chat.ingest_wuzapi open conversations, those "
+	 "that are resolved.",
+	 SETTING_STRING, MEMBER(reopen), .boot_text = "resolved,snoozed", .check = check_statuses},
+	{"reopening", "Whether messages open conversations again.",
+	 "Off while what is written is no news, such as an edit of a message that is not here.",
+	 SETTING_BOOL, &chat_reopening, .boot = true, .flags = GUC_NO_SHOW_ALL | GUC_NOT_IN_SAMPLE},
 	{"agents_write", "Whether an assigned agent may do more than read.", NULL, SETTING_OF_PAIR,
 	 .value = NULL},
 	{"unsigned",

@@ -29,12 +29,14 @@ typedef struct ChatSettings
 	int sanitize;          /* ChatSanitizeMode */
 	char *allowed_media_types;
 	char *preview_labels;  /* "type=label;…" */
+	char *reopen;          /* "status,…" */
 	bool agents_read_only; /* of a pair alone: the agent of a conversation may not write */
 } ChatSettings;
 
 extern int chat_notify; /* ChatNotifyMode */
 extern bool chat_check_outgoing;
 extern bool chat_import; /* what is written is old history, no news */
+extern bool chat_reopening;
 extern bool chat_rate_limits;
 extern bool chat_cache_checks;     /* planned once a session */
 extern double chat_limit_clock;    /* seconds; negative: the server's monotonic clock */
@@ -87,5 +89,9 @@ chat_preview_labels(const ChatSettings *overrides)
 {
 	return overrides->preview_labels ? overrides->preview_labels : chat_settings.preview_labels;
 }
+
+/* Whether the triggers open conversations at all, and whether those of this status. Where they do not, the functions do. */
+extern bool chat_triggers_reopen(const ChatSettings *overrides);
+extern bool chat_reopens(const ChatSettings *overrides, const char *status);
 
 #endif

@@ -31,6 +31,7 @@ extern const char *chat_sql_agent_of(const ChatSql *sql);
 
 /* The builders, by file. Of the triggers, and what else is about counters: */
 extern void chat_build_set(ChatSql *sql);
+extern void chat_build_open(ChatSql *sql);
 extern void chat_build_newest(ChatSql *sql);
 extern void chat_build_unread(ChatSql *sql);
 extern void chat_build_counted(ChatSql *sql);

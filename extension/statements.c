@@ -386,6 +386,7 @@ typedef struct Statement
 
 static const Statement statements[CHAT_PLANS] = {
 	[CHAT_PLAN_SET] = {NULL, chat_build_set, CHAT_NOW, false},
+	[CHAT_PLAN_OPEN] = {NULL, chat_build_open, CHAT_NOW, false},
 	[CHAT_PLAN_NEWEST] = {NULL, chat_build_newest, CHAT_NOW, true},
 	[CHAT_PLAN_UNREAD] = {NULL, chat_build_unread, CHAT_NOW, true},
 	[CHAT_PLAN_COUNTED] = {NULL, chat_build_counted, CHAT_NOW, false},

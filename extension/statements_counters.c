@@ -42,6 +42,18 @@ chat_build_set(ChatSql *sql)
 					 chat_sql_column_of(sql, "c", CHAT_C_ID), id);
 }
 
+/* $1 id; no update of ours: its triggers tell of it as of anybody's */
+void
+chat_build_open(ChatSql *sql)
+{
+	const ChatAttachment *a = sql->attachment;
+
+	appendStringInfo(&sql->text,
+					 "UPDATE %s AS c SET %s = 'open' WHERE %s" EQUALS "%s RETURNING c.ctid",
+					 chat_sql_conversations(sql), quote_identifier(a->column[CHAT_C_STATUS]),
+					 chat_sql_column_of(sql, "c", CHAT_C_ID), chat_sql_parameter(sql, a->key_type));
+}
+
 /* $1 conversation; in the order of rule R2, as the index made by chat.attach has it. What has no time is no last message. */
 void
 chat_build_newest(ChatSql *sql)

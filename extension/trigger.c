@@ -18,6 +18,7 @@
 #include "pending.h"
 #include "plans.h"
 #include "row.h"
+#include "settings.h"
 #include "trigger.h"
 
 /* A row's note that it causes an event. */
@@ -132,7 +133,7 @@ comes_from_partition(Relation relation, const ChatPending *before, ChatKey messa
 
 static void
 note_message_new(const ChatAttachment *attachment, Relation relation, const ChatLayout *layout,
-				 TupleTableSlot *slot, const MessageFacts *facts)
+				 TupleTableSlot *slot, const MessageFacts *facts, bool inserted)
 {
 	ChatKey message = partition_message(relation, layout, slot);
 	ChatPending *before = chat_pending_last();
@@ -146,6 +147,8 @@ note_message_new(const ChatAttachment *attachment, Relation relation, const Chat
 		before->flags &= ~NOTE(MESSAGE_DELETED);
 		event = NOTE(MESSAGE_UPDATED);
 	}
+	else if (inserted && facts->incoming)
+		event |= CHAT_OPENS;
 	row = note_row(attachment, relation, slot, facts->conversation, event);
 	row->message = message;
 	row->flags |= facts->visible && !TIMESTAMP_IS_NOBEGIN(facts->time) ? CHAT_IS_CANDIDATE : 0;
@@ -216,7 +219,7 @@ note_message_update(const ChatAttachment *attachment, Relation relation, const C
 	if (chat_key_compare(&before.conversation, &after.conversation) != 0)
 	{
 		note_message_gone(attachment, relation, layout, old_slot, &before);
-		note_message_new(attachment, relation, layout, new_slot, &after);
+		note_message_new(attachment, relation, layout, new_slot, &after, false);
 		return;
 	}
 	flags = message_update_flags(layout, old_slot, new_slot, &before, &after);
@@ -248,7 +251,7 @@ chat_message_after(PG_FUNCTION_ARGS)
 		facts = message_facts(trigdata->tg_trigslot, layout);
 		if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
 			note_message_new(attachment, trigdata->tg_relation, layout, trigdata->tg_trigslot,
-							 &facts);
+							 &facts, true);
 		else
 			note_message_gone(attachment, trigdata->tg_relation, layout, trigdata->tg_trigslot,
 							  &facts);
@@ -321,6 +324,8 @@ note_conversation_update(const ChatAttachment *attachment, Relation relation,
 	/* Its counters came along; its messages follow, by a cascade or another statement, and are no new ones. */
 	if (!chat_row_same(old_slot, new_slot, layout->att[CHAT_C_ID]))
 		chat_pending_renamed(attachment->id, chat_trigger_conversation(new_slot, layout));
+	if (!chat_row_same(old_slot, new_slot, layout->att[CHAT_C_STATUS]))
+		chat_pending_status_written(attachment->id, chat_trigger_conversation(new_slot, layout));
 	row = note_row(attachment, relation, new_slot, chat_trigger_conversation(new_slot, layout),
 				   NOTE(CONVERSATION_UPDATED) | (agent || bot ? NOTE(CONVERSATION_ASSIGNED) : 0) |
 					   (agent ? CHAT_NEW_AGENT : 0) | (agent || owner ? CHAT_RIGHTS : 0));
@@ -351,6 +356,10 @@ chat_conversation_after(PG_FUNCTION_ARGS)
 				   CHAT_RIGHTS |
 					   (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) ? NOTE(CONVERSATION_DELETED)
 																	: NOTE(CONVERSATION_NEW)));
+	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) &&
+		chat_reopens(&attachment->settings,
+					 chat_row_text(trigdata->tg_trigslot, layout, CHAT_C_STATUS)))
+		chat_pending_status_written(row->attachment, row->conversation);
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) &&
 		chat_pending_is_awaited(row->attachment, row->conversation))
 		row->flags |= CHAT_RECOUNT; /* a deferred foreign key let messages come first */

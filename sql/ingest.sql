@@ -16,7 +16,9 @@ BEGIN
        AND known <> event ->> 'pushName' THEN
         changes := changes || jsonb_build_object('contact_name', event ->> 'pushName');
     END IF;
-    IF conversation ->> 'status' = 'resolved' AND NOT (event ->> 'fromMe')::boolean THEN
+    -- Where the triggers do not open conversations.
+    IF conversation ->> 'status' = 'resolved' AND NOT (event ->> 'fromMe')::boolean AND event ->> 'kind' <> 'edit'
+       AND COALESCE(attachment.settings ->> 'reopen', current_setting('chat_realtime.reopen')) = '' THEN
         changes := changes || jsonb_build_object('conversation_status', 'open');
     END IF;
     IF changes <> '{}' THEN

@@ -51,6 +51,16 @@ $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_changed(jsonb, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_changed(jsonb, jsonb) IS 'The answer to a parsed change that was carried out.';
 
+CREATE FUNCTION chat.wuzapi_unseen(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET chat_realtime.reopening = off AS
+$$
+BEGIN
+    RETURN chat.wuzapi_message(attachment, owner_keys, event);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_unseen(chat.attachment, text[], jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_unseen(chat.attachment, text[], jsonb) IS 'Stores what an edit tells of a message that is not here: it opens no conversation.';
+
 CREATE FUNCTION chat.wuzapi_edit(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -61,7 +71,7 @@ DECLARE
 BEGIN
     IF message IS NULL THEN
         -- Stored under the original's id: when that comes late, it is a duplicate, and receipts find their message.
-        answer := chat.wuzapi_message(attachment, owner_keys,
+        answer := chat.wuzapi_unseen(attachment, owner_keys,
             event || jsonb_build_object('id', event -> 'target', 'metadata', (event -> 'metadata') || marks));
         IF answer ->> 'action' <> 'duplicate' THEN
             RETURN answer || '{"isEdited": true}';

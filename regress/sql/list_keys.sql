@@ -6,6 +6,7 @@ CREATE DATABASE regress_keys;
 \c regress_keys
 SET client_min_messages = warning;
 SET TIME ZONE 'UTC';
+SET chat_realtime.reopen = ''; -- statuses stay what they are made
 CREATE EXTENSION chat_realtime;
 \set SHOW_CONTEXT never
 \set ann '''aaaaaaaa-0000-4000-8000-000000000001'''

@@ -128,7 +128,7 @@ SELECT chat.ingest_wuzapi(:ann, body('receipt_read', '{"event.IsFromMe": true, "
     "event.Timestamp": "2026-06-18T13:26:00+02:00"}'));
 SELECT unread_count FROM conversations WHERE id = 1;
 
--- A resolved conversation: an own message leaves it, one of the contact opens it again; a name that was missing comes
+-- A resolved conversation: an own message leaves it, and one of the contact that is not of this hour (see reopen); a name that was missing comes
 UPDATE conversations SET status = 'resolved', contact_name = '5511900000001' WHERE id = 1;
 SELECT chat.ingest_wuzapi(:ann, body('text_from_phone', '{"event.Info.ID": "OWN2"}')) ->> 'action';
 SELECT chat.ingest_wuzapi(:ann, body('text')) ->> 'action';

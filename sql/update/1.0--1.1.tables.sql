@@ -40,3 +40,6 @@ BEGIN
 END
 $$;
 ALTER TABLE chat.webhook_delivery DROP CONSTRAINT webhook_delivery_webhook_event_id_message_id_key, ADD UNIQUE (event_id, message_id, webhook);
+
+-- What opens conversations again stays as it was: the functions, not every INSERT.
+UPDATE chat.attachment SET settings = settings OPERATOR(pg_catalog.||) '{"reopen": ""}';
