@@ -1,21 +1,20 @@
-// Mutates the WUZAPI fixtures and gives them to chat.ingest_wuzapi inside a server: nothing may end the backend or raise
+// Mutates the WUZAPI fixtures, the bodies of the cases among them, and gives them to chat.ingest_wuzapi inside a server: nothing may end the backend or raise
 // an internal error (class XX). With the extension built as `make test-undefined` does, undefined behaviour ends it.
 //
 //   node regress/random/wuzapi.mjs        ROUNDS (per fixture: 40), SEED
 import { randomInt, randomUUID } from 'node:crypto';
-import { readdirSync, readFileSync } from 'node:fs';
-import path from 'node:path';
 import { connect } from '../lib/db.mjs';
 import { Cluster } from '../lib/cluster.mjs';
 import { finish } from '../lib/janitor.mjs';
-import { root } from '../lib/workspace.mjs';
+import { wuzapiBodies } from '../lib/wuzapi-bodies.mjs';
 import { generator } from './program.mjs';
 
 const rounds = Number(process.env.ROUNDS || 40);
 const seed = Number(process.env.SEED || randomInt(1, 2 ** 31));
 const r = generator(seed);
 const odd = [null, true, 0, -1, 1e300, 2 ** 53, '', 'x', '@', '1:2@s.whatsapp.net', '@lid', 'x'.repeat(70000), '\u{1f600}'.repeat(2000), '<b>', [], {}, [null], [[]],
-  { '': {} }, '9999999999999999999', '2024-13-45T99:99:99Z', '0001-01-01T00:00:00Z', 'status@broadcast', '120363@g.us', '"', '\\'];
+  { '': {} }, '9999999999999999999', '2024-13-45T99:99:99Z', '0001-01-01T00:00:00Z', 'status@broadcast', '120363@g.us', '"', '\\', 4294967295, '1788280000', '{"id": "x", "n": 1e99}', { message: { conversation: 'x' } }, { secretEncType: 2, targetMessageKey: { ID: 'x' } },
+  { contextInfo: { stanzaID: 'x', quotedMessage: { conversation: 7 } } }, Array.from({ length: 300 }, () => ({ optionName: 'x'.repeat(500) }))];
 
 /** All places of a JSON value: [holder, key]. */
 function places(value, list = []) {
@@ -56,9 +55,7 @@ try {
   await db.query('CREATE EXTENSION chat_realtime');
   await db.query('SELECT chat.setup()');
   const owner = randomUUID();
-  const dir = path.join(root, 'regress/fixtures/wuzapi');
-  for (const file of readdirSync(dir).filter((name) => name.endsWith('.json')).sort()) {
-    const original = JSON.parse(readFileSync(path.join(dir, file), 'utf8'));
+  for (const { name: file, body: original } of wuzapiBodies()) {
     const before = failed;
     for (let i = 0; i < rounds && failed < 20; i++) {
       const body = JSON.stringify(mutate(original));

@@ -10,6 +10,7 @@ import path from 'node:path';
 import { connect } from '../../lib/db.mjs';
 import { Cluster } from '../../lib/cluster.mjs';
 import { finish } from '../../lib/janitor.mjs';
+import { wuzapiBodies } from '../../lib/wuzapi-bodies.mjs';
 import { createWorkspace, root, temporaryDirectory } from '../../lib/workspace.mjs';
 
 const [target, ...options] = process.argv.slice(2);
@@ -24,7 +25,7 @@ function build(to) {
   const sources = ['extension', 'extension/keys', 'extension/wuzapi', 'regress/fuzz/server'].flatMap((dir) =>
     readdirSync(path.join(root, dir)).filter((name) => name.endsWith('.c')).map((name) => path.join(root, dir, name)));
   execFileSync(clang, ['-w', '-g', '-O1', '-fPIC', '-shared', '-fsanitize=fuzzer-no-link,undefined', '-fno-sanitize=alignment',
-    '-fsanitize-undefined-trap-on-error', `-I${path.join(root, 'extension')}`, `-I${includes}`, '-o', to, ...sources, fuzzer, '-lstdc++', '-lm', '-lpthread'],
+    '-fsanitize-undefined-trap-on-error', '-DCHAT_REALTIME_VERSION="fuzzed"', `-I${path.join(root, 'extension')}`, `-I${includes}`, '-o', to, ...sources, fuzzer, '-lstdc++', '-lm', '-lpthread'],
   { stdio: 'inherit' });
 }
 
@@ -44,7 +45,7 @@ try {
   const findings = path.join(dir, 'findings');
   cpSync(seeds, path.join(dir, 'seeds'), { recursive: true });
   // WUZAPI's bodies are the fixtures of the other tests.
-  if (target === 'wuzapi') cpSync(path.join(root, 'regress/fixtures/wuzapi'), path.join(dir, 'seeds'), { recursive: true });
+  if (target === 'wuzapi') for (const { name, body } of wuzapiBodies()) writeFileSync(path.join(dir, 'seeds', name), JSON.stringify(body));
   const words = dictionary(path.join(dir, 'seeds'));
   writeFileSync(path.join(dir, 'dictionary'), words);
   for (const name of [corpus, findings]) {
