@@ -417,11 +417,12 @@ wuzapi_is_timestamp(const char *text)
 char *
 wuzapi_time(double seconds)
 {
-	pg_time_t whole = (pg_time_t) seconds;
+	pg_time_t whole;
 	struct pg_tm *tm;
 
 	if (!(seconds > 0 && seconds < YEAR_10000))
 		return NULL;
+	whole = (pg_time_t) seconds;
 	tm = pg_gmtime(&whole);
 	return psprintf("%04d-%02d-%02dT%02d:%02d:%02d.%06d+00:00", tm->tm_year + 1900, tm->tm_mon + 1,
 					tm->tm_mday, tm->tm_hour, tm->tm_min, tm->tm_sec,
