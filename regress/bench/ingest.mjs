@@ -2,6 +2,7 @@
 // become; in attached tables, and in the same tables without chat_realtime. And a history, in one body. Commits do not wait for the
 // disk, which would hide what is measured.
 import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
 import { Cluster } from '../lib/cluster.mjs';
 import { connect, rows, value } from '../lib/db.mjs';
 import { finish } from '../lib/janitor.mjs';
@@ -10,6 +11,11 @@ import { caseBodies } from '../lib/wuzapi-bodies.mjs';
 const rounds = Number(process.env.ROUNDS ?? 5);
 const passes = Number(process.env.PASSES ?? 10);
 const past = Number(process.env.MESSAGES ?? 10000);
+/** CPU seconds that a server process has used. */
+const used = (db) => {
+  const fields = readFileSync(`/proc/${db.processID}/stat`, 'latin1').replace(/^.*\) /, '').split(' ');
+  return (Number(fields[11]) + Number(fields[12])) / 100;
+};
 const seconds = async (run) => {
   const start = process.hrtime.bigint();
   await run();
@@ -64,9 +70,12 @@ try {
   };
   const sides = { bare: insert('bare'), attached: insert('public'), ingest };
   const times = { bare: [], attached: [], ingest: [] };
+  const cpu = { bare: [], attached: [], ingest: [] };
   for (let round = 0; round < rounds; round++) {
     for (const [name, run] of Object.entries(sides)) {
+      const before = used(db);
       times[name].push(await seconds(async () => { for (let i = 0; i < passes; i++) await run(); }) / passes);
+      cpu[name].push((used(db) - before) / passes);
     }
   }
   const rate = (name, count) => count / median(times[name]);
@@ -74,7 +83,9 @@ try {
   console.log(`  chat.ingest_wuzapi       ${rate('ingest', bodies.length).toFixed(0)} bodies/s, ${rate('ingest', stored).toFixed(0)} messages/s`);
   console.log(`  INSERT, attached tables  ${rate('attached', stored).toFixed(0)} messages/s`);
   console.log(`  INSERT, bare tables      ${rate('bare', stored).toFixed(0)} messages/s`);
-  console.log(`  time for the same messages: ${(median(times.ingest) / median(times.attached)).toFixed(2)} x the attached, ${(median(times.ingest) / median(times.bare)).toFixed(2)} x the bare INSERTs`);
+  const each = (name, count) => `${(median(cpu[name]) / count * 1e3).toFixed(2)} ms`;
+  console.log(`  CPU of the server: a body ${each('ingest', bodies.length)}, an INSERT ${each('attached', stored)} attached, ${each('bare', stored)} bare;`);
+  console.log(`    for the same messages ${(median(cpu.ingest) / median(cpu.attached)).toFixed(2)} x the attached, ${(median(cpu.ingest) / median(cpu.bare)).toFixed(2)} x the bare INSERTs`);
 
   const body = history(past);
   const first = [];
