@@ -13,7 +13,7 @@ SQL_TABLES     = tables tables_log tables_webhooks
 SQL_FUNCTIONS  = audit trigger_functions events callers log restore maintain columns fragments abilities counters \
 	indexes triggers attach detach recount follow setup_tables channels setup access rollout hints \
 	status table_hints webhooks webhook_save webhook_api webhook_list topic_events deleted secrets \
-	wuzapi presence ingest ingest_changes ingest_history api messages conversations lists search \
+	wuzapi contacts merge presence ingest ingest_changes ingest_history api messages conversations lists search \
 	bare_ids keys limits pre_request update
 # An update script: what no other script does, and the same parts as of the install script, to be run again. The functions
 # are replaced before writers have to wait for what is done to tables.

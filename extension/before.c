@@ -16,6 +16,7 @@
 #include "message_limit.h"
 #include "pending.h"
 #include "plans.h"
+#include "quiet.h"
 #include "row.h"
 #include "sanitize.h"
 #include "settings.h"
@@ -66,7 +67,8 @@ touch(Replacement *replacement, const ChatLayout *layout, ChatRole role, TupleTa
 {
 	Datum now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
 
-	if (layout->att[role] == 0 || !chat_row_same(old_slot, new_slot, layout->att[role]))
+	if (layout->att[role] == 0 || !chat_row_same(old_slot, new_slot, layout->att[role]) ||
+		chat_is_quiet())
 		return;
 	replace(replacement, layout->att[role], now, false); /* a timestamp in UTC has the same bits */
 }

@@ -14,6 +14,7 @@
 #include "events.h"
 #include "payload.h"
 #include "plans.h"
+#include "quiet.h"
 #include "row.h"
 #include "settings.h"
 
@@ -302,7 +303,7 @@ chat_emit_flush(ChatFlush *flush)
 	}
 	for (int i = 0; i < flush->nconversations; i++)
 	{
-		if (!flush->conversations[i].changed)
+		if (!flush->conversations[i].changed || chat_is_quiet())
 			continue;
 		MemoryContextSwitchTo(per_row);
 		emit_counters(log, flush, &flush->conversations[i]);

@@ -271,7 +271,7 @@ expiry(Datum ttl)
 		timestamptz_pl_interval, TimestampTzGetDatum(GetCurrentTimestamp()), ttl));
 }
 
-/* SQL: chat.emit(topic, event, owner, conversation, webhook, payload, ttl) */
+/* SQL: chat.emit(topic, event, owner, conversation, webhook, payload, ttl), and chat.emit_change with changes and rights */
 Datum
 chat_emit(PG_FUNCTION_ARGS)
 {
@@ -299,6 +299,11 @@ chat_emit(PG_FUNCTION_ARGS)
 	event.payload_length = strlen(event.payload);
 	if (!PG_ARGISNULL(6))
 		event.expires_at = expiry(PG_GETARG_DATUM(6));
+	if (PG_NARGS() > 7)
+	{
+		event.changes = PG_ARGISNULL(7) ? (Datum) 0 : PG_GETARG_DATUM(7);
+		event.rights = chat_text_argument(fcinfo, 8);
+	}
 	log = chat_log_begin();
 	id = chat_log_add(log, &event);
 	chat_log_end(log);

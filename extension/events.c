@@ -41,6 +41,10 @@ const ChatEventRow chat_events[CHAT_EVENT_KINDS] = {
 	[CHAT_EVENT_CONVERSATION_CLOSED] = {"conversation.updated", "conversation.closed",
 										CHAT_TOPIC_INBOX, CHAT_PAYLOAD_ROW, true, 0,
 										"status became resolved"},
+	/* Also for the topic of the one that goes, whose readers are to go to the other one. */
+	[CHAT_EVENT_CONVERSATION_MERGED] = {"conversation.merged", "conversation.merged",
+										CHAT_TOPIC_INBOX, CHAT_PAYLOAD_GIVEN, false, 0,
+										"conversation merged into another one"},
 	[CHAT_EVENT_PRESENCE_JOIN] = {"presence.join", NULL, CHAT_TOPIC_PRESENCE, CHAT_PAYLOAD_GIVEN,
 								  false, PRESENCE_SECONDS, "a user joined"},
 	[CHAT_EVENT_PRESENCE_LEAVE] = {"presence.leave", NULL, CHAT_TOPIC_PRESENCE, CHAT_PAYLOAD_GIVEN,

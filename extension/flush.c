@@ -16,6 +16,7 @@
 #include "emit.h"
 #include "flush.h"
 #include "list_key.h"
+#include "merged.h"
 #include "plans.h"
 #include "preview.h"
 #include "row.h"
@@ -174,7 +175,7 @@ work_out(ChatFlush *flush, ChatConversation *conversation, const ChatCounters *c
 
 /*
  * Rule R7: whether the locked conversation has to be opened, by a new message of the contact that is the last one and not older
- * than this. A status that this transaction has written stays.
+ * than this. A status that this transaction has written stays, and one that was merged into another is never opened.
  */
 static bool
 must_open(const ChatTable *table, const ChatConversation *conversation)
@@ -186,7 +187,8 @@ must_open(const ChatTable *table, const ChatConversation *conversation)
 		   conversation->candidate_time >= GetCurrentTimestamp() - OPENS_FOR &&
 		   chat_reopens(&attachment->settings,
 						chat_row_text(table->slot, table->layout, CHAT_C_STATUS)) &&
-		   !chat_pending_is_status_written(attachment->id, conversation->key);
+		   !chat_pending_is_status_written(attachment->id, conversation->key) &&
+		   !chat_is_merged(attachment, conversation->key);
 }
 
 /* Opens it by an UPDATE, as anybody would; false when it is gone. */

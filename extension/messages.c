@@ -170,6 +170,25 @@ set_sender(ChatValues *values, const ChatPlace *place)
 		chat_values_set(values, CHAT_M_AGENT, place->agent);
 }
 
+/* What is sent leaves by the number that its conversation is answered by, unless it names another. */
+static void
+set_route(ChatValues *values, const ChatPlace *place)
+{
+	const char *given = values->text[CHAT_M_METADATA];
+	Datum merged;
+
+	if (place->route == NULL || strcmp(place->route, "{}") == 0 ||
+		place->attachment->column[CHAT_M_METADATA] == NULL ||
+		chat_values_is(values, CHAT_M_DIRECTION, "incoming") ||
+		chat_values_is(values, CHAT_M_PRIVATE, "true"))
+		return;
+	merged = DirectFunctionCall2(
+		jsonb_concat, DirectFunctionCall1(jsonb_in, CStringGetDatum(place->route)),
+		DirectFunctionCall1(jsonb_in, CStringGetDatum(given ? given : "{}")));
+	chat_values_set(values, CHAT_M_METADATA,
+					DatumGetCString(DirectFunctionCall1(jsonb_out, merged)));
+}
+
 /* Where the column is a key of this table instead of WhatsApp's id, the message it names is looked up. */
 static void
 set_reply(ChatValues *values, ChatAttachment *attachment, const char *conversation)
@@ -215,11 +234,18 @@ chat_save_message(PG_FUNCTION_ARGS)
 	char *scope = chat_caller_scope(chat_text_argument(fcinfo, 2));
 	ChatPlace place;
 	ChatValues values;
+	char *into;
 	char *key = NULL;
 
 	SPI_connect();
 	/* The lock, held from here on, makes the look-up of the id safe. */
 	place = chat_place_lock(conversation, scope);
+	into = chat_place_merged_into(&place, conversation);
+	if (into != NULL)
+	{
+		conversation = into;
+		place = chat_place_lock(conversation, scope);
+	}
 	if (place.attachment == NULL)
 		return chat_return_null(fcinfo);
 	chat_values_from_caller(&values, "message", given, place.attachment);
@@ -232,6 +258,7 @@ chat_save_message(PG_FUNCTION_ARGS)
 	{
 		reopen(&values, &place, conversation);
 		set_sender(&values, &place);
+		set_route(&values, &place);
 		set_reply(&values, place.attachment, conversation);
 		chat_values_set(&values, CHAT_M_CONVERSATION, conversation);
 		key = chat_values_insert(place.attachment, &values, true, false);

@@ -183,9 +183,29 @@ chat_place_lock(const char *id, char *user)
 	place.status = chat_plan_text(1);
 	place.agent = chat_plan_text(2);
 	place.as_agent = result_flag(3);
+	place.route = chat_plan_text(4);
 	if (place.as_agent)
 		chat_require_agents_write(place.attachment);
 	return place;
+}
+
+char *
+chat_place_merged_into(const ChatPlace *place, const char *id)
+{
+	Oid types[2] = {INT4OID, TEXTOID};
+	Datum values[2];
+
+	if (place->attachment == NULL || place->status == NULL ||
+		strcmp(place->status, "resolved") != 0)
+		return NULL;
+	values[0] = Int32GetDatum(place->attachment->id);
+	values[1] = CStringGetTextDatum(id);
+	if (SPI_execute_with_args("SELECT m.into_id FROM chat.merged_conversation m"
+							  " WHERE m.attachment OPERATOR(pg_catalog.=) $1"
+							  " AND m.from_id OPERATOR(pg_catalog.=) $2",
+							  2, types, values, NULL, false, 1) != SPI_OK_SELECT)
+		elog(ERROR, "merged conversations cannot be read");
+	return SPI_processed > 0 ? chat_plan_text(1) : NULL;
 }
 
 ChatAttachment *

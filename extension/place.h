@@ -29,6 +29,8 @@ typedef struct ChatPlace
 	char *status;
 	char *agent;   /* what the agent's column holds, when that is the user */
 	bool as_agent; /* the user does not own it */
+	char *
+		route; /* JSON: by which of the owner's numbers it is answered; NULL where that is not kept */
 } ChatPlace;
 
 /*
@@ -36,6 +38,8 @@ typedef struct ChatPlace
  * those of chat_require_id, 42501 for an agent that may not write.
  */
 extern ChatPlace chat_place_lock(const char *id, char *user);
+/* The id of the conversation that one was merged into, or NULL; asked of resolved ones alone, since merged ones are. */
+extern char *chat_place_merged_into(const ChatPlace *place, const char *id);
 /* The same of the conversation of a message; the attachment, or NULL. */
 extern ChatAttachment *chat_place_lock_of(const char *message, char *user);
 

@@ -17,6 +17,7 @@
 #include "names.h"
 #include "owner.h"
 #include "plans.h"
+#include "quiet.h"
 #include "statements.h"
 
 /* Of one attachment, some 20 to 50 kB each. What a caller can choose is which keys a message has. */
@@ -34,19 +35,10 @@ typedef struct ChatPrepared
 /* Trigger depth at which our own UPDATE fires triggers, or -1. */
 static int own_depth = -1;
 
-static int
-trigger_depth(void)
-{
-	LOCAL_FCINFO(fcinfo, 0);
-
-	InitFunctionCallInfoData(*fcinfo, NULL, 0, InvalidOid, NULL, NULL);
-	return DatumGetInt32(pg_trigger_depth(fcinfo));
-}
-
 bool
 chat_plan_is_own_update(void)
 {
-	return own_depth >= 0 && own_depth == trigger_depth();
+	return own_depth >= 0 && own_depth == chat_trigger_depth();
 }
 
 static SPIPlanPtr
@@ -314,7 +306,7 @@ run(void *arg)
 	if (call->args != NULL)
 		read_arguments(call, call->entry->prepared);
 	if (call->plan == CHAT_PLAN_SET)
-		own_depth = trigger_depth() + 1;
+		own_depth = chat_trigger_depth() + 1;
 	call->entry->running++;
 	PG_TRY();
 	{

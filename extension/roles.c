@@ -25,6 +25,8 @@ const ChatRoleInfo chat_roles[CHAT_ROLES] = {
 	[CHAT_C_AVATAR] = {"contact_avatar", NULL, "{contact_avatar_url}", "any", CHAT_API},
 	[CHAT_C_STATUS] = {"conversation_status", "status", "{status}", "word", 0},
 	[CHAT_C_MUTED] = {"muted", NULL, "{is_muted}", "any", CHAT_API},
+	[CHAT_C_INBOX] = {"inbox", NULL, "{inbox_id}", "any", CHAT_API},
+	[CHAT_C_METADATA] = {"conversation_metadata", NULL, "{metadata}", "any", CHAT_API},
 	[CHAT_C_UNREAD] = {"unread_count", "unreadCount", "{unread_count}", "count", CHAT_WRITTEN},
 	[CHAT_C_LAST_AT] = {"last_message_at", "lastMessageAt", "{last_message_at}", "time",
 						CHAT_WRITTEN},

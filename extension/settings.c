@@ -15,6 +15,15 @@
 
 #define PREFIX "chat_realtime"
 #define DAY 86400
+#define MAX_INBOXES 1000
+#define MAX_INBOX_BYTES 255
+
+/* What becomes of a conversation that was merged into another one. */
+enum
+{
+	MERGED_KEEP,
+	MERGED_REMOVE
+};
 
 #define DEFAULT_PREVIEW_LABELS                                                                       \
 	"image=[Imagem];video=[Vídeo];audio=[Áudio];document=[Documento: %];location=[Localização];" \
@@ -36,15 +45,17 @@ int chat_notify;
 bool chat_check_outgoing;
 bool chat_import;
 bool chat_reopening;
+int chat_phone_rules;
 bool chat_rate_limits;
 bool chat_cache_checks;
 double chat_limit_clock;
 int chat_max_payload_bytes;
 ChatSettings chat_settings;
 
-/* Only the SQL of chat.maintain reads these. */
+/* Only SQL reads these. */
 static int retention;
 static int audit_retention;
+static int merged_conversations;
 
 static const struct config_enum_entry notify_modes[] = {{"adaptive", CHAT_NOTIFY_ADAPTIVE, false},
 														{"always", CHAT_NOTIFY_ALWAYS, false},
@@ -53,6 +64,12 @@ static const struct config_enum_entry notify_modes[] = {{"adaptive", CHAT_NOTIFY
 
 static const struct config_enum_entry sanitize_modes[] = {
 	{"text", CHAT_SANITIZE_TEXT, false}, {"off", CHAT_SANITIZE_OFF, false}, {NULL, 0, false}};
+
+static const struct config_enum_entry phone_rules[] = {
+	{"br", CHAT_PHONE_RULES_BR, false}, {"none", CHAT_PHONE_RULES_NONE, false}, {NULL, 0, false}};
+
+static const struct config_enum_entry merged_modes[] = {
+	{"keep", MERGED_KEEP, false}, {"remove", MERGED_REMOVE, false}, {NULL, 0, false}};
 
 static bool
 check_media_types(char **value, void **extra, GucSource source)
@@ -148,7 +165,9 @@ typedef enum SettingType
 	SETTING_REAL,
 	SETTING_ENUM,
 	SETTING_STRING,
-	SETTING_OF_PAIR /* no setting of the server: a pair of tables alone can have it, true or false */
+	/* No settings of the server: a pair of tables alone can have these. */
+	SETTING_OF_PAIR,         /* true or false */
+	SETTING_OF_PAIR_STRINGS, /* an object of strings */
 } SettingType;
 
 /*
@@ -215,6 +234,15 @@ static const Setting settings[] = {
 	{"unsigned",
 	 "Whether webhooks without a secret are delivered unsigned, instead of getting one.", NULL,
 	 SETTING_OF_PAIR, .value = NULL},
+	{"inboxes", "Inboxes by the name, user id or token of WUZAPI's instance.",
+	 "An object: whose messages they are, and the inbox's id.", SETTING_OF_PAIR_STRINGS,
+	 .value = NULL},
+	{"phone_rules", "By which rule of a country two phone numbers are one contact.",
+	 "br: Brazilian mobile numbers with and without the ninth digit; none: no two are.",
+	 SETTING_ENUM, &chat_phone_rules, .boot = CHAT_PHONE_RULES_BR, .choice = phone_rules},
+	{"merged_conversations", "What becomes of a conversation that was merged into another one.",
+	 "keep: it stays, resolved and empty; remove: it is deleted.", SETTING_ENUM,
+	 &merged_conversations, .boot = MERGED_KEEP, .choice = merged_modes},
 	{"import", "Whether rows that are written are old history.",
 	 "on: events are recorded of conversations only, for nobody's webhooks, and wake no sidecar.",
 	 SETTING_BOOL, &chat_import, .boot = false},
@@ -282,6 +310,7 @@ define(const Setting *setting)
 									   setting->check, NULL, NULL);
 			break;
 		case SETTING_OF_PAIR:
+		case SETTING_OF_PAIR_STRINGS:
 			break;
 	}
 	pfree(name);
@@ -358,7 +387,7 @@ chat_settings_read(ChatSettings *overrides, Jsonb *given)
 	{
 		const Setting *setting = &settings[i];
 
-		if (is_of_pair(setting) && setting->type != SETTING_OF_PAIR)
+		if (is_of_pair(setting) && setting->type < SETTING_OF_PAIR)
 			read_override(setting, member(given, setting->name), place_of(setting, overrides));
 	}
 	overrides->agents_read_only = is_off(given, "agents_write");
@@ -384,6 +413,29 @@ setting_of_pair(const char *name)
 					errhint("There are: %s.", names.data)));
 }
 
+/* Refuses what is no object of strings. */
+static void
+check_strings(const char *name, const JsonbValue *value)
+{
+	JsonbIterator *iterator;
+	JsonbIteratorToken token;
+	JsonbValue item;
+	bool right = value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data) &&
+				 JsonContainerSize(value->val.binary.data) <= MAX_INBOXES;
+
+	iterator = right ? JsonbIteratorInit(value->val.binary.data) : NULL;
+	while (right && (token = JsonbIteratorNext(&iterator, &item, true)) != WJB_DONE)
+		right = (token != WJB_KEY && token != WJB_VALUE) ||
+				(item.type == jbvString && item.val.string.len > 0 &&
+				 item.val.string.len <= MAX_INBOX_BYTES);
+	if (!right)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+			 errmsg("setting \"%s\" must be an object of at most %d strings", name, MAX_INBOXES),
+			 errhint("Such as {\"sales\": \"5a7c...\"}: an instance's name, and its inbox's id.")));
+}
+
 /* Checks one override as SET would check the setting; null, which takes one away, by its name alone. */
 static void
 check_override(const JsonbValue *key, const JsonbValue *value)
@@ -394,6 +446,11 @@ check_override(const JsonbValue *key, const JsonbValue *value)
 
 	if (value->type == jbvNull)
 		return;
+	if (setting->type == SETTING_OF_PAIR_STRINGS)
+	{
+		check_strings(name, value);
+		return;
+	}
 	if (setting->type == SETTING_OF_PAIR)
 	{
 		if (value->type != jbvBool)
@@ -447,7 +504,7 @@ chat_setting_kinds(PG_FUNCTION_ARGS)
 		const Setting *setting = &settings[i];
 		Datum values[4] = {
 			CStringGetTextDatum(setting->name),
-			BoolGetDatum(setting->type != SETTING_OF_PAIR),
+			BoolGetDatum(setting->type < SETTING_OF_PAIR),
 			BoolGetDatum(is_of_pair(setting)),
 			CStringGetTextDatum(setting->what),
 		};

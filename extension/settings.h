@@ -21,6 +21,13 @@ typedef enum ChatSanitizeMode
 	CHAT_SANITIZE_TEXT
 } ChatSanitizeMode;
 
+/* By which rules two phone numbers are one. */
+typedef enum ChatPhoneRules
+{
+	CHAT_PHONE_RULES_NONE,
+	CHAT_PHONE_RULES_BR
+} ChatPhoneRules;
+
 /* The settings that a pair of tables can override; in an override -1 or NULL means: as the setting. */
 typedef struct ChatSettings
 {
@@ -37,6 +44,7 @@ extern int chat_notify; /* ChatNotifyMode */
 extern bool chat_check_outgoing;
 extern bool chat_import; /* what is written is old history, no news */
 extern bool chat_reopening;
+extern int chat_phone_rules; /* ChatPhoneRules */
 extern bool chat_rate_limits;
 extern bool chat_cache_checks;     /* planned once a session */
 extern double chat_limit_clock;    /* seconds; negative: the server's monotonic clock */

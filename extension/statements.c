@@ -45,8 +45,32 @@ build_find_message(ChatSql *sql)
 					 chat_sql_column_of(sql, "m", CHAT_M_ID), id, chat_sql_ownership(sql, user));
 }
 
+/* By which of the owner's numbers conversation c is answered: {instance, inboxId}, as far as the table keeps it. */
+static const char *
+route_of(const ChatSql *sql)
+{
+	const ChatAttachment *a = sql->attachment;
+	const char *inbox = "NULL::pg_catalog.jsonb";
+	const char *kept[] = {"NULL::pg_catalog.jsonb", "NULL::pg_catalog.jsonb"};
+	static const char *const keys[] = {"instance", "inboxId"};
+	bool has_metadata =
+		a->column[CHAT_C_METADATA] != NULL &&
+		get_atttype(a->conversations, get_attnum(a->conversations, a->column[CHAT_C_METADATA])) ==
+			JSONBOID;
+
+	if (a->column[CHAT_C_INBOX] != NULL)
+		inbox = psprintf("pg_catalog.to_jsonb(%s)", chat_sql_column_of(sql, "c", CHAT_C_INBOX));
+	for (int i = 0; i < 2 && has_metadata; i++)
+		kept[i] = psprintf("(%s OPERATOR(pg_catalog.->) '%s')",
+						   chat_sql_column_of(sql, "c", CHAT_C_METADATA), keys[i]);
+	return psprintf(
+		"CAST(pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('instance', %s,"
+		" 'inboxId', COALESCE(%s, %s))) AS pg_catalog.text)",
+		kept[0], inbox, kept[1]);
+}
+
 /*
- * $1 id, $2 user: status; what the agent's column holds when that is the user; whether the user does not own it. Who may is
+ * $1 id, $2 user: status; what the agent's column holds when that is the user; whether the user does not own it; its route. Who may is
  * asked for under the lock: while it was waited for, the conversation may have been given to somebody else.
  */
 static void
@@ -62,9 +86,12 @@ build_lock_conversation(ChatSql *sql)
 						 chat_sql_user(&a->agent, chat_sql_column("c", a->agent.column)), user,
 						 chat_sql_text_of(sql, "c", CHAT_C_AGENT));
 	appendStringInfo(&sql->text,
-					 "SELECT %s, %s, %s FROM %s AS c WHERE %s" EQUALS "%s AND %s"
+					 "SELECT %s, %s, %s, %s FROM %s AS c WHERE %s" EQUALS "%s AND %s"
 					 " FOR NO KEY UPDATE OF c",
 					 chat_sql_text_of(sql, "c", CHAT_C_STATUS), agent, chat_sql_agency(sql, user),
+					 a->column[CHAT_C_INBOX] || a->column[CHAT_C_METADATA]
+						 ? route_of(sql)
+						 : "NULL::pg_catalog.text",
 					 chat_sql_conversations(sql), chat_sql_column_of(sql, "c", CHAT_C_ID), id,
 					 chat_sql_ownership(sql, user));
 }

@@ -17,6 +17,7 @@
 #include "payload.h"
 #include "pending.h"
 #include "plans.h"
+#include "quiet.h"
 #include "row.h"
 #include "settings.h"
 #include "trigger.h"
@@ -94,6 +95,8 @@ note_row(const ChatAttachment *attachment, Relation relation, TupleTableSlot *sl
 {
 	ChatPending *row = chat_pending_add();
 
+	if (chat_is_quiet())
+		flags &= ~(CHAT_MESSAGE_EVENTS | CHAT_CONVERSATION_EVENTS | CHAT_RIGHTS);
 	row->flags = flags | (chat_pending_is_renamed(attachment->id, key) ? CHAT_RECOUNT : 0);
 	row->attachment = attachment->id;
 	row->conversation = key;
@@ -343,8 +346,8 @@ chat_conversation_after(PG_FUNCTION_ARGS)
 
 	if (!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 		chat_checks_keep(layout, trigdata->tg_relation);
-	if (chat_plan_is_own_update())
-		return PointerGetDatum(NULL); /* the flush that made it tells */
+	if (chat_plan_is_own_update() || chat_is_quiet())
+		return PointerGetDatum(NULL); /* the flush or function that made it tells */
 	if (TRIGGER_FIRED_BY_UPDATE(trigdata->tg_event))
 	{
 		note_conversation_update(attachment, trigdata->tg_relation, layout, trigdata->tg_trigslot,

@@ -29,7 +29,8 @@ CREATE FUNCTION chat.create_conversation(owner text, contact_jid text, contact_n
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    jid text := COALESCE(chat.wuzapi_jid(contact_jid), contact_jid);
+    jid text := COALESCE(chat.contact_address(contact_jid), contact_jid);
+    other text;
     pair chat.attachment;
     conversation jsonb;
 BEGIN
@@ -46,12 +47,14 @@ BEGIN
         PERFORM chat.bad_input(format('table %s has no column for contacts'' addresses', pair.conversations),
                                'Map one as "contact_jid" with chat.attach.', '55000');
     END IF;
-    conversation := chat.ensure_contact(pair, chat.owner_keys(pair, owner), ARRAY[jid], contact_name);
+    other := chat.paired_address(owner, jid);
+    conversation := chat.ensure_contact(pair, chat.owner_keys(pair, owner),
+        CASE WHEN other IS NULL THEN ARRAY[jid] WHEN jid LIKE '%@lid' THEN ARRAY[other, jid] ELSE ARRAY[jid, other] END, contact_name, NULL, '{}');
     RETURN chat.object_json(pair, false, conversation ->> 'id');
 END
 $$;
 REVOKE ALL ON FUNCTION chat.create_conversation(text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.create_conversation(text, text, text) IS 'The owner''s conversation with a contact: the one that is there, else a new one, open. A device in a WhatsApp address is left out. Errors: 22004, 22023, 42501, 55000.';
+COMMENT ON FUNCTION chat.create_conversation(text, text, text) IS 'The owner''s conversation with a contact: the one that is there, under whatever of the contact''s addresses and however that is spelled, else a new one, open. contact_jid is an address of WhatsApp''s, or a phone number with its country''s code, which becomes one. Errors: 22004, 22023, 42501, 55000.';
 
 CREATE FUNCTION chat.update_conversation(conversation_id text, changes jsonb, owner text DEFAULT NULL) RETURNS jsonb
     LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'chat_update_conversation';

@@ -89,7 +89,9 @@ BEGIN
     result := jsonb_strip_nulls(pair.settings || settings);
     IF result <> pair.settings THEN
         UPDATE chat.attachment a SET settings = result WHERE a.id = pair.id;
-        PERFORM chat.audit('attachment.configured', pair.messages::text, settings);
+        -- What an inbox is known by may be a token.
+        PERFORM chat.audit('attachment.configured', pair.messages::text,
+                           settings || CASE WHEN settings ? 'inboxes' THEN '{"inboxes": "changed"}' ELSE '{}' END::jsonb);
         PERFORM chat.follow_agents_write(caller, pair, COALESCE((result ->> 'agents_write')::boolean, true));
     END IF;
     RETURN result;
@@ -100,4 +102,4 @@ COMMENT ON FUNCTION chat.configure_for(regrole, regclass, jsonb) IS 'chat.config
 
 CREATE FUNCTION chat.configure(messages regclass, settings jsonb) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_for_caller'; -- for everybody: the tables must be the caller's
-COMMENT ON FUNCTION chat.configure(regclass, jsonb) IS 'Overrides settings for one pair of tables, those that chat.setting_kinds has as of_pair: limits of content and media, sanitize, preview_labels, and agents_write (true unless false is given: an assigned agent may do more than read); unsigned (true: webhooks without a secret are delivered unsigned, instead of getting one); null takes an override away. Returns all overrides of the pair. Errors: 22023 for an unknown name or bad value, 42704 when the table is not attached, 42501 unless the tables are the caller''s.';
+COMMENT ON FUNCTION chat.configure(regclass, jsonb) IS 'Overrides settings for one pair of tables, those that chat.setting_kinds has as of_pair: limits of content and media, sanitize, preview_labels, and agents_write (true unless false is given: an assigned agent may do more than read); unsigned (true: webhooks without a secret are delivered unsigned, instead of getting one); inboxes (an object: the instanceName, userID or token of WUZAPI''s webhooks, and the id of the inbox whose messages they bring); null takes an override away. Returns all overrides of the pair. Errors: 22023 for an unknown name or bad value, 42704 when the table is not attached, 42501 unless the tables are the caller''s.';

@@ -12,6 +12,12 @@ CREATE FUNCTION chat.emit(topic text, event text, owner text, conversation text,
 REVOKE ALL ON FUNCTION chat.emit(text, text, text, text, text, jsonb, interval) FROM PUBLIC;
 COMMENT ON FUNCTION chat.emit(text, text, text, text, text, jsonb, interval) IS 'Writes one event into the log and returns its id. ttl: not delivered later than this after now. Errors: 22004 when topic, event or payload is NULL, 22023 when payload is no object or topic is longer than 246 bytes or event than 255.';
 
+CREATE FUNCTION chat.emit_change(topic text, event text, owner text, conversation text, webhook text, payload jsonb, ttl interval, changes jsonb, rights text)
+    RETURNS bigint
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_emit';
+REVOKE ALL ON FUNCTION chat.emit_change(text, text, text, text, text, jsonb, interval, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.emit_change(text, text, text, text, text, jsonb, interval, jsonb, text) IS 'chat.emit of an event that changed a conversation; changes and rights are those of chat.event, NULL for none.';
+
 CREATE FUNCTION chat.tell(event text, id text, owner text, conversation text, payload jsonb) RETURNS bigint
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$

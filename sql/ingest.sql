@@ -1,34 +1,207 @@
 -- Ingestion of WUZAPI's webhooks.
 
-CREATE FUNCTION chat.wuzapi_refresh(attachment chat.attachment, conversation jsonb, event jsonb) RETURNS void
+-- Whom an event is about
+
+CREATE FUNCTION chat.event_addresses(event jsonb) RETURNS text[]
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT array_remove(ARRAY[event ->> 'chat', NULLIF(event ->> 'lid', event ->> 'chat'), event ->> 'before'], NULL)
+$$;
+REVOKE ALL ON FUNCTION chat.event_addresses(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.event_addresses(jsonb) IS 'The addresses of a parsed event''s contact, the preferred one first.';
+
+CREATE FUNCTION chat.event_inbox(attachment chat.attachment, event jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT attachment.settings -> 'inboxes' ->> i.name
+      FROM unnest(ARRAY[event #>> '{instance,name}', event #>> '{instance,userId}', event #>> '{instance,token}']) WITH ORDINALITY i (name, n)
+     WHERE attachment.settings -> 'inboxes' ? i.name ORDER BY i.n LIMIT 1
+$$;
+REVOKE ALL ON FUNCTION chat.event_inbox(chat.attachment, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.event_inbox(chat.attachment, jsonb) IS 'The inbox that the pair''s setting "inboxes" names for the instance that a parsed event came by; NULL for none.';
+
+CREATE FUNCTION chat.event_route(attachment chat.attachment, event jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT jsonb_strip_nulls(jsonb_build_object('instance', event #> '{instance,name}', 'inboxId', event -> 'inbox'))
+$$;
+REVOKE ALL ON FUNCTION chat.event_route(chat.attachment, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.event_route(chat.attachment, jsonb) IS 'By which of the owner''s numbers a parsed event came, as metadata have it: {instance, inboxId}, as far as it is known.';
+
+-- The same message comes under both addresses of a contact whose pair was never told: its id says it. Ids are drawn at random, so
+-- that only the contact itself can send the same one again.
+CREATE FUNCTION chat.pair_by_message(attachment chat.attachment, owner_keys text[], event jsonb) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
     c jsonb := attachment.columns;
-    known text := COALESCE(conversation ->> 'name', '');
+    rel regclass := attachment.messages;
+    address text := event ->> 'chat';
+    other text;
+BEGIN
+    IF event ->> 'kind' <> 'message' OR (event ->> 'fromMe')::boolean OR address !~ '@(lid|s[.]whatsapp[.]net)$' THEN
+        RETURN NULL;
+    END IF;
+    other := chat.contact_address(chat.find_on(NULL::text, rel, format(
+        'SELECT c.%1$I::text FROM %2$s AS m JOIN %3$s AS c ON c.%4$I = m.%5$I WHERE m.%6$I = $2::%7$s AND m.%8$I::text = ''incoming'' '
+        'AND c.%9$I = ANY ($1::%10$s[]) AND c.%1$I::text LIKE $3 ORDER BY c.%4$I LIMIT 1',
+        c ->> 'contact_jid', rel, attachment.conversations, c ->> 'conversation_id', c ->> 'conversation', c ->> 'external_id',
+        chat.cast_type(rel, c ->> 'external_id'), c ->> 'direction', c -> 'owner' ->> 'column',
+        chat.cast_type(attachment.conversations, c -> 'owner' ->> 'column')),
+        owner_keys, event ->> 'id', CASE WHEN address LIKE '%@lid' THEN '%@s.whatsapp.net' ELSE '%@lid' END));
+    RETURN CASE WHEN other LIKE '%@lid' THEN jsonb_build_array(jsonb_build_array(other, address))
+                WHEN other IS NOT NULL THEN jsonb_build_array(jsonb_build_array(address, other)) END;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.pair_by_message(chat.attachment, text[], jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.pair_by_message(chat.attachment, text[], jsonb) IS 'The pair of addresses, as chat.learn_pairs takes it, that an incoming message tells which is stored under the contact''s other address; NULL for none.';
+
+CREATE FUNCTION chat.learn_and_merge(attachment chat.attachment, owner text, owner_keys text[], pairs jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    news jsonb := chat.learn_pairs(owner, pairs);
+    pair jsonb;
+BEGIN
+    FOR pair IN SELECT n FROM jsonb_array_elements(news) n ORDER BY n ->> 'phone' COLLATE "C" LOOP
+        PERFORM chat.merge_twins(attachment, chat.contact_rows(attachment, owner_keys, ARRAY[pair ->> 'phone', pair ->> 'lid'], NULL, false));
+    END LOOP;
+    RETURN news;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.learn_and_merge(chat.attachment, text, text[], jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.learn_and_merge(chat.attachment, text, text[], jsonb) IS 'chat.learn_pairs, and merges conversations that are under both addresses of a pair that is news.';
+
+CREATE FUNCTION chat.with_phone(owner text, event jsonb, field text) RETURNS jsonb
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT event || COALESCE(CASE WHEN event ->> field LIKE '%@lid' THEN (
+        SELECT jsonb_build_object(field, p.phone) FROM chat.contact_pair p WHERE p.owner = $1 AND p.lid = event ->> field) END, '{}')
+$$;
+REVOKE ALL ON FUNCTION chat.with_phone(text, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.with_phone(text, jsonb, text) IS 'An object with the phone instead of a hidden address in a field, where it is known.';
+
+CREATE FUNCTION chat.wuzapi_known(attachment chat.attachment, owner text, owner_keys text[], event jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    news jsonb := CASE WHEN event ? 'addresses' THEN chat.learn_and_merge(attachment, owner, owner_keys, event -> 'addresses') ELSE '[]' END;
+    other text;
+BEGIN
+    event := event || jsonb_strip_nulls(jsonb_build_object('inbox', chat.event_inbox(attachment, event)));
+    IF event ->> 'kind' = 'history' THEN
+        RETURN event || jsonb_build_object('conversations', (SELECT COALESCE(jsonb_agg(
+            chat.with_phone(owner, CASE WHEN v ->> 'chat' LIKE '%@lid' THEN v || jsonb_build_object('lid', v -> 'chat') ELSE v END, 'chat') ORDER BY n), '[]')
+              FROM jsonb_array_elements(event -> 'conversations') WITH ORDINALITY u (v, n)));
+    ELSIF NOT event ? 'chat' THEN
+        RETURN event;
+    END IF;
+    IF event ? 'participant' THEN
+        event := chat.with_phone(owner, event, 'participant');
+        IF event -> 'metadata' ? 'participant' THEN
+            event := jsonb_set(event, '{metadata}', chat.with_phone(owner, event -> 'metadata', 'participant'));
+        END IF;
+    END IF;
+    -- With both in it, the body itself tells which number to write to.
+    other := CASE WHEN event ->> 'chat' LIKE '%@lid' OR NOT event ? 'lid' THEN chat.paired_address(owner, event ->> 'chat') END;
+    IF other IS NULL AND NOT event ? 'addresses' THEN
+        news := chat.learn_and_merge(attachment, owner, owner_keys, chat.pair_by_message(attachment, owner_keys, event));
+        other := CASE WHEN news <> '[]' THEN chat.paired_address(owner, event ->> 'chat') END;
+    END IF;
+    IF other LIKE '%@lid' THEN
+        event := event || jsonb_build_object('lid', other);
+    ELSIF other IS NOT NULL THEN
+        event := event || jsonb_build_object('chat', other, 'lid', event -> 'chat', 'hidden', true);
+    END IF;
+    -- A contact has a new number: its conversation is under the old one.
+    RETURN event || COALESCE((SELECT jsonb_build_object('before', n -> 'before') FROM jsonb_array_elements(news) n
+                               WHERE n ->> 'lid' = event ->> 'lid' AND n ? 'before'), '{}');
+END
+$$;
+REVOKE ALL ON FUNCTION chat.wuzapi_known(chat.attachment, text, text[], jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_known(chat.attachment, text, text[], jsonb) IS 'Notes the pairs of addresses that a parsed event tells, and completes it by those that are known: chat (the phone''s address where that is known), lid, participant, before (the phone''s address until now), hidden (it came under the hidden address alone), inbox.';
+
+-- Messages
+
+CREATE FUNCTION chat.conversation_route(attachment chat.attachment, conversation jsonb, event jsonb) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    route jsonb := chat.event_route(attachment, event);
+    metadata jsonb := CASE WHEN conversation IS NULL THEN '{}' WHEN jsonb_typeof(conversation -> 'metadata') = 'object' THEN conversation -> 'metadata' END;
     changes jsonb := '{}';
 BEGIN
-    IF conversation ->> 'jid' <> event ->> 'chat' THEN
-        changes := changes || jsonb_build_object('contact_jid', event ->> 'chat');
+    -- An answer leaves by the number to which the contact wrote last.
+    IF attachment.columns ? 'inbox' AND event ? 'inbox' AND conversation ->> 'inbox' IS DISTINCT FROM event ->> 'inbox'
+       AND (conversation ->> 'inbox' IS NULL OR NOT (event ->> 'fromMe')::boolean) THEN
+        changes := jsonb_build_object('inbox', event -> 'inbox');
     END IF;
-    -- Without a name, clients show the number, and some store it.
-    IF event ? 'pushName' AND known IN ('', split_part(conversation ->> 'jid', '@', 1))
-       AND known <> event ->> 'pushName' THEN
-        changes := changes || jsonb_build_object('contact_name', event ->> 'pushName');
+    IF attachment.columns ? 'conversation_metadata' AND NOT COALESCE(metadata @> route, true)
+       AND (NOT metadata ? 'instance' OR NOT (event ->> 'fromMe')::boolean) THEN
+        changes := changes || jsonb_build_object('conversation_metadata', metadata || route);
     END IF;
+    RETURN changes;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.conversation_route(chat.attachment, jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.conversation_route(chat.attachment, jsonb, jsonb) IS 'Values by role that a parsed message changes of where its conversation (NULL: a new one) is answered: inbox, and instance and inboxId in the metadata.';
+
+-- What is sent goes to the address that WhatsApp named last; a number that is known is better than the hidden one.
+CREATE FUNCTION chat.new_address(conversation jsonb, event jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT event ->> 'chat' WHERE conversation ->> 'jid' <> event ->> 'chat' AND (NOT event ? 'hidden' OR conversation ->> 'jid' LIKE '%@lid')
+       AND (event ->> 'chat' NOT LIKE '%@lid' OR conversation ->> 'jid' NOT LIKE '%@s.whatsapp.net')
+$$;
+REVOKE ALL ON FUNCTION chat.new_address(jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.new_address(jsonb, jsonb) IS 'The address of its contact that a conversation gets by a parsed event, or NULL.';
+
+CREATE FUNCTION chat.refresh_contact(attachment chat.attachment, conversation jsonb, event jsonb, changes jsonb DEFAULT '{}') RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    address text := chat.new_address(conversation, event);
+    holder text := CASE WHEN address IS NOT NULL AND (conversation -> 'isMerged')::boolean THEN chat.free_address(attachment, conversation ->> 'id', address) END;
+BEGIN
+    IF address IS NOT NULL THEN
+        changes := changes || jsonb_build_object('contact_jid', address);
+    END IF;
+    IF changes <> '{}' THEN
+        PERFORM chat.update_roles(attachment.conversations, attachment.columns, changes, attachment.columns ->> 'conversation_id', ARRAY[conversation ->> 'id']);
+        PERFORM chat.keep_address(attachment, holder, conversation ->> 'jid');
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.refresh_contact(chat.attachment, jsonb, jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.refresh_contact(chat.attachment, jsonb, jsonb, jsonb) IS 'Writes the address that a parsed event tells of a conversation, and changes by role; nothing where nothing is new.';
+
+-- Without a name, clients show the number, and some store it.
+CREATE FUNCTION chat.new_name(conversation jsonb, event jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT CASE WHEN event ? 'pushName' AND COALESCE(conversation ->> 'name', '') IN ('', split_part(conversation ->> 'jid', '@', 1))
+                     AND conversation ->> 'name' IS DISTINCT FROM event ->> 'pushName'
+                THEN jsonb_build_object('contact_name', event -> 'pushName') ELSE '{}' END
+$$;
+REVOKE ALL ON FUNCTION chat.new_name(jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.new_name(jsonb, jsonb) IS 'The name, by role, that a conversation without one gets by a parsed event.';
+
+CREATE FUNCTION chat.wuzapi_refresh(attachment chat.attachment, conversation jsonb, event jsonb) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    changes jsonb := chat.conversation_route(attachment, conversation, event) || chat.new_name(conversation, event);
+BEGIN
     -- Where the triggers do not open conversations.
     IF conversation ->> 'status' = 'resolved' AND NOT (event ->> 'fromMe')::boolean AND event ->> 'kind' <> 'edit'
        AND COALESCE(attachment.settings ->> 'reopen', current_setting('chat_realtime.reopen')) = '' THEN
         changes := changes || jsonb_build_object('conversation_status', 'open');
     END IF;
-    IF changes <> '{}' THEN
-        PERFORM chat.update_roles(attachment.conversations, c, changes, c ->> 'conversation_id',
-                                  ARRAY[conversation ->> 'id']);
-    END IF;
+    PERFORM chat.refresh_contact(attachment, conversation, event, changes);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_refresh(chat.attachment, jsonb, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.wuzapi_refresh(chat.attachment, jsonb, jsonb) IS 'What a new message tells of its conversation: a name it had not, the phone''s address instead of a hidden one, and that a resolved one is open again.';
+COMMENT ON FUNCTION chat.wuzapi_refresh(chat.attachment, jsonb, jsonb) IS 'What a new message tells of its conversation: a name it had not, the address to write to, the inbox, and that a resolved one is open again.';
 
 CREATE FUNCTION chat.find_external(attachment chat.attachment, conversation_id text, external_id text) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -125,7 +298,7 @@ BEGIN
         'direction', CASE WHEN outgoing THEN 'outgoing' ELSE 'incoming' END,
         'status', COALESCE(event ->> 'status', CASE WHEN outgoing THEN 'sent' ELSE 'delivered' END),
         'sender_type', CASE WHEN outgoing THEN 'user' ELSE 'contact' END,
-        'type', event ->> 'type', 'content', content, 'metadata', event -> 'metadata',
+        'type', event ->> 'type', 'content', content, 'metadata', (event -> 'metadata') || chat.event_route(attachment, event),
         'time', event ->> 'timestamp', 'reply_to', reply_to,
         'media_url', media ->> 'url', 'media_mime_type', media ->> 'mimeType',
         'media_filename', media ->> 'fileName',
@@ -165,12 +338,13 @@ $$
 DECLARE
     c jsonb := attachment.columns;
     -- The lock on the conversation, held from here on, makes the look-up of the id safe.
-    conversation jsonb := chat.ensure_contact(attachment, owner_keys,
-        array_remove(ARRAY[event ->> 'chat', NULLIF(event ->> 'lid', event ->> 'chat')], NULL), event ->> 'pushName');
+    conversation jsonb := chat.ensure_contact(attachment, owner_keys, chat.event_addresses(event), event ->> 'pushName', event ->> 'inbox',
+                                              chat.conversation_route(attachment, NULL, event));
     message jsonb := chat.find_external(attachment, conversation ->> 'id', event ->> 'id');
     answer jsonb := jsonb_build_object('conversationId', conversation -> 'id', 'externalId', event ->> 'id');
 BEGIN
     IF message IS NOT NULL THEN
+        PERFORM chat.refresh_contact(attachment, conversation, event, chat.new_name(conversation, event));
         RETURN answer || jsonb_build_object('messageId', message, 'action',
             CASE WHEN chat.wuzapi_arrives(attachment, message #>> '{}', event) THEN 'message' ELSE 'duplicate' END);
     END IF;
@@ -194,8 +368,7 @@ DECLARE
     conversations jsonb;
 BEGIN
     IF event ->> 'chat' NOT LIKE '%@lid' THEN
-        conversations := chat.find_contact(attachment, owner_keys,
-            array_remove(ARRAY[event ->> 'chat', event ->> 'lid'], NULL), false) -> 'id';
+        conversations := chat.find_contact(attachment, owner_keys, chat.event_addresses(event), false, event ->> 'inbox') -> 'id';
     END IF;
     IF conversations IS NOT NULL THEN
         RETURN jsonb_build_array(conversations);
@@ -287,8 +460,7 @@ CREATE FUNCTION chat.wuzapi_typing(attachment chat.attachment, owner_keys text[]
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    contact jsonb := chat.find_contact(attachment, owner_keys,
-        array_remove(ARRAY[event ->> 'chat', event ->> 'lid'], NULL), false);
+    contact jsonb := chat.find_contact(attachment, owner_keys, chat.event_addresses(event), false, event ->> 'inbox');
     typing boolean := event ->> 'state' = 'composing';
 BEGIN
     IF contact IS NULL THEN
@@ -349,6 +521,7 @@ BEGIN
             HINT = 'Add the columns, or map them, with chat.attach.';
     END IF;
     owner_keys := chat.owner_keys(attachment, owner);
+    event := chat.wuzapi_known(attachment, owner, owner_keys, event);
     RETURN CASE event ->> 'kind'
                WHEN 'message' THEN chat.wuzapi_message(attachment, owner_keys, event)
                WHEN 'edit' THEN chat.wuzapi_edit(attachment, owner_keys, event)

@@ -161,7 +161,7 @@ BEGIN
     PERFORM chat.mark_message(attachment, message || jsonb_build_object('metadata', (
             SELECT COALESCE(jsonb_object_agg(m.key, m.value), '{}') FROM jsonb_each(
                 CASE WHEN jsonb_typeof(message -> 'metadata') = 'object' THEN message -> 'metadata' ELSE '{}' END) m
-             WHERE m.key IN ('participant', 'participantName'))), changes,
+             WHERE m.key IN ('participant', 'participantName', 'instance', 'inboxId'))), changes,
         jsonb_build_object('isDeleted', true, 'deletedAt', chat.iso_time((event ->> 'timestamp')::timestamptz)));
     RETURN chat.wuzapi_changed(message, event);
 END

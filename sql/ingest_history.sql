@@ -7,8 +7,8 @@ DECLARE
     unread integer := (conversation ->> 'unread')::integer;
 BEGIN
     -- Unread are the newest of the contact's messages, as many as WhatsApp counts.
-    RETURN ARRAY(SELECT chat.wuzapi_row(attachment, conversation_id, CASE WHEN (r.m ->> 'fromMe')::boolean THEN r.m
-                   ELSE r.m || jsonb_build_object('status', CASE WHEN r.n <= unread THEN 'delivered' ELSE 'read' END) END)
+    RETURN ARRAY(SELECT chat.wuzapi_row(attachment, conversation_id, jsonb_build_object('instance', conversation -> 'instance', 'inbox', conversation -> 'inbox')
+                   || CASE WHEN (r.m ->> 'fromMe')::boolean THEN r.m ELSE r.m || jsonb_build_object('status', CASE WHEN r.n <= unread THEN 'delivered' ELSE 'read' END) END)
           FROM (SELECT m, row_number() OVER (PARTITION BY m ->> 'fromMe' ORDER BY (m ->> 'timestamp')::timestamptz DESC) AS n
                   FROM jsonb_array_elements(conversation -> 'messages') m) r);
 END
@@ -108,10 +108,13 @@ BEGIN
     -- In the order of addresses, so that two histories that make the same conversations wait for each other in one direction only.
     FOR conversation IN SELECT v FROM jsonb_array_elements(event -> 'conversations') v
                          WHERE jsonb_array_length(v -> 'messages') > 0 ORDER BY v ->> 'chat' COLLATE "C" LOOP
-        found_one := chat.find_contact(attachment, owner_keys, array_remove(ARRAY[conversation ->> 'chat', conversation ->> 'lid'], NULL), false);
+        conversation := jsonb_build_object('fromMe', true, 'instance', event -> 'instance', 'inbox', event -> 'inbox') || conversation;
+        found_one := chat.find_contact(attachment, owner_keys, chat.event_addresses(conversation), false, event ->> 'inbox');
         IF found_one IS NULL THEN
-            found_one := chat.ensure_contact(attachment, owner_keys,
-                array_remove(ARRAY[conversation ->> 'chat', conversation ->> 'lid'], NULL), conversation ->> 'name');
+            found_one := chat.ensure_contact(attachment, owner_keys, chat.event_addresses(conversation), conversation ->> 'name', event ->> 'inbox',
+                                             chat.conversation_route(attachment, NULL, conversation));
+        ELSIF chat.new_address(found_one, conversation) IS NOT NULL THEN
+            PERFORM chat.refresh_contact(attachment, chat.ensure_contact(attachment, owner_keys, chat.event_addresses(conversation), NULL, event ->> 'inbox'), conversation);
         END IF;
         keys := keys || (found_one ->> 'id');
         rows := rows || chat.wuzapi_history_rows(attachment, found_one ->> 'id', conversation);

@@ -49,6 +49,7 @@ BEGIN
         last_message_preview text,
         chat_list_key bigint NOT NULL DEFAULT %s,
         is_muted boolean NOT NULL DEFAULT false,
+        metadata jsonb NOT NULL DEFAULT '{}',
         created_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
         updated_at timestamptz NOT NULL DEFAULT pg_catalog.now(),
         UNIQUE (user_id, contact_jid)) WITH (fillfactor = %s)$t$, users, chat.list_key(NULL), chat.fill_factor())),

@@ -44,6 +44,41 @@ COMMENT ON COLUMN chat.audit_log.object IS 'Id of what it was done to; never a s
 SELECT pg_catalog.pg_extension_config_dump('chat.audit_log', '');
 SELECT pg_catalog.pg_extension_config_dump('chat.audit_log_id_seq', '');
 
+CREATE TABLE chat.contact_pair (
+    owner   text NOT NULL,
+    lid     text NOT NULL,
+    phone   text NOT NULL,
+    told_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    PRIMARY KEY (owner, lid)
+);
+CREATE INDEX contact_pair_phone_idx ON chat.contact_pair (owner, phone);
+REVOKE ALL ON chat.contact_pair FROM PUBLIC;
+COMMENT ON TABLE chat.contact_pair IS 'The two addresses of a contact, as WhatsApp told them to a user: the hidden one (...@lid) and the phone''s. At most 100,000 of one user, those told longest ago make room.';
+SELECT pg_catalog.pg_extension_config_dump('chat.contact_pair', '');
+
+CREATE TABLE chat.merged_conversation (
+    attachment  integer NOT NULL REFERENCES chat.attachment ON DELETE CASCADE,
+    from_id     text NOT NULL,
+    into_id     text NOT NULL CHECK (into_id <> from_id),
+    owner       text NOT NULL,
+    address     text,
+    moved       bigint NOT NULL DEFAULT 0,
+    dropped     bigint NOT NULL DEFAULT 0,
+    merged_at   timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp(),
+    finished_at timestamptz,
+    PRIMARY KEY (attachment, from_id)
+);
+CREATE INDEX merged_conversation_into_idx ON chat.merged_conversation (attachment, into_id);
+CREATE INDEX merged_conversation_address_idx ON chat.merged_conversation (attachment, owner, address);
+CREATE INDEX merged_conversation_due_idx ON chat.merged_conversation (merged_at) WHERE finished_at IS NULL;
+REVOKE ALL ON chat.merged_conversation FROM PUBLIC;
+COMMENT ON TABLE chat.merged_conversation IS 'Conversations that were merged into others: what comes for them goes there.';
+COMMENT ON COLUMN chat.merged_conversation.owner IS 'What the owner column of both holds.';
+COMMENT ON COLUMN chat.merged_conversation.address IS 'Of the contact, under which the merged one was known.';
+COMMENT ON COLUMN chat.merged_conversation.moved IS 'How many messages were moved so far; dropped: how many were copies of messages that were there.';
+COMMENT ON COLUMN chat.merged_conversation.finished_at IS 'When the last message was moved; NULL: chat.maintain goes on.';
+SELECT pg_catalog.pg_extension_config_dump('chat.merged_conversation', '');
+
 CREATE TABLE chat.recount_due (
     attachment integer PRIMARY KEY REFERENCES chat.attachment ON DELETE CASCADE,
     reason     text NOT NULL,
@@ -67,9 +102,10 @@ COMMENT ON TABLE chat.maintenance IS 'The parts of chat.maintain, in the order t
 COMMENT ON COLUMN chat.maintenance.succeeded_at IS 'When the part was last done, here: NULL in a copy of the database until then.';
 COMMENT ON COLUMN chat.maintenance.error IS 'Why it could not be done the last time; NULL: it was.';
 -- Locks stay until the end of the transaction: those of chat.webhook_attempt are taken in the sidecar's order, the table's
--- before a partition's, and dropping events comes last.
+-- before a partition's, and dropping events comes last of what has to do with the log.
 INSERT INTO chat.maintenance (place, part) VALUES (0, 'drop_left_over'), (1, 'advance_event_partition'), (2, 'recount_portions'),
-    (3, 'drop_attempt_partitions'), (4, 'make_attempt_partitions'), (5, 'forget_deliveries'), (6, 'expire_audit_log'), (7, 'expire_events')
+    (3, 'drop_attempt_partitions'), (4, 'make_attempt_partitions'), (5, 'forget_deliveries'), (6, 'expire_audit_log'), (7, 'expire_events'), (8, 'forget_contacts'),
+    (9, 'merge_portions')
     ON CONFLICT (part) DO UPDATE SET place = EXCLUDED.place;
 
 CREATE TABLE chat.rollout (

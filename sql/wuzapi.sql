@@ -167,8 +167,7 @@ $$;
 REVOKE ALL ON FUNCTION chat.insert_roles(regclass, jsonb, jsonb, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.insert_roles(regclass, jsonb, jsonb, text, text) IS 'Inserts a row given by role and returns its key: a number or a string; NULL when the conflict clause kept it out.';
 
-CREATE FUNCTION chat.update_roles(relation regclass, columns jsonb, role_values jsonb, key_column text, keys text[],
-                                  keep_null boolean DEFAULT false)
+CREATE FUNCTION chat.write_roles(relation regclass, columns jsonb, role_values jsonb, key_column text, keys text[], keep_null boolean, quiet boolean)
     RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -187,91 +186,16 @@ BEGIN
     IF params IS NULL OR keys IS NULL THEN
         RETURN NULL;
     END IF;
-    RETURN chat.run_on(relation, statement, params, keys::text);
+    RETURN CASE WHEN quiet THEN chat.run_quietly(relation, statement, params, keys::text) ELSE chat.run_on(relation, statement, params, keys::text) END;
 END
 $$;
+REVOKE ALL ON FUNCTION chat.write_roles(regclass, jsonb, jsonb, text, text[], boolean, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.write_roles(regclass, jsonb, jsonb, text, text[], boolean, boolean) IS 'Writes values by role to the rows with these keys (keep_null: NULLs, too; quiet: and tells nobody); returns the keys of the rows as a JSON array, NULL for none.';
+
+CREATE FUNCTION chat.update_roles(relation regclass, columns jsonb, role_values jsonb, key_column text, keys text[],
+                                  keep_null boolean DEFAULT false)
+    RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$ BEGIN RETURN chat.write_roles(relation, columns, role_values, key_column, keys, keep_null, false); END $$;
 REVOKE ALL ON FUNCTION chat.update_roles(regclass, jsonb, jsonb, text, text[], boolean) FROM PUBLIC;
-COMMENT ON FUNCTION chat.update_roles(regclass, jsonb, jsonb, text, text[], boolean) IS 'Writes values by role to the rows with these keys (keep_null: NULLs, too); returns the keys of the rows as a JSON array, NULL for none.';
-
--- Conversations of contacts.
-
-CREATE FUNCTION chat.find_contact(attachment chat.attachment, owner_keys text[], jids text[], lock boolean)
-    RETURNS jsonb
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    c jsonb := attachment.columns;
-    rel regclass := attachment.conversations;
-    statement text;
-BEGIN
-    statement := format($f$
-        SELECT jsonb_build_object('id', c.%1$I, 'jid', c.%2$I, 'name', %3$s, 'status', %4$s)
-          FROM %5$s AS c
-         WHERE c.%6$I = ANY ($1::%7$s[]) AND c.%2$I = ANY ($2::%8$s[])
-         ORDER BY array_position($2, c.%2$I::text), c.%1$I LIMIT 1 %9$s$f$,
-        c ->> 'conversation_id', c ->> 'contact_jid', COALESCE('c.' || quote_ident(c ->> 'contact_name'), 'NULL::text'),
-        COALESCE('c.' || quote_ident(c ->> 'conversation_status'), 'NULL::text'), rel, c -> 'owner' ->> 'column',
-        chat.cast_type(rel, c -> 'owner' ->> 'column'), chat.cast_type(rel, c ->> 'contact_jid'),
-        CASE WHEN lock THEN 'FOR NO KEY UPDATE' ELSE '' END);
-    RETURN CASE WHEN lock THEN chat.lock_on(NULL::jsonb, rel, statement, owner_keys, jids)
-                ELSE chat.find_on(NULL::jsonb, rel, statement, owner_keys, jids) END;
-END
-$$;
-REVOKE ALL ON FUNCTION chat.find_contact(chat.attachment, text[], text[], boolean) FROM PUBLIC;
-COMMENT ON FUNCTION chat.find_contact(chat.attachment, text[], text[], boolean) IS 'The owner''s conversation with a contact, known under one of several addresses, the first preferred: {id, jid, name, status}, or NULL. lock: FOR NO KEY UPDATE.';
-
-CREATE FUNCTION chat.contact_is_unique(attachment chat.attachment) RETURNS boolean
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    RETURN EXISTS (
-        SELECT FROM pg_index i
-         WHERE i.indrelid = attachment.conversations AND i.indisunique AND i.indisvalid AND i.indimmediate
-           AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = 2
-           AND (SELECT count(*) FROM pg_attribute a
-                 WHERE a.attrelid = i.indrelid AND a.attnum IN (i.indkey[0], i.indkey[1])
-                   AND a.attname IN (attachment.columns -> 'owner' ->> 'column',
-                                     attachment.columns ->> 'contact_jid')) = 2);
-END
-$$;
-REVOKE ALL ON FUNCTION chat.contact_is_unique(chat.attachment) FROM PUBLIC;
-COMMENT ON FUNCTION chat.contact_is_unique(chat.attachment) IS 'True when the conversations have a unique index on exactly (owner, contact_jid).';
-
--- Whoever makes a conversation comes through the unique index, or where there is none through an advisory lock.
-CREATE FUNCTION chat.ensure_contact(attachment chat.attachment, owner_keys text[], jids text[], name text)
-    RETURNS jsonb
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    c jsonb := attachment.columns;
-    conversation jsonb := chat.find_contact(attachment, owner_keys, jids, true);
-    conflict text := '';
-    made jsonb;
-BEGIN
-    IF conversation IS NOT NULL THEN
-        RETURN conversation;
-    END IF;
-    IF chat.contact_is_unique(attachment) THEN
-        conflict := format('ON CONFLICT (%I, %I) DO NOTHING', c -> 'owner' ->> 'column', c ->> 'contact_jid');
-    ELSE
-        PERFORM pg_advisory_xact_lock(hashtextextended(
-            format('chat_realtime contact %s %s %s', attachment.conversations::oid, owner_keys[1], jids[1]), 0));
-        conversation := chat.find_contact(attachment, owner_keys, jids, true);
-        IF conversation IS NOT NULL THEN
-            RETURN conversation;
-        END IF;
-    END IF;
-    made := chat.insert_roles(attachment.conversations, c,
-        jsonb_build_object('owner', owner_keys[1], 'contact_jid', jids[1], 'contact_name', name,
-                           'conversation_status', 'open'), c ->> 'conversation_id', conflict);
-    conversation := chat.find_contact(attachment, owner_keys, jids, true);
-    IF conversation IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'serialization_failure',
-            MESSAGE = 'the conversation was deleted while a message for it came in',
-            HINT = 'Repeat the transaction.';
-    END IF;
-    RETURN conversation || jsonb_build_object('isNew', made IS NOT NULL);
-END
-$$;
-REVOKE ALL ON FUNCTION chat.ensure_contact(chat.attachment, text[], text[], text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.ensure_contact(chat.attachment, text[], text[], text) IS 'Finds or makes the owner''s conversation with a contact and locks its row: {id, jid, name, status, isNew}. The first address is the one it is made under.';
+COMMENT ON FUNCTION chat.update_roles(regclass, jsonb, jsonb, text, text[], boolean) IS 'chat.write_roles that is told.';

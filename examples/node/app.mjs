@@ -9,7 +9,7 @@ import { createWuzapi } from './wuzapi.mjs';
 const openapi = fileURLToPath(new URL('openapi.yaml', import.meta.url));
 
 const webhookEvents = ['message.received', 'message.sent', 'message.status', 'message.updated', 'message.deleted',
-  'conversation.created', 'conversation.updated', 'conversation.closed', 'conversation.assigned', '*'];
+  'conversation.created', 'conversation.updated', 'conversation.closed', 'conversation.assigned', 'conversation.merged', '*'];
 const scopes = ['chat:read', 'chat:write', 'chat:admin'];
 
 const invalid = (message, field, hint) => new HttpError(400, 'INVALID_VALUE', message, { field, hint });

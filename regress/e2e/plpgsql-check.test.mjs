@@ -9,7 +9,7 @@ const accepted = [
   [/^unused parameter/, /./], // a trigger's, or one of a shape that several functions share
   [/^control reached end of function without RETURN/, /./], // after an error that C raises
   [/^target type is different type than source type/, /./], // literals, and JSON scalars that are numbers
-  [/^name of parameter "limit" is reserved keyword/, /./], // which the API's contract has
+  [/^name of parameter "(limit|from|into)" is reserved keyword/, /./], // which the API's contract has
   [/^unmodified OUT variable/, /_partitions\(|forget_deliveries/], // RETURN QUERY, or RETURN NEXT where something is to be told
   [/^composite OUT variable "pair"/, /find_(conversation|message)\(/],
   [/^schema "realtime" does not exist/, /channel/], // Supabase's, which is asked for before

@@ -53,10 +53,10 @@ async function ingest(model, owner, list) {
   for (const body of list) await model.db.query('SELECT chat.ingest_wuzapi($1, $2)', [owner, JSON.stringify(body)]);
 }
 
-const conversationsOf = (model, owner) => rows(model.db, `SELECT c.*, to_jsonb(c) -> 'metadata' ->> 'mergedInto' AS merged FROM ${model.schema}.conversations c
+const conversationsOf = (model, owner) => rows(model.db, `SELECT c.*, EXISTS (SELECT FROM chat.merged_conversation m WHERE m.from_id = c.id::text) AS merged FROM ${model.schema}.conversations c
   WHERE ${model.mine} ORDER BY c.created_at, c.contact_jid`, [owner]);
 const messagesOf = (model, id) => rows(model.db, `SELECT m.*, to_jsonb(m) ->> 'media_url' AS media_url, to_jsonb(m) ->> 'reply_to_message_id' AS reply_to
-  FROM ${model.schema}.chat_messages m WHERE conversation_id = $1 ORDER BY COALESCE("timestamp", created_at), created_at`, [id]);
+  FROM ${model.schema}.chat_messages m WHERE conversation_id = $1 ORDER BY COALESCE("timestamp", created_at), created_at, message_id`, [id]);
 
 /** The events of an owner: their names, with a star where webhooks get message.received. */
 const eventsOf = (model, owner) => value(model.db, `SELECT COALESCE(string_agg(event || CASE webhook WHEN 'message.received' THEN '*' ELSE '' END, ' ' ORDER BY id), '')
@@ -93,7 +93,8 @@ async function compare(model, owner, expected) {
   assert.deepEqual(actual.map((c) => c.contact_jid), expected.conversations.map((c) => c.jid));
   for (const [n, c] of expected.conversations.entries()) {
     const { contact_name: name, unread_count: unread, last_message_preview: preview, status } = actual[n];
-    assert.deepEqual({ name, unread, preview, status }, { name: c.name, unread: c.unread, preview: c.preview, status: c.status });
+    const shown = c.preview instanceof RegExp && c.preview.test(preview) ? preview : c.preview;
+    assert.deepEqual({ name, unread, preview, status }, { name: c.name, unread: c.unread, preview: shown, status: c.status });
     const messages = await messagesOf(model, actual[n].id);
     assert.deepEqual(messages.map((m) => m.message_id), c.messages.map((m) => m.id));
     for (const [i, m] of c.messages.entries()) messageIs(messages[i], m, model);
@@ -141,7 +142,7 @@ for (const status of ['resolved', 'snoozed']) {
         const jids = outcomes[name].conversations.map((c) => c.jid);
         for (const jid of jids.length ? jids : [bia]) await model.conversation(owner, jid, status);
         await ingest(model, owner, bodies(name).map(now));
-        for (const c of await conversationsOf(model, owner)) {
+        for (const c of (await conversationsOf(model, owner)).filter((one) => !one.merged)) {
           if (c.status !== (outcomes[name].reopens ? 'open' : status)) wrong.push(`${modelName} ${name}: ${c.status}`);
         }
       }

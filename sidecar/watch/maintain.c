@@ -13,6 +13,7 @@
 #include "io/db_error.h"
 
 #define EVERY_MS 60000
+#define SOON_MS 100 /* where there is more to do of what goes in portions */
 #define FIRST_MS 2000
 
 struct maintain
@@ -24,6 +25,18 @@ struct maintain
 
 static const struct db_statement statement = {
 	"maintain", "SELECT object, action FROM chat.maintain()", 0, "object? action?", DB_ANY_ROWS};
+
+/* True for what is done in portions, when there are more. */
+static bool
+goes_on(const char *action)
+{
+	static const char words[] = "goes on";
+	size_t length = strlen(action);
+
+	return length >= sizeof(words) && strcmp(action + length - (sizeof(words) - 1), words) == 0;
+}
+
+static void on_timer(uv_timer_t *timer);
 
 static void
 on_answer(void *arg, PGresult *result)
@@ -42,9 +55,13 @@ on_answer(void *arg, PGresult *result)
 		return;
 	}
 	for (int row = 0; row < PQntuples(result); row++)
+	{
+		if (goes_on(PQgetvalue(result, row, 1)))
+			uv_timer_start(&maintain->timer, on_timer, SOON_MS, EVERY_MS);
 		log_event(strncmp(PQgetvalue(result, row, 1), "failed", 6) == 0 ? LOG_WARN : LOG_INFO,
 				  "maintenance", "object", "%s", PQgetvalue(result, row, 0), "action", "%s",
 				  PQgetvalue(result, row, 1), NULL);
+	}
 }
 
 static void

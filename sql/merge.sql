@@ -1,0 +1,378 @@
+-- Merging conversations: the contact of both turned out to be one.
+--
+-- Locks: both conversations in the order of their ids, then messages of the one that goes, of which nobody waits for any: those
+-- that somebody else holds come with a later portion. From the first portion on all that comes for it goes to the other one.
+
+CREATE FUNCTION chat.run_quietly(relation regclass, statement text, params text[], key text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_run_quietly';
+REVOKE ALL ON FUNCTION chat.run_quietly(regclass, text, text[], text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.run_quietly(regclass, text, text[], text) IS 'chat.run_on, but the triggers of the rows that the statement itself writes tell nobody of it: counters and last message are kept, no event is recorded and updated_at stays. What triggers of others do meanwhile is told as ever.';
+
+CREATE FUNCTION chat.merge_sides(pair chat.attachment, keys text[]) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := pair.columns;
+BEGIN
+    RETURN chat.find_on(NULL::jsonb, pair.conversations, format(
+        'SELECT jsonb_object_agg(c.%1$I::text, jsonb_build_object(''key'', c.%1$I, ''owner'', c.%2$I::text, ''user'', %3$s, ''agentUser'', %4$s%5$s)) '
+        '  FROM %6$s AS c WHERE c.%1$I = ANY ($1::%7$s[])',
+        c ->> 'conversation_id', c -> 'owner' ->> 'column', chat.user_expression(c -> 'owner', 'c'),
+        CASE WHEN c ? 'agent' THEN chat.user_expression(c -> 'agent', 'c') ELSE 'NULL::text' END,
+        (SELECT string_agg(format(', %L, c.%I', r.role, COALESCE(c -> r.role ->> 'column', c ->> r.role)), '' ORDER BY r.role)
+           FROM unnest('{contact_jid,contact_name,contact_avatar,conversation_status,agent,bot,inbox,conversation_metadata,unread_count}'::text[]) r (role) WHERE c ? r.role),
+        pair.conversations, chat.cast_type(pair.conversations, c ->> 'conversation_id')), keys);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.merge_sides(chat.attachment, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.merge_sides(chat.attachment, text[]) IS 'What is looked at of conversations that are merged, by key: {key, owner: what its column holds, user: behind it, agentUser, and values by role}.';
+
+-- What the one that stays takes over. A name that is but the number, or none, is no name.
+CREATE FUNCTION chat.merge_values(goes jsonb, stays jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT COALESCE(jsonb_object_agg(v.role, v.value) FILTER (WHERE stays ? v.role AND v.value IS DISTINCT FROM stays -> v.role AND jsonb_typeof(v.value) <> 'null'), '{}')
+      FROM (SELECT r.role, CASE WHEN jsonb_typeof(stays -> r.role) = 'null' THEN goes -> r.role END
+              FROM unnest('{agent,bot,inbox,contact_avatar}'::text[]) r (role)
+            UNION ALL SELECT 'contact_name', CASE WHEN COALESCE(stays ->> 'contact_name', '') IN ('', split_part(stays ->> 'contact_jid', '@', 1))
+                                                  THEN goes -> 'contact_name' END
+            -- What is unread must not be hidden.
+            UNION ALL SELECT 'conversation_status', CASE WHEN stays ->> 'conversation_status' IN ('resolved', 'snoozed')
+                                                              AND goes ->> 'conversation_status' NOT IN ('resolved', 'snoozed')
+                                                              AND COALESCE((goes ->> 'unread_count')::bigint, 1) > 0 THEN goes -> 'conversation_status' END
+            UNION ALL SELECT 'conversation_metadata', CASE WHEN jsonb_typeof(stays -> 'conversation_metadata') = 'object' AND jsonb_typeof(goes -> 'conversation_metadata') = 'object'
+                                                           THEN (goes -> 'conversation_metadata') - 'mergedInto' || (stays -> 'conversation_metadata') END) v (role, value)
+$$;
+REVOKE ALL ON FUNCTION chat.merge_values(jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.merge_values(jsonb, jsonb) IS 'Values by role that a conversation takes over from one that is merged into it: what it has none of itself, agent and bot among them.';
+
+CREATE FUNCTION chat.write_quietly(pair chat.attachment, row_values jsonb, key text) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    PERFORM chat.write_roles(pair.conversations, pair.columns, row_values, pair.columns ->> 'conversation_id', ARRAY[key], false, true);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.write_quietly(chat.attachment, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.write_quietly(chat.attachment, jsonb, text) IS 'Writes values by role to a conversation, and tells nobody.';
+
+-- A table may have each address but once, so that the one that has it lets go of it first.
+CREATE FUNCTION chat.free_address(pair chat.attachment, key text, address text) RETURNS text
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := pair.columns;
+    merged text[] := ARRAY(SELECT m.from_id FROM chat.merged_conversation m WHERE m.attachment = pair.id AND m.into_id = key);
+BEGIN
+    RETURN chat.run_quietly(pair.conversations, format(
+        'UPDATE %1$s AS c SET %2$I = CAST(pg_catalog.concat(''merged:'', c.%3$I) AS %4$s) WHERE c.%3$I OPERATOR(pg_catalog.=) ANY ($1::%5$s[]) '
+        'AND CAST(c.%2$I AS pg_catalog.text) OPERATOR(pg_catalog.=) $2 RETURNING pg_catalog.to_jsonb(CAST(c.%3$I AS pg_catalog.text))',
+        pair.conversations, c ->> 'contact_jid', c ->> 'conversation_id', chat.cast_type(pair.conversations, c ->> 'contact_jid'),
+        chat.cast_type(pair.conversations, c ->> 'conversation_id')), merged, address) #>> '{}';
+END
+$$;
+REVOKE ALL ON FUNCTION chat.free_address(chat.attachment, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.free_address(chat.attachment, text, text) IS 'Takes an address from the conversation, of those merged into another, that has it; returns its key, to which chat.keep_address is to give another one. NULL: none has it.';
+
+CREATE FUNCTION chat.keep_address(pair chat.attachment, key text, address text) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    IF key IS NOT NULL THEN
+        PERFORM chat.write_quietly(pair, jsonb_build_object('contact_jid', address), key);
+        UPDATE chat.merged_conversation m SET address = $3 WHERE m.attachment = pair.id AND m.from_id = $2;
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.keep_address(chat.attachment, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.keep_address(chat.attachment, text, text) IS 'Gives a merged conversation an address; nothing for a NULL key.';
+
+CREATE FUNCTION chat.merge_rows(pair chat.attachment, goes jsonb, stays jsonb) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    taken jsonb := chat.merge_values(goes, stays);
+    marks jsonb := '{"conversation_status": "resolved"}';
+    holder text;
+BEGIN
+    IF jsonb_typeof(goes -> 'conversation_metadata') = 'object' THEN
+        marks := marks || jsonb_build_object('conversation_metadata', (goes -> 'conversation_metadata') || jsonb_build_object('mergedInto', stays -> 'key'));
+    END IF;
+    PERFORM chat.write_quietly(pair, marks, goes ->> 'key');
+    -- Messages are sent to a phone's address, where it is known.
+    IF stays ->> 'contact_jid' LIKE '%@lid' AND goes ->> 'contact_jid' NOT LIKE '%@lid' THEN
+        holder := chat.free_address(pair, stays ->> 'key', goes ->> 'contact_jid');
+        PERFORM chat.write_quietly(pair, taken || jsonb_build_object('contact_jid', goes -> 'contact_jid'), stays ->> 'key');
+        PERFORM chat.keep_address(pair, holder, stays ->> 'contact_jid');
+    ELSIF taken <> '{}' THEN
+        PERFORM chat.write_quietly(pair, taken, stays ->> 'key');
+    END IF;
+    RETURN (SELECT jsonb_object_agg(v.key, v.value)
+              FROM (VALUES ('status', CASE WHEN taken ? 'conversation_status' THEN jsonb_build_object('old', stays -> 'conversation_status', 'new', taken -> 'conversation_status') END),
+                           ('agent', CASE WHEN taken ? 'agent' THEN 'true'::jsonb END), ('bot', CASE WHEN taken ? 'bot' THEN 'true'::jsonb END)) v (key, value)
+             WHERE v.value IS NOT NULL);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.merge_rows(chat.attachment, jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.merge_rows(chat.attachment, jsonb, jsonb) IS 'Part of a merge: marks the conversation that goes and gives the one that stays what it takes over; returns what that changed of status, agent and bot, as events say it.';
+
+CREATE FUNCTION chat.tell_merged(pair chat.attachment, goes jsonb, stays jsonb) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    payload jsonb := jsonb_build_object('from', goes -> 'key', 'into', stays -> 'key');
+    reader record;
+BEGIN
+    -- Who may join the one that stays may have changed with its agent, and nobody has a reason to stay with the other.
+    PERFORM chat.emit_change('conversation:' || (goes ->> 'key'), 'conversation.merged', goes ->> 'user', goes ->> 'key', NULL, payload, NULL, NULL, goes ->> 'key');
+    FOR reader IN SELECT u.id, min(u.n) AS n FROM unnest(ARRAY[stays ->> 'user', stays ->> 'agentUser', goes ->> 'agentUser']) WITH ORDINALITY u (id, n)
+                   WHERE u.id IS NOT NULL GROUP BY u.id ORDER BY 2 LOOP
+        PERFORM chat.emit_change(format('user:%s:inbox', reader.id), 'conversation.merged', stays ->> 'user', stays ->> 'key',
+                                 CASE WHEN reader.n = 1 THEN 'conversation.merged' END, payload, NULL, NULL, CASE WHEN reader.n = 1 THEN stays ->> 'key' END);
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.tell_merged(chat.attachment, jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.tell_merged(chat.attachment, jsonb, jsonb) IS 'conversation.merged for the topic of the one that goes, the owner and the agents of both.';
+
+CREATE FUNCTION chat.tell_merge_done(pair chat.attachment, key text, changes jsonb) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    side jsonb := chat.merge_sides(pair, ARRAY[key]) -> key;
+    payload jsonb := chat.object_json(pair, false, key);
+    reader record;
+BEGIN
+    FOR reader IN SELECT u.id, min(u.n) AS n FROM unnest(ARRAY[side ->> 'user', side ->> 'agentUser']) WITH ORDINALITY u (id, n)
+                   WHERE u.id IS NOT NULL GROUP BY u.id ORDER BY 2 LOOP
+        PERFORM chat.emit_change(format('user:%s:inbox', reader.id), 'conversation.updated', side ->> 'user', key,
+                                 CASE WHEN reader.n = 1 THEN 'conversation.updated' END, payload, NULL, changes, CASE WHEN reader.n = 1 THEN key END);
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.tell_merge_done(chat.attachment, text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.tell_merge_done(chat.attachment, text, jsonb) IS 'conversation.updated of the conversation that another one was merged into, when all messages are there.';
+
+-- Both conversations are locked.
+CREATE FUNCTION chat.move_messages(pair chat.attachment, from_id text, into_id text, OUT moved bigint, OUT dropped bigint, OUT remain boolean)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    c jsonb := pair.columns;
+    rel regclass := pair.messages;
+    conversation_type text := chat.cast_type(rel, c ->> 'conversation');
+    chosen text := format('m.%I OPERATOR(pg_catalog.=) ANY ($1::%s[])', c ->> 'message_id', chat.cast_type(rel, c ->> 'message_id'));
+    keys text[] := chat.lock_on(NULL::text[], rel, format('SELECT array_agg(k.id) FROM (SELECT m.%I::text AS id FROM %s AS m WHERE m.%I = $1::%s '
+        'ORDER BY %s LIMIT 1000 FOR UPDATE OF m SKIP LOCKED) k', c ->> 'message_id', rel, c ->> 'conversation', conversation_type,
+        chat.message_order(rel, c, 'm')), from_id);
+BEGIN
+    IF c ? 'external_id' THEN
+        dropped := chat.run_quietly(rel, format('WITH done AS (DELETE FROM %1$s AS m WHERE %2$s AND EXISTS (SELECT FROM %1$s AS o '
+            'WHERE o.%3$I OPERATOR(pg_catalog.=) $2::%4$s AND o.%5$I OPERATOR(pg_catalog.=) m.%5$I AND o.%6$I OPERATOR(pg_catalog.=) m.%6$I) RETURNING 1) '
+            'SELECT pg_catalog.to_jsonb(pg_catalog.count(*)) FROM done', rel, chosen, c ->> 'conversation', conversation_type,
+            c ->> 'external_id', c ->> 'direction'), keys, into_id)::bigint;
+    END IF;
+    moved := chat.run_quietly(rel, format('WITH done AS (UPDATE %1$s AS m SET %2$I = $2::%3$s WHERE %4$s RETURNING 1) '
+        'SELECT pg_catalog.to_jsonb(pg_catalog.count(*)) FROM done', rel, c ->> 'conversation', conversation_type, chosen), keys, into_id)::bigint;
+    remain := chat.find_on(NULL::boolean, rel, format('SELECT EXISTS (SELECT FROM %s AS m WHERE m.%I = $1::%s)', rel, c ->> 'conversation', conversation_type), from_id);
+    dropped := COALESCE(dropped, 0);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.move_messages(chat.attachment, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.move_messages(chat.attachment, text, text) IS 'Moves up to 1,000 messages that nobody else holds, the newest first, from one conversation to another, and drops those whose message id the other has. Nobody is told. remain: there are more.';
+
+CREATE FUNCTION chat.merge_portion(pair chat.attachment, portion_of text) RETURNS chat.merged_conversation
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    merge chat.merged_conversation;
+    done record;
+BEGIN
+    SELECT m.* INTO merge FROM chat.merged_conversation m WHERE m.attachment = pair.id AND m.from_id = portion_of;
+    done := chat.move_messages(pair, merge.from_id, merge.into_id);
+    UPDATE chat.merged_conversation m SET moved = m.moved + done.moved, dropped = m.dropped + done.dropped,
+           finished_at = CASE WHEN NOT done.remain THEN clock_timestamp() END
+     WHERE m.attachment = pair.id AND m.from_id = portion_of RETURNING m.* INTO merge;
+    IF NOT done.remain AND current_setting('chat_realtime.merged_conversations') = 'remove' THEN
+        BEGIN
+            PERFORM chat.run_quietly(pair.conversations, format('DELETE FROM %s AS c WHERE c.%I OPERATOR(pg_catalog.=) $2::%s RETURNING pg_catalog.to_jsonb(1)', pair.conversations,
+                pair.columns ->> 'conversation_id', chat.cast_type(pair.conversations, pair.columns ->> 'conversation_id')), NULL, portion_of);
+        EXCEPTION WHEN foreign_key_violation THEN NULL; -- another table refers to it
+        END;
+    END IF;
+    RETURN merge;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.merge_portion(chat.attachment, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.merge_portion(chat.attachment, text) IS 'The next portion of a merge whose conversations are locked; with the last one a conversation that is not to be kept goes.';
+
+-- What was merged meanwhile is followed, and other locks are then taken: so none of the old ones may be kept.
+CREATE FUNCTION chat.lock_to_merge(pair chat.attachment, INOUT from_id text, INOUT into_id text)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    LOOP
+        from_id := COALESCE(chat.merged_into(pair, from_id), from_id);
+        into_id := COALESCE(chat.merged_into(pair, into_id), into_id);
+        BEGIN
+            PERFORM chat.lock_conversations(pair, ARRAY[from_id, into_id]);
+            IF chat.merged_into(pair, from_id) IS NULL AND chat.merged_into(pair, into_id) IS NULL THEN
+                RETURN;
+            END IF;
+            RAISE EXCEPTION USING ERRCODE = 'CHLET', MESSAGE = 'locks are let go';
+        EXCEPTION WHEN SQLSTATE 'CHLET' THEN NULL;
+        END;
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.lock_to_merge(chat.attachment, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.lock_to_merge(chat.attachment, text, text) IS 'Locks two conversations in the order of their ids, or those into which they have been merged; both are the same when that is one.';
+
+CREATE FUNCTION chat.merge_into(pair chat.attachment, from_id text, into_id text) RETURNS chat.merged_conversation
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    roots record := chat.lock_to_merge(pair, from_id, into_id);
+    sides jsonb;
+    changes jsonb;
+    merge chat.merged_conversation;
+BEGIN
+    IF roots.from_id = roots.into_id THEN
+        -- Or it went the other way.
+        SELECT m.* INTO merge FROM chat.merged_conversation m WHERE m.attachment = pair.id AND m.from_id IN ($2, $3) ORDER BY m.from_id <> $2 LIMIT 1;
+        RETURN CASE WHEN merge.finished_at IS NULL THEN chat.continue_merge(pair, merge) ELSE merge END;
+    END IF;
+    sides := chat.merge_sides(pair, ARRAY[roots.from_id, roots.into_id]);
+    IF (SELECT count(*) FROM jsonb_object_keys(sides)) < 2 THEN
+        RETURN NULL; -- one was deleted meanwhile
+    ELSIF sides -> roots.from_id -> 'owner' IS DISTINCT FROM sides -> roots.into_id -> 'owner' THEN
+        PERFORM chat.bad_input('conversations of different owners cannot be merged', field => 'into');
+    END IF;
+    UPDATE chat.merged_conversation m SET into_id = roots.into_id WHERE m.attachment = pair.id AND m.into_id = roots.from_id;
+    INSERT INTO chat.merged_conversation (attachment, from_id, into_id, owner, address)
+        VALUES (pair.id, roots.from_id, roots.into_id, sides -> roots.from_id ->> 'owner',
+                COALESCE(chat.contact_address(sides -> roots.from_id ->> 'contact_jid'), sides -> roots.from_id ->> 'contact_jid'));
+    changes := chat.merge_rows(pair, sides -> roots.from_id, sides -> roots.into_id);
+    PERFORM chat.tell_merged(pair, sides -> roots.from_id, sides -> roots.into_id);
+    merge := chat.merge_portion(pair, roots.from_id);
+    PERFORM chat.audit('conversation.merged', roots.from_id, jsonb_build_object('into', roots.into_id, 'moved', merge.moved, 'dropped', merge.dropped,
+                                                                               'finished', merge.finished_at IS NOT NULL));
+    IF merge.finished_at IS NOT NULL THEN
+        PERFORM chat.tell_merge_done(pair, merge.into_id, changes);
+    END IF;
+    RETURN merge;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.merge_into(chat.attachment, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.merge_into(chat.attachment, text, text) IS 'Merges a conversation into another one, up to 1,000 messages at once; chat.maintain goes on. Done already: goes on, or does nothing. NULL: one of them is gone. Errors: 22023 for different owners.';
+
+CREATE FUNCTION chat.continue_merge(pair chat.attachment, merge chat.merged_conversation) RETURNS chat.merged_conversation
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    PERFORM chat.lock_conversations(pair, ARRAY[merge.from_id, merge.into_id]);
+    SELECT m.* INTO merge FROM chat.merged_conversation m WHERE m.attachment = $2.attachment AND m.from_id = $2.from_id AND m.into_id = $2.into_id;
+    IF merge.from_id IS NULL OR merge.finished_at IS NOT NULL THEN
+        RETURN merge;
+    END IF;
+    merge := chat.merge_portion(pair, merge.from_id);
+    IF merge.finished_at IS NOT NULL THEN
+        PERFORM chat.tell_merge_done(pair, merge.into_id, NULL);
+    END IF;
+    RETURN merge;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.continue_merge(chat.attachment, chat.merged_conversation) FROM PUBLIC;
+COMMENT ON FUNCTION chat.continue_merge(chat.attachment, chat.merged_conversation) IS 'The next portion of a merge that is not finished, unless that has changed meanwhile; returns it as it is then.';
+
+CREATE FUNCTION chat.merge_portions() RETURNS TABLE (object text, action text)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' AS
+$$
+DECLARE
+    enough CONSTANT timestamptz := clock_timestamp() + interval '200 ms';
+    merge chat.merged_conversation;
+    pair chat.attachment;
+BEGIN
+    FOR merge IN SELECT m.* FROM chat.merged_conversation m WHERE m.finished_at IS NULL ORDER BY m.merged_at LIMIT 100 LOOP
+        SELECT a.* INTO pair FROM chat.attachment a WHERE a.id = merge.attachment;
+        object := pair.conversations::text;
+        action := format('%s merged into %s', merge.from_id, merge.into_id);
+        BEGIN
+            LOOP
+                merge := chat.continue_merge(pair, merge);
+                EXIT WHEN merge.from_id IS NULL OR merge.finished_at IS NOT NULL OR clock_timestamp() > enough;
+            END LOOP;
+            action := action || CASE WHEN merge.finished_at IS NULL THEN format(', %s messages so far, goes on', merge.moved) ELSE format(', %s messages', merge.moved) END;
+        EXCEPTION WHEN lock_not_available THEN
+            action := action || ', put off: one of them is being written';
+        END;
+        RETURN NEXT;
+        EXIT WHEN clock_timestamp() > enough;
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.merge_portions() FROM PUBLIC;
+COMMENT ON FUNCTION chat.merge_portions() IS 'Part of chat.maintain: goes on with merges, some 200 ms a call. An action that ends in "goes on" asks to be called again soon.';
+
+CREATE FUNCTION chat.merge_twins(pair chat.attachment, rows jsonb) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    id text := pair.columns ->> 'conversation_id';
+    keys text[];
+    merged boolean := false;
+BEGIN
+    IF jsonb_array_length(rows) < 2 THEN
+        RETURN false;
+    END IF;
+    FOR keys IN SELECT t FROM chat.twins(pair, rows) t LOOP
+        CONTINUE WHEN COALESCE(chat.merged_into(pair, keys[1]), keys[1]) = COALESCE(chat.merged_into(pair, keys[2]), keys[2]);
+        keys := chat.find_on(NULL::text[], pair.conversations, format('SELECT array_agg(c.%1$I::text ORDER BY %2$sc.%1$I) FROM %3$s AS c WHERE c.%1$I = ANY ($1::%4$s[])',
+            id, COALESCE('c.' || quote_ident(pair.columns ->> 'conversation_created_at') || ', ', ''), pair.conversations, chat.cast_type(pair.conversations, id)), keys);
+        IF cardinality(keys) = 2 THEN
+            PERFORM chat.merge_into(pair, keys[2], keys[1]);
+        END IF;
+        merged := true;
+    END LOOP;
+    RETURN merged;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.merge_twins(chat.attachment, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.merge_twins(chat.attachment, jsonb) IS 'Merges those of chat.contact_rows'' conversations that are to be merged, the younger into the older; false: there are none.';
+
+CREATE FUNCTION chat.id_json(pair chat.attachment, key text) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN CASE WHEN chat.attribute_base_type(pair.conversations, pair.columns ->> 'conversation_id') = 'uuid'::regtype THEN to_jsonb(key) ELSE key::jsonb END;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.id_json(chat.attachment, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.id_json(chat.attachment, text) IS 'A conversation''s id as answers have it: a number or a string.';
+
+CREATE FUNCTION chat.merge_conversations("from" text, "into" text, owner text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    goes record := chat.find_conversation("from", owner, 'own');
+    stays record := chat.find_conversation("into", owner, 'own');
+    pair chat.attachment := stays.pair;
+    merge chat.merged_conversation;
+BEGIN
+    IF stays.key IS NULL OR goes.key IS NULL AND chat.merged_into(pair, "from") IS NULL THEN
+        RETURN NULL;
+    ELSIF goes.key IS NOT NULL AND (goes.pair).id <> pair.id THEN
+        PERFORM chat.bad_input('conversations of different tables cannot be merged', field => 'into');
+    ELSIF goes.key = stays.key THEN
+        PERFORM chat.bad_input('a conversation cannot be merged into itself', field => 'into');
+    END IF;
+    merge := chat.merge_into(pair, COALESCE(goes.key, "from"), stays.key);
+    IF merge IS NULL THEN
+        RETURN NULL;
+    END IF;
+    RETURN jsonb_build_object('from', chat.id_json(pair, merge.from_id), 'into', chat.id_json(pair, merge.into_id), 'moved', merge.moved, 'dropped', merge.dropped,
+                              'finished', merge.finished_at IS NOT NULL);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.merge_conversations(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.merge_conversations(text, text, text) IS 'Merges a conversation of the owner''s into another one: its messages are moved, but for those whose messageId the other has; agent, bot, name and inbox go along where the other has none. The one merged stays as resolved (chat_realtime.merged_conversations), and what comes for its contact goes to the other. Returns {from, into, moved, dropped, finished}: more than 1,000 messages are moved by chat.maintain, in portions. A second call goes on, or does nothing. Tells conversation.merged and, when finished, one conversation.updated. NULL: one of them is not there. Leaves a row in chat.audit_log. Errors: 22004, 22023 for one conversation, two tables or two owners, 22P02, 42501, also for an agent.';
