@@ -16,6 +16,7 @@
 #include "miscadmin.h"
 #include "portability/instr_time.h"
 #include "storage/bufmgr.h"
+#include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
@@ -171,6 +172,16 @@ chat_update_tuple(Relation relation, ItemPointer tid, TupleTableSlot *slot, Snap
 
 	simple_table_tuple_update(relation, tid, slot, snapshot, &update_indexes);
 	return update_indexes;
+#endif
+}
+
+static inline bool
+chat_lock_held_by_me(const LOCKTAG *tag, LOCKMODE mode)
+{
+#if PG_VERSION_NUM >= 170000
+	return LockHeldByMe(tag, mode, false);
+#else
+	return LockHeldByMe(tag, mode);
 #endif
 }
 

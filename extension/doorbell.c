@@ -25,7 +25,7 @@
 #define MAX_QUEUE_USAGE 0.9
 #define QUEUE_ENTRY_OVERHEAD 24 /* at most, of a notification in the queue, beside its texts */
 
-/* The key of chat.arm: any fixed number; one lock per database. */
+/* Any fixed number; one lock per database. */
 #define DOORBELL_KEY UINT64CONST(7163378422610750313)
 
 typedef struct Ring
@@ -83,14 +83,39 @@ chat_doorbell_event(int64 id, const ChatEvent *event)
 	MemoryContextSwitchTo(old);
 }
 
-/* True when no sidecar sleeps; then none can fall asleep before this transaction is visible. */
-static bool
-nobody_sleeps(void)
+static LOCKTAG
+doorbell_tag(void)
 {
 	LOCKTAG tag;
 
 	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, (uint32) (DOORBELL_KEY >> 32), (uint32) DOORBELL_KEY,
 						 1);
+	return tag;
+}
+
+bool
+chat_doorbell_arm(void)
+{
+	LOCKTAG tag = doorbell_tag();
+
+	return LockAcquire(&tag, ShareLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+}
+
+void
+chat_doorbell_disarm(void)
+{
+	LOCKTAG tag = doorbell_tag();
+
+	while (chat_lock_held_by_me(&tag, ShareLock))
+		(void) LockRelease(&tag, ShareLock, true);
+}
+
+/* True when no sidecar sleeps; then none can fall asleep before this transaction is visible. */
+static bool
+nobody_sleeps(void)
+{
+	LOCKTAG tag = doorbell_tag();
+
 	return LockAcquire(&tag, RowExclusiveLock, false, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 

@@ -21,4 +21,8 @@ extern void chat_doorbell_init(void);
 /* Notes that the current subtransaction wrote an event. */
 extern void chat_doorbell_event(int64 id, const ChatEvent *event);
 
+/* The sleeper's side, for the session: tries to arm, without waiting; false: writers are committing. */
+extern bool chat_doorbell_arm(void);
+extern void chat_doorbell_disarm(void);
+
 #endif

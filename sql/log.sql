@@ -131,6 +131,15 @@ $$;
 REVOKE ALL ON FUNCTION chat.realtime_read(bigint, text, integer) FROM PUBLIC;
 COMMENT ON FUNCTION chat.realtime_read(bigint, text, integer) IS 'What came since a position. First row: the position after this read (id, and the snapshot as payload). Then events: late ones first, all of them, then at most max_rows in id order. expired: a presence event whose time is over.';
 
+CREATE FUNCTION chat.read_log(last_id bigint, snapshot text, target text, late_id bigint, max_rows integer, max_bytes integer, flags integer)
+    RETURNS SETOF bytea LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_read_log';
+REVOKE ALL ON FUNCTION chat.read_log(bigint, text, text, bigint, integer, integer, integer) FROM PUBLIC;
+COMMENT ON FUNCTION chat.read_log(bigint, text, text, bigint, integer, integer, integer) IS 'What came since a position, ready to be sent, in pieces whose form extension/log_reader.c describes: about max_rows events or max_bytes bytes, or fewer with more to come. target and late_id: where an answer before had them, else NULL. flags: 1 arms the doorbell where nothing came, 2 makes messages private. A call lets go of the doorbell first. Errors: 22004, 22023, 22P02.';
+
+CREATE FUNCTION chat.sidecar_protocol() RETURNS integer LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_sidecar_protocol';
+REVOKE ALL ON FUNCTION chat.sidecar_protocol() FROM PUBLIC;
+COMMENT ON FUNCTION chat.sidecar_protocol() IS 'The version of the agreement between extension and sidecar: of the functions that the sidecar calls, and of what they answer.';
+
 CREATE FUNCTION chat.arm() RETURNS boolean
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$ SELECT pg_try_advisory_lock_shared(7163378422610750313) $$;

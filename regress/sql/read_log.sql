@@ -1,0 +1,92 @@
+-- chat.read_log: what it answers, limits, late events in portions, the doorbell, what it refuses.
+\set QUIET on
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS chat_realtime;
+\getenv srcdir PG_ABS_SRCDIR
+\set shared :srcdir '/sql/shared/read_log.sql'
+\i :shared
+\set QUIET off
+SELECT chat.sidecar_protocol();
+SELECT pg_current_snapshot() AS seen \gset
+SELECT count(chat.emit('read:' || g, CASE WHEN g = 3 THEN 'conversation.updated' ELSE 'e' END, NULL, 'c' || g, NULL, jsonb_build_object('n', g))) FROM generate_series(1, 5) g;
+SELECT min(id) - 1 AS start FROM chat.event WHERE topic LIKE 'read:%' \gset
+
+-- A header and events, as the sidecar sends them.
+SELECT armed, more, events, id - :start AS last, next_snapshot = pg_current_snapshot()::text AS present, next_target, next_late_id, abs(extract(epoch FROM clock_timestamp() - created_at)) < 60 AS its_time
+  FROM read_log(:start, pg_current_snapshot()::text) LIMIT 1;
+SELECT r.id - :start AS id, r.topic, r.event, r.conversation, r.state, r.expires_at, r.payload, r.message - 'id' AS message, (r.message ->> 'id')::bigint = r.id AS its_id, r.created_at = e.created_at AS its_time
+  FROM read_log(:start, pg_current_snapshot()::text) r JOIN chat.event e ON e.id = r.id OFFSET 1;
+SELECT DISTINCT message -> 'private' FROM read_log(:start, pg_current_snapshot()::text, flags => 0) OFFSET 1;
+
+-- Limits: of rows, of bytes (always at least one event), and the end.
+SELECT more, events, id - :start AS last FROM read_log(:start, pg_current_snapshot()::text, 3) LIMIT 1;
+SELECT more, events, id - :start AS last FROM read_log(:start + 3, pg_current_snapshot()::text, 3) LIMIT 1;
+SELECT more, events, id - :start AS last FROM read_log(:start, pg_current_snapshot()::text, max_bytes => 1) LIMIT 1;
+SELECT armed, more, events, id - :start AS last FROM read_log(:start + 5, pg_current_snapshot()::text, 3);
+
+-- What the snapshot did not see comes first, in portions; what is fresh waits, and so does the position.
+SELECT count(chat.emit('read:late', 'e', NULL, NULL, NULL, '{}')) FROM generate_series(1, 1);
+SELECT armed, more, events, id - :start AS last, next_snapshot = :'seen' AS still, next_target IS NOT NULL AS late, next_late_id - :start AS late_id, next_target AS target
+  FROM read_log(:start + 5, :'seen', 2) LIMIT 1 \gset
+\echo :armed :more :events :last :still :late :late_id
+SELECT id - :start AS id FROM read_log(:start + 5, :'seen', 2) OFFSET 1;
+SELECT id - :start AS id, more, events, next_late_id - :start AS late_id FROM read_log(:start + 5, :'seen', 2, target => :'target', late_id => :start + 2);
+-- A session that does not have the places finds the same.
+\c -
+SELECT id - :start AS id, more, events, next_late_id - :start AS late_id FROM read_log(:start + 5, :'seen', 2, target => :'target', late_id => :start + 2);
+-- Those were all, though the portion was full.
+SELECT id - :start AS last, more, events, next_snapshot = :'target' AS moved, next_target FROM read_log(:start + 5, :'seen', 2, target => :'target', late_id => :start + 5);
+SELECT id - :start AS id, more, events FROM read_log(:start + 5, :'target', 2);
+-- In one answer, where there is room.
+SELECT id - :start AS id, more, events FROM read_log(:start + 5, :'seen');
+-- None of them is late where they came with a restore.
+BEGIN;
+UPDATE chat.origin SET committed_up_to = :start + 4;
+SELECT id - :start AS id, more, events FROM read_log(:start + 5, :'seen');
+ROLLBACK;
+
+-- Presence says until when it is of use.
+SELECT chat.emit('read:x', 'presence.typing', NULL, NULL, NULL, '{}', '5 s') > 0 AS emitted;
+SELECT topic, state, expires_at - created_at BETWEEN '4 s' AND '5 s' AS its_time FROM read_log(:start + 6, pg_current_snapshot()::text) OFFSET 1;
+
+-- A topic that must be escaped, and a payload longer than a piece.
+SELECT chat.emit(E'read:"\\\n', 'e', NULL, NULL, NULL, jsonb_build_object('long', repeat('x', 100000))) > 0 AS emitted;
+SELECT chat.emit('read:y', 'e', NULL, NULL, NULL, '{"after": true}') > 0 AS emitted;
+SELECT topic, message ->> 'topic' = E'read:"\\\n' AS meant, length(payload::text) FROM read_log(:start + 7, pg_current_snapshot()::text) OFFSET 1;
+
+-- The doorbell: armed where nothing came, and let go of by the next call; not where something came.
+SELECT max(id) AS last FROM chat.event \gset
+CREATE FUNCTION armed() RETURNS bigint LANGUAGE sql AS
+$$ SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND mode = 'ShareLock' AND pid = pg_backend_pid() $$;
+SELECT r.armed, r.events FROM read_log(:last, pg_current_snapshot()::text, flags => 1) r;
+SELECT armed();
+SELECT chat.arm(), armed();
+SELECT r.armed, r.events FROM read_log(:last, pg_current_snapshot()::text, flags => 0) r;
+SELECT armed();
+SELECT r.armed, r.events FROM read_log(:last - 1, pg_current_snapshot()::text, flags => 1) r LIMIT 1;
+SELECT armed();
+
+-- Calls within a call, and one that is not read to its end.
+SELECT count(*) FROM read_log(:start, pg_current_snapshot()::text) a CROSS JOIN LATERAL read_log(a.id - 1, pg_current_snapshot()::text, 1) b;
+SELECT count(*) >= 1 AS same FROM chat.read_log(:start, pg_current_snapshot()::text, NULL, NULL, 1000, 1000000, 2) a, chat.read_log(:start, pg_current_snapshot()::text, NULL, NULL, 1000, 1000000, 2) b WHERE a = b;
+BEGIN;
+DECLARE half CURSOR FOR SELECT length(chat.read_log(:start, pg_current_snapshot()::text, NULL, NULL, 1000, 1000000, 2)) > 0;
+FETCH 1 FROM half;
+SELECT count(*) > 1 FROM chat.read_log(:start, pg_current_snapshot()::text, NULL, NULL, 1000, 1000000, 2);
+CLOSE half;
+COMMIT;
+
+-- Refused.
+\set VERBOSITY sqlstate
+SELECT chat.read_log(0, 'x', NULL, NULL, 10, 10, 0);
+SELECT chat.read_log(0, '1:1:', 'y', 0, 10, 10, 0);
+SELECT chat.read_log(0, NULL, NULL, NULL, 10, 10, 0);
+SELECT chat.read_log(0, '1:1:', NULL, NULL, 0, 10, 0);
+SELECT chat.read_log(0, '1:1:', NULL, NULL, 10, 100000000, 0);
+\set VERBOSITY terse
+BEGIN;
+DROP INDEX chat.event_0_xid_idx;
+SELECT chat.read_log(5, '1:1:', NULL, NULL, 10, 10, 0);
+ROLLBACK;
+\set QUIET on
+DROP FUNCTION read_log, armed, number_of, words_of;
