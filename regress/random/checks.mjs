@@ -17,6 +17,9 @@ const steps = Number(process.env.STEPS || 60);
 const seed = Number(process.env.SEED || randomInt(1, 2 ** 31));
 const r = generator(seed);
 
+// A defect of PostgreSQL 15: ALTER DOMAIN … DROP CONSTRAINT, then SAVEPOINT and a change of a table.
+const known = /unprocessed inval messages/;
+
 let history = []; // of the round
 let passed = 0;
 let failed = 0;
@@ -76,7 +79,7 @@ async function both(sides, sql, session = 'main') {
   history.push(`${session}: ${sql}`);
   if (kept.code) counts.errors[kept.code] = (counts.errors[kept.code] ?? 0) + 1;
   if (!isDeepStrictEqual(kept, plain)) throw new Error(`differs: ${sql}\n  kept:  ${JSON.stringify(kept)}\n  plain: ${JSON.stringify(plain)}`);
-  if (/^XX/.test(kept.code ?? '')) throw new Error(`${kept.code} ${kept.message} in: ${sql}`);
+  if (/^XX/.test(kept.code ?? '') && !known.test(kept.message)) throw new Error(`${kept.code} ${kept.message} in: ${sql}`);
   return kept;
 }
 
@@ -180,6 +183,7 @@ function grammar(pair, cluster) {
     () => `SET DateStyle = ${r.pick(['ISO', 'German'])}`,
     () => `SET TimeZone = ${r.pick(["'UTC'", "'Asia/Kolkata'"])}`,
     () => `SET quote_all_identifiers = ${r.pick(['on', 'off'])}`,
+    () => `SET extra_float_digits = ${r.pick([0, 1])}; SET quote_all_identifiers = ${r.pick(['on', 'off'])}`,
     () => `SET session_replication_role = ${r.pick(['origin', 'origin', 'replica'])}`,
     () => 'SET ROLE checks_writer', () => 'SET ROLE checks_writer', () => 'RESET ROLE', () => 'RESET ROLE', () => 'RESET ROLE'];
   return {
@@ -229,9 +233,13 @@ async function round(sides, n, cluster) {
   }
   const statements = grammar(pair, cluster);
   for (const sql of statements.prepared) await both(sides, sql);
+  const revoked = r.chance(0.4) ? shuffled(functions).slice(0, 3) : [];
+  for (const name of revoked) await both(sides, `REVOKE EXECUTE ON FUNCTION pg_catalog.${name} FROM PUBLIC`);
   if (r.chance(0.7)) await both(sides, `ALTER TABLE ${pair.m} ADD CONSTRAINT words CHECK (message_type IN ('text', 'image', 'odd') OR length(message_type) > 4)`);
   for (const sql of statements.samples) await both(sides, sql);
   for (let i = 2 + r.below(8); i > 0; i--) await both(sides, `ALTER TABLE ${pair.m} ADD CONSTRAINT c${i} CHECK (${conditions(r, pair.columns).condition()})`);
+  await both(sides, statements.write());
+  if (revoked.length) await both(sides, 'SET ROLE checks_writer');
   const state = {};
   for (let i = 0; i < steps; i++) {
     await step(sides, statements, state);

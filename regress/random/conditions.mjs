@@ -100,7 +100,8 @@ export function conditions(r, columns) {
     () => `(${column(['integer[]'], () => "'{1,2}'::integer[]")})[1] > 0`,
     () => `(${column(['pair'], () => "'(1,a)'::pair")}).a > 0`,
     () => `ARRAY[${number(depth)}, 1] <> '{}'`,
-    () => "quote_ident('a b') <> 'a b'",
+    () => `(quote_ident('ab') = 'ab' OR part < ${r.below(5)})`, // quote_all_identifiers
+    () => `(length((1::float8 / 3)::text) > 17 OR part < ${r.below(5)})`, // extra_float_digits
     () => `lpad(${word(depth)}, 3) <> 'xxx'`,
     () => `current_setting('IntervalStyle') <> ${word(0)}`,
   ])();
@@ -127,7 +128,7 @@ export function conditions(r, columns) {
   };
 
   const truth = (depth) => {
-    if (r.chance(0.02)) return odd(depth - 1);
+    if (r.chance(0.03)) return odd(depth - 1);
     if (r.chance(0.03)) return r.pick([`100 / (part - ${r.below(12)}) > -200`, `${word(0)} = (1 / 0)::text`, '32767::smallint + part::smallint > 0', `(${word(0)})::integer > 0`]);
     if (depth <= 0) return comparison(0);
     const t = () => truth(depth - 1);
