@@ -186,16 +186,20 @@ chat_columns_read(ChatAttachment *attachment, Jsonb *columns)
 static void
 read_attachment(ChatAttachment *attachment, HeapTuple row, TupleDesc desc)
 {
-	bool isnull;
+	bool isnull, no_settings;
+	Datum settings = SPI_getbinval(row, desc, SPI_fnumber(desc, "settings"), &no_settings);
 	Jsonb *columns;
 
 	attachment->conversations = DatumGetObjectId(SPI_getbinval(row, desc, 2, &isnull));
 	attachment->messages = DatumGetObjectId(SPI_getbinval(row, desc, 3, &isnull));
-	columns = DatumGetJsonbP(SPI_getbinval(row, desc, SPI_fnumber(desc, "columns"), &isnull));
+	columns =
+		(Jsonb *) DatumGetPointer(SPI_getbinval(row, desc, SPI_fnumber(desc, "columns"), &isnull));
+	if (isnull || no_settings)
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("columns and settings of a pair of tables must not be NULL")));
+	columns = DatumGetJsonbP(PointerGetDatum(columns));
 	chat_columns_read(attachment, columns);
-	chat_settings_read(
-		&attachment->settings,
-		DatumGetJsonbP(SPI_getbinval(row, desc, SPI_fnumber(desc, "settings"), &isnull)));
+	chat_settings_read(&attachment->settings, DatumGetJsonbP(settings));
 	chat_user_mapping_read(columns, "owner", &attachment->owner);
 	chat_user_mapping_read(columns, "agent", &attachment->agent);
 	attachment->column[CHAT_C_OWNER] = attachment->owner.column;

@@ -168,6 +168,8 @@ chat_update_rows(PG_FUNCTION_ARGS)
 	ChatArgument keys = {TEXTARRAYOID, PG_GETARG_DATUM(3), PG_ARGISNULL(3)};
 	Jsonb *changed = NULL;
 
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(4))
+		PG_RETURN_NULL();
 	chat_values_from_roles(&values, PG_GETARG_JSONB_P(2));
 	for (int role = 0; role < CHAT_ROLES && !PG_GETARG_BOOL(4); role++)
 	{
