@@ -300,7 +300,7 @@ take_row(void *arg, const ChatLogRow *row)
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(read->per_row);
 	read->more = ++read->rows >= MOST_ROWS || read->count >= (uint32) read->max_rows ||
-				 read->out->len >= read->max_bytes;
+				 (read->count > 0 && read->out->len >= read->max_bytes);
 	return !read->more;
 }
 

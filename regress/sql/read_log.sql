@@ -15,7 +15,7 @@ SELECT min(id) - 1 AS start FROM chat.event WHERE topic LIKE 'read:%' \gset
 SELECT armed, more, events, id - :start AS last, next_snapshot = pg_current_snapshot()::text AS present, next_target, next_late_id, abs(extract(epoch FROM clock_timestamp() - created_at)) < 60 AS its_time
   FROM read_log(:start, pg_current_snapshot()::text) LIMIT 1;
 SELECT r.id - :start AS id, r.topic, r.event, r.conversation, r.state, r.expires_at, r.payload, r.message - 'id' AS message, (r.message ->> 'id')::bigint = r.id AS its_id, r.created_at = e.created_at AS its_time
-  FROM read_log(:start, pg_current_snapshot()::text) r JOIN chat.event e ON e.id = r.id OFFSET 1;
+  FROM read_log(:start, pg_current_snapshot()::text) r JOIN chat.event e ON e.id = r.id WHERE r.topic IS NOT NULL ORDER BY r.id;
 SELECT DISTINCT message -> 'private' FROM read_log(:start, pg_current_snapshot()::text, flags => 0) OFFSET 1;
 
 -- Limits: of rows, of bytes (always at least one event), and the end.
