@@ -73,10 +73,12 @@ REVOKE ALL ON FUNCTION chat.learn_and_merge(chat.attachment, text, text[], jsonb
 COMMENT ON FUNCTION chat.learn_and_merge(chat.attachment, text, text[], jsonb) IS 'chat.learn_pairs, and merges conversations that are under both addresses of a pair that is news.';
 
 CREATE FUNCTION chat.with_phone(owner text, event jsonb, field text) RETURNS jsonb
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT event || COALESCE(CASE WHEN event ->> field LIKE '%@lid' THEN (
-        SELECT jsonb_build_object(field, p.phone) FROM chat.contact_pair p WHERE p.owner = $1 AND p.lid = event ->> field) END, '{}')
+BEGIN
+    RETURN event || COALESCE(CASE WHEN event ->> field LIKE '%@lid' THEN (
+        SELECT jsonb_build_object(field, p.phone) FROM chat.contact_pair p WHERE p.owner = $1 AND p.lid = event ->> field) END, '{}');
+END
 $$;
 REVOKE ALL ON FUNCTION chat.with_phone(text, jsonb, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.with_phone(text, jsonb, text) IS 'An object with the phone instead of a hidden address in a field, where it is known.';

@@ -181,18 +181,18 @@ $$;
 REVOKE ALL ON FUNCTION chat.move_messages(chat.attachment, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.move_messages(chat.attachment, text, text) IS 'Moves up to 1,000 messages that nobody else holds, the newest first, from one conversation to another, and drops those whose message id the other has. Nobody is told. remain: there are more.';
 
-CREATE FUNCTION chat.merge_portion(pair chat.attachment, portion_of text) RETURNS chat.merged_conversation
+CREATE FUNCTION chat.merge_portion(pair chat.attachment, portion_of text) RETURNS chat.merge
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    merge chat.merged_conversation;
+    merge chat.merge;
     done record;
 BEGIN
-    SELECT m.* INTO merge FROM chat.merged_conversation m WHERE m.attachment = pair.id AND m.from_id = portion_of;
+    SELECT m.attachment, m.from_id, m.into_id, m.moved, m.dropped, m.finished_at INTO merge FROM chat.merged_conversation m WHERE m.attachment = pair.id AND m.from_id = portion_of;
     done := chat.move_messages(pair, merge.from_id, merge.into_id);
     UPDATE chat.merged_conversation m SET moved = m.moved + done.moved, dropped = m.dropped + done.dropped,
            finished_at = CASE WHEN NOT done.remain THEN clock_timestamp() END
-     WHERE m.attachment = pair.id AND m.from_id = portion_of RETURNING m.* INTO merge;
+     WHERE m.attachment = pair.id AND m.from_id = portion_of RETURNING m.attachment, m.from_id, m.into_id, m.moved, m.dropped, m.finished_at INTO merge;
     IF NOT done.remain AND current_setting('chat_realtime.merged_conversations') = 'remove' THEN
         BEGIN
             PERFORM chat.run_quietly(pair.conversations, format('DELETE FROM %s AS c WHERE c.%I OPERATOR(pg_catalog.=) $2::%s RETURNING pg_catalog.to_jsonb(1)', pair.conversations,
@@ -228,18 +228,18 @@ $$;
 REVOKE ALL ON FUNCTION chat.lock_to_merge(chat.attachment, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.lock_to_merge(chat.attachment, text, text) IS 'Locks two conversations in the order of their ids, or those into which they have been merged; both are the same when that is one.';
 
-CREATE FUNCTION chat.merge_into(pair chat.attachment, from_id text, into_id text) RETURNS chat.merged_conversation
+CREATE FUNCTION chat.merge_into(pair chat.attachment, from_id text, into_id text) RETURNS chat.merge
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
     roots record := chat.lock_to_merge(pair, from_id, into_id);
     sides jsonb;
     changes jsonb;
-    merge chat.merged_conversation;
+    merge chat.merge;
 BEGIN
     IF roots.from_id = roots.into_id THEN
         -- Or it went the other way.
-        SELECT m.* INTO merge FROM chat.merged_conversation m WHERE m.attachment = pair.id AND m.from_id IN ($2, $3) ORDER BY m.from_id <> $2 LIMIT 1;
+        SELECT m.attachment, m.from_id, m.into_id, m.moved, m.dropped, m.finished_at INTO merge FROM chat.merged_conversation m WHERE m.attachment = pair.id AND m.from_id IN ($2, $3) ORDER BY m.from_id <> $2 LIMIT 1;
         RETURN CASE WHEN merge.finished_at IS NULL THEN chat.continue_merge(pair, merge) ELSE merge END;
     END IF;
     sides := chat.merge_sides(pair, ARRAY[roots.from_id, roots.into_id]);
@@ -266,12 +266,12 @@ $$;
 REVOKE ALL ON FUNCTION chat.merge_into(chat.attachment, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.merge_into(chat.attachment, text, text) IS 'Merges a conversation into another one, up to 1,000 messages at once; chat.maintain goes on. Done already: goes on, or does nothing. NULL: one of them is gone. Errors: 22023 for different owners.';
 
-CREATE FUNCTION chat.continue_merge(pair chat.attachment, merge chat.merged_conversation) RETURNS chat.merged_conversation
+CREATE FUNCTION chat.continue_merge(pair chat.attachment, merge chat.merge) RETURNS chat.merge
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
     PERFORM chat.lock_conversations(pair, ARRAY[merge.from_id, merge.into_id]);
-    SELECT m.* INTO merge FROM chat.merged_conversation m WHERE m.attachment = $2.attachment AND m.from_id = $2.from_id AND m.into_id = $2.into_id;
+    SELECT m.attachment, m.from_id, m.into_id, m.moved, m.dropped, m.finished_at INTO merge FROM chat.merged_conversation m WHERE m.attachment = $2.attachment AND m.from_id = $2.from_id AND m.into_id = $2.into_id;
     IF merge.from_id IS NULL OR merge.finished_at IS NOT NULL THEN
         RETURN merge;
     END IF;
@@ -282,18 +282,18 @@ BEGIN
     RETURN merge;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.continue_merge(chat.attachment, chat.merged_conversation) FROM PUBLIC;
-COMMENT ON FUNCTION chat.continue_merge(chat.attachment, chat.merged_conversation) IS 'The next portion of a merge that is not finished, unless that has changed meanwhile; returns it as it is then.';
+REVOKE ALL ON FUNCTION chat.continue_merge(chat.attachment, chat.merge) FROM PUBLIC;
+COMMENT ON FUNCTION chat.continue_merge(chat.attachment, chat.merge) IS 'The next portion of a merge that is not finished, unless that has changed meanwhile; returns it as it is then.';
 
 CREATE FUNCTION chat.merge_portions() RETURNS TABLE (object text, action text)
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' AS
 $$
 DECLARE
     enough CONSTANT timestamptz := clock_timestamp() + interval '200 ms';
-    merge chat.merged_conversation;
+    merge chat.merge;
     pair chat.attachment;
 BEGIN
-    FOR merge IN SELECT m.* FROM chat.merged_conversation m WHERE m.finished_at IS NULL ORDER BY m.merged_at LIMIT 100 LOOP
+    FOR merge IN SELECT m.attachment, m.from_id, m.into_id, m.moved, m.dropped, m.finished_at FROM chat.merged_conversation m WHERE m.finished_at IS NULL ORDER BY m.merged_at LIMIT 100 LOOP
         SELECT a.* INTO pair FROM chat.attachment a WHERE a.id = merge.attachment;
         object := pair.conversations::text;
         action := format('%s merged into %s', merge.from_id, merge.into_id);
@@ -357,7 +357,7 @@ DECLARE
     goes record := chat.find_conversation("from", owner, 'own');
     stays record := chat.find_conversation("into", owner, 'own');
     pair chat.attachment := stays.pair;
-    merge chat.merged_conversation;
+    merge chat.merge;
 BEGIN
     IF stays.key IS NULL OR goes.key IS NULL AND chat.merged_into(pair, "from") IS NULL THEN
         RETURN NULL;

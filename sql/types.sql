@@ -22,3 +22,6 @@ COMMENT ON TYPE chat.rate_limit_result IS 'Answer of a rate limit. remaining: ca
 
 CREATE TYPE chat.webhook_endpoint AS (id uuid, owner text, url text, secret text, old_secret text, events text[]);
 COMMENT ON TYPE chat.webhook_endpoint IS 'An active webhook, wherever it is kept.';
+
+CREATE TYPE chat.merge AS (attachment integer, from_id text, into_id text, moved bigint, dropped bigint, finished_at timestamptz);
+COMMENT ON TYPE chat.merge IS 'How far a merge of chat.merged_conversation has come.';
