@@ -1,10 +1,11 @@
 /*
- * Events of a flush; see emit.h. Rows become events in the order they came; the conversations whose counters
- * changed follow, in id order.
+ * Events of a flush; see emit.h. Rows become events in the order they came. That a conversation's counters changed is told
+ * with the last of its messages; those that have none there follow, in id order.
  */
 #include "postgres.h"
 
 #include "executor/spi.h"
+#include "port/pg_bitutils.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
@@ -31,7 +32,7 @@ key_text(const ChatConversation *conversation)
 static void
 add_event(ChatLog *log, ChatEventKind kind, const char *topic, bool for_webhooks,
 		  const ChatConversation *conversation, const char *key, Datum changes, const char *rights,
-		  StringInfo payload)
+		  StringInfo payload, const ChatRider *rider)
 {
 	ChatEvent event = {
 		.topic = topic,
@@ -43,6 +44,7 @@ add_event(ChatLog *log, ChatEventKind kind, const char *topic, bool for_webhooks
 		.rights = rights,
 		.payload = payload->data,
 		.payload_length = payload->len,
+		.rider = rider,
 	};
 
 	(void) chat_log_add(log, &event);
@@ -77,29 +79,6 @@ make_payload(Payload *payload, ChatEventPayload wanted, const ChatLayout *layout
 		chat_payload_id(&payload->text, layout, slot);
 	payload->is = wanted;
 	return &payload->text;
-}
-
-/* Events of one message row. */
-static void
-emit_message(ChatLog *log, ChatFlush *flush, const ChatPending *row,
-			 const ChatConversation *conversation)
-{
-	TupleTableSlot *slot =
-		chat_reader_fetch(&flush->reader, conversation->attachment, row->relid, row->tid, true);
-	const ChatLayout *layout = flush->reader.layout;
-	char *key = key_text(conversation);
-	/* A private note is for those who work in the conversation: it goes to no webhook. */
-	bool note = chat_row_is_set(slot, layout, CHAT_M_PRIVATE);
-	Payload payload;
-
-	init_payload(&payload);
-	for (int kind = CHAT_FIRST_MESSAGE_EVENT; kind <= CHAT_LAST_MESSAGE_EVENT; kind++)
-	{
-		if (row->flags & CHAT_EVENT_BIT(kind))
-			add_event(log, kind, chat_topic(chat_events[kind].topic, key), !note, conversation, key,
-					  (Datum) 0, NULL,
-					  make_payload(&payload, chat_events[kind].payload, layout, slot));
-	}
 }
 
 /* The user id behind a value of an owner or agent column, or NULL. */
@@ -154,6 +133,77 @@ same_user(const char *a, const char *b)
 	return a != NULL && b != NULL && strcmp(a, b) == 0;
 }
 
+/* Appends a conversation as it is after the flush. */
+static void
+append_conversation(StringInfo payload, ChatFlush *flush, const ChatConversation *conversation)
+{
+	const ChatTable *table = &flush->table;
+	TupleTableSlot *slot;
+
+	if (table->attachment == conversation->attachment &&
+		ItemPointerEquals(&table->latest->tts_tid,
+						  unconstify(ItemPointerData *, &conversation->tid)))
+	{
+		chat_payload_row(payload, table->layout, table->latest); /* it was the last one written */
+		return;
+	}
+	slot = chat_reader_fetch(&flush->conversation_rows, conversation->attachment,
+							 conversation->attachment->conversations, conversation->tid, false);
+	chat_payload_row(payload, flush->conversation_rows.layout, slot);
+}
+
+/*
+ * conversation.updated takes the row of the conversation's last message, where there is one, and an owner to send it to:
+ * one row of the log instead of two or three. Then nothing else tells it.
+ */
+static bool
+rides(const ChatConversation *conversation)
+{
+	return conversation->changed && conversation->carrier >= 0 && conversation->owner != NULL &&
+		   !chat_import;
+}
+
+static ChatRider *
+make_rider(ChatFlush *flush, const ChatConversation *conversation)
+{
+	ChatRider *rider = palloc0(sizeof(ChatRider));
+	StringInfoData payload;
+
+	initStringInfo(&payload);
+	append_conversation(&payload, flush, conversation);
+	rider->payload = payload.data;
+	rider->payload_length = payload.len;
+	rider->inbox = chat_topic(CHAT_TOPIC_INBOX, conversation->owner);
+	if (conversation->agent != NULL && !same_user(conversation->agent, conversation->owner))
+		rider->agent_inbox = chat_topic(CHAT_TOPIC_INBOX, conversation->agent);
+	return rider;
+}
+
+/* Events of one message row; what rides on the row is in the last one's. */
+static void
+emit_message(ChatLog *log, ChatFlush *flush, const ChatPending *row,
+			 const ChatConversation *conversation, const ChatRider *rider)
+{
+	TupleTableSlot *slot =
+		chat_reader_fetch(&flush->messages, conversation->attachment, row->relid, row->tid, true);
+	const ChatLayout *layout = flush->messages.layout;
+	char *key = key_text(conversation);
+	/* A private note is for those who work in the conversation: it goes to no webhook. */
+	bool note = chat_row_is_set(slot, layout, CHAT_M_PRIVATE);
+	int last = pg_leftmost_one_pos32(row->flags & CHAT_MESSAGE_EVENTS);
+	Payload payload;
+
+	init_payload(&payload);
+	for (int kind = CHAT_FIRST_MESSAGE_EVENT; kind <= last; kind++)
+	{
+		if (row->flags & CHAT_EVENT_BIT(kind))
+			add_event(log, kind, chat_topic(chat_events[kind].topic, key), !note, conversation, key,
+					  (Datum) 0, NULL,
+					  make_payload(&payload, chat_events[kind].payload, layout, slot),
+					  kind == last ? rider : NULL);
+	}
+}
+
 /* One change of a conversation, as it is told to each inbox. */
 typedef struct Telling
 {
@@ -169,7 +219,7 @@ static void
 tell(Telling *telling, ChatEventKind kind, const char *topic, bool for_webhooks)
 {
 	add_event(telling->log, kind, topic, for_webhooks, telling->conversation, telling->key,
-			  telling->changes, telling->rights, telling->payload);
+			  telling->changes, telling->rights, telling->payload, NULL);
 	telling->rights = NULL;
 }
 
@@ -219,15 +269,16 @@ emit_conversation(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 {
 	ChatAttachment *attachment = conversation->attachment;
 	TupleTableSlot *slot =
-		chat_reader_fetch(&flush->reader, attachment, row->relid, row->tid, false);
-	ChatLayout *layout = flush->reader.layout;
+		chat_reader_fetch(&flush->conversation_rows, attachment, row->relid, row->tid, false);
+	ChatLayout *layout = flush->conversation_rows.layout;
 	char *owner = chat_emit_owner(attachment, layout, slot);
 	char *agent = chat_emit_agent(attachment, layout, slot);
 	int first = CHAT_FIRST_CONVERSATION_EVENT;
 	Payload payload;
 	Telling telling = {log, conversation, key_text(conversation), (Datum) 0, NULL, NULL};
 
-	conversation->owner = owner ? MemoryContextStrdup(flush->reader.context, owner) : NULL;
+	conversation->owner =
+		owner ? MemoryContextStrdup(flush->conversation_rows.context, owner) : NULL;
 	if (row->changes != NULL)
 		telling.changes = DirectFunctionCall1(jsonb_in, CStringGetDatum(row->changes->json));
 	if (row->flags & CHAT_RIGHTS)
@@ -253,28 +304,17 @@ emit_conversation(ChatLog *log, ChatFlush *flush, const ChatPending *row,
 	}
 }
 
-/* conversation.updated of a conversation whose counters or last message changed. */
+/* conversation.updated of a conversation whose counters or last message changed, and no message told it. */
 static void
 emit_counters(ChatLog *log, ChatFlush *flush, ChatConversation *conversation)
 {
-	const ChatTable *table = &flush->table;
 	StringInfoData payload;
 	Telling telling = {log, conversation, NULL, (Datum) 0, NULL, &payload};
 
 	if (conversation->owner == NULL && conversation->agent == NULL)
 		return; /* no inbox to send it to */
 	initStringInfo(&payload);
-	if (table->attachment == conversation->attachment &&
-		ItemPointerEquals(&table->latest->tts_tid, &conversation->tid))
-		chat_payload_row(&payload, table->layout, table->latest); /* it was the last one written */
-	else
-	{
-		TupleTableSlot *slot =
-			chat_reader_fetch(&flush->reader, conversation->attachment,
-							  conversation->attachment->conversations, conversation->tid, false);
-
-		chat_payload_row(&payload, flush->reader.layout, slot);
-	}
+	append_conversation(&payload, flush, conversation);
 	telling.key = key_text(conversation);
 	tell_both(&telling, CHAT_EVENT_CONVERSATION_UPDATED, conversation->agent);
 }
@@ -295,7 +335,10 @@ chat_emit_flush(ChatFlush *flush)
 
 		MemoryContextSwitchTo(per_row);
 		if ((row->flags & CHAT_MESSAGE_EVENTS) && !chat_import)
-			emit_message(log, flush, row, conversation);
+			emit_message(log, flush, row, conversation,
+						 conversation->carrier == i && rides(conversation)
+							 ? make_rider(flush, conversation)
+							 : NULL);
 		if (row->flags & CHAT_CONVERSATION_EVENTS)
 			emit_conversation(log, flush, row, conversation);
 		MemoryContextSwitchTo(old);
@@ -305,11 +348,13 @@ chat_emit_flush(ChatFlush *flush)
 	{
 		if (!flush->conversations[i].changed || chat_is_quiet())
 			continue;
+		changed++;
+		if (rides(&flush->conversations[i]))
+			continue;
 		MemoryContextSwitchTo(per_row);
 		emit_counters(log, flush, &flush->conversations[i]);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(per_row);
-		changed++;
 	}
 	chat_log_end(log);
 	return changed;

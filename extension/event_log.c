@@ -27,12 +27,14 @@
 #include "compat.h"
 #include "doorbell.h"
 #include "event_log.h"
+#include "events.h"
 #include "indexes.h"
 #include "input.h"
 #include "settings.h"
 
 #define PARTITION_BITS 32
 #define ROWS_AT_ONCE 200
+#define MAX_RIDERS 2 /* inboxes: owner and agent */
 /* Longest names that Realtime's binary frames can carry, without its "realtime:" prefix. */
 #define MAX_TOPIC_BYTES 246
 #define MAX_EVENT_BYTES 255
@@ -55,6 +57,10 @@ enum
 	COL_CHANGES,
 	COL_PAYLOAD,
 	COL_RIGHTS,
+	COL_INBOX,
+	COL_AGENT_INBOX,
+	COL_CONVERSATION_PAYLOAD,
+	COL_CONVERSATION_CHANGES,
 	COLUMNS
 };
 
@@ -63,6 +69,8 @@ struct ChatLog
 	Oid sequence;
 	int64 partition; /* number of the open one, -1: none */
 	Relation relation;
+	bool
+		can_carry; /* its rows have room for riders; not before the extension's update, when the library is newer */
 	ChatIndexes *indexes;
 	FullTransactionId xid;
 	FullTransactionId xmin;
@@ -71,8 +79,9 @@ struct ChatLog
 	MemoryContext context; /* of the slots' tuples; emptied after each write */
 	Datum *values;         /* of a row: one for each column of the partition */
 	bool *nulls;
-	int nslots; /* made so far */
-	int nrows;  /* filled */
+	const char *shared[COLUMNS]; /* what set_shared made the column's value of */
+	int nslots;                  /* made so far */
+	int nrows;                   /* filled */
 	TupleTableSlot *slots[ROWS_AT_ONCE];
 };
 
@@ -132,6 +141,7 @@ close_partition(ChatLog *log)
 	{
 		chat_indexes_close(log->indexes);
 		table_close(log->relation, NoLock);
+		memset(log->shared, 0, sizeof(log->shared));
 		pfree(log->values);
 		pfree(log->nulls);
 	}
@@ -149,6 +159,27 @@ partition_oid(const char *name)
 						errmsg("the event log has no partition \"%s\"", name),
 						errhint("Run SELECT * FROM chat.maintain().")));
 	return relid;
+}
+
+/*
+ * Draws as many ids as an event and its riders need, one after the other in one partition; the first one. Others draw
+ * from the sequence meanwhile, seldom between two of ours: then it is begun anew at the last one.
+ */
+static int64
+draw_ids(ChatLog *log, int count)
+{
+	int64 first = nextval_internal(log->sequence, false);
+	int64 last = first;
+
+	while (last < first + count - 1)
+	{
+		int64 next = nextval_internal(log->sequence, false);
+
+		if (next != last + 1 || next >> PARTITION_BITS != first >> PARTITION_BITS)
+			first = next;
+		last = next;
+	}
+	return first;
 }
 
 /*
@@ -171,15 +202,19 @@ open_partition(ChatLog *log, int64 id)
 {
 	int64 partition = id >> PARTITION_BITS;
 	char name[NAMEDATALEN];
+	MemoryContext old;
 
 	if (log->partition == partition)
 		return;
 	close_partition(log);
+	old = MemoryContextSwitchTo(log->home);
 	snprintf(name, sizeof(name), "event_" INT64_FORMAT, partition);
 	log->relation = table_open(partition_oid(name), RowExclusiveLock);
 	log->indexes = chat_indexes_open(log->relation);
 	make_row(log);
+	log->can_carry = RelationGetDescr(log->relation)->natts >= COLUMNS;
 	log->partition = partition;
+	MemoryContextSwitchTo(old);
 }
 
 /* The next free slot. */
@@ -203,19 +238,77 @@ set_text(Datum *values, bool *nulls, int column, const char *text)
 		values[column] = CStringGetTextDatum(text);
 }
 
-int64
-chat_log_add(ChatLog *log, const ChatEvent *event)
+/* The same for a text that events of a flush share, which then is made once: one that is at the same place is the same text. */
+static void
+set_shared(ChatLog *log, int column, const char *text)
 {
-	int64 id = nextval_internal(log->sequence, false);
-	MemoryContext old = MemoryContextSwitchTo(log->home);
-	Datum *values;
-	bool *nulls;
-	TupleTableSlot *slot;
+	MemoryContext old;
 
-	open_partition(log, id);
-	values = log->values;
-	nulls = log->nulls;
-	slot = next_slot(log);
+	log->nulls[column] = text == NULL;
+	if (text == NULL || text == log->shared[column])
+		return;
+	if (log->shared[column] != NULL)
+		pfree(DatumGetPointer(log->values[column]));
+	old = MemoryContextSwitchTo(log->home);
+	log->values[column] = CStringGetTextDatum(text);
+	log->shared[column] = text;
+	MemoryContextSwitchTo(old);
+}
+
+/* A column of type jsonb; 0 is SQL NULL. */
+static void
+set_json(Datum *values, bool *nulls, int column, Datum json)
+{
+	values[column] = json;
+	nulls[column] = json == (Datum) 0;
+}
+
+static void
+set_rider(Datum *values, bool *nulls, const ChatRider *rider)
+{
+	set_text(values, nulls, COL_INBOX, rider->inbox);
+	set_text(values, nulls, COL_AGENT_INBOX, rider->agent_inbox);
+	nulls[COL_CONVERSATION_PAYLOAD] = false;
+	values[COL_CONVERSATION_PAYLOAD] =
+		PointerGetDatum(cstring_to_text_with_len(rider->payload, rider->payload_length));
+	set_json(values, nulls, COL_CONVERSATION_CHANGES, rider->changes);
+}
+
+/*
+ * A row without riders ends before their columns, which then are NULL: it costs what it would cost if there were none. These
+ * columns are the same in every partition, for ever.
+ */
+static TupleDesc
+plain_row(ChatLog *log)
+{
+	static TupleDesc desc = NULL;
+	Form_pg_attribute attributes[COL_INBOX];
+	int columns = Min(RelationGetDescr(log->relation)->natts, COL_INBOX);
+	MemoryContext old;
+
+	if (desc != NULL && desc->natts == columns)
+		return desc;
+	if (desc != NULL)
+		FreeTupleDesc(desc); /* the extension was updated meanwhile */
+	desc = NULL;
+	for (int i = 0; i < columns; i++)
+		attributes[i] = TupleDescAttr(RelationGetDescr(log->relation), i);
+	old = MemoryContextSwitchTo(CacheMemoryContext);
+	desc = CreateTupleDesc(columns, attributes);
+	MemoryContextSwitchTo(old);
+	return desc;
+}
+
+/* Adds a row of the open partition. rider: only where its rows have room for one. */
+static void
+add_row(ChatLog *log, int64 id, const ChatEvent *event, const ChatRider *rider)
+{
+	MemoryContext old = MemoryContextSwitchTo(log->home);
+	TupleTableSlot *slot = next_slot(log);
+	Datum *values = log->values;
+	bool *nulls = log->nulls;
+	TupleDesc desc;
+
 	MemoryContextSwitchTo(log->context);
 	values[COL_ID] = Int64GetDatum(id);
 	values[COL_XID] = FullTransactionIdGetDatum(log->xid);
@@ -224,22 +317,68 @@ chat_log_add(ChatLog *log, const ChatEvent *event)
 	values[COL_CREATED_AT] = TimestampTzGetDatum(log->now);
 	values[COL_EXPIRES_AT] = TimestampTzGetDatum(event->expires_at);
 	nulls[COL_EXPIRES_AT] = event->expires_at == 0;
-	set_text(values, nulls, COL_OWNER, event->owner);
+	set_shared(log, COL_OWNER, event->owner);
 	set_text(values, nulls, COL_CONVERSATION, event->conversation);
 	set_text(values, nulls, COL_TOPIC, event->topic);
-	set_text(values, nulls, COL_EVENT, event->event);
-	set_text(values, nulls, COL_WEBHOOK, event->webhook);
-	values[COL_CHANGES] = event->changes;
-	nulls[COL_CHANGES] = event->changes == (Datum) 0;
+	set_shared(log, COL_EVENT, event->event);
+	set_shared(log, COL_WEBHOOK, event->webhook);
+	set_json(values, nulls, COL_CHANGES, event->changes);
 	set_text(values, nulls, COL_RIGHTS, event->rights);
 	values[COL_PAYLOAD] =
 		PointerGetDatum(cstring_to_text_with_len(event->payload, event->payload_length));
+	if (rider != NULL)
+		set_rider(values, nulls, rider);
+	desc = rider != NULL ? RelationGetDescr(log->relation) : plain_row(log);
 	/* The tuple is formed in our context: not to be freed with the slot. */
-	ExecForceStoreHeapTuple(heap_form_tuple(RelationGetDescr(log->relation), values, nulls), slot,
-							false);
+	ExecForceStoreHeapTuple(heap_form_tuple(desc, values, nulls), slot, false);
 	MemoryContextSwitchTo(old);
+}
+
+/* What rides on an event as the events that readers see, in the order of their ids; how many there are. */
+static int
+unpack_rider(const ChatEvent *event, ChatEvent riders[MAX_RIDERS])
+{
+	const ChatRider *rider = event->rider;
+	ChatEvent told;
+
+	if (rider == NULL)
+		return 0;
+	told = (ChatEvent){
+		.topic = rider->inbox,
+		.event = chat_events[CHAT_EVENT_CONVERSATION_UPDATED].name,
+		.owner = event->owner,
+		.conversation = event->conversation,
+		.webhook = chat_events[CHAT_EVENT_CONVERSATION_UPDATED].webhook,
+		.changes = rider->changes,
+		.payload = rider->payload,
+		.payload_length = rider->payload_length,
+	};
+	riders[0] = told;
+	if (rider->agent_inbox == NULL)
+		return 1;
+	told.topic = rider->agent_inbox;
+	told.webhook = NULL; /* webhooks are the owner's */
+	riders[1] = told;
+	return 2;
+}
+
+int64
+chat_log_add(ChatLog *log, const ChatEvent *event)
+{
+	ChatEvent riders[MAX_RIDERS];
+	int nriders = unpack_rider(event, riders);
+	int64 id = draw_ids(log, 1 + nriders);
+
+	open_partition(log, id);
+	add_row(log, id, event, log->can_carry ? event->rider : NULL);
+	for (int i = 0; i < nriders && !log->can_carry; i++)
+		add_row(log, id + 1 + i, &riders[i], NULL);
 	if (!chat_import)
+	{
 		chat_doorbell_event(id, event);
+		for (int i = 0; i < nriders; i++)
+			chat_doorbell_event(id + 1 + i, &riders[i]);
+	}
 	return id;
 }
 

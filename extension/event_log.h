@@ -15,6 +15,19 @@
 
 typedef struct ChatLog ChatLog;
 
+/*
+ * conversation.updated, which the event of a message caused: it is kept in that event's row of the log and has the ids
+ * that follow the event's own, the owner's inbox the first, the agent's the next.
+ */
+typedef struct ChatRider
+{
+	const char *inbox;       /* topic of the owner's inbox */
+	const char *agent_inbox; /* of the agent's; NULL: none */
+	Datum changes;           /* jsonb, or 0 */
+	const char *payload;     /* JSON object */
+	int payload_length;
+} ChatRider;
+
 typedef struct ChatEvent
 {
 	const char *topic;
@@ -27,10 +40,14 @@ typedef struct ChatEvent
 	TimestampTz expires_at;   /* 0: never */
 	const char *payload;      /* JSON object */
 	int payload_length;
+	const ChatRider *rider; /* NULL: none */
 } ChatEvent;
 
 extern ChatLog *chat_log_begin(void);
-/* Adds one event and returns its id. What the event points to is copied. */
+/*
+ * Adds one event, and what rides on it, and returns its id. What the event points to is copied, but its owner, name and
+ * webhook stay as they are until the log ends.
+ */
 extern int64 chat_log_add(ChatLog *log, const ChatEvent *event);
 extern void chat_log_end(ChatLog *log);
 

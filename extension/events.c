@@ -56,16 +56,29 @@ const ChatEventRow chat_events[CHAT_EVENT_KINDS] = {
 									 false, 0, "deliveries to a webhook failed for too long"},
 };
 
-static const char *const topics[] = {
-	[CHAT_TOPIC_CONVERSATION] = "conversation:%s",
-	[CHAT_TOPIC_INBOX] = "user:%s:inbox",
-	[CHAT_TOPIC_PRESENCE] = "presence:%s",
+/* What stands around the id. */
+static const struct
+{
+	const char *before;
+	const char *after;
+} topics[] = {
+	[CHAT_TOPIC_CONVERSATION] = {"conversation:", ""},
+	[CHAT_TOPIC_INBOX] = {"user:", ":inbox"},
+	[CHAT_TOPIC_PRESENCE] = {"presence:", ""},
 };
 
 char *
 chat_topic(ChatTopicKind kind, const char *id)
 {
-	return psprintf(topics[kind], id);
+	size_t before = strlen(topics[kind].before);
+	size_t after = strlen(topics[kind].after);
+	size_t length = strlen(id);
+	char *topic = palloc(before + length + after + 1);
+
+	memcpy(topic, topics[kind].before, before);
+	memcpy(topic + before, id, length);
+	memcpy(topic + before + length, topics[kind].after, after + 1);
+	return topic;
 }
 
 PG_FUNCTION_INFO_V1(chat_event_kinds);

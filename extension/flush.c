@@ -31,8 +31,8 @@ preview_of_row(ChatFlush *flush, const ChatConversation *conversation)
 {
 	const ChatPending *row = &flush->rows[conversation->candidate];
 	TupleTableSlot *slot =
-		chat_reader_fetch(&flush->reader, conversation->attachment, row->relid, row->tid, true);
-	ChatLayout *layout = flush->reader.layout;
+		chat_reader_fetch(&flush->messages, conversation->attachment, row->relid, row->tid, true);
+	ChatLayout *layout = flush->messages.layout;
 	ChatRole roles[] = {CHAT_M_TYPE, CHAT_M_CONTENT, CHAT_M_FILENAME};
 	char *texts[3];
 
@@ -249,6 +249,10 @@ add_row(ChatConversation *conversation, const ChatPending *row, int index)
 	if (row->flags & (CHAT_MESSAGE_EVENTS | CHAT_RECOUNT | CHAT_IS_CANDIDATE | CHAT_WAS_NEWEST) ||
 		row->unread != 0)
 		conversation->has_messages = true;
+	if (row->flags & CHAT_MESSAGE_EVENTS)
+		conversation->carrier = index;
+	else if (row->flags & CHAT_CONVERSATION_EVENTS)
+		conversation->carrier = -1; /* what it tells comes first */
 	if (row->flags & CHAT_RECOUNT)
 		conversation->recount = true;
 	if (row->flags & CHAT_WAS_NEWEST)
@@ -316,6 +320,7 @@ group_rows(ChatFlush *flush)
 			conversation->attachment = chat_attachment_get(row->attachment);
 			conversation->key = row->conversation;
 			conversation->candidate = -1;
+			conversation->carrier = -1;
 		}
 		add_row(conversation, row, order[i]);
 		flush->conversation_of[order[i]] = flush->nconversations - 1;
@@ -329,7 +334,8 @@ chat_flush_pending(void)
 	int changed = 0;
 
 	SPI_connect();
-	flush.reader.context = CurrentMemoryContext;
+	flush.messages.context = CurrentMemoryContext;
+	flush.conversation_rows.context = CurrentMemoryContext;
 	flush.table.context = CurrentMemoryContext;
 	flush.rows = chat_pending_take(&flush.nrows);
 	if (flush.nrows > 0)
@@ -338,7 +344,8 @@ chat_flush_pending(void)
 		for (int i = 0; i < flush.nconversations; i++)
 			settle(&flush, &flush.conversations[i]);
 		changed = chat_emit_flush(&flush) + flush.keyed;
-		chat_reader_close(&flush.reader);
+		chat_reader_close(&flush.messages);
+		chat_reader_close(&flush.conversation_rows);
 		chat_conversation_close(&flush.table);
 	}
 	SPI_finish();

@@ -25,6 +25,7 @@ typedef struct ChatConversation
 	TimestampTz recheck_time;
 	bool recount;
 	bool has_messages; /* not only rows of the conversation itself */
+	int carrier;       /* row whose event takes conversation.updated along, -1: none */
 	/* outcome */
 	bool changed;        /* counters or last message were written */
 	ItemPointerData tid; /* the row's version after the flush */
@@ -40,7 +41,8 @@ typedef struct ChatFlush
 	int nconversations;
 	int *conversation_of; /* row → conversation */
 	int keyed;            /* conversations of which only the list key was written: nobody is told */
-	ChatReader reader;
+	ChatReader messages;
+	ChatReader conversation_rows;
 	ChatTable table;
 } ChatFlush;
 

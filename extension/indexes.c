@@ -4,6 +4,7 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
@@ -24,7 +25,9 @@ typedef struct IndexSet
 	int count;
 	Oid *oids;
 	IndexInfo **infos; /* expressions and predicates are prepared */
-	EState *estate;    /* what these are evaluated in; NULL: there are none */
+	AttrNumber
+		*present;   /* of one that has the rows where a column is not NULL: that column; else 0 */
+	EState *estate; /* what these are evaluated in; NULL: there are none */
 	MemoryContext context;
 } IndexSet;
 
@@ -39,6 +42,7 @@ struct ChatIndexes
 {
 	IndexSet *set;
 	Relation heap;
+	/* Each opened when it gets its first entry: a partial one often gets none. NULL: not yet. */
 	Relation relations[FLEXIBLE_ARRAY_MEMBER];
 };
 
@@ -108,16 +112,32 @@ chat_indexes_plain(Relation heap)
 	return plain;
 }
 
+/* The column that a predicate "column IS NOT NULL" is about; 0: it is another one. */
+static AttrNumber
+column_present(const IndexInfo *info)
+{
+	NullTest *test;
+
+	if (list_length(info->ii_Predicate) != 1 || !IsA(linitial(info->ii_Predicate), NullTest))
+		return 0;
+	test = linitial_node(NullTest, info->ii_Predicate);
+	if (test->nulltesttype != IS_NOT_NULL || test->argisrow || !IsA(test->arg, Var))
+		return 0;
+	return castNode(Var, test->arg)->varattno;
+}
+
 /* Prepares an index's expressions and predicate, to be evaluated in the set's own state. */
 static void
-prepare_expressions(IndexSet *set, IndexInfo *info)
+prepare_expressions(IndexSet *set, IndexInfo *info, AttrNumber present)
 {
-	if (info->ii_Expressions == NIL && info->ii_Predicate == NIL)
+	List *predicate = present == 0 ? info->ii_Predicate : NIL;
+
+	if (info->ii_Expressions == NIL && predicate == NIL)
 		return;
 	if (set->estate == NULL)
 		set->estate = CreateExecutorState();
 	info->ii_ExpressionsState = ExecPrepareExprList(info->ii_Expressions, set->estate);
-	info->ii_PredicateState = ExecPrepareQual(info->ii_Predicate, set->estate);
+	info->ii_PredicateState = ExecPrepareQual(predicate, set->estate);
 }
 
 /* Builds a set in the current memory context. */
@@ -131,6 +151,7 @@ build_set(Relation heap)
 	set->context = CurrentMemoryContext;
 	set->oids = palloc(sizeof(Oid) * (list_length(list) + 1));
 	set->infos = palloc(sizeof(IndexInfo *) * (list_length(list) + 1));
+	set->present = palloc(sizeof(AttrNumber) * (list_length(list) + 1));
 	foreach (cell, list)
 	{
 		Relation index = index_open(lfirst_oid(cell), RowExclusiveLock);
@@ -139,7 +160,8 @@ build_set(Relation heap)
 		index_close(index, NoLock);
 		if (!info->ii_ReadyForInserts)
 			continue;
-		prepare_expressions(set, info);
+		set->present[set->count] = column_present(info);
+		prepare_expressions(set, info, set->present[set->count]);
 		set->oids[set->count] = lfirst_oid(cell);
 		set->infos[set->count++] = info;
 	}
@@ -208,19 +230,31 @@ chat_indexes_open(Relation heap)
 {
 	IndexSet *set = get_set(heap);
 	ChatIndexes *indexes =
-		palloc(offsetof(ChatIndexes, relations) + sizeof(Relation) * (set->count + 1));
+		palloc0(offsetof(ChatIndexes, relations) + sizeof(Relation) * (set->count + 1));
 
 	indexes->set = set;
 	indexes->heap = heap;
-	for (int i = 0; i < set->count; i++)
-		indexes->relations[i] = index_open(set->oids[i], RowExclusiveLock);
 	return indexes;
+}
+
+/* Whether a column is NULL; of a heap tuple without a look at the columns before. */
+static bool
+column_is_null(TupleTableSlot *slot, AttrNumber attnum)
+{
+	if (TTS_IS_HEAPTUPLE(slot))
+		return heap_attisnull(((HeapTupleTableSlot *) slot)->tuple, attnum,
+							  slot->tts_tupleDescriptor);
+	return slot_attisnull(slot, attnum);
 }
 
 /* Works out a row's entry; false: the row does not belong into the index. */
 static bool
-form_entry(IndexSet *set, IndexInfo *info, TupleTableSlot *slot, Datum *values, bool *nulls)
+form_entry(const IndexSet *set, int n, TupleTableSlot *slot, Datum *values, bool *nulls)
 {
+	IndexInfo *info = set->infos[n];
+
+	if (set->present[n] != 0 && column_is_null(slot, set->present[n]))
+		return false;
 	if (set->estate != NULL)
 	{
 		ExprContext *context = GetPerTupleExprContext(set->estate);
@@ -277,14 +311,16 @@ chat_indexes_insert(ChatIndexes *indexes, TupleTableSlot **slots, int nslots,
 	{
 		IndexInfo *info = set->infos[i];
 		bool alike = entry_is_alike(info, changed);
-		IndexUniqueCheck check = unique_check(indexes->relations[i], info, alike);
+		Relation index = indexes->relations[i];
 
 		for (int row = 0; row < nslots; row++)
 		{
-			if (!form_entry(set, info, slots[row], values, nulls))
+			if (!form_entry(set, i, slots[row], values, nulls))
 				continue;
-			(void) index_insert(indexes->relations[i], values, nulls, &slots[row]->tts_tid,
-								indexes->heap, check, alike, info);
+			if (index == NULL)
+				index = indexes->relations[i] = index_open(set->oids[i], RowExclusiveLock);
+			(void) index_insert(index, values, nulls, &slots[row]->tts_tid, indexes->heap,
+								unique_check(index, info, alike), alike, info);
 		}
 	}
 	if (set->estate != NULL)
@@ -296,6 +332,9 @@ void
 chat_indexes_close(ChatIndexes *indexes)
 {
 	for (int i = 0; i < indexes->set->count; i++)
-		index_close(indexes->relations[i], NoLock);
+	{
+		if (indexes->relations[i] != NULL)
+			index_close(indexes->relations[i], NoLock);
+	}
 	pfree(indexes);
 }

@@ -78,27 +78,47 @@ COMMENT ON FUNCTION chat.consumer_save(text, bigint, bigint, text) IS 'Saves a p
 -- of another index stands in an expression ("id + 0", a row of topic and id); "OFFSET 0" keeps outer conditions, joins
 -- and orders outside; and the functions have sequential and bitmap scans turned off.
 
+-- A position may lie within a row's events. Inlined into its callers, whose settings it needs.
+CREATE FUNCTION chat.fresh_events(last_id bigint, max_rows integer) RETURNS SETOF chat.told_event
+    LANGUAGE sql STABLE AS
+$$ SELECT v.* FROM chat.events v WHERE v.row_id > $1 - 2 AND v.id > $1 ORDER BY v.row_id LIMIT $2 $$;
+REVOKE ALL ON FUNCTION chat.fresh_events(bigint, integer) FROM PUBLIC;
+COMMENT ON FUNCTION chat.fresh_events(bigint, integer) IS 'At most max_rows events with ids above last_id, in the order of their ids.';
+
+-- Inlined likewise.
+CREATE FUNCTION chat.event_at(id bigint) RETURNS SETOF chat.told_event
+    LANGUAGE sql STABLE ROWS 1 AS
+$$ SELECT v.* FROM chat.events v WHERE v.row_id BETWEEN $1 - 2 AND $1 AND v.id = $1 $$;
+REVOKE ALL ON FUNCTION chat.event_at(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION chat.event_at(bigint) IS 'The event with this id, if it is in the log.';
+
+CREATE FUNCTION chat.last_event_id() RETURNS bigint
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$ SELECT max(v.id) FROM chat.events v WHERE v.row_id >= (SELECT max(e.id) FROM chat.event e) $$;
+REVOKE ALL ON FUNCTION chat.last_event_id() FROM PUBLIC;
+COMMENT ON FUNCTION chat.last_event_id() IS 'Id of the newest event; NULL: the log is empty.';
+
 -- A snapshot's xmax is one past the newest completed transaction, so a running one that drew a lower id may lie above
 -- it; what is visible now lies below the present one's. Rows that came with a restore have foreign xids and are never late.
--- Inlined into its callers, whose settings it needs.
-CREATE FUNCTION chat.late_events(last_id bigint, seen pg_snapshot) RETURNS SETOF chat.event
+-- Inlined likewise.
+CREATE FUNCTION chat.late_events(last_id bigint, seen pg_snapshot) RETURNS SETOF chat.told_event
     LANGUAGE sql STABLE AS
 $$
     SELECT l.*
-      FROM (SELECT e.*
+      FROM (SELECT v.*
               FROM pg_catalog.pg_snapshot_xip($2) running
-             CROSS JOIN LATERAL (SELECT * FROM chat.event e
-                                  WHERE e.xid OPERATOR(pg_catalog.=) running AND e.id + 0 <= $1 OFFSET 0) e
+             CROSS JOIN LATERAL (SELECT * FROM chat.events v
+                                  WHERE v.xid OPERATOR(pg_catalog.=) running AND v.id <= $1 OFFSET 0) v
             UNION ALL
-            SELECT e.*
-              FROM (SELECT * FROM chat.event e
-                     WHERE e.xid OPERATOR(pg_catalog.>=) pg_catalog.pg_snapshot_xmax($2)
-                       AND e.xid OPERATOR(pg_catalog.<) pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
-                       AND e.id + 0 <= $1 OFFSET 0) e) l
+            SELECT v.*
+              FROM (SELECT * FROM chat.events v
+                     WHERE v.xid OPERATOR(pg_catalog.>=) pg_catalog.pg_snapshot_xmax($2)
+                       AND v.xid OPERATOR(pg_catalog.<) pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
+                       AND v.id <= $1 OFFSET 0) v) l
      WHERE l.id > (SELECT chat.committed_up_to())
 $$;
 REVOKE ALL ON FUNCTION chat.late_events(bigint, pg_snapshot) FROM PUBLIC;
-COMMENT ON FUNCTION chat.late_events(bigint, pg_snapshot) IS 'The late rows of a position: id <= last_id, written by a transaction that seen did not see (in progress then, or at or above its xmax), and visible now.';
+COMMENT ON FUNCTION chat.late_events(bigint, pg_snapshot) IS 'The late events of a position: id <= last_id, written by a transaction that seen did not see (in progress then, or at or above its xmax), and visible now.';
 
 -- One statement, one snapshot: the late rows, and what comes after last_id.
 CREATE FUNCTION chat.realtime_read(last_id bigint, snapshot text, max_rows integer)
@@ -116,7 +136,7 @@ BEGIN
     WITH fresh AS MATERIALIZED (
         SELECT e.id, e.topic, e.event, e.conversation, e.created_at,
                e.expires_at < clock_timestamp() AS expired, e.payload
-          FROM chat.event e WHERE e.id > $1 ORDER BY e.id LIMIT $3
+          FROM chat.fresh_events($1, $3) e
     ), late AS (
         SELECT e.id, e.topic, e.event, e.conversation, e.created_at,
                e.expires_at < clock_timestamp() AS expired, e.payload
@@ -158,13 +178,36 @@ CREATE FUNCTION chat.sidecar_stats() RETURNS TABLE (consumer text, lag bigint, o
 $$
     SELECT c.name, chat.ids_after(c.last_id),
            COALESCE(EXTRACT(epoch FROM clock_timestamp() -
-               (SELECT e.created_at FROM chat.event e WHERE e.id > c.last_id ORDER BY e.id LIMIT 1)), 0)::float8
+               (SELECT e.created_at FROM chat.fresh_events(c.last_id, 1) e)), 0)::float8
       FROM chat.consumer c
      WHERE c.enabled
      ORDER BY c.name
 $$;
 REVOKE ALL ON FUNCTION chat.sidecar_stats() FROM PUBLIC;
 COMMENT ON FUNCTION chat.sidecar_stats() IS 'Per consumer: how many ids it is behind, and the age in seconds of the oldest event it has not done.';
+
+-- A topic's rows by the three indexes that begin with a topic's hash. An inbox is told with the rows of messages too: two ids of
+-- theirs may lie before after_id, which then has to be seen past. Inlined likewise.
+CREATE FUNCTION chat.rows_of_topic(topic text, after_id bigint, max_rows integer) RETURNS SETOF bigint
+    LANGUAGE sql STABLE AS
+$$
+    (SELECT e.id FROM chat.event e
+      WHERE (pg_catalog.hashtextextended(e.topic, 0), e.id) > (pg_catalog.hashtextextended($1, 0), $2)
+        AND pg_catalog.hashtextextended(e.topic, 0) <= pg_catalog.hashtextextended($1, 0) AND e.topic = $1 AND e.expires_at IS NULL
+      ORDER BY pg_catalog.hashtextextended(e.topic, 0), e.id LIMIT $3)
+    UNION ALL
+    (SELECT e.id FROM chat.event e
+      WHERE (pg_catalog.hashtextextended(e.inbox, 0), e.id) > (pg_catalog.hashtextextended($1, 0), $2 - 2)
+        AND pg_catalog.hashtextextended(e.inbox, 0) <= pg_catalog.hashtextextended($1, 0) AND e.inbox = $1
+      ORDER BY pg_catalog.hashtextextended(e.inbox, 0), e.id LIMIT $3 + 2)
+    UNION ALL
+    (SELECT e.id FROM chat.event e
+      WHERE (pg_catalog.hashtextextended(e.agent_inbox, 0), e.id) > (pg_catalog.hashtextextended($1, 0), $2 - 2)
+        AND pg_catalog.hashtextextended(e.agent_inbox, 0) <= pg_catalog.hashtextextended($1, 0) AND e.agent_inbox = $1
+      ORDER BY pg_catalog.hashtextextended(e.agent_inbox, 0), e.id LIMIT $3 + 2)
+$$;
+REVOKE ALL ON FUNCTION chat.rows_of_topic(text, bigint, integer) FROM PUBLIC;
+COMMENT ON FUNCTION chat.rows_of_topic(text, bigint, integer) IS 'Part of chat.events_since: rows of the log that have events of a topic above after_id, all that max_rows of these can be in; presence left out.';
 
 -- Catch-up for clients. On inbox topics ids of different conversations can commit out of order: rows below
 -- after_id whose writer may still have been running when row after_id was written are returned again. Their
@@ -195,24 +238,23 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
             MESSAGE = format('topic "%s" may not be read by this user', left($1, 246));
     END IF;
-    SELECT e.xid, e.snapshot_xmin, e.next_xid INTO anchor FROM chat.event e WHERE e.id = $2;
+    SELECT e.xid, e.snapshot_xmin, e.next_xid INTO anchor FROM chat.event_at($2) e;
     RETURN QUERY
     WITH late AS MATERIALIZED (
         SELECT e.id, e.event, e.payload, e.created_at, e.topic, e.expires_at
-          FROM chat.event e
-         WHERE e.xid >= anchor.snapshot_xmin AND e.xid < anchor.xid AND e.id + 0 < $2
+          FROM chat.events e
+         WHERE e.xid >= anchor.snapshot_xmin AND e.xid < anchor.xid AND e.id < $2
            AND ($2 <= restored OR e.id > restored)
         UNION ALL
         SELECT e.id, e.event, e.payload, e.created_at, e.topic, e.expires_at
-          FROM chat.event e
-         WHERE e.xid > anchor.xid AND e.xid < anchor.next_xid AND e.id + 0 < $2
+          FROM chat.events e
+         WHERE e.xid > anchor.xid AND e.xid < anchor.next_xid AND e.id < $2
            AND ($2 <= restored OR e.id > restored)
     ), fresh AS (
         SELECT e.id, e.event, e.payload, e.created_at
-          FROM chat.event e
-         WHERE (hashtextextended(e.topic, 0), e.id) > (hashtextextended($1, 0), $2)
-           AND hashtextextended(e.topic, 0) <= hashtextextended($1, 0) AND e.topic = $1 AND e.expires_at IS NULL
-         ORDER BY hashtextextended(e.topic, 0), e.id LIMIT $3
+          FROM chat.rows_of_topic($1, $2, $3) found
+         CROSS JOIN LATERAL (SELECT * FROM chat.events v WHERE v.row_id = found AND v.topic = $1 AND v.id > $2 OFFSET 0) e
+         ORDER BY e.id LIMIT $3
     )
     SELECT r.id, r.event, r.payload::jsonb, r.created_at
       FROM (SELECT l.id, l.event, l.payload, l.created_at FROM late l WHERE l.topic = $1 AND l.expires_at IS NULL
@@ -229,10 +271,22 @@ CREATE FUNCTION chat.newest_event(topic text) RETURNS bigint
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
 $$
 BEGIN
-    RETURN (SELECT e.id FROM chat.event e
-             WHERE hashtextextended(e.topic, 0) >= hashtextextended($1, 0)
-               AND hashtextextended(e.topic, 0) <= hashtextextended($1, 0) AND e.topic = $1
-             ORDER BY hashtextextended(e.topic, 0) DESC, e.id DESC LIMIT 1);
+    RETURN (SELECT max(v.id)
+              FROM ((SELECT e.id FROM chat.event e
+                      WHERE hashtextextended(e.topic, 0) >= hashtextextended($1, 0)
+                        AND hashtextextended(e.topic, 0) <= hashtextextended($1, 0) AND e.topic = $1
+                      ORDER BY hashtextextended(e.topic, 0) DESC, e.id DESC LIMIT 1)
+                    UNION ALL
+                    (SELECT e.id FROM chat.event e
+                      WHERE hashtextextended(e.inbox, 0) >= hashtextextended($1, 0)
+                        AND hashtextextended(e.inbox, 0) <= hashtextextended($1, 0) AND e.inbox = $1
+                      ORDER BY hashtextextended(e.inbox, 0) DESC, e.id DESC LIMIT 1)
+                    UNION ALL
+                    (SELECT e.id FROM chat.event e
+                      WHERE hashtextextended(e.agent_inbox, 0) >= hashtextextended($1, 0)
+                        AND hashtextextended(e.agent_inbox, 0) <= hashtextextended($1, 0) AND e.agent_inbox = $1
+                      ORDER BY hashtextextended(e.agent_inbox, 0) DESC, e.id DESC LIMIT 1)) newest
+             CROSS JOIN LATERAL (SELECT * FROM chat.events v WHERE v.row_id = newest.id AND v.topic = $1 OFFSET 0) v);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.newest_event(text) FROM PUBLIC;

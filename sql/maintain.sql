@@ -79,11 +79,10 @@ CREATE FUNCTION chat.event_partition_is_done(relation regclass) RETURNS boolean
 $$
 DECLARE
     number bigint := (SELECT substr(c.relname, 7)::bigint FROM pg_class c WHERE c.oid = relation);
-    waits boolean;
+    last bigint := (SELECT max(v.id) FROM chat.events v
+                     WHERE v.row_id = (SELECT e.id FROM chat.event e WHERE e.id >= number << 32 AND e.id < (number + 1) << 32 ORDER BY e.id DESC LIMIT 1));
 BEGIN
-    EXECUTE format('SELECT EXISTS (SELECT FROM chat.consumer c, LATERAL (SELECT FROM %s e WHERE e.id > c.last_id ORDER BY e.id LIMIT 1) fresh'
-                   '                WHERE c.enabled)', relation) INTO waits;
-    RETURN NOT (waits OR EXISTS (SELECT FROM chat.consumer c, chat.late_events(c.last_id, c.snapshot) late
+    RETURN NOT (EXISTS (SELECT FROM chat.consumer c WHERE c.enabled AND c.last_id < last) OR EXISTS (SELECT FROM chat.consumer c, chat.late_events(c.last_id, c.snapshot) late
                                   WHERE c.enabled AND late.id >> 32 = number));
 END
 $$;
@@ -250,7 +249,7 @@ BEGIN
     -- What came while it was off is not delivered afterwards.
     UPDATE chat.consumer c
        SET enabled = $2, updated_at = clock_timestamp(),
-           last_id = CASE WHEN $2 THEN GREATEST(c.last_id, (SELECT max(e.id) FROM chat.event e)) ELSE c.last_id END,
+           last_id = CASE WHEN $2 THEN GREATEST(c.last_id, chat.last_event_id()) ELSE c.last_id END,
            snapshot = CASE WHEN $2 THEN pg_current_snapshot() ELSE c.snapshot END,
            epoch = c.epoch + 1, expires_at = '-infinity', owner = NULL, pid = NULL, backend_start = NULL
      WHERE c.name = $1 AND c.enabled <> $2;

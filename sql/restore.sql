@@ -81,8 +81,9 @@ $$
     SELECT COALESCE(sum(newest.id - GREATEST($1, (p << 32) - 1)), 0)::bigint
       FROM chat.event_seq s
      CROSS JOIN generate_series($1 >> 32, s.last_value >> 32) p
-     CROSS JOIN LATERAL (SELECT e.id FROM chat.event e
-                          WHERE e.id >= p << 32 AND e.id < (p + 1) << 32 ORDER BY e.id DESC LIMIT 1) newest
+     CROSS JOIN LATERAL (SELECT max(v.id) AS id FROM chat.events v
+                          WHERE v.row_id = (SELECT e.id FROM chat.event e
+                                             WHERE e.id >= p << 32 AND e.id < (p + 1) << 32 ORDER BY e.id DESC LIMIT 1)) newest
      WHERE newest.id > $1
 $$;
 REVOKE ALL ON FUNCTION chat.ids_after(bigint) FROM PUBLIC;

@@ -16,7 +16,7 @@ CREATE FUNCTION chat.status_log() RETURNS jsonb
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
     SELECT jsonb_build_object(
-               'lastId', (SELECT max(e.id) FROM chat.event e),
+               'lastId', chat.last_event_id(),
                'partitions', jsonb_agg(jsonb_build_object(
                    'name', p.relation::text, 'oldest', p.oldest, 'newest', p.newest, 'bytes', pg_total_relation_size(p.relation),
                    'current', p.number = s.last_value >> 32) ORDER BY p.number))

@@ -22,10 +22,14 @@ CREATE TABLE chat.event (
     webhook       text,
     changes       jsonb,
     payload       text NOT NULL,
-    rights        text
+    rights        text,
+    inbox         text COLLATE "C",
+    agent_inbox   text COLLATE "C",
+    conversation_payload text,
+    conversation_changes jsonb
 ) PARTITION BY RANGE (id);
 REVOKE ALL ON chat.event FROM PUBLIC;
-COMMENT ON TABLE chat.event IS 'The event log: one row per event, written in the transaction that caused it.';
+COMMENT ON TABLE chat.event IS 'The event log, written in the transaction that caused the events. A row is one event, or that of a message together with the conversation.updated that it caused, whose ids follow its own; chat.events has one row per event.';
 COMMENT ON COLUMN chat.event.xid IS 'Top-level transaction that wrote the row; tells late rows from those a reader has seen.';
 COMMENT ON COLUMN chat.event.snapshot_xmin IS 'xmin of the writer''s snapshot: rows with a lower id and an xid at or above it may have committed later.';
 COMMENT ON COLUMN chat.event.next_xid IS 'Read after the id was drawn: who drew a lower id has an xid below it.';
@@ -36,6 +40,10 @@ COMMENT ON COLUMN chat.event.webhook IS 'Name under which webhooks get the event
 COMMENT ON COLUMN chat.event.changes IS 'What a conversation event changed of status (old and new), agent and bot.';
 COMMENT ON COLUMN chat.event.rights IS 'Id of a conversation whose owner, agent or existence changed with this row: whoever has joined its topics has to be asked for again.';
 COMMENT ON COLUMN chat.event.payload IS 'JSON object, sent as these bytes; always valid as jsonb.';
+COMMENT ON COLUMN chat.event.inbox IS 'The owner''s inbox, where a conversation.updated rides on this row, as the event id + 1; NULL: none does.';
+COMMENT ON COLUMN chat.event.agent_inbox IS 'The agent''s inbox, which gets it too, as the event id + 2; NULL: no agent''s does.';
+COMMENT ON COLUMN chat.event.conversation_payload IS 'Payload of the conversation.updated.';
+COMMENT ON COLUMN chat.event.conversation_changes IS 'Changes of the conversation.updated.';
 SELECT pg_catalog.pg_extension_config_dump('chat.event', '');
 
 -- Indexes are made on each partition, not on chat.event: pg_dump would make those of later partitions twice. Each has a
@@ -46,8 +54,27 @@ REVOKE ALL ON chat.event_0 FROM PUBLIC;
 CREATE INDEX event_0_xid_idx ON chat.event_0 (xid);
 -- A topic's hash makes entries half as large, and comparing them cheaper: every event pays for that.
 CREATE INDEX event_0_topic_idx ON chat.event_0 (pg_catalog.hashtextextended(topic, 0), id);
+CREATE INDEX event_0_inbox_idx ON chat.event_0 (pg_catalog.hashtextextended(inbox, 0), id) WHERE inbox IS NOT NULL;
+CREATE INDEX event_0_agent_inbox_idx ON chat.event_0 (pg_catalog.hashtextextended(agent_inbox, 0), id) WHERE agent_inbox IS NOT NULL;
 COMMENT ON TABLE chat.event_0 IS 'First partition of the event log, and the pattern of those that chat.maintain makes.';
 SELECT pg_catalog.pg_extension_config_dump('chat.event_0', '');
+
+-- The one place that says how a row becomes events: everything but the writer and what counts rows reads this.
+CREATE VIEW chat.events AS
+    SELECT told.id, e.xid, e.snapshot_xmin, e.next_xid, e.created_at, e.expires_at, e.owner, e.conversation, told.topic,
+           told.event, told.webhook, told.changes, told.payload, told.rights, e.id AS row_id
+      FROM chat.event e
+     CROSS JOIN LATERAL (
+            SELECT e.id, e.topic, e.event, e.webhook, e.changes, e.payload, e.rights
+            UNION ALL
+            SELECT e.id + 1, e.inbox, 'conversation.updated', 'conversation.updated', e.conversation_changes, e.conversation_payload, NULL
+             WHERE e.inbox IS NOT NULL
+            UNION ALL
+            SELECT e.id + 2, e.agent_inbox, 'conversation.updated', NULL, e.conversation_changes, e.conversation_payload, NULL
+             WHERE e.agent_inbox IS NOT NULL) told;
+REVOKE ALL ON chat.events FROM PUBLIC;
+COMMENT ON VIEW chat.events IS 'The event log, one row per event.';
+COMMENT ON COLUMN chat.events.row_id IS 'Id of the event''s row of chat.event, which has an index: a row''s events have ids from row_id to row_id + 2, and come in that order.';
 
 CREATE TABLE chat.consumer (
     name              text PRIMARY KEY CHECK (name IN ('realtime', 'webhooks', 'socketio')),

@@ -25,3 +25,7 @@ COMMENT ON TYPE chat.webhook_endpoint IS 'An active webhook, wherever it is kept
 
 CREATE TYPE chat.merge AS (attachment integer, from_id text, into_id text, moved bigint, dropped bigint, finished_at timestamptz);
 COMMENT ON TYPE chat.merge IS 'How far a merge of chat.merged_conversation has come.';
+
+CREATE TYPE chat.told_event AS (id bigint, xid xid8, snapshot_xmin xid8, next_xid xid8, created_at timestamptz, expires_at timestamptz,
+    owner text, conversation text, topic text COLLATE "C", event text, webhook text, changes jsonb, payload text, rights text, row_id bigint);
+COMMENT ON TYPE chat.told_event IS 'An event of the log: a row of chat.events.';

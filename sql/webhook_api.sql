@@ -261,7 +261,7 @@ BEGIN
                                             next_attempt_at)
     SELECT attempt.webhook, attempt.event_id, attempt.message_id, attempt.type, attempt.message_id, e.created_at,
            e.payload, clock_timestamp()
-      FROM chat.event e WHERE e.id = attempt.event_id
+      FROM chat.event_at(attempt.event_id) e
     ON CONFLICT (webhook, event_id, message_id) DO UPDATE
        SET next_attempt_at = clock_timestamp() WHERE d.next_attempt_at IS NOT NULL
     RETURNING d.id INTO queued;

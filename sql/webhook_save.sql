@@ -74,7 +74,7 @@ BEGIN
                u.error
           FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
                AS u (webhook, event_id, message_id, type, action, stored, attempt, error, delay, counted)
-          JOIN chat.event e ON e.id = u.event_id
+         CROSS JOIN LATERAL chat.event_at(u.event_id) e
          WHERE NOT u.stored AND u.action <> 'done'
          ORDER BY u.event_id, u.message_id
         ON CONFLICT (webhook, event_id, message_id) DO UPDATE

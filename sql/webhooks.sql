@@ -80,8 +80,7 @@ CREATE FUNCTION chat.external_webhook_events(last_id bigint, seen pg_snapshot, m
                    created_at timestamptz, payload text)
     LANGUAGE sql STABLE AS
 $$
-    (SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload
-       FROM chat.event e WHERE e.id > $1 ORDER BY e.id LIMIT $3)
+    SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload FROM chat.fresh_events($1, $3) e
     UNION ALL
     SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload FROM chat.late_events($1, $2) e
 $$;

@@ -78,6 +78,6 @@ export class Watcher {
   /** When the transaction that wrote the event committed: PostgreSQL's own record of it. */
   committedAt(id) {
     return value(this.bed.db, `SELECT (extract(epoch FROM pg_xact_commit_timestamp(xid::xid)) * 1000)::float8
-      FROM chat.event WHERE id = $1`, [id]);
+      FROM chat.events WHERE id = $1`, [id]);
   }
 }

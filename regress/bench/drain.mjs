@@ -14,7 +14,7 @@ async function writeBacklog(bed) {
   await bed.db.query(`INSERT INTO public.chat_messages (conversation_id, direction, content)
     SELECT ($1::bigint[])[1 + g % $2], 'incoming', 'Olá, tudo bem? Queria saber do meu pedido ' || g
       FROM generate_series(1, $3) g`, [ids, conversations, events]);
-  return value(bed.db, 'SELECT count(*) FROM chat.event');
+  return value(bed.db, 'SELECT count(*) FROM chat.events');
 }
 
 async function delivered(sidecar) {

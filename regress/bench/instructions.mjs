@@ -57,7 +57,7 @@ async function compare(cluster, sides, title, n, statements) {
     const first = await count(cluster, side, `${n}.first`, statements(50));
     const thousands = (await count(cluster, side, n, statements(n + 50)) - first) / n / 1000;
     bare ??= thousands;
-    console.log(`  ${side.name.padEnd(27)} ${thousands.toFixed(thousands < 100 ? 1 : 0).padStart(7)} ${(thousands / bare).toFixed(2).padStart(9)} x`);
+    console.log(`  ${side.name.padEnd(27)} ${thousands.toFixed(thousands < 1000 ? 1 : 0).padStart(7)} ${(thousands / bare).toFixed(2).padStart(9)} x`);
   }
 }
 

@@ -58,7 +58,7 @@ async function toClient(bed, sidecar) {
   const tps = await write(bed, { rate: 200, seconds });
   await sleep(1000);
   const heard = client.heard.filter((message) => message.event === 'message.new');
-  const written = new Map((await rows(bed.db, `SELECT e.id::text, date_part('epoch', e.created_at) * 1000 AS at FROM chat.event e
+  const written = new Map((await rows(bed.db, `SELECT e.id::text, date_part('epoch', e.created_at) * 1000 AS at FROM chat.events e
     WHERE e.id = ANY ($1::bigint[])`, [heard.map(({ id }) => id)])).map(({ id, at }) => [id, at]));
   const delays = heard.map(({ id, at }) => performance.timeOrigin + at - written.get(id)).sort((a, b) => a - b);
   const at = (share) => ms(delays[Math.floor(delays.length * share)]);

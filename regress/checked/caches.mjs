@@ -95,7 +95,7 @@ try {
   const [client, judge] = [await connect(cluster, { database }), await connect(cluster, { database })];
   await judge.query(tables);
   for (const statement of statements) await check(client, judge, statement);
-  if (await value(judge, 'SELECT count(*) = 0 FROM chat.event') && statements === writes) throw new Error('nothing was written');
+  if (await value(judge, 'SELECT count(*) = 0 FROM chat.events') && statements === writes) throw new Error('nothing was written');
   await client.end();
   await judge.end();
 } catch (error) {

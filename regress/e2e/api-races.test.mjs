@@ -25,7 +25,7 @@ const together = (call) => Promise.all(clients.map((client, n) => {
   const [sql, params] = call(n);
   return value(client, `SELECT chat.${sql}`, params);
 }));
-const events = (conversation, event) => rows(bed.db, `SELECT event, payload::jsonb AS payload FROM chat.event WHERE conversation = $1 AND event LIKE $2 ORDER BY id`, [String(conversation), event]);
+const events = (conversation, event) => rows(bed.db, `SELECT event, payload::jsonb AS payload FROM chat.events WHERE conversation = $1 AND event LIKE $2 ORDER BY id`, [String(conversation), event]);
 const distinct = (list) => new Set(list).size;
 
 for (const direction of ['incoming', 'outgoing']) {
@@ -109,10 +109,10 @@ test('assignment: told to the owner, to the new agent and to the one before, onc
   const [one, two] = [randomUUID(), randomUUID()];
   const assign = (agent) => value(clients[0], 'SELECT chat.update_conversation($1, $2)', [String(here), { assignedAgentId: agent }]);
   for (const agent of [one, one, two, null, null]) await assign(agent);
-  const told = await rows(bed.db, `SELECT topic, payload::jsonb ->> 'assignedAgentId' AS agent FROM chat.event WHERE conversation = $1 AND event = 'conversation.assigned' ORDER BY id`, [String(here)]);
+  const told = await rows(bed.db, `SELECT topic, payload::jsonb ->> 'assignedAgentId' AS agent FROM chat.events WHERE conversation = $1 AND event = 'conversation.assigned' ORDER BY id`, [String(here)]);
   const inbox = (user) => `user:${user}:inbox`;
   assert.deepEqual(told.map((e) => [e.topic, e.agent]), [[inbox(bed.owner), one], [inbox(one), one], [inbox(bed.owner), two], [inbox(two), two], [inbox(one), two], [inbox(bed.owner), null], [inbox(two), null]]);
   await together((n) => ['update_conversation($1, $2)', [String(here), { assignedAgentId: n % 2 ? one : two }]]);
   const kept = await value(bed.db, 'SELECT assigned_agent_id FROM public.conversations WHERE id = $1', [here]);
-  assert.equal(await value(bed.db, `SELECT payload::jsonb ->> 'assignedAgentId' FROM chat.event WHERE conversation = $1 AND event = 'conversation.assigned' ORDER BY id DESC LIMIT 1`, [String(here)]), kept);
+  assert.equal(await value(bed.db, `SELECT payload::jsonb ->> 'assignedAgentId' FROM chat.events WHERE conversation = $1 AND event = 'conversation.assigned' ORDER BY id DESC LIMIT 1`, [String(here)]), kept);
 });

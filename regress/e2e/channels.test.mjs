@@ -29,7 +29,7 @@ async function stillDelivers(subscriber = witness) {
 
 test('the owner hears its conversation, with the event id as message id', async () => {
   const message = await stillDelivers();
-  const { rows } = await bed.db.query(`SELECT e.id::text FROM chat.event e WHERE e.event = 'message.new' ORDER BY e.id DESC LIMIT 1`);
+  const { rows } = await bed.db.query(`SELECT e.id::text FROM chat.events e WHERE e.event = 'message.new' ORDER BY e.id DESC LIMIT 1`);
   assert.equal(message.id, rows[0].id);
 });
 

@@ -35,7 +35,7 @@ async function messages(bed, conversation, count, db = bed.db) {
 }
 
 const delivered = (bed, original) => allDelivered(bed.db, () => original.realtime.accepted, { limit: 60000 });
-const lastId = (bed) => value(bed.db, 'SELECT max(id) FROM chat.event');
+const lastId = (bed) => value(bed.db, 'SELECT max(id) FROM chat.events');
 const position = (bed) => value(bed.db, `SELECT last_id FROM chat.consumer WHERE name = 'realtime'`);
 
 /**
@@ -46,7 +46,7 @@ async function leaveBehind(bed) {
   const late = await bed.connect();
   await late.query('BEGIN');
   await messages(bed, bed.second, 3, late);
-  const from = await value(late, `SELECT min(id) FROM chat.event WHERE xid = pg_current_xact_id()`);
+  const from = await value(late, `SELECT min(id) FROM chat.events WHERE xid = pg_current_xact_id()`);
   await messages(bed, bed.first, 20);
   await delivered(bed, bed);
   await until(async () => (await position(bed)) >= (await lastId(bed)), 'the position to be saved', 30000);
@@ -65,7 +65,7 @@ async function goOn(copy, original, from) {
   await delivered(copy, original);
   await messages(copy, original.first, 5);
   await delivered(copy, original);
-  const newest = await rows(copy.db, 'SELECT id FROM chat.event WHERE id > $1 ORDER BY id', [last]);
+  const newest = await rows(copy.db, 'SELECT id FROM chat.events WHERE id > $1 ORDER BY id', [last]);
   assert.ok(newest.length > 0 && newest[0].id >= last + 1_000_000, `ids go on at ${newest[0]?.id} after ${last}`);
   const again = original.realtime.accepted.slice(before).filter((event) => known.has(event.id)).map((event) => Number(event.id));
   assert.deepEqual(again.filter((id) => id < from), []);
@@ -144,7 +144,7 @@ test('a publication of all tables: set-up, webhooks, retention, a dump restored,
   await messages(bed, bed.first, 3);
   await until(() => value(bed.db, 'SELECT count(*) > 0 FROM chat.webhook_delivery'), 'a delivery that waits', 30000);
   receiver.answer = () => 200;
-  const wanted = await rows(bed.db, `SELECT 'evt_' || id AS id FROM chat.event WHERE webhook = 'message.received' ORDER BY id DESC LIMIT 3`);
+  const wanted = await rows(bed.db, `SELECT 'evt_' || id AS id FROM chat.events WHERE webhook = 'message.received' ORDER BY id DESC LIMIT 3`);
   await until(async () => {
     await bed.db.query('UPDATE chat.webhook_delivery SET next_attempt_at = now() WHERE next_attempt_at > now()');
     return wanted.every(({ id }) => receiver.deliveries.some((delivery) => delivery.id === id));

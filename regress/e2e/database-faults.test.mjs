@@ -40,7 +40,7 @@ async function allArrive() {
   const deliveries = () => receiver.deliveries.map(({ id, type, body }) => ({ id: id.slice('evt_'.length), event: type, payload: body.data }));
   const hooks = await allDelivered(bed.db, deliveries, { only: (event) => event.webhook === 'message.received', every: true, limit: 40000 });
   assert.deepEqual(hooks.disorder, []);
-  await until(() => value(bed.db, 'SELECT bool_and(last_id >= (SELECT max(id) FROM chat.event)) FROM chat.consumer'), 'positions at the end', 20000);
+  await until(() => value(bed.db, 'SELECT bool_and(last_id >= (SELECT max(id) FROM chat.events)) FROM chat.consumer'), 'positions at the end', 20000);
   await until(() => value(bed.db, 'SELECT count(*) = 0 FROM chat.webhook_delivery'), 'no stored delivery', 20000);
 }
 

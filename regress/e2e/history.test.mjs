@@ -65,13 +65,13 @@ test('last messages, unread counts and statuses are those of the history, and wh
 });
 
 test('a second time changes nothing and tells nothing', async () => {
-  const mark = await value(bed.db, 'SELECT max(id) FROM chat.event');
+  const mark = await value(bed.db, 'SELECT max(id) FROM chat.events');
   const fingerprint = () => value(bed.db, `SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM (SELECT * FROM public.chat_messages) t`);
   const before = await fingerprint();
   const heard = subscriber.heard.length;
   assert.deepEqual(await bed.ingest(history), { action: 'history', conversations: chats, messages: 0, duplicates: chats * each, skipped: 0 });
   assert.equal(await fingerprint(), before);
-  assert.equal(await value(bed.db, 'SELECT max(id) FROM chat.event'), mark);
+  assert.equal(await value(bed.db, 'SELECT max(id) FROM chat.events'), mark);
   await sleep(1500); // the sidecar looks once a second in any case
   assert.equal(subscriber.heard.length, heard);
 });

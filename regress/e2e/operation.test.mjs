@@ -270,7 +270,7 @@ test('SIGTERM: what is in flight is finished, the position saved, exit code 0, a
   realtime.delay = 300;
   const env = { REALTIME_URL: realtime.url };
   const sidecar = await bed.sidecar(env);
-  const done = await value(bed.db, 'SELECT max(id)::text FROM chat.event');
+  const done = await value(bed.db, 'SELECT max(id)::text FROM chat.events');
   await until(async () => (await value(bed.db, `SELECT last_id >= $1 FROM chat.consumer WHERE name = 'realtime'`, [done])), 'an up-to-date position');
   realtime.accepted.length = 0;
   await bed.message(conversation, 'in flight');

@@ -33,7 +33,7 @@ test('a client hears every message of 16 writers, each conversation in order', a
 test('a webhook gets every message of 16 writers, each conversation in order', async () => {
   const log = (await events(bed.db)).filter((event) => event.event === 'message.new');
   // The webhook's id is its own; the message in it says which event it was.
-  const byMessage = new Map((await bed.db.query(`SELECT payload::jsonb->>'id' AS message, id::text FROM chat.event WHERE event = 'message.new'`))
+  const byMessage = new Map((await bed.db.query(`SELECT payload::jsonb->>'id' AS message, id::text FROM chat.events WHERE event = 'message.new'`))
     .rows.map((row) => [row.message, row.id]));
   const deliveries = () => receiver.deliveries.map(({ body }) => ({ id: byMessage.get(String(body.data.id)) }));
   const result = await allDelivered(bed.db, deliveries, { only: (event) => event.event === 'message.new' });

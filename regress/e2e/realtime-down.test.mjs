@@ -70,7 +70,7 @@ test('no answer at all: the request is given up after more than 10 s and sent ag
 test('one message that Realtime cannot read (400 for the whole batch) is set aside, the rest goes on', async () => {
   realtime.poison = (message) => message.payload.content === 'poison 7';
   await write(16, 'poison');
-  poisoned = new Set((await bed.db.query(`SELECT id::text FROM chat.event WHERE payload::jsonb->>'content' = 'poison 7'`))
+  poisoned = new Set((await bed.db.query(`SELECT id::text FROM chat.events WHERE payload::jsonb->>'content' = 'poison 7'`))
     .rows.map((row) => row.id));
   assert.equal(poisoned.size, 1);
   const result = await allDelivered(bed.db, () => realtime.accepted, { limit: 40000, only: (event) => !poisoned.has(event.id) });
@@ -83,7 +83,7 @@ test('a message that is named in a 422 is set aside at once, the rest of its bat
   await write(8, 'invalid');
   realtime.invalid = (message) => message.payload.content === 'invalid 3';
   realtime.mode = 202;
-  poisoned.add((await bed.db.query(`SELECT id::text FROM chat.event WHERE payload::jsonb->>'content' = 'invalid 3'`)).rows[0].id);
+  poisoned.add((await bed.db.query(`SELECT id::text FROM chat.events WHERE payload::jsonb->>'content' = 'invalid 3'`)).rows[0].id);
   const result = await allDelivered(bed.db, () => realtime.accepted, { limit: 40000, only: (event) => !poisoned.has(event.id) });
   assert.deepEqual(result.disorder, []);
   assert.equal(realtime.requests[422], 1);

@@ -60,7 +60,7 @@ function write(text, count = messages) {
 }
 
 async function bodies(column) {
-  const found = await rows(bed.db, `SELECT id::text, payload::jsonb AS payload FROM chat.event WHERE ${column} IS NOT NULL`);
+  const found = await rows(bed.db, `SELECT id::text, payload::jsonb AS payload FROM chat.events WHERE ${column} IS NOT NULL`);
   return new Map(found.map(({ id, payload }) => [id, payload]));
 }
 

@@ -131,7 +131,7 @@ test('rows alone are restored into tables that are set up: counters are right, a
   assert.deepEqual(await rows(db, kept), await rows(original.db, kept));
   assert.equal(await value(db, 'SELECT count(*) FROM chat_messages'), 20);
   assert.equal(await value(db, 'SELECT count(*)::int FROM chat.attachment a, chat.drifted(a)'), 0);
-  assert.equal(await value(db, "SELECT count(*)::int FROM chat.event WHERE event ~ '^message'"), 0);
+  assert.equal(await value(db, "SELECT count(*)::int FROM chat.events WHERE event ~ '^message'"), 0);
 });
 
 test('make install replaces files in one step', async () => {

@@ -51,7 +51,7 @@ test('what came twice is the same message under the same id', () => {
 });
 
 test('webhooks: nothing is lost, duplicates have the same webhook-id', async () => {
-  const byMessage = new Map((await bed.db.query(`SELECT payload::jsonb->>'id' AS message, id::text FROM chat.event WHERE event = 'message.new'`))
+  const byMessage = new Map((await bed.db.query(`SELECT payload::jsonb->>'id' AS message, id::text FROM chat.events WHERE event = 'message.new'`))
     .rows.map((row) => [row.message, row.id]));
   const result = await allDelivered(bed.db,
     () => receiver.deliveries.map(({ body }) => ({ id: byMessage.get(String(body.data.id)) })),

@@ -48,7 +48,7 @@ test('rows are copied and applied, counters with them', async () => {
 });
 
 test('the apply worker writes no events', async () => {
-  const told = await value(subscriber, `SELECT count(*) FROM chat.event WHERE payload LIKE '%bulk%' OR payload LIKE '%afterwards%'`);
+  const told = await value(subscriber, `SELECT count(*) FROM chat.events WHERE payload LIKE '%bulk%' OR payload LIKE '%afterwards%'`);
   assert.equal(told, 0);
 });
 
@@ -56,5 +56,5 @@ test('a message written at the subscriber itself is counted and told there', asy
   const before = await value(subscriber, 'SELECT unread_count FROM public.conversations');
   await subscriber.query(`INSERT INTO public.chat_messages (id, conversation_id, direction, content) VALUES (1000000, $1, 'incoming', 'local')`, [conversation]);
   assert.equal(await value(subscriber, 'SELECT unread_count FROM public.conversations'), before + 1);
-  assert.equal(await value(subscriber, `SELECT count(*) FROM chat.event WHERE payload LIKE '%local%' AND event = 'message.new'`), 1);
+  assert.equal(await value(subscriber, `SELECT count(*) FROM chat.events WHERE payload LIKE '%local%' AND event = 'message.new'`), 1);
 });

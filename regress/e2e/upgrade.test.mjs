@@ -64,7 +64,7 @@ async function populated(shared) {
   return bed;
 }
 
-const allRead = (bed) => until(() => value(bed.db, `SELECT count(*) = 2 AND bool_and(c.last_id >= (SELECT max(id) FROM chat.event))
+const allRead = (bed) => until(() => value(bed.db, `SELECT count(*) = 2 AND bool_and(c.last_id >= (SELECT max(id) FROM chat.events))
   FROM chat.consumer c`), async () => JSON.stringify(await value(bed.db, `SELECT chat.status() -> 'consumers'`)), limit);
 
 /** Ends the sidecar amid work: a transaction with low ids that commits late, and events that nobody has read. */
@@ -91,7 +91,7 @@ const repeated = (ids) => ids.length - new Set(ids).size;
 /** The copy's sidecar delivers what was left, once; the copy works as the original did. */
 async function goOn(copy, original) {
   const { realtime, good, bad } = original;
-  const last = await value(copy.db, 'SELECT max(id) FROM chat.event');
+  const last = await value(copy.db, 'SELECT max(id) FROM chat.events');
   bad.answer = () => 200;
   await copy.db.query('UPDATE chat.webhook_delivery SET next_attempt_at = now() WHERE next_attempt_at IS NOT NULL');
   const sidecar = await copy.sidecar(original.env);
@@ -99,7 +99,7 @@ async function goOn(copy, original) {
   await messages(copy, original.first, 5);
   await original.live.messages(5, copy.db);
   await delivered(copy, original);
-  assert.ok(await value(copy.db, 'SELECT max(id) > $1 FROM chat.event', [last]), 'ids go on');
+  assert.ok(await value(copy.db, 'SELECT max(id) > $1 FROM chat.events', [last]), 'ids go on');
   const expected = await incoming(copy);
   await until(() => good.deliveries.length >= expected && bad.deliveries.length >= expected,
     () => `${good.deliveries.length} and ${bad.deliveries.length} of ${expected} webhooks`, limit);
@@ -170,7 +170,7 @@ for (const pgConfig of (process.env.UPGRADE_FROM ?? '').split(':').filter(Boolea
     await bed.live.messages(3);
     await bed.running.kill('SIGTERM');
     await caughtUp(bed, copy, tables);
-    assert.equal(await value(copy.db, 'SELECT count(*)::int FROM chat.event'), 0);
+    assert.equal(await value(copy.db, 'SELECT count(*)::int FROM chat.events'), 0);
     assert.equal(await drifting(copy.db), 0);
     await copy.db.query('DROP SUBSCRIPTION moving');
     await copy.db.query(`SELECT setval(pg_get_serial_sequence(t, 'id'), 1000) FROM unnest('{public.conversations,public.chat_messages}'::text[]) t`);

@@ -121,7 +121,7 @@ test('a receiver that hangs keeps nobody back; its answer after the connection t
   });
   const hook = await webhook(`${server.url}/hook`);
   await until(() => ids.length === 1, 'a request');
-  await until(() => value(bed.db, `SELECT last_id = (SELECT max(id) FROM chat.event) FROM chat.consumer WHERE name = 'webhooks'`),
+  await until(() => value(bed.db, `SELECT last_id = (SELECT max(id) FROM chat.events) FROM chat.consumer WHERE name = 'webhooks'`),
     'the position past the message that hangs');
   await bed.db.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'chat_sidecar'`);
   await until(() => sidecar.log.some((line) => line.msg === 'not leading any more' && line.consumer === 'webhooks'), 'the end of the lease');

@@ -22,7 +22,7 @@ before(async () => {
 afterEach(() => { slow.answer = () => 200; });
 after(() => bed.close());
 
-const position = () => value(bed.db, `SELECT last_id >= (SELECT max(id) FROM chat.event) FROM chat.consumer WHERE name = 'webhooks'`);
+const position = () => value(bed.db, `SELECT last_id >= (SELECT max(id) FROM chat.events) FROM chat.consumer WHERE name = 'webhooks'`);
 const stored = (webhook = slow.webhook.id) => value(bed.db, 'SELECT count(*)::int FROM chat.webhook_delivery WHERE webhook = $1', [webhook]);
 const said = (pattern) => until(() => pattern.test(sidecar.tail(1000)), () => `a line that says ${pattern}: ${sidecar.tail()}`, 20000);
 

@@ -60,7 +60,7 @@ const messagesOf = (model, id) => rows(model.db, `SELECT m.*, to_jsonb(m) ->> 'm
 
 /** The events of an owner: their names, with a star where webhooks get message.received. */
 const eventsOf = (model, owner) => value(model.db, `SELECT COALESCE(string_agg(event || CASE webhook WHEN 'message.received' THEN '*' ELSE '' END, ' ' ORDER BY id), '')
-  FROM chat.event WHERE owner = $1`, [owner]);
+  FROM chat.events WHERE owner = $1`, [owner]);
 
 /** What is expected of a value is there; it may hold more. */
 function holds(actual, expected, where) {

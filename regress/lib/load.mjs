@@ -54,7 +54,7 @@ export class Load {
 
 /** The log, in id order: of the number, not of the text that is returned. */
 export function events(db) {
-  return rows(db, 'SELECT e.id::text, e.topic, e.event, e.conversation, e.webhook FROM chat.event e WHERE e.expires_at IS NULL ORDER BY e.id');
+  return rows(db, 'SELECT e.id::text, e.topic, e.event, e.conversation, e.webhook FROM chat.events e WHERE e.expires_at IS NULL ORDER BY e.id');
 }
 
 /** Events that must arrive: all of them, or of conversation.updated only each conversation's last one. */

@@ -69,7 +69,7 @@ async function run(client, owner, transaction, name, strict) {
 
 async function history({ model, db, clients }, seed) {
   const owner = randomUUID();
-  const from = Number(await value(db, 'SELECT COALESCE(max(id), 0) FROM chat.event'));
+  const from = Number(await value(db, 'SELECT COALESCE(max(id), 0) FROM chat.events'));
   await db.query('TRUNCATE record.change');
   await db.query(model.newOwner, [owner]);
   await db.query(`INSERT INTO public.conversations (${model.owner}, contact_jid) SELECT $1, 'c' || g FROM generate_series(0, 3) g`, [owner]);
@@ -105,7 +105,7 @@ try {
     }
   }
   let events = 0;
-  for (const { db } of beds) events += await value(db, 'SELECT count(*) FROM chat.event');
+  for (const { db } of beds) events += await value(db, 'SELECT count(*) FROM chat.events');
   console.log(`random     ${counts.transactions} transactions, ${counts.retries} retries, ${counts.statements} statements, ${events} events, failed transactions ${JSON.stringify(failures)}, ${Math.round((Date.now() - start) / 1000)} s`);
 } catch (error) {
   failed++;

@@ -101,7 +101,7 @@ async function events(db, from, model, problems) {
     const list = change.of === 'conversations' ? conversationEvents(change) : messageEvents(change, model);
     for (const text of list) add(expected, change.xid, text);
   }
-  const log = await rows(db, 'SELECT xid::text, topic, conversation, event, payload::jsonb AS payload, rights FROM chat.event WHERE id > $1 ORDER BY id', [from]);
+  const log = await rows(db, 'SELECT xid::text, topic, conversation, event, payload::jsonb AS payload, rights FROM chat.events WHERE id > $1 ORDER BY id', [from]);
   for (const event of log) {
     if (!event.event.startsWith('message.') && model.unwatched) continue;
     add(written, event.xid, said(event));
@@ -142,7 +142,7 @@ async function replay(db, owner, from, model, problems) {
   const conversations = new Map(); // as their owners were told
   const told = new Map(); // what each inbox heard last of each
   const log = await rows(db, `SELECT id, conversation, topic, topic = format('user:%s:inbox', owner) AS own, event, payload::jsonb AS payload
-    FROM chat.event WHERE id > $1 ORDER BY id`, [from]);
+    FROM chat.events WHERE id > $1 ORDER BY id`, [from]);
   for (const { id, conversation, topic, own, event, payload } of log) {
     if (event.startsWith('conversation.')) told.set(`${topic} ${payload.id}`, payload);
     if (event === 'message.new' || event === 'message.updated') messages.set(payload.id, { ...payload, told: id });
@@ -185,7 +185,7 @@ async function order(db, from, problems) {
   const wrong = await rows(db, `
     SELECT * FROM (SELECT id, conversation, pg_xact_commit_timestamp(xid::text::bigint::text::xid) AS at,
                           lag(pg_xact_commit_timestamp(xid::text::bigint::text::xid)) OVER (PARTITION BY conversation ORDER BY id) AS before
-                     FROM chat.event WHERE id > $1) e WHERE at < before`, [from]);
+                     FROM chat.events WHERE id > $1) e WHERE at < before`, [from]);
   for (const row of wrong) problems.push(`event ${row.id} of conversation ${row.conversation} committed before the one in front of it`);
 }
 

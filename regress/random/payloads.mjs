@@ -159,7 +159,7 @@ async function round(db, number) {
   await db.query('RESET ALL');
   for (const [sql, event, limited] of [[payloadOf(c, conversation, conversationRoles), 'conversation.updated'], [payloadOf(m, message, messageRoles), 'message.new', limit]]) {
     const wrong = await rows(db, `WITH want AS (${sql}) SELECT want.payload AS want, e.payload::jsonb AS have, octet_length(e.payload::text) FROM want
-      LEFT JOIN LATERAL (SELECT payload FROM chat.event e WHERE e.event = $2 AND e.conversation = want.id::text ORDER BY e.id DESC LIMIT 1) e ON true`, [limited ?? 0, event]);
+      LEFT JOIN LATERAL (SELECT payload FROM chat.events e WHERE e.event = $2 AND e.conversation = want.id::text ORDER BY e.id DESC LIMIT 1) e ON true`, [limited ?? 0, event]);
     compared += wrong.length;
     for (const { want, have } of wrong) {
       const differs = Object.keys({ ...want, ...have }).filter((key) => JSON.stringify(want[key]) !== JSON.stringify(have?.[key]));

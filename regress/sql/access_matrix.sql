@@ -248,7 +248,7 @@ SELECT p.oid::regprocedure AS unsafe FROM pg_proc p
 REVOKE ALL ON conversations, chat_messages FROM authenticated;
 GRANT SELECT (id, user_id, assigned_agent_id) ON conversations TO authenticated; -- what the policies look at
 GRANT INSERT (conversation_id, direction, content) ON chat_messages TO authenticated;
-SELECT unread_count, (SELECT max(id) FROM chat.event) AS last FROM conversations WHERE id = 1 \gset
+SELECT unread_count, (SELECT max(id) FROM chat.events) AS last FROM conversations WHERE id = 1 \gset
 SET request.jwt.claims = '{"sub": "a0000000-0000-4000-8000-000000000000"}';
 SET ROLE authenticated;
 INSERT INTO chat_messages (conversation_id, direction, content) VALUES (1, 'incoming', 'counted');
@@ -256,7 +256,7 @@ UPDATE conversations SET unread_count = 7;
 RESET ROLE;
 RESET request.jwt.claims;
 SELECT unread_count - :unread_count AS counted, last_message_preview FROM conversations WHERE id = 1;
-SELECT event FROM chat.event WHERE id > :last ORDER BY id;
+SELECT event FROM chat.events WHERE id > :last ORDER BY id;
 
 -- Policies of an earlier version are named, and replaced by setup; one that somebody changed is left.
 ALTER POLICY chat_realtime_read ON realtime.messages

@@ -55,14 +55,14 @@ SELECT c, answer(c) FROM unnest(ARRAY['chat.create_conversation(NULL, ''x'')', f
     'chat.create_conversation(''x'', ''x'')']) c;
 
 -- Changes
-CREATE TABLE mark AS SELECT max(id) AS id FROM chat.event;
+CREATE TABLE mark AS SELECT max(id) AS id FROM chat.events;
 SELECT brief(chat.update_conversation('1', jsonb_build_object('status', 'pending', 'isMuted', true, 'contactName', 'Ana Maria',
     'contactAvatarUrl', 'https://media.example.com/ana.jpg', 'assignedAgentId', :agent, 'assignedBotId', 7)));
 SELECT brief(chat.update_conversation('1', '{"assignedAgentId": null, "assignedBotId": null, "contactAvatarUrl": null, "isMuted": false, "status": "open"}'));
-SELECT topic, event, changes FROM chat.event WHERE id > (SELECT id FROM mark) ORDER BY id;
-UPDATE mark SET id = (SELECT max(id) FROM chat.event);
+SELECT topic, event, changes FROM chat.events WHERE id > (SELECT id FROM mark) ORDER BY id;
+UPDATE mark SET id = (SELECT max(id) FROM chat.events);
 SELECT chat.update_conversation('1', '{"status": "open"}') ->> 'status';
-SELECT count(*) FROM chat.event WHERE id > (SELECT id FROM mark);
+SELECT count(*) FROM chat.events WHERE id > (SELECT id FROM mark);
 SELECT chat.archive_conversation('1') ->> 'status', chat.archive_conversation('1') ->> 'status';
 SELECT m, answer(format('chat.update_conversation(''1'', %L)', m)) FROM unnest(ARRAY[NULL, '[]', '{}', '{"id": 7}', '{"unreadCount": 0}', '{"userId": "x"}',
     '{"status": "closed"}', '{"status": null}', '{"status": 1}', '{"isMuted": "yes"}', '{"isMuted": null}', '{"assignedAgentId": "x"}', '{"assignedBotId": "x"}',

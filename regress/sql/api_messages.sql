@@ -63,10 +63,10 @@ SELECT chat.update_message_status('4', 'delivered', '2026-06-18T13:19:38Z') ->> 
 SELECT chat.update_message_status('4', 'delivered', '2027-06-18T13:19:38Z') ->> 'statusUpdatedAt';
 
 -- Edit: marked, and nothing happens when nothing changes
-CREATE TABLE mark AS SELECT max(id) AS id FROM chat.event;
+CREATE TABLE mark AS SELECT max(id) AS id FROM chat.events;
 SELECT brief(chat.edit_message('3', 'legenda'));
 SELECT brief(chat.edit_message('3', 'legenda'));
-SELECT event, payload::jsonb ->> 'content', payload::jsonb -> 'metadata' ->> 'isEdited' FROM chat.event WHERE id > (SELECT id FROM mark) ORDER BY id;
+SELECT event, payload::jsonb ->> 'content', payload::jsonb -> 'metadata' ->> 'isEdited' FROM chat.events WHERE id > (SELECT id FROM mark) ORDER BY id;
 
 -- Read: up to a time, then the rest; the answer is how many
 SELECT chat.save_message('1', jsonb_build_object('content', 'n' || n, 'direction', 'incoming', 'messageId', 'N' || n,
@@ -87,7 +87,7 @@ ALTER TABLE chat_messages ADD deleted_at timestamptz, ADD is_edited boolean;
 SELECT count(*) FROM chat.attach('conversations', 'chat_messages');
 SELECT m ->> 'deletedAt' IS NOT NULL FROM chat.delete_message('4') m;
 SELECT chat.delete_message('4'), chat.edit_message('4', 'x');
-SELECT event FROM chat.event WHERE id = (SELECT max(id) FROM chat.event);
+SELECT event FROM chat.events WHERE id = (SELECT max(id) FROM chat.events);
 SELECT m -> 'isEdited' FROM chat.edit_message('1', 'olá!') m;
 
 -- A new message of the contact opens a resolved conversation, an own one does not, a repeated one neither

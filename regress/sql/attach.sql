@@ -113,7 +113,7 @@ INSERT INTO c (id, user_id) VALUES (1, 'aaaaaaaa-0000-4000-8000-000000000001');
 INSERT INTO m (id, conversation_id, direction, status, content) VALUES (1, 1, 'incoming', 'delivered', 'one');
 ALTER TABLE m ADD message_type text DEFAULT 'text', ADD is_private_note bool, ADD updated_at timestamptz, ADD reference text DEFAULT 'r';
 INSERT INTO m (id, conversation_id, direction, status, content) VALUES (2, 1, 'incoming', 'delivered', 'two');
-SELECT jsonb_object_keys(payload::jsonb) FROM chat.event WHERE event = 'message.new' ORDER BY id DESC LIMIT 10;
+SELECT jsonb_object_keys(payload::jsonb) FROM chat.events WHERE event = 'message.new' ORDER BY id DESC LIMIT 10;
 INSERT INTO m (id, conversation_id, direction, status, content, is_private_note) VALUES (3, 1, 'incoming', 'delivered', 'counted: not yet looked up', true);
 SELECT unread_count FROM c;
 SELECT * FROM chat.attach('c', 'm');

@@ -52,7 +52,7 @@ SELECT severity, object, hint FROM chat.hints() WHERE hint ~ 'column';
 INSERT INTO m VALUES (100001, 1, 'incoming', 'delivered', repeat('x', 5000), '2026-06-01 12:00+00', '2000-01-01', false);
 SELECT payload::jsonb ->> 'createdAt', payload::jsonb ->> 'contentTruncated', length(payload::jsonb ->> 'content'),
        (length(payload) - length(replace(payload, 'contentTruncated', ''))) / length('contentTruncated') AS times
-  FROM chat.event WHERE event = 'message.new';
+  FROM chat.events WHERE event = 'message.new';
 SELECT j - 'content' FROM (SELECT chat.row_json(a.id, m) AS j FROM chat.attachment a, m WHERE m.id = 100001) r;
 
 -- Triggers that a subscription would fire

@@ -19,13 +19,13 @@ SELECT chat.make_event_partition(1);
 SELECT setval('chat.event_seq', 1::bigint << 32, false);
 SELECT format('SELECT fill(%s)', g) FROM generate_series(1, 20) g \gexec
 \o
-SELECT min(id) AS first, max(id) AS last FROM chat.event WHERE topic = 'topic:7' \gset
-SELECT id AS middle FROM chat.event WHERE topic = 'topic:7' ORDER BY id OFFSET 2500 LIMIT 1 \gset
+SELECT min(id) AS first, max(id) AS last FROM chat.events WHERE topic = 'topic:7' \gset
+SELECT id AS middle FROM chat.events WHERE topic = 'topic:7' ORDER BY id OFFSET 2500 LIMIT 1 \gset
 -- How often a partition was scanned as a whole, and how many rows were read.
 CREATE FUNCTION counted(OUT scans bigint, OUT rows bigint) LANGUAGE sql AS $$
     SELECT sum(s.seq_scan), sum(s.seq_tup_read + s.idx_tup_fetch) FROM pg_stat_xact_all_tables s WHERE s.relname ~ '^event_[0-9]' $$;
 \set QUIET off
-SELECT count(*) AS events FROM chat.event;
+SELECT count(*) AS events FROM chat.events;
 BEGIN;
 SELECT scans, rows FROM counted() \gset
 SELECT count(*), min(id) > :middle AS after FROM chat.events_since('topic:7', :middle);
@@ -65,7 +65,7 @@ BEGIN
         ids := ids || page;
         at := page[cardinality(page)];
     END LOOP;
-    IF ids <> ARRAY(SELECT e.id FROM chat.event e WHERE e.topic = 'topic:3' ORDER BY e.id) THEN
+    IF ids <> ARRAY(SELECT e.id FROM chat.events e WHERE e.topic = 'topic:3' ORDER BY e.id) THEN
         RAISE EXCEPTION 'pages differ from the log';
     END IF;
 END $$;

@@ -59,7 +59,7 @@ SELECT attempt(:epoch, :a, 'HTTP 500'), attempt(:epoch, :b, 'HTTP 404');
 SELECT * FROM listed;
 SELECT attempt(:epoch, :b, NULL), attempt(:epoch, :a, 'HTTP 410', 'the endpoint answered 410 Gone');
 SELECT * FROM listed;
-SELECT event, payload::jsonb ->> 'reason' AS reason FROM chat.event ORDER BY id;
+SELECT event, payload::jsonb ->> 'reason' AS reason FROM chat.events ORDER BY id;
 SELECT count(*) FROM chat.forget_deliveries();
 SELECT reason FROM listed WHERE disabled;
 -- On again, by the API or by hand, that is over.

@@ -8,20 +8,20 @@ SET search_path = events;
 \set ann '''aaaaaaaa-0000-4000-8000-000000000001'''
 \set bob '''bbbbbbbb-0000-4000-8000-000000000002'''
 CREATE TABLE mark (id bigint);
-INSERT INTO mark SELECT COALESCE(max(id), 0) FROM chat.event;
+INSERT INTO mark SELECT COALESCE(max(id), 0) FROM chat.events;
 CREATE TABLE start AS TABLE mark;
 -- Events since the mark, which moves.
 CREATE FUNCTION news() RETURNS TABLE (topic text, event text, webhook text, changes jsonb, summary jsonb)
 LANGUAGE plpgsql AS $$
 DECLARE
-    upto bigint := (SELECT max(e.id) FROM chat.event e);
+    upto bigint := (SELECT max(e.id) FROM chat.events e);
 BEGIN
     RETURN QUERY
     SELECT e.topic, e.event, e.webhook, e.changes,
            (SELECT jsonb_object_agg(k, e.payload::jsonb -> k)
               FROM unnest(ARRAY['id', 'conversationId', 'content', 'status', 'unreadCount', 'assignedAgentId']) k
              WHERE e.payload::jsonb ? k)
-      FROM chat.event e, events.mark m WHERE e.id > m.id ORDER BY e.id;
+      FROM chat.events e, events.mark m WHERE e.id > m.id ORDER BY e.id;
     UPDATE events.mark SET id = upto;
 END $$;
 \set QUIET off
@@ -69,7 +69,7 @@ SELECT * FROM news();
 DELETE FROM chat_messages WHERE id = 11;
 DELETE FROM conversations WHERE id = 2;
 SELECT * FROM news();
-SELECT owner FROM chat.event ORDER BY id DESC LIMIT 1;
+SELECT owner FROM chat.events ORDER BY id DESC LIMIT 1;
 
 -- Agents: created assigned, given from one to the other, worked on, given back to its owner, which is told once, and deleted
 -- with a message. Webhooks are told once, and each change of rights is noted once.
@@ -77,12 +77,12 @@ SELECT owner FROM chat.event ORDER BY id DESC LIMIT 1;
 CREATE FUNCTION told() RETURNS TABLE (who text, event text, webhook text, changes jsonb, rights text, payload jsonb)
 LANGUAGE plpgsql AS $$
 DECLARE
-    upto bigint := (SELECT max(e.id) FROM chat.event e);
+    upto bigint := (SELECT max(e.id) FROM chat.events e);
 BEGIN
     RETURN QUERY
     SELECT CASE WHEN e.topic ~ '^user:' THEN CASE substr(e.topic, 6, 1) WHEN 'a' THEN 'Ann' WHEN 'b' THEN 'Bob' ELSE 'Cid' END ELSE e.topic END,
            e.event, e.webhook, e.changes, e.rights, CASE WHEN e.event = 'conversation.deleted' OR e.topic !~ '^user:' THEN e.payload::jsonb - 'createdAt' - 'updatedAt' END
-      FROM chat.event e, events.mark m WHERE e.id > m.id ORDER BY e.id;
+      FROM chat.events e, events.mark m WHERE e.id > m.id ORDER BY e.id;
     UPDATE events.mark SET id = upto;
 END $$;
 INSERT INTO conversations (id, user_id, contact_jid, assigned_agent_id) VALUES (3, :ann, '3@s.whatsapp.net', :bob);
@@ -135,18 +135,18 @@ ALTER TABLE conversations ALTER user_id SET NOT NULL;
 INSERT INTO chat_messages (id, conversation_id, direction, content, status, message_id, metadata, timestamp, created_at, updated_at)
     VALUES (20, 1, 'incoming', E'quote " backslash \\ line\nbell \x07 emoji 😀', 'delivered', '3EB0', '{"snake_key": [1, 1e400, null]}',
             '2026-06-18T13:19:38+02:00', '2026-06-18 11:19:40+00', '2026-06-18 11:19:40+00');
-SELECT jsonb_pretty(jsonb_set(payload::jsonb, '{metadata,snake_key,1}', '"huge"')) FROM chat.event WHERE event = 'message.new' ORDER BY id DESC LIMIT 1;
-SELECT jsonb_pretty(payload::jsonb - 'createdAt' - 'updatedAt') FROM chat.event WHERE event = 'conversation.updated' ORDER BY id DESC LIMIT 1;
+SELECT jsonb_pretty(jsonb_set(payload::jsonb, '{metadata,snake_key,1}', '"huge"')) FROM chat.events WHERE event = 'message.new' ORDER BY id DESC LIMIT 1;
+SELECT jsonb_pretty(payload::jsonb - 'createdAt' - 'updatedAt') FROM chat.events WHERE event = 'conversation.updated' ORDER BY id DESC LIMIT 1;
 
 -- A long incoming message is stored whole; its event carries what fits, whole characters.
 INSERT INTO chat_messages (id, conversation_id, direction, content, status) VALUES (30, 1, 'incoming', 'x' || repeat('é', 4000), 'delivered');
 SELECT length(content) FROM chat_messages WHERE id = 30;
-SELECT octet_length(payload::jsonb ->> 'content'), payload::jsonb -> 'contentTruncated' FROM chat.event
+SELECT octet_length(payload::jsonb ->> 'content'), payload::jsonb -> 'contentTruncated' FROM chat.events
     WHERE event = 'message.new' ORDER BY id DESC LIMIT 1;
 
 -- Catch-up for clients.
 SELECT event, payload -> 'id' AS id FROM chat.events_since('conversation:1', (SELECT id FROM start), 3);
-SELECT count(*) FROM chat.events_since('conversation:1', (SELECT max(id) FROM chat.event));
+SELECT count(*) FROM chat.events_since('conversation:1', (SELECT max(id) FROM chat.events));
 SELECT chat.events_since(NULL, 0);
 SELECT chat.events_since('conversation:1', 0, 0);
 
@@ -162,7 +162,7 @@ SELECT * FROM chat.event_kinds();
 SELECT * FROM chat.setting_kinds();
 SELECT chat.tell('conversation.nonsense', '1', NULL, NULL, '{}');
 SELECT chat.tell('webhook.disabled', 'u', 'u', NULL, '{"id": 1}') > 0 AS told;
-SELECT topic, event, webhook, owner, expires_at FROM chat.event ORDER BY id DESC LIMIT 1;
+SELECT topic, event, webhook, owner, expires_at FROM chat.events ORDER BY id DESC LIMIT 1;
 
 -- Trigger functions refuse other uses.
 SELECT chat.flush();

@@ -33,7 +33,7 @@ CREATE FUNCTION newest(VARIADIC keys text[]) RETURNS text LANGUAGE sql AS $$
     SELECT e.event || ' ' || (SELECT jsonb_object_agg(k, CASE WHEN length((p -> k)::text) > 40 THEN to_jsonb(length((p -> k)::text)) ELSE p -> k END)
                                 FROM unnest(keys || ARRAY(SELECT jsonb_object_keys(p) WHERE true)) k WHERE p ? k AND (k = ANY (keys) OR k ~ 'Truncated$'))
            || CASE WHEN length(e.payload) <= pg_size_bytes(current_setting('chat_realtime.max_payload_bytes')) THEN '' ELSE ' LARGE' END
-      FROM chat.event e, LATERAL (SELECT e.payload::jsonb AS p) q WHERE e.topic ~ '^conversation' ORDER BY e.id DESC LIMIT 1 $$;
+      FROM chat.events e, LATERAL (SELECT e.payload::jsonb AS p) q WHERE e.topic ~ '^conversation' ORDER BY e.id DESC LIMIT 1 $$;
 CREATE FUNCTION large(bytes int) RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_build_object('x', repeat('y', bytes)) $$;
 \set QUIET off
 SHOW chat_realtime.max_payload_bytes;
@@ -74,13 +74,13 @@ TRUNCATE chat_messages;
 INSERT INTO chat_messages (id, conversation_id, direction, content, is_private_note) VALUES (1, 1, 'outgoing', 'between us', true), (2, 1, 'outgoing', 'for you', false);
 UPDATE chat_messages SET content = content || '!', status = 'read';
 DELETE FROM chat_messages;
-SELECT event, webhook, payload::jsonb ->> 'content' FROM chat.event WHERE topic = 'conversation:1' AND (payload::jsonb ->> 'id')::int < 3
-   AND id > (SELECT max(id) - 12 FROM chat.event) ORDER BY id;
+SELECT event, webhook, payload::jsonb ->> 'content' FROM chat.events WHERE topic = 'conversation:1' AND (payload::jsonb ->> 'id')::int < 3
+   AND id > (SELECT max(id) - 12 FROM chat.events) ORDER BY id;
 
 -- A message before its conversation: the webhooks of its owner get it
 ALTER TABLE chat_messages ALTER CONSTRAINT chat_messages_conversation_id_fkey DEFERRABLE INITIALLY DEFERRED;
 SELECT chat.create_webhook(:ann, 'https://example.com/', '{message.received}') ->> 'id' AS hook \gset
-SELECT max(id) AS last FROM chat.event \gset
+SELECT max(id) AS last FROM chat.events \gset
 BEGIN;
 INSERT INTO chat_messages (conversation_id, direction, content) VALUES (77, 'incoming', 'early');
 INSERT INTO conversations (id, user_id, contact_jid) VALUES (77, :ann, '77@s');

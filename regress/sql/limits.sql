@@ -111,12 +111,12 @@ SELECT chat.check_rate_limit('x', NULL, '1 year');
 
 INSERT INTO conversations (id, user_id, contact_jid) VALUES (1, '11111111-1111-1111-1111-111111111111', 'a'), (2, '11111111-1111-1111-1111-111111111111', 'b');
 -- Typing: one a second of a user in a conversation; that it stopped is always told.
-CREATE TABLE mark AS SELECT COALESCE(max(id), 0) AS id FROM chat.event;
+CREATE TABLE mark AS SELECT COALESCE(max(id), 0) AS id FROM chat.events;
 SELECT count(chat.presence('1', 'typing', 'ana')) FROM generate_series(1, 3);
 SELECT count(chat.presence('1', 'typing', 'ana', is_typing => false)) FROM generate_series(1, 3);
 SELECT count(chat.presence('1', 'typing', 'bia')), count(chat.presence('2', 'typing', 'ana')), count(chat.presence('1', 'join', 'ana')) FROM generate_series(1, 3);
 SELECT e.topic, e.event, e.payload::jsonb ->> 'userId' AS "user", e.payload::jsonb -> 'isTyping' AS typing, count(*) > 2 AS all
-  FROM chat.event e, mark m WHERE e.id > m.id AND e.event LIKE 'presence.%' GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4;
+  FROM chat.events e, mark m WHERE e.id > m.id AND e.event LIKE 'presence.%' GROUP BY 1, 2, 3, 4 ORDER BY 1, 2, 3, 4;
 
 -- Switched off
 SET chat_realtime.rate_limits = off;

@@ -79,11 +79,11 @@ SELECT chat_list_key = chat.list_key('2019-01-01Z') FROM conversations WHERE id 
 DELETE FROM chat_messages WHERE conversation_id = 2;
 SELECT kind(chat_list_key) FROM conversations WHERE id = 2;
 -- A direct write is put back, and is no event; neither payloads nor answers have the key
-SELECT max(id) AS seen FROM chat.event \gset
+SELECT max(id) AS seen FROM chat.events \gset
 UPDATE conversations SET chat_list_key = 5;
 SELECT id, kind(chat_list_key) FROM conversations ORDER BY id;
-SELECT count(*) FROM chat.event WHERE id > :seen;
-SELECT count(*) FROM chat.event WHERE payload ~* 'list_?key';
+SELECT count(*) FROM chat.events WHERE id > :seen;
+SELECT count(*) FROM chat.events WHERE payload ~* 'list_?key';
 SELECT chat.get_conversation('1')::text ~* 'list_?key', chat.list_conversations(:ann)::text ~* 'list_?key';
 SELECT count(*) FROM chat.hints() WHERE object ~ 'conversations$' AND severity = 'info';
 -- What came past the triggers is drift, which is mended without an event
@@ -92,7 +92,7 @@ UPDATE conversations SET chat_list_key = 5 WHERE id = 1;
 RESET session_replication_role;
 SELECT * FROM lists() LIMIT 1;
 SELECT chat.recount(), chat.recount();
-SELECT count(*) FROM chat.event WHERE id > :seen;
+SELECT count(*) FROM chat.events WHERE id > :seen;
 SELECT * FROM lists() LIMIT 1;
 
 -- Keys of all kinds, ties, and no messages, in one list

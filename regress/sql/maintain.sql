@@ -39,7 +39,7 @@ SELECT age_log('7 h');
 SELECT * FROM chat.maintain();
 SELECT emit('b') - (1::bigint << 32) AS id_in_partition_1;
 SELECT * FROM partitions();
-SELECT array_agg(topic ORDER BY id) AS log FROM chat.event;
+SELECT array_agg(topic ORDER BY id) AS log FROM chat.events;
 -- A lag counts the ids that were drawn, not those left unused.
 SELECT epoch AS realtime FROM chat.consumer_acquire('realtime', 'a', 600000) \gset
 SELECT consumer, lag FROM chat.sidecar_stats();
@@ -60,8 +60,8 @@ SELECT emit('d') > 0 AS emitted;
 SELECT * FROM chat.maintain();
 SELECT jsonb_array_elements_text(chat.status() -> 'hints') LIKE '%past its retention%' AS hint ORDER BY 1;
 -- … or by a late row: written by a transaction that the position's snapshot does not see.
-SELECT max(id) AS last FROM chat.event \gset
-SELECT chat.consumer_save('realtime', :realtime, :last, format('%1$s:%1$s:', e.xid)) FROM chat.event e WHERE e.topic = 'b';
+SELECT max(id) AS last FROM chat.events \gset
+SELECT chat.consumer_save('realtime', :realtime, :last, format('%1$s:%1$s:', e.xid)) FROM chat.events e WHERE e.topic = 'b';
 SELECT * FROM chat.maintain();
 SELECT * FROM partitions();
 -- A consumer that is off holds nothing back; on again, it goes on from the present.
@@ -82,7 +82,7 @@ SELECT action, object, details FROM chat.audit_log ORDER BY id;
 SELECT emit('e') > 0 AS emitted;
 SELECT age_log('2 days');
 SELECT * FROM chat.maintain();
-SELECT chat.consumer_save('realtime', :realtime, (SELECT max(id) FROM chat.event), pg_current_snapshot()::text);
+SELECT chat.consumer_save('realtime', :realtime, (SELECT max(id) FROM chat.events), pg_current_snapshot()::text);
 SELECT chat.set_consumer('webhooks', false);
 SELECT * FROM chat.maintain();
 SELECT * FROM partitions();
@@ -92,19 +92,19 @@ SELECT * FROM partitions();
 SELECT emit('future') > 0 AS emitted;
 UPDATE chat.event SET created_at = created_at + interval '10 years' WHERE topic = 'future';
 SELECT * FROM chat.maintain();
-SELECT chat.consumer_save('realtime', :realtime, (SELECT max(id) FROM chat.event), pg_current_snapshot()::text);
+SELECT chat.consumer_save('realtime', :realtime, (SELECT max(id) FROM chat.events), pg_current_snapshot()::text);
 SELECT * FROM chat.maintain();
 SELECT emit('after') > 0 AS emitted;
 SELECT * FROM chat.maintain();
 SELECT age_log('2 days');
-SELECT chat.consumer_save('realtime', :realtime, (SELECT max(id) FROM chat.event), pg_current_snapshot()::text);
+SELECT chat.consumer_save('realtime', :realtime, (SELECT max(id) FROM chat.events), pg_current_snapshot()::text);
 SELECT * FROM chat.maintain();
 SELECT * FROM partitions();
 -- It jumps ahead: whoever has not read keeps what there is.
 SELECT emit('kept') > 0 AS emitted;
 SELECT age_log('10 years');
 SELECT * FROM chat.maintain();
-SELECT chat.consumer_save('realtime', :realtime, (SELECT max(id) FROM chat.event), pg_current_snapshot()::text);
+SELECT chat.consumer_save('realtime', :realtime, (SELECT max(id) FROM chat.events), pg_current_snapshot()::text);
 SELECT * FROM chat.maintain();
 
 -- The audit log, oldest first.

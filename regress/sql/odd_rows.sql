@@ -11,9 +11,9 @@ CREATE TABLE chat_messages (id bigint PRIMARY KEY, conversation_id bigint REFERE
     direction text, status text, message_type text DEFAULT 'text', metadata jsonb, created_at timestamptz DEFAULT now(),
     day date, extra json, flags int[]);
 SELECT count(*) > 0 AS attached FROM chat.attach('conversations', 'chat_messages');
-CREATE TABLE mark AS SELECT COALESCE(max(id), 0) AS id FROM chat.event;
+CREATE TABLE mark AS SELECT COALESCE(max(id), 0) AS id FROM chat.events;
 CREATE FUNCTION events() RETURNS SETOF text LANGUAGE sql AS $$
-    WITH new AS (SELECT e.* FROM chat.event e WHERE e.id > (SELECT id FROM mark)), moved AS (UPDATE mark SET id = (SELECT max(id) FROM chat.event))
+    WITH new AS (SELECT e.* FROM chat.events e WHERE e.id > (SELECT id FROM mark)), moved AS (UPDATE mark SET id = (SELECT max(id) FROM chat.events))
     SELECT concat_ws(' ', topic, event, payload) FROM (SELECT * FROM new ORDER BY id) n
 $$;
 \pset format unaligned
@@ -36,7 +36,7 @@ INSERT INTO conversations (id, user_id) VALUES (2, 'ann');
 INSERT INTO chat_messages (id, conversation_id, content, direction, created_at, day, extra)
     SELECT n, 2, 'odd', 'outgoing', '2026-01-01', day, extra
       FROM (VALUES (2, 'infinity'::date, '{"a": "\u0000"}'::json), (3, '-infinity', '"\ud800"'), (4, '0044-03-15 BC', '[1e999999]'), (5, '12026-01-01', '{"a": 1, "a": 2}'), (6, '2026-01-31', NULL)) v(n, day, extra);
-SELECT p -> 'id', p -> 'day', p -> 'extra' FROM chat.event e, LATERAL (SELECT e.payload::jsonb AS p) x
+SELECT p -> 'id', p -> 'day', p -> 'extra' FROM chat.events e, LATERAL (SELECT e.payload::jsonb AS p) x
  WHERE e.event = 'message.new' AND e.id > (SELECT id FROM mark) ORDER BY e.id;
 
 -- A CHECK on a counter, and a trigger of the user's: counters are written by a statement, to the last message that goes

@@ -19,7 +19,7 @@ SELECT count(*) > 0 AS attached FROM chat.attach('conversations', 'chat_messages
 INSERT INTO conversations (id, user_id, assigned_agent_id) VALUES (1, 'ann', 'bob');
 INSERT INTO chat_messages (id, conversation_id, content, direction, raw, words, writer, file)
     VALUES (1, 1, 'carried', 'incoming', '\x00', 'a b', '7', 8);
-SELECT payload::jsonb - 'createdAt' FROM chat.event WHERE event = 'message.new' ORDER BY id;
+SELECT payload::jsonb - 'createdAt' FROM chat.events WHERE event = 'message.new' ORDER BY id;
 
 -- A column that is gone turns off what needs it
 ALTER TABLE conversations DROP COLUMN assigned_agent_id;
@@ -29,7 +29,7 @@ ALTER TABLE chat_messages DROP COLUMN message_type;
 SET client_min_messages = warning;
 INSERT INTO chat_messages (id, conversation_id, content, direction) VALUES (2, 1, 'no agent', 'incoming');
 SELECT unread_count, last_message_preview FROM conversations;
-SELECT topic, event FROM chat.event WHERE id > (SELECT max(id) - 2 FROM chat.event) ORDER BY id;
+SELECT topic, event FROM chat.events WHERE id > (SELECT max(id) - 2 FROM chat.events) ORDER BY id;
 -- One that nothing can be done without is an error
 ALTER TABLE chat_messages DROP COLUMN direction;
 \c

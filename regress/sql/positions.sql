@@ -5,7 +5,7 @@ CREATE EXTENSION IF NOT EXISTS chat_realtime;
 \set QUIET off
 SELECT pg_current_snapshot() AS seen \gset
 SELECT chat.emit('positions:' || g, 'e', NULL, NULL, NULL, jsonb_build_object('n', g)) > 0 AS emitted FROM generate_series(1, 5) g;
-SELECT min(id) - 1 AS start FROM chat.event WHERE topic LIKE 'positions:%' \gset
+SELECT min(id) - 1 AS start FROM chat.events WHERE topic LIKE 'positions:%' \gset
 
 -- One holder at a time; a new lease has a new epoch; the old epoch writes nothing any more.
 SELECT epoch AS first_epoch, last_id = 0 AS from_start FROM chat.consumer_acquire('socketio', 'a', 60000) \gset

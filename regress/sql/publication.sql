@@ -31,7 +31,7 @@ INSERT INTO chat.webhook_delivery (webhook, event_id, message_id, type, created_
 INSERT INTO chat.webhook_state (webhook) VALUES (gen_random_uuid());
 UPDATE chat.audit_log SET at = at - interval '400 days';
 SELECT * FROM chat.maintain();
-SELECT (SELECT count(*) FROM chat.event) AS events, (SELECT count(*) FROM chat.webhook_attempt) AS attempts,
+SELECT (SELECT count(*) FROM chat.events) AS events, (SELECT count(*) FROM chat.webhook_attempt) AS attempts,
        (SELECT count(*) FROM chat.webhook_delivery) AS deliveries, (SELECT count(*) FROM chat.webhook_state) AS states;
 -- A copy, restored.
 UPDATE chat.origin SET written_by = '1';

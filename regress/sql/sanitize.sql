@@ -47,7 +47,7 @@ INSERT INTO chat_messages (id, conversation_id, direction, content, media_filena
     VALUES (1, 1, 'incoming', '<b>bold</b> <3', NULL, 'text'), (2, 1, 'incoming', NULL, '<img src=x onerror=y>.pdf', 'document');
 SELECT id, content, media_filename FROM chat_messages ORDER BY id;
 SELECT last_message_preview FROM conversations;
-SELECT payload::jsonb ->> 'content', payload::jsonb ->> 'mediaFilename' FROM chat.event WHERE event = 'message.new' ORDER BY id DESC LIMIT 2;
+SELECT payload::jsonb ->> 'content', payload::jsonb ->> 'mediaFilename' FROM chat.events WHERE event = 'message.new' ORDER BY id DESC LIMIT 2;
 UPDATE chat_messages SET content = 'edited <i>' WHERE id = 1;
 UPDATE chat_messages SET content = content || '' WHERE id = 1;
 SELECT content FROM chat_messages WHERE id = 1;

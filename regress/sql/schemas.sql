@@ -8,12 +8,12 @@ CREATE EXTENSION IF NOT EXISTS chat_realtime;
 CREATE SCHEMA schemas;
 SET search_path = schemas;
 \set ann '''aaaaaaaa-0000-4000-8000-000000000001'''
-CREATE TABLE mark AS SELECT COALESCE(max(id), 0) AS id FROM chat.event;
+CREATE TABLE mark AS SELECT COALESCE(max(id), 0) AS id FROM chat.events;
 CREATE FUNCTION news() RETURNS TABLE (topic text, event text, payload text) LANGUAGE plpgsql AS $$
 DECLARE
-    upto bigint := (SELECT max(e.id) FROM chat.event e);
+    upto bigint := (SELECT max(e.id) FROM chat.events e);
 BEGIN
-    RETURN QUERY SELECT e.topic, e.event, e.payload FROM chat.event e, schemas.mark m WHERE e.id > m.id ORDER BY e.id;
+    RETURN QUERY SELECT e.topic, e.event, e.payload FROM chat.events e, schemas.mark m WHERE e.id > m.id ORDER BY e.id;
     UPDATE schemas.mark SET id = upto;
 END $$;
 \pset format unaligned
@@ -38,7 +38,7 @@ SELECT count(*) > 0 FROM chat.attach('int_c', 'int_m');
 INSERT INTO int_c VALUES (1, 7, 99, 'forged');
 INSERT INTO int_c VALUES (1, 7, 99, 'x');
 INSERT INTO int_m VALUES (1, 1, 'incoming', 'sent', 'a longer text'), (2, 1, 'incoming', 'read', 'another');
-INSERT INTO int_m VALUES (3, 1, 'incoming', 'sent', '<b>and one', now() + interval '1 s');
+INSERT INTO int_m VALUES (3, 1, 'incoming', 'sent', '<b>and one', now() + interval '1 min');
 SELECT id, unread_count, last_message_preview FROM int_c;
 UPDATE int_m SET status = 'pending' WHERE id = 3;
 UPDATE int_m SET status = 'read' WHERE id = 3;

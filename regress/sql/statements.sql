@@ -11,13 +11,13 @@ SET search_path = statements;
 INSERT INTO conversations (id, user_id, contact_jid) SELECT g, :ann, g || '@s.whatsapp.net' FROM generate_series(1, 200) g;
 CREATE VIEW wrong AS SELECT * FROM chat.drifted((SELECT a FROM chat.attachment a WHERE messages = 'statements.chat_messages'::regclass)) d;
 CREATE VIEW state AS SELECT id, unread_count AS unread, last_message_preview AS preview FROM conversations WHERE id <= 4 ORDER BY id;
-CREATE TABLE mark AS SELECT COALESCE(max(id), 0) AS id FROM chat.event;
+CREATE TABLE mark AS SELECT COALESCE(max(id), 0) AS id FROM chat.events;
 CREATE FUNCTION news() RETURNS TABLE (topic text, event text, content text, unread int) LANGUAGE plpgsql AS $$
 DECLARE
-    upto bigint := (SELECT max(e.id) FROM chat.event e);
+    upto bigint := (SELECT max(e.id) FROM chat.events e);
 BEGIN
     RETURN QUERY SELECT e.topic, e.event, e.payload::jsonb ->> 'content', (e.payload::jsonb ->> 'unreadCount')::int
-      FROM chat.event e, statements.mark m WHERE e.id > m.id ORDER BY e.id;
+      FROM chat.events e, statements.mark m WHERE e.id > m.id ORDER BY e.id;
     UPDATE statements.mark SET id = upto;
 END $$;
 \pset format unaligned
@@ -228,7 +228,7 @@ SET ROLE regress_statements;
 INSERT INTO chat_messages (id, conversation_id, direction, content) VALUES (9100, 1, 'incoming', 'no right on counters or log is needed');
 UPDATE chat_messages SET status = 'read' WHERE id = 9100;
 SELECT count(*) FROM conversations;
-SELECT count(*) FROM chat.event;
+SELECT count(*) FROM chat.events;
 CREATE TEMP TABLE mine (id int);
 CREATE TRIGGER t AFTER INSERT ON mine FOR EACH STATEMENT EXECUTE FUNCTION chat.flush('1');
 RESET ROLE;

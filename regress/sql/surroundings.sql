@@ -25,7 +25,7 @@ BEGIN
         SELECT 1, 'incoming', 'x', 0.1::float8 + 0.2, '1 mon 2 days 03:04:05'::interval, make_date(2026, 3, 4), timetz '10:00+02', tstzrange(s, s + interval '1 s'),
                ARRAY[0.1::float8 + 0.2], ARRAY[s], ARRAY[decode('01ff', 'hex')], ARRAY[interval '1 mon'], make_timestamp(2026, 3, 4, 5, 6, 7)
           FROM to_timestamp(1772600767) s;
-    INSERT INTO written SELECT run, e.payload::jsonb - '{id,createdAt,updatedAt}'::text[] FROM chat.event e WHERE e.event = 'message.new' ORDER BY e.id DESC LIMIT 1;
+    INSERT INTO written SELECT run, e.payload::jsonb - '{id,createdAt,updatedAt}'::text[] FROM chat.events e WHERE e.event = 'message.new' ORDER BY e.id DESC LIMIT 1;
 END $$;
 SET DateStyle = 'ISO'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC';
 CALL write_one('plain');
@@ -62,12 +62,12 @@ DO $$ BEGIN
         END;
     END LOOP;
 END $$;
-SELECT count(*), (SELECT unread_count FROM conversations WHERE id = 1) FROM chat.event WHERE event = 'message.new' AND payload ~ '"part ';
+SELECT count(*), (SELECT unread_count FROM conversations WHERE id = 1) FROM chat.events WHERE event = 'message.new' AND payload ~ '"part ';
 BEGIN;
 INSERT INTO chat_messages (conversation_id, direction, content) VALUES (1, 'incoming', 'prepared');
 PREPARE TRANSACTION 'regress_surroundings';
 COMMIT PREPARED 'regress_surroundings';
-SELECT count(*) FROM chat.event WHERE payload ~ 'prepared';
+SELECT count(*) FROM chat.events WHERE payload ~ 'prepared';
 BEGIN;
 DECLARE held CURSOR WITH HOLD FOR SELECT chat.save_message('1', jsonb_build_object('content', 'held ' || n)) ->> 'content' FROM generate_series(1, 2) n;
 COMMIT;
@@ -90,11 +90,11 @@ DROP TRIGGER zzzz ON chat_messages;
 DROP TRIGGER reply ON chat_messages;
 SELECT id, unread_count, last_message_preview, chat.recount() FROM conversations ORDER BY id;
 -- What changes nothing tells nothing
-SELECT max(id) AS last FROM chat.event \gset
+SELECT max(id) AS last FROM chat.events \gset
 INSERT INTO chat_messages (id, conversation_id, direction, content) VALUES (9000, 1, 'incoming', 'again') ON CONFLICT (id) DO NOTHING;
 INSERT INTO chat_messages (id, conversation_id, direction, content) VALUES (9000, 1, 'incoming', 'again') ON CONFLICT (id) DO UPDATE SET content = EXCLUDED.content;
 UPDATE conversations SET status = status;
-SELECT count(*) FROM chat.event WHERE id > :last;
+SELECT count(*) FROM chat.events WHERE id > :last;
 -- A flush that runs into a time limit leaves nothing behind
 CREATE FUNCTION slow() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN PERFORM pg_sleep(60); RETURN NEW; END $$;
 CREATE TRIGGER slow BEFORE UPDATE ON conversations FOR EACH ROW EXECUTE FUNCTION slow();
@@ -106,7 +106,7 @@ ROLLBACK TO before;
 RESET statement_timeout;
 COMMIT;
 DROP TRIGGER slow ON conversations;
-SELECT chat.recount(), count(*) FROM chat.event WHERE id > :last;
+SELECT chat.recount(), count(*) FROM chat.events WHERE id > :last;
 -- Tables that change between two statements of a transaction
 BEGIN;
 INSERT INTO chat_messages (conversation_id, direction, content) VALUES (2, 'incoming', 'before');
@@ -115,7 +115,7 @@ INSERT INTO chat_messages (conversation_id, direction, content) VALUES (2, 'inco
 ALTER TABLE chat_messages RENAME t TO renamed;
 UPDATE chat_messages SET content = content || '!', renamed = 'yes' WHERE content IN ('before', 'after');
 COMMIT;
-SELECT event, payload::jsonb -> 'content', payload::jsonb ? 'mediaUrl', payload::jsonb ->> 'renamed' FROM chat.event WHERE id > :last AND topic = 'conversation:2' ORDER BY id;
+SELECT event, payload::jsonb -> 'content', payload::jsonb ? 'mediaUrl', payload::jsonb ->> 'renamed' FROM chat.events WHERE id > :last AND topic = 'conversation:2' ORDER BY id;
 BEGIN;
 ALTER TABLE conversations DROP CONSTRAINT conversations_pkey CASCADE;
 INSERT INTO chat_messages (conversation_id, direction, content) VALUES (1, 'incoming', 'y');

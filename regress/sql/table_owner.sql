@@ -69,7 +69,7 @@ SELECT (chat.authenticate(:'secret')).code, chat.update_api_key(:'key', '{"name"
 SELECT chat.rotate_webhook_secret(:'hook') ->> 'secret' ~ '^whsec_', chat.update_webhook(:'hook', '{"url": "https://example.org/"}') ->> 'url',
        chat.enable_webhook(:'hook');
 SELECT chat.disable_webhooks(ARRAY[:'hook'::uuid], '{test}');
-SELECT event, payload::jsonb - 'id' FROM chat.event WHERE event ~ 'webhook';
+SELECT event, payload::jsonb - 'id' FROM chat.events WHERE event ~ 'webhook';
 SELECT chat.delete_webhook(:'hook'), chat.delete_webhook(:'hook'), chat.rotate_webhook_secret(:'hook');
 SELECT action FROM chat.audit_log WHERE action ~ 'webhook' ORDER BY id;
 SELECT DISTINCT who, what FROM shop.seen ORDER BY what, who;

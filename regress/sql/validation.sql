@@ -103,7 +103,7 @@ SELECT refusal('INSERT INTO chat_messages (conversation_id, direction, message_t
 SELECT refusal('INSERT INTO chat_messages (conversation_id, direction, message_type, media_mime_type) VALUES (1, ''outgoing'', ''document'', ''image/png'')') LIKE '23514 | media_mime_type |%';
 SELECT refusal('INSERT INTO chat_messages (conversation_id, direction, message_type, media_size_bytes) VALUES (1, ''outgoing'', ''image'', 11)') LIKE '23514 | media_size_bytes |%more than 10 |%';
 INSERT INTO chat_messages (id, conversation_id, direction, content, created_at) VALUES (4, 1, 'incoming', repeat('y', 2000), now() + interval '1 s');
-SELECT length(payload::jsonb ->> 'content'), payload::jsonb -> 'contentTruncated' FROM chat.event WHERE event = 'message.new' ORDER BY id DESC LIMIT 1;
+SELECT length(payload::jsonb ->> 'content'), payload::jsonb -> 'contentTruncated' FROM chat.events WHERE event = 'message.new' ORDER BY id DESC LIMIT 1;
 INSERT INTO chat_messages (id, conversation_id, direction, message_type, media_filename, created_at) VALUES (5, 1, 'incoming', 'document', 'a.pdf', now() + interval '2 s');
 SELECT last_message_preview FROM conversations;
 SELECT count(*) FROM chat.drifted((SELECT a FROM chat.attachment a WHERE messages = 'validation.chat_messages'::regclass));

@@ -31,7 +31,7 @@ INSERT INTO hook.webhooks (id, user_id, url, events, secret) VALUES
 \set QUIET off
 -- One test's position: what was there before does not matter.
 SELECT id AS position, payload AS snapshot FROM chat.webhook_read(9000000000000, '1:1:', 1) \gset start_
-SELECT COALESCE(max(id), 0) AS position FROM chat.event \gset start_
+SELECT COALESCE(max(id), 0) AS position FROM chat.events \gset start_
 
 CREATE FUNCTION hook.emit(owner text, conversation text, webhook text, body text) RETURNS void LANGUAGE sql AS
 $$ SELECT chat.emit('conversation:' || conversation, 'x', owner, conversation, webhook, jsonb_build_object('n', body)) $$;
@@ -149,7 +149,7 @@ SELECT is_active, failure_count FROM hook.webhooks WHERE id = :b;
 UPDATE chat.webhook_state SET first_failure_at = now() - interval '5 days 1 s';
 SELECT * FROM hook.save(:epoch, :b, :start_position + 1, 'retry', true, 3, 500, 'HTTP 500', 60000);
 SELECT is_active, failure_count, disabled_reason FROM hook.webhooks WHERE id = :b;
-SELECT topic, owner, webhook, payload FROM chat.event WHERE event = 'webhook.disabled' AND id > :start_position ORDER BY id;
+SELECT topic, owner, webhook, payload FROM chat.events WHERE event = 'webhook.disabled' AND id > :start_position ORDER BY id;
 SELECT chat.enable_webhook(:b), chat.enable_webhook(:b, :u1), chat.enable_webhook(:b, :u2);
 SELECT is_active, failure_count, first_failure_at, disabled_at, disabled_reason, last_error FROM hook.webhooks WHERE id = :b;
 

@@ -147,7 +147,7 @@ SELECT chat.ingest_wuzapi(:ann, body('text', jsonb_build_object('event.Info.ID',
 SELECT length(content) FROM chat_messages WHERE message_id = 'LONG';
 
 -- Typing, and presence as the backend tells it
-CREATE TABLE mark AS SELECT max(id) AS id FROM chat.event;
+CREATE TABLE mark AS SELECT max(id) AS id FROM chat.events;
 SELECT n, name, chat.ingest_wuzapi(:ann, body)
   FROM body JOIN unnest('{typing,typing_recording,typing_paused}'::text[]) WITH ORDINALITY o(name, n) USING (name) ORDER BY n;
 SELECT chat.ingest_wuzapi(:ann, body('typing', '{"event.Chat": "5511955555555@s.whatsapp.net"}'));
@@ -161,13 +161,13 @@ SELECT chat.presence(NULL, 'join');
 SELECT chat.presence('x', 'join');
 SELECT topic, event, owner, conversation, webhook, payload::jsonb - 'lastSeen', expires_at > created_at + interval '4 s' AND expires_at <= created_at + interval '5 s',
        payload::jsonb ->> 'lastSeen' ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00$'
-  FROM chat.event WHERE id > (SELECT id FROM mark) ORDER BY id;
+  FROM chat.events WHERE id > (SELECT id FROM mark) ORDER BY id;
 
 -- Nothing of this changed: no event
-UPDATE mark SET id = (SELECT max(id) FROM chat.event);
+UPDATE mark SET id = (SELECT max(id) FROM chat.events);
 SELECT chat.ingest_wuzapi(:ann, body('text')) ->> 'action', chat.ingest_wuzapi(:ann, body('receipt_delivered')) ->> 'updated',
        chat.ingest_wuzapi(:ann, body('album')) ->> 'action', chat.ingest_wuzapi(:ann, '{"type":"Unheard","event":{}}') ->> 'action';
-SELECT count(*) FROM chat.event WHERE id > (SELECT id FROM mark);
+SELECT count(*) FROM chat.events WHERE id > (SELECT id FROM mark);
 
 -- Users: only for themselves, and only about themselves
 \set QUIET on

@@ -19,8 +19,8 @@ CREATE FUNCTION feed(VARIADIC names text[]) RETURNS TABLE (name text, answer jso
 CREATE TABLE mark AS SELECT 0::bigint AS id;
 -- What was recorded since the last look.
 CREATE FUNCTION news() RETURNS SETOF text LANGUAGE sql AS $$
-    WITH seen AS (UPDATE mark SET id = (SELECT COALESCE(max(id), 0) FROM chat.event) FROM (SELECT id FROM mark) o RETURNING o.id)
-    SELECT concat_ws(' ', event, conversation, webhook) FROM chat.event WHERE id > (SELECT id FROM seen) ORDER BY id $$;
+    WITH seen AS (UPDATE mark SET id = (SELECT COALESCE(max(id), 0) FROM chat.events) FROM (SELECT id FROM mark) o RETURNING o.id)
+    SELECT concat_ws(' ', event, conversation, webhook) FROM chat.events WHERE id > (SELECT id FROM seen) ORDER BY id $$;
 \pset format unaligned
 \pset tuples_only on
 \pset null (null)
@@ -131,7 +131,7 @@ SELECT count(*) FROM chat.attach('conversations', 'chat_messages');
 SELECT name, answer ->> 'action' FROM feed('text', 'sticker', 'location', 'contact', 'poll', 'list_response', 'order', 'image_s3', 'edit', 'revoke', 'revoke', 'history');
 SELECT message_id, message_type, content, is_deleted, is_edited, metadata - 'media' FROM chat_messages WHERE message_id NOT LIKE 'HIST%' ORDER BY id;
 SELECT unread_count FROM conversations ORDER BY id LIMIT 1;
-SELECT event, payload::jsonb -> 'isDeleted' FROM chat.event WHERE event = 'message.deleted';
+SELECT event, payload::jsonb -> 'isDeleted' FROM chat.events WHERE event = 'message.deleted';
 ALTER TABLE chat_messages DROP COLUMN metadata, DROP COLUMN is_deleted;
 SELECT count(*) FROM chat.attach('conversations', 'chat_messages');
 SELECT chat.ingest_wuzapi(:ann, body('text', '{"event.Info.ID": "A"}')) ->> 'action', chat.ingest_wuzapi(:ann, body('reaction', '{"event.Message.reactionMessage.key.ID": "A"}')),

@@ -16,7 +16,8 @@ END
 $$;
 
 -- Columns come last and without default: rows that were written before have NULL there.
-ALTER TABLE chat.event ADD COLUMN rights text;
+ALTER TABLE chat.event ADD COLUMN rights text, ADD COLUMN inbox text COLLATE "C", ADD COLUMN agent_inbox text COLLATE "C",
+    ADD COLUMN conversation_payload text, ADD COLUMN conversation_changes jsonb;
 ALTER TABLE chat.webhook_state ADD COLUMN last_error text, ADD COLUMN disabled_at timestamptz, ADD COLUMN disabled_reason text;
 
 -- Every table has a primary key or a replica identity; of the log's partitions the unique index becomes it.

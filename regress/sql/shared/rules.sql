@@ -13,15 +13,15 @@ CREATE VIEW wrong AS
                 WHERE m.conversation_id = c.id AND NOT m.is_private_note
                 ORDER BY COALESCE(m.timestamp, m.created_at) DESC, m.created_at DESC, m.id DESC LIMIT 1) n ON true
      WHERE c.unread_count <> u.unread OR c.last_message_at IS DISTINCT FROM n.at OR c.last_message_preview IS DISTINCT FROM left(n.content, 100);
-CREATE TABLE mark AS SELECT COALESCE(max(id), 0) AS id FROM chat.event;
+CREATE TABLE mark AS SELECT COALESCE(max(id), 0) AS id FROM chat.events;
 CREATE FUNCTION news() RETURNS TABLE (topic text, event text, webhook text, owner text, summary jsonb) LANGUAGE plpgsql AS $$
 DECLARE
-    upto bigint := (SELECT max(e.id) FROM chat.event e);
+    upto bigint := (SELECT max(e.id) FROM chat.events e);
 BEGIN
     RETURN QUERY
     SELECT e.topic, e.event, e.webhook, left(e.owner, 8),
            (SELECT jsonb_object_agg(k, e.payload::jsonb -> k) FROM unnest(ARRAY['content', 'status', 'unreadCount']) k WHERE e.payload::jsonb ? k)
-      FROM chat.event e, mark m WHERE e.id > m.id ORDER BY e.id;
+      FROM chat.events e, mark m WHERE e.id > m.id ORDER BY e.id;
     UPDATE mark SET id = upto;
 END $$;
 CREATE FUNCTION refusal(statement text) RETURNS text LANGUAGE plpgsql AS $$
@@ -110,8 +110,8 @@ SELECT refusal('CALL say(30, 1, ''sideways'', ''x'')'), refusal('CALL say(30, 1,
 CALL say(30, 1, 'incoming', '<script>alert(1)</script> 1 < 2', 'delivered', :t + '2 days');
 SELECT event, summary FROM news();
 -- The payloads.
-SELECT jsonb_pretty(payload::jsonb - '{createdAt,updatedAt}'::text[]) FROM chat.event WHERE event = 'message.new' ORDER BY id DESC LIMIT 1;
-SELECT jsonb_pretty(payload::jsonb - '{createdAt,updatedAt}'::text[]) FROM chat.event WHERE event = 'conversation.updated' ORDER BY id DESC LIMIT 1;
+SELECT jsonb_pretty(payload::jsonb - '{createdAt,updatedAt}'::text[]) FROM chat.events WHERE event = 'message.new' ORDER BY id DESC LIMIT 1;
+SELECT jsonb_pretty(payload::jsonb - '{createdAt,updatedAt}'::text[]) FROM chat.events WHERE event = 'conversation.updated' ORDER BY id DESC LIMIT 1;
 -- Drift is found and mended; a conversation goes with its messages; TRUNCATE resets.
 SET session_replication_role = replica;
 UPDATE conversations SET unread_count = 5000 WHERE id = cid(2);
