@@ -20,11 +20,11 @@ CREATE TABLE mark AS SELECT 0::bigint AS id;
 -- What was told since the last call, users by the first letters of their ids.
 CREATE FUNCTION news() RETURNS TABLE (event text, topic text, conversation text, webhook text, changes jsonb, rights text, payload jsonb) LANGUAGE plpgsql AS $$
 DECLARE
-    upto bigint := (SELECT max(e.id) FROM chat.event e);
+    upto bigint := (SELECT max(e.id) FROM chat.events e);
 BEGIN
     RETURN QUERY SELECT e.event, regexp_replace(e.topic, '-.*:', ':'), right(e.conversation, 3), e.webhook, e.changes, right(e.rights, 3),
         (SELECT jsonb_object_agg(k.key, k.value) FROM jsonb_each(e.payload::jsonb) k WHERE k.key IN ('from', 'into', 'unreadCount', 'lastMessagePreview', 'status', 'content', 'assignedBotId'))
-      FROM chat.event e, mark m WHERE e.id > m.id ORDER BY e.id;
+      FROM chat.events e, mark m WHERE e.id > m.id ORDER BY e.id;
     UPDATE mark SET id = upto;
 END $$;
 \pset format unaligned

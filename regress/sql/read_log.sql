@@ -88,5 +88,52 @@ BEGIN;
 DROP INDEX chat.event_0_xid_idx;
 SELECT chat.read_log(5, '1:1:', NULL, NULL, 10, 10, 0);
 ROLLBACK;
-\set QUIET on
 DROP FUNCTION read_log, armed, number_of, words_of;
+
+-- Rows of several events, from every position between them, fresh and late: the same as chat.events has.
+\set QUIET on
+CREATE DATABASE regress_read_log;
+\c regress_read_log
+SET client_min_messages = warning;
+CREATE EXTENSION chat_realtime;
+SELECT count(*) AS done FROM chat.setup() \gset
+\i :shared
+\set QUIET off
+SELECT pg_current_snapshot() AS seen \gset
+INSERT INTO conversations (id, user_id, assigned_agent_id, contact_jid) VALUES
+    (1, 'aaaaaaaa-0000-4000-8000-000000000001', 'bbbbbbbb-0000-4000-8000-000000000002', '1@s.whatsapp.net'), (2, 'aaaaaaaa-0000-4000-8000-000000000001', NULL, '2@s.whatsapp.net');
+INSERT INTO chat_messages (conversation_id, direction, content) SELECT 1 + g % 2, 'incoming', 'm' || g FROM generate_series(1, 6) g;
+INSERT INTO chat_messages (conversation_id, direction, content) VALUES (1, 'incoming', 'one');
+SELECT count(*) AS events, count(DISTINCT row_id) AS rows FROM chat.events;
+CREATE FUNCTION differs(last bigint, seen text, max_rows integer) RETURNS TABLE (id bigint, told boolean) LANGUAGE sql AS $$
+    SELECT COALESCE(r.id, e.id), r.id IS NOT NULL
+      FROM (SELECT r.* FROM read_log(last, seen, max_rows) r WHERE r.topic IS NOT NULL) r
+      FULL JOIN (SELECT * FROM chat.events e WHERE (e.id > last OR NOT pg_visible_in_snapshot(e.xid, seen::pg_snapshot))
+                  AND e.id <= (SELECT max(r.id) FROM read_log(last, seen, max_rows) r)) e
+        ON e.id = r.id AND e.topic = r.topic AND e.event = r.event AND e.payload::jsonb = r.payload AND e.conversation = r.conversation
+     WHERE r.id IS NULL OR e.id IS NULL $$;
+SELECT last, rows, d.* FROM generate_series(0, (SELECT max(id) FROM chat.events)) last, unnest(ARRAY[1, 2, 3, 1000]) rows, differs(last, pg_current_snapshot()::text, rows) d;
+SELECT last, d.* FROM generate_series(0, (SELECT max(id) FROM chat.events)) last, differs(last, :'seen', 1000) d;
+-- In portions of one row, from the first to the last: each once, late ones in order.
+CREATE FUNCTION walk(last bigint, seen text) RETURNS SETOF bigint LANGUAGE plpgsql AS $$
+DECLARE
+    target text;
+    late bigint;
+    r record;
+    go_on boolean := true;
+BEGIN
+    WHILE go_on LOOP
+        FOR r IN SELECT * FROM read_log(last, seen, 1, target => target, late_id => late) LOOP
+            IF r.topic IS NULL THEN
+                last := r.id; seen := r.next_snapshot; target := r.next_target; late := r.next_late_id; go_on := r.more;
+            ELSE
+                RETURN NEXT r.id;
+            END IF;
+        END LOOP;
+    END LOOP;
+END $$;
+SELECT last, array_agg(w) = (SELECT array_agg(e.id ORDER BY e.id) FROM chat.events e WHERE e.id > last) AS fresh FROM generate_series(0, 4) last, walk(last, pg_current_snapshot()::text) w GROUP BY last ORDER BY last;
+SELECT last, array_agg(w) = (SELECT array_agg(e.id ORDER BY e.id) FROM chat.events e) AS all FROM generate_series(0, (SELECT max(id) FROM chat.events)) last, walk(last, :'seen') w GROUP BY last ORDER BY last;
+\set QUIET on
+\c contrib_regression
+DROP DATABASE regress_read_log;

@@ -60,10 +60,10 @@ SELECT again(); BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM conv
 -- What is told: the status, and the counters
 \set QUIET on
 SELECT again('snoozed');
-CREATE TABLE mark AS SELECT max(id) AS id FROM chat.event;
+CREATE TABLE mark AS SELECT max(id) AS id FROM chat.events;
 SELECT say();
 \set QUIET off
-SELECT event, webhook, payload::jsonb -> 'status', payload::jsonb -> 'unreadCount' FROM chat.event WHERE id > (SELECT id FROM mark) ORDER BY id;
+SELECT event, webhook, payload::jsonb -> 'status', payload::jsonb -> 'unreadCount' FROM chat.events WHERE id > (SELECT id FROM mark) ORDER BY id;
 -- Other statuses, for all pairs or one; none: what the functions did before there was a setting
 SET chat_realtime.reopen = 'Pending';
 SET chat_realtime.reopen = 'pending, resolved';
