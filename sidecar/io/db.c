@@ -438,7 +438,7 @@ on_poll(uv_poll_t *poll, int status, int events)
 	if (db->state == CONNECTING)
 		continue_connecting(db);
 	else if (status < 0) /* libpq finds the reason, where libuv has but "bad file descriptor" */
-		lose(db, PQconsumeInput(db->conn) ? uv_strerror(status) : PQerrorMessage(db->conn));
+		lose(db, PQconsumeInput(db->conn) ? DB_CONNECTION_CLOSED : PQerrorMessage(db->conn));
 	else if (db->state == SETUP && PQconsumeInput(db->conn) && flush(db))
 		continue_setup(db);
 	else if (db->state == SETUP)

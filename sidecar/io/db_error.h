@@ -9,6 +9,8 @@
 #include <stddef.h>
 
 #define DB_ERROR_SIZE 512
+/* Where there is an end and nobody says why. */
+#define DB_CONNECTION_CLOSED "server closed the connection"
 
 struct db_error
 {

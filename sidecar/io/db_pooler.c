@@ -11,6 +11,7 @@
 
 #include "base/backoff.h"
 #include "base/memory.h"
+#include "io/db_error.h"
 
 #define PATIENCE_MS 2000 /* for each answer, and for the NOTIFY */
 #define SQL_SIZE 160
@@ -341,7 +342,7 @@ on_poll(uv_poll_t *poll, int status, int events)
 		continue_connecting(side);
 	else if (status < 0)
 		finish(pooler,
-			   PQconsumeInput(side->conn) ? uv_strerror(status) : PQerrorMessage(side->conn));
+			   PQconsumeInput(side->conn) ? DB_CONNECTION_CLOSED : PQerrorMessage(side->conn));
 	else
 		serve(side);
 }
