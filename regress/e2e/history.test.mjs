@@ -36,7 +36,7 @@ after(() => bed.close());
 test('all of it is stored, by one statement', async () => {
   const deliveries = receiver.attempts.length;
   const answer = await bed.ingest(history);
-  assert.deepEqual(answer, { action: 'history', conversations: chats, messages: chats * each, duplicates: 0, skipped: 0 });
+  assert.deepEqual(answer, { action: 'history', conversations: chats, messages: chats * each, duplicates: 0, names: 0, skipped: 0 });
   assert.equal(await value(bed.db, 'SELECT count(*) FROM statements'), 1);
   assert.equal(await value(bed.db, 'SELECT count(*) FROM public.chat_messages'), chats * each + 1);
   // What is told of it: conversations that are new or changed, to the inbox; a message sent afterwards comes behind all of that.
@@ -69,7 +69,7 @@ test('a second time changes nothing and tells nothing', async () => {
   const fingerprint = () => value(bed.db, `SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM (SELECT * FROM public.chat_messages) t`);
   const before = await fingerprint();
   const heard = subscriber.heard.length;
-  assert.deepEqual(await bed.ingest(history), { action: 'history', conversations: chats, messages: 0, duplicates: chats * each, skipped: 0 });
+  assert.deepEqual(await bed.ingest(history), { action: 'history', conversations: chats, messages: 0, duplicates: chats * each, names: 0, skipped: 0 });
   assert.equal(await fingerprint(), before);
   assert.equal(await value(bed.db, 'SELECT max(id) FROM chat.events'), mark);
   await sleep(1500); // the sidecar looks once a second in any case
