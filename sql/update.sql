@@ -67,13 +67,16 @@ COMMENT ON FUNCTION chat.left_over() IS 'The comment on functions of an earlier 
 CREATE FUNCTION chat.drop_left_over() RETURNS TABLE (object text, action text)
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
+DECLARE
+    function regprocedure;
 BEGIN
-    FOR object IN
+    FOR function IN
         SELECT p.oid::regprocedure FROM pg_proc p JOIN pg_description d ON d.classoid = 'pg_proc'::regclass AND d.objoid = p.oid
          WHERE p.pronamespace = 'chat'::regnamespace AND d.description = chat.left_over()
            AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.datname = current_database() AND age(a.backend_xmin) >= age(d.xmin))
     LOOP
-        EXECUTE format('DROP FUNCTION %s', object);
+        object := function;
+        EXECUTE format('DROP FUNCTION %s', function);
         action := 'of an earlier version: dropped';
         RETURN NEXT;
     END LOOP;
