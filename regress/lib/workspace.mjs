@@ -94,7 +94,7 @@ export async function createWorkspace() {
 export function otherWorkspace(pgConfig) {
   const dir = temporaryDirectory(0o755);
   const tree = path.join(dir, 'tree');
-  for (const name of ['Makefile', 'chat_realtime.control', 'extension', 'sql', 'regress/proof.mk']) {
+  for (const name of ['Makefile', 'chat_realtime.control', 'extension', 'sql', 'packaging/replace', 'regress/proof.mk']) {
     cpSync(path.join(root, name), path.join(tree, name), { recursive: true, filter: (file) => !/\.(o|bc|tmp)$/.test(file) });
   }
   return fill(dir, tree, pgConfig);
