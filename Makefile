@@ -15,8 +15,8 @@ SQL_FUNCTIONS  = audit trigger_functions events callers log restore maintain col
 	status table_hints webhooks webhook_save webhook_api webhook_list topic_events deleted secrets \
 	wuzapi contacts merge presence ingest ingest_changes ingest_history api messages conversations lists search \
 	bare_ids keys limits pre_request update
-# An update script: what no other script does, and the same parts as of the install script, to be run again. The functions
-# are replaced before writers have to wait for what is done to tables.
+# An update script: what no other script does, and the same parts as of the install script, to be run again. Tables that are
+# new come before the functions that name them; what is done to those that are there, for which writers have to wait, after.
 UPDATE_SQL     = sql/$(EXTENSION)--1.0--$(EXTVERSION).sql
 DATA_built     = $(INSTALL_SQL) $(UPDATE_SQL)
 PG_CPPFLAGS    = -Iextension -DCHAT_REALTIME_VERSION='"$(EXTVERSION)"'
@@ -62,7 +62,8 @@ $(INSTALL_SQL): $(SQL_PARTS:%=sql/%.sql) Makefile $(EXTENSION).control
 
 AGAIN          = sed -f sql/update/again.sed
 $(UPDATE_SQL): $(SQL_PARTS:%=sql/%.sql) $(wildcard sql/update/*) Makefile $(EXTENSION).control
-	{ cat sql/update/1.0--$(EXTVERSION).first.sql && $(AGAIN) $(patsubst %,sql/%.sql,types $(SQL_FUNCTIONS)) && \
+	{ cat sql/update/1.0--$(EXTVERSION).first.sql && $(AGAIN) sql/types.sql && \
+	  sed -n '/^CREATE TABLE /,/;$$/p' $(SQL_TABLES:%=sql/%.sql) | $(AGAIN) && $(AGAIN) $(SQL_FUNCTIONS:%=sql/%.sql) && \
 	  cat sql/update/1.0--$(EXTVERSION).tables.sql && $(AGAIN) $(SQL_TABLES:%=sql/%.sql) && \
 	  cat sql/update/partitions.sql sql/update/left_over.sql && $(AGAIN) sql/own_triggers.sql; } > $@
 
