@@ -25,7 +25,7 @@
 #define MAX_QUEUE_USAGE 0.9
 #define QUEUE_ENTRY_OVERHEAD 24 /* at most, of a notification in the queue, beside its texts */
 
-/* Any fixed number; one lock per database. */
+/* Any fixed number; one lock per database. chat.arm, chat.disarm and chat.status have it, too. */
 #define DOORBELL_KEY UINT64CONST(7163378422610750313)
 
 typedef struct Ring

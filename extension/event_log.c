@@ -34,7 +34,6 @@
 
 #define PARTITION_BITS 32
 #define ROWS_AT_ONCE 200
-#define MAX_RIDERS 2 /* inboxes: owner and agent */
 /* Longest names that Realtime's binary frames can carry, without its "realtime:" prefix. */
 #define MAX_TOPIC_BYTES 246
 #define MAX_EVENT_BYTES 255
@@ -336,7 +335,7 @@ add_row(ChatLog *log, int64 id, const ChatEvent *event, const ChatRider *rider)
 
 /* What rides on an event as the events that readers see, in the order of their ids; how many there are. */
 static int
-unpack_rider(const ChatEvent *event, ChatEvent riders[MAX_RIDERS])
+unpack_rider(const ChatEvent *event, ChatEvent riders[CHAT_MOST_RIDERS])
 {
 	const ChatRider *rider = event->rider;
 	ChatEvent told;
@@ -365,7 +364,7 @@ unpack_rider(const ChatEvent *event, ChatEvent riders[MAX_RIDERS])
 int64
 chat_log_add(ChatLog *log, const ChatEvent *event)
 {
-	ChatEvent riders[MAX_RIDERS];
+	ChatEvent riders[CHAT_MOST_RIDERS];
 	int nriders = unpack_rider(event, riders);
 	int64 id = draw_ids(log, 1 + nriders);
 

@@ -15,6 +15,9 @@
 
 typedef struct ChatLog ChatLog;
 
+/* Most events that ride on a row: to the owner's inbox, and to the agent's. */
+#define CHAT_MOST_RIDERS 2
+
 /*
  * conversation.updated, which the event of a message caused: it is kept in that event's row of the log and has the ids
  * that follow the event's own, the owner's inbox the first, the agent's the next.

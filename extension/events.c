@@ -56,6 +56,17 @@ const ChatEventRow chat_events[CHAT_EVENT_KINDS] = {
 									 false, 0, "deliveries to a webhook failed for too long"},
 };
 
+bool
+chat_event_is_state(const char *name)
+{
+	for (int kind = 0; kind < CHAT_EVENT_KINDS; kind++)
+	{
+		if (strcmp(chat_events[kind].name, name) == 0)
+			return chat_events[kind].state;
+	}
+	return false;
+}
+
 /* What stands around the id. */
 static const struct
 {

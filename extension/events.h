@@ -77,6 +77,9 @@ typedef struct ChatEventRow
 /* By kind. */
 extern const ChatEventRow chat_events[CHAT_EVENT_KINDS];
 
+/* Whether an event of this name is a state; false for a name that none has. */
+extern bool chat_event_is_state(const char *name);
+
 /* The topic of a kind for a conversation or user, in the current memory context. */
 extern char *chat_topic(ChatTopicKind kind, const char *id);
 

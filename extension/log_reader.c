@@ -37,6 +37,7 @@
 #include "utils/timestamp.h"
 
 #include "doorbell.h"
+#include "event_log.h"
 #include "events.h"
 #include "log_scan.h"
 
@@ -199,17 +200,6 @@ put_message(const Read *read, int64 id, const struct varlena *topic, const char 
 	return topic_length;
 }
 
-static bool
-is_state(const char *name)
-{
-	for (int kind = 0; kind < CHAT_EVENT_KINDS; kind++)
-	{
-		if (strcmp(chat_events[kind].name, name) == 0)
-			return chat_events[kind].state;
-	}
-	return false;
-}
-
 static void
 set_number(StringInfo out, int at, uint32 number)
 {
@@ -269,7 +259,7 @@ put_row(Read *read, const ChatLogRow *row)
 	{
 		char *name = text_to_cstring((text *) text_of(row, columns->event));
 
-		put_event(read, row, row->id, text_of(row, columns->topic), name, is_state(name),
+		put_event(read, row, row->id, text_of(row, columns->topic), name, chat_event_is_state(name),
 				  text_of(row, columns->payload));
 	}
 	for (int i = 0; i < CHAT_MOST_RIDERS; i++)

@@ -14,9 +14,6 @@
 #include "executor/tuptable.h"
 #include "utils/snapshot.h"
 
-/* Most events that ride on a row. */
-#define CHAT_MOST_RIDERS 2
-
 /* What a snapshot, as text, saw of other transactions. */
 typedef struct ChatSeen
 {

@@ -1,8 +1,8 @@
 // How fast a backlog is delivered to the embedded endpoint: EVENTS messages written while no sidecar runs.
-import { readFileSync } from 'node:fs';
 import { Bed } from '../lib/bed.mjs';
 import { value } from '../lib/db.mjs';
 import { finish } from '../lib/janitor.mjs';
+import { ticks } from '../lib/usage.mjs';
 import { until } from '../lib/wait.mjs';
 
 const events = Number(process.env.EVENTS ?? 300_000);
@@ -22,12 +22,6 @@ async function delivered(sidecar) {
     + (await sidecar.metric('chat_realtime_broadcasts_total', 'result="coalesced"'));
 }
 
-/** CPU seconds of a process. */
-function cpu(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
 async function run() {
   const bed = await Bed.create({ settings: { max_wal_size: '8GB' } });
   const backlog = await writeBacklog(bed);
@@ -38,7 +32,7 @@ async function run() {
   console.log('\nDraining a backlog to the embedded endpoint');
   console.log(`  ${backlog} events in ${seconds.toFixed(2)} s: ${(backlog / seconds).toFixed(0)} events/s     goal 150000 events/s`);
   const session = await value(bed.db, `SELECT pid FROM pg_stat_activity WHERE application_name = 'chat-sidecar realtime'`);
-  const perEvent = (pid) => `${(cpu(pid) * 1e6 / backlog).toFixed(1)} µs`;
+  const perEvent = (pid) => `${(ticks(pid) * 1e4 / backlog).toFixed(1)} µs`;
   console.log(`  CPU an event: sidecar with endpoint ${perEvent(sidecar.child.pid)}, its database session ${perEvent(session)}`);
   await bed.close();
 }

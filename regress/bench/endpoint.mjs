@@ -2,26 +2,19 @@
 // SUBSCRIBERS=100 MESSAGES=20000 IDLE=10000
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import path from 'node:path';
 import { Bed } from '../lib/bed.mjs';
 import { finish } from '../lib/janitor.mjs';
 import { roleToken } from '../lib/jwt.mjs';
+import { memory, ticks } from '../lib/usage.mjs';
 
 const subscribers = Number(process.env.SUBSCRIBERS ?? 100);
 const messages = Number(process.env.MESSAGES ?? 20_000);
 const idle = Number(process.env.IDLE ?? 10_000);
 const batch = 50;
 const topic = 'room';
-
-/** CPU seconds of a process. */
-function cpu(pid) {
-  const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1].split(' ');
-  return (Number(fields[11]) + Number(fields[12])) / 100;
-}
-
-const memory = (pid) => Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]);
 
 function build(dir) {
   const binary = path.join(dir, 'crowd');
@@ -55,7 +48,7 @@ async function fanOut(binary, sidecar) {
     messageType: 'text', metadata: null, createdAt: '2026-01-01T00:00:00.000000+00:00', updatedAt: '2026-01-01T00:00:00.000000+00:00' };
   const body = JSON.stringify({ messages: Array.from({ length: batch }, () => ({ topic, event: 'message.new', payload, private: false })) });
   const agent = new http.Agent({ keepAlive: true, maxSockets: 2 });
-  const [began, spent] = [performance.now(), cpu(sidecar.child.pid)];
+  const [began, spent] = [performance.now(), ticks(sidecar.child.pid)];
   const done = once(child, 'exit');
   let left = messages / batch;
   const sender = async () => {
@@ -69,7 +62,7 @@ async function fanOut(binary, sidecar) {
   if (code !== 0) throw new Error(`the crowd ended with ${code}`);
   const deliveries = messages * subscribers;
   const seconds = (performance.now() - began) / 1000;
-  console.log(`  ${subscribers} subscribers, batches of ${batch}: ${Math.round(deliveries / seconds)} deliveries/s, ${((cpu(sidecar.child.pid) - spent) * 1e6 / deliveries).toFixed(2)} µs of CPU each`);
+  console.log(`  ${subscribers} subscribers, batches of ${batch}: ${Math.round(deliveries / seconds)} deliveries/s, ${((ticks(sidecar.child.pid) - spent) * 1e4 / deliveries).toFixed(2)} µs of CPU each`);
   agent.destroy();
 }
 
@@ -77,7 +70,7 @@ async function sleepers(binary, sidecar) {
   const before = memory(sidecar.child.pid);
   const child = await crowd(binary, sidecar, '', idle, 0);
   const took = memory(sidecar.child.pid) - before;
-  console.log(`  ${idle} idle sockets: ${(took / idle).toFixed(1)} KiB each (anonymous memory)`);
+  console.log(`  ${idle} idle sockets: ${(took / idle / 1024).toFixed(1)} KiB each (anonymous memory)`);
   child.stdin.end();
   await once(child, 'exit');
 }

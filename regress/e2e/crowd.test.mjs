@@ -1,11 +1,11 @@
 // Strangers by the thousand on the sidecar's two ports: messages are delivered and health is answered meanwhile, and what is over a limit is
 // refused, logged and counted.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import { after, afterEach, before, test } from 'node:test';
 import { Bed } from '../lib/bed.mjs';
 import { RawHttp, request } from '../lib/http-wire.mjs';
+import { memory, ticks } from '../lib/usage.mjs';
 import { until } from '../lib/wait.mjs';
 
 let bed, receiver, conversation;
@@ -25,12 +25,11 @@ afterEach(() => {
 });
 
 const port = (url) => Number(new URL(url).port);
-const memory = (sidecar) => Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${sidecar.child.pid}/status`, 'utf8'))[1]) * 1024;
 
 /** Says how much memory was taken at most. AddressSanitizer keeps what is freed: nothing can be said there. */
 function tookLess(before, sidecar, most, what) {
   if (process.env.SIDECAR_SANITIZE) return;
-  assert.ok(memory(sidecar) - before < most, `${memory(sidecar) - before} bytes ${what}`);
+  assert.ok(memory(sidecar.child.pid) - before < most, `${memory(sidecar.child.pid) - before} bytes ${what}`);
 }
 
 /** So many connections that say something and then nothing; settled(received) ends the wait for each. Returns what each received. */
@@ -80,7 +79,7 @@ test('4,100 idle WebSockets, 300 half requests, 200 POSTs of 8 MB without a toke
     await strangers(300, port(url), 'POST /api/broadcast HTTP/1.1\r\nHost: x\r\nContent-');
     await works(sidecar, subscriber, `beside half requests to ${url}`);
   }
-  const before = memory(sidecar);
+  const before = memory(sidecar.child.pid);
   const posts = await strangers(200, port(sidecar.url), request('/api/broadcast', { length: 8_000_000, headers: { 'Content-Type': 'application/json' } }) + 'x'.repeat(100_000), answered);
   assert.ok(posts.every((one) => one.received === '' || one.received.startsWith('HTTP/1.1 401')), 'refused by their heads');
   tookLess(before, sidecar, 16 * 1024 * 1024, 'for bodies that nobody may send');
@@ -92,7 +91,7 @@ test('4,100 idle WebSockets, 300 half requests, 200 POSTs of 8 MB without a toke
 
 test('bodies under the public key have a bound together; the service has none', async () => {
   const [sidecar, subscriber] = await start();
-  const before = memory(sidecar);
+  const before = memory(sidecar.child.pid);
   const head = request('/api/broadcast', { length: 8_000_000, headers: { apikey: sidecar.anonKey, 'Content-Type': 'application/json' } });
   await strangers(150, port(sidecar.url), head + 'x'.repeat(1024 * 1024));
   await until(async () => await sidecar.metric('chat_realtime_port_refused_total', 'port="embedded",reason="memory"') > 0, 'a body that is refused for memory');
@@ -104,7 +103,7 @@ test('bodies under the public key have a bound together; the service has none', 
 
 test('frames that are not complete have a bound together', async () => {
   const [sidecar, subscriber] = await start();
-  const before = memory(sidecar);
+  const before = memory(sidecar.child.pid);
   // 1 MB of a frame of 4 MB each.
   const frame = Buffer.concat([Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0]), Buffer.alloc(1024 * 1024, 0x78)]);
   const sockets = await strangers(120, port(sidecar.url), handshake(sidecar), answered);
@@ -144,11 +143,10 @@ test('every slot taken: new ones are refused, logged and counted, delivery and h
 
 test('half a request is ended, and the program is not busy with those that wait', async () => {
   const [sidecar, subscriber] = await start();
-  const ticks = () => readFileSync(`/proc/${sidecar.child.pid}/stat`, 'utf8').replace(/.*\) /, '').split(' ').slice(11, 13).reduce((sum, n) => sum + Number(n), 0);
   const waiting = [...await strangers(20, port(sidecar.url), 'GET / HT'), ...await strangers(20, port(sidecar.httpUrl), 'GET / HT')];
-  const before = ticks();
+  const before = ticks(sidecar.child.pid);
   await until(() => waiting.every((one) => !one.open), 'the end of all half requests', 25000);
-  assert.ok(ticks() - before < 300, 'a loop that spins all the time uses a thousand');
+  assert.ok(ticks(sidecar.child.pid) - before < 300, 'a loop that spins all the time uses a thousand');
   assert.ok(await sidecar.metric('chat_realtime_port_refused_total', 'reason="late"') >= 40);
   await works(sidecar, subscriber, 'after half requests');
   await subscriber.close();

@@ -1,10 +1,10 @@
 // Clients that do not read, or read little at a time: each gets what is its own, whole and in order, or is closed with a word in
 // the log; those that read get everything meanwhile.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { after, afterEach, before, test } from 'node:test';
 import { Bed } from '../lib/bed.mjs';
 import { RawSocket } from '../lib/raw-socket.mjs';
+import { memory } from '../lib/usage.mjs';
 import { sleep, until } from '../lib/wait.mjs';
 
 let bed, conversation, sidecar, subscriber;
@@ -51,17 +51,16 @@ async function messages(count, bytes, name) {
 const heard = (name) => subscriber.heard.filter((m) => m.payload?.content?.startsWith(name)).map((m) => m.payload.content);
 const came = (one, name) => one.frames.map((f) => f[4]?.payload?.content).filter((content) => content?.startsWith(name));
 const closings = () => sidecar.metric('chat_realtime_embedded_slow_sockets_total');
-const memory = () => Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${sidecar.child.pid}/status`, 'utf8'))[1]) * 1024;
 
 test('20 clients that read nothing are closed; one that reads gets everything in order', async () => {
   await start();
   await stalled(20);
-  const before = memory();
+  const before = memory(sidecar.child.pid);
   const contents = await messages(400, 60000, 'much');
   await until(() => heard('much').length === contents.length, () => `${heard('much').length} of ${contents.length} at the one that reads`, 60000);
   assert.deepEqual(heard('much'), contents);
   await until(async () => await closings() === 20, 'the end of those that do not');
-  if (!process.env.SIDECAR_SANITIZE) assert.ok(memory() - before < 64 * 1024 * 1024, `${memory() - before} bytes more`);
+  if (!process.env.SIDECAR_SANITIZE) assert.ok(memory(sidecar.child.pid) - before < 64 * 1024 * 1024, `${memory(sidecar.child.pid) - before} bytes more`);
   const lines = sidecar.log.filter((line) => line.msg === 'a WebSocket is closed that does not read what it is sent');
   assert.ok(lines.length === 1 && lines[0].bytes > 4 * 1024 * 1024, JSON.stringify(lines));
   for (const one of slow) one.socket.resume();

@@ -4,10 +4,10 @@
 //
 // STREAMS: how many. SEED: of the first one; a failure prints its own. SIDECAR_BINARY: another build.
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import process from 'node:process';
+import { ticks } from '../../lib/usage.mjs';
 
 const count = Number(process.env.STREAMS || 100_000);
 const seed = Number(process.env.SEED || Date.now() % 1e9);
@@ -160,8 +160,6 @@ async function stream(number) {
   judge(Buffer.concat(chunks), Buffer.concat(pieces.filter(Boolean)).toString('latin1'), end !== 'reset' && !socket.errored);
 }
 
-const ticks = () => readFileSync(`/proc/${sidecar.child.pid}/stat`, 'utf8').replace(/.*\) /, '').split(' ').slice(11, 13).reduce((sum, n) => sum + Number(n), 0);
-
 async function answersStill() {
   assert.equal((await sidecar.get('/healthz')).status, 200);
   const posted = await fetch(`${sidecar.url}/api/broadcast`, { method: 'POST', body: batch, headers: { ...json, authorization: `Bearer ${service}` } });
@@ -188,9 +186,9 @@ try {
     assert.ok(sidecar.running, 'it is still there');
     await answersStill();
     await until(async () => {
-      const before = ticks();
+      const before = ticks(sidecar.child.pid);
       await new Promise((resolve) => { setTimeout(resolve, 300); });
-      return ticks() - before < 10;
+      return ticks(sidecar.child.pid) - before < 10;
     }, 'it rests when the streams are over', 60_000);
     assert.deepEqual(await sidecar.kill('SIGTERM', 60_000), { code: 0, signal: null });
   }
