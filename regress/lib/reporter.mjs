@@ -1,5 +1,7 @@
-// Reporter for node:test: one line of JSON per finished test, for run.mjs to count.
+// Reporter for node:test: one line of JSON per finished test, for run.mjs to count, and one when all has ended: every test and
+// hook, and whatever else the process had to do.
 export const mark = '\u001etest ';
+export const endMark = '\u001eend';
 
 function failure(error) {
   const cause = error?.cause ?? error;
@@ -18,4 +20,5 @@ export default async function* reporter(source) {
       error: type === 'test:fail' ? failure(data.details.error) : undefined,
     })}\n`;
   }
+  yield `${endMark}\n`;
 }

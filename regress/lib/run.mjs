@@ -4,7 +4,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { Cluster } from './cluster.mjs';
 import { finish } from './janitor.mjs';
-import { mark } from './reporter.mjs';
+import { endMark, mark } from './reporter.mjs';
 import { patience } from './wait.mjs';
 import { createWorkspace, make, root } from './workspace.mjs';
 
@@ -22,7 +22,7 @@ function report(part, name, ok, ms, text) {
   if (text) console.log(text.replace(/^/gm, '         '));
 }
 
-/** Runs a program; line(text) gets each line of stdout and stderr. Returns its exit code. */
+/** Runs a program; line(text, child) gets each line of stdout and stderr. Returns its exit code, or the signal that ended it. */
 function program(command, args, { env = {}, limit = 300_000, line }) {
   const all = { ...process.env, ...env };
   for (const name of ['MAKEFLAGS', 'MAKELEVEL', 'MFLAGS', 'NODE_TEST_CONTEXT']) delete all[name];
@@ -33,9 +33,9 @@ function program(command, args, { env = {}, limit = 300_000, line }) {
     stream.on('data', (chunk) => {
       const lines = (rest + chunk).split('\n');
       rest = lines.pop();
-      lines.forEach(line);
+      lines.forEach((text) => line(text, child));
     });
-    stream.on('end', () => rest && line(rest));
+    stream.on('end', () => rest && line(rest, child));
   }
   return new Promise((resolve, reject) => {
     child.once('error', reject);
@@ -120,24 +120,27 @@ async function e2eFile(file) {
   const output = [];
   let failures = 0;
   const name = path.basename(file, '.test.mjs');
-  const code = await program(process.execPath,
+  const judge = (test) => {
+    if (test.skipped) {
+      console.log(`skipped e2e        ${name}: ${test.name}`);
+      return;
+    }
+    if (!test.passed) failures++;
+    report('e2e', `${name}: ${test.name}`, test.passed, test.ms, test.error);
+  };
+  let leaving; // set when all has ended: now and then node then waits for its own threads for ever, with nothing left to run
+  let code = await program(process.execPath,
     [`--test-reporter=${path.join(root, 'regress/lib/reporter.mjs')}`, '--test-reporter-destination=stdout', file], {
       env: { CHAT_REALTIME_WORKSPACE: workspaceDir },
       limit: fileLimit,
-      line: (text) => {
-        if (!text.startsWith(mark)) {
-          output.push(text);
-          return;
-        }
-        const test = JSON.parse(text.slice(mark.length));
-        if (test.skipped) {
-          console.log(`skipped e2e        ${name}: ${test.name}`);
-          return;
-        }
-        if (!test.passed) failures++;
-        report('e2e', `${name}: ${test.name}`, test.passed, test.ms, test.error);
+      line: (text, child) => {
+        if (text === endMark) leaving = setTimeout(() => child.kill('SIGKILL'), 10_000 * patience);
+        else if (!text.startsWith(mark)) output.push(text);
+        else judge(JSON.parse(text.slice(mark.length)));
       },
     });
+  clearTimeout(leaving);
+  if (leaving && code === 'SIGKILL') code = 0;
   if (code !== 0 && failures === 0) report('e2e', name, false, undefined, `ended with ${code}\n${output.slice(-30).join('\n')}`);
   else if (failures && output.length) console.log(output.slice(-30).join('\n').replace(/^/gm, '         '));
 }
