@@ -25,7 +25,7 @@
 #define MAX_QUEUE_USAGE 0.9
 #define QUEUE_ENTRY_OVERHEAD 24 /* at most, of a notification in the queue, beside its texts */
 
-/* Any fixed number; one lock per database. chat.arm, chat.disarm and chat.status have it, too. */
+/* Any fixed number; one lock per database. chat.status has it, too. */
 #define DOORBELL_KEY UINT64CONST(7163378422610750313)
 
 typedef struct Ring
@@ -108,6 +108,22 @@ chat_doorbell_disarm(void)
 
 	while (chat_lock_held_by_me(&tag, ShareLock))
 		(void) LockRelease(&tag, ShareLock, true);
+}
+
+PG_FUNCTION_INFO_V1(chat_arm);
+PG_FUNCTION_INFO_V1(chat_disarm);
+
+Datum
+chat_arm(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(chat_doorbell_arm());
+}
+
+Datum
+chat_disarm(PG_FUNCTION_ARGS)
+{
+	chat_doorbell_disarm();
+	PG_RETURN_VOID();
 }
 
 /* True when no sidecar sleeps; then none can fall asleep before this transaction is visible. */

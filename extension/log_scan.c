@@ -97,6 +97,14 @@ chat_log_restored(Snapshot snapshot)
 	return restored;
 }
 
+PG_FUNCTION_INFO_V1(chat_committed_up_to);
+
+Datum
+chat_committed_up_to(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_INT64(chat_log_restored(GetActiveSnapshot()));
+}
+
 /* --- partitions ----------------------------------------------------------------------------------- */
 
 void

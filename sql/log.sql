@@ -120,37 +120,6 @@ $$;
 REVOKE ALL ON FUNCTION chat.late_events(bigint, pg_snapshot) FROM PUBLIC;
 COMMENT ON FUNCTION chat.late_events(bigint, pg_snapshot) IS 'The late events of a position: id <= last_id, written by a transaction that seen did not see (in progress then, or at or above its xmax), and visible now.';
 
--- One statement, one snapshot: the late rows, and what comes after last_id.
-CREATE FUNCTION chat.realtime_read(last_id bigint, snapshot text, max_rows integer)
-    RETURNS TABLE (id bigint, topic text, event text, conversation text, created_at timestamptz,
-                   expired boolean, payload text)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0 SET jit = off
-    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
-$$
-#variable_conflict use_column
-DECLARE
-    seen pg_snapshot := $2::pg_snapshot;
-BEGIN
-    RETURN QUERY
-    WITH fresh AS MATERIALIZED (
-        SELECT e.id, e.topic, e.event, e.conversation, e.created_at,
-               e.expires_at < clock_timestamp() AS expired, e.payload
-          FROM chat.fresh_events($1, $3) e
-    ), late AS (
-        SELECT e.id, e.topic, e.event, e.conversation, e.created_at,
-               e.expires_at < clock_timestamp() AS expired, e.payload
-          FROM chat.late_events($1, seen) e ORDER BY e.id
-    )
-    SELECT COALESCE((SELECT max(f.id) FROM fresh f), $1), NULL, NULL, NULL, NULL::timestamptz, NULL::boolean,
-           pg_current_snapshot()::text
-    UNION ALL SELECT * FROM late
-    UNION ALL SELECT * FROM fresh;
-END
-$$;
-REVOKE ALL ON FUNCTION chat.realtime_read(bigint, text, integer) FROM PUBLIC;
-COMMENT ON FUNCTION chat.realtime_read(bigint, text, integer) IS 'What came since a position. First row: the position after this read (id, and the snapshot as payload). Then events: late ones first, all of them, then at most max_rows in id order. expired: a presence event whose time is over.';
-
 CREATE FUNCTION chat.read_log(last_id bigint, snapshot text, target text, late_id bigint, max_rows integer, max_bytes integer, flags integer)
     RETURNS SETOF bytea LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_read_log';
 REVOKE ALL ON FUNCTION chat.read_log(bigint, text, text, bigint, integer, integer, integer) FROM PUBLIC;
@@ -160,15 +129,11 @@ CREATE FUNCTION chat.sidecar_protocol() RETURNS integer LANGUAGE c IMMUTABLE PAR
 REVOKE ALL ON FUNCTION chat.sidecar_protocol() FROM PUBLIC;
 COMMENT ON FUNCTION chat.sidecar_protocol() IS 'The version of the agreement between extension and sidecar: of the functions that the sidecar calls, and of what they answer.';
 
-CREATE FUNCTION chat.arm() RETURNS boolean
-    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
-$$ SELECT pg_try_advisory_lock_shared(7163378422610750313) $$;
+CREATE FUNCTION chat.arm() RETURNS boolean LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_arm';
 REVOKE ALL ON FUNCTION chat.arm() FROM PUBLIC;
 COMMENT ON FUNCTION chat.arm() IS 'Tries to arm the doorbell: while this session holds it, transactions that write events send NOTIFY chat_realtime. False: writers are committing, read again.';
 
-CREATE FUNCTION chat.disarm() RETURNS void
-    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
-$$ SELECT pg_advisory_unlock_shared(7163378422610750313) $$;
+CREATE FUNCTION chat.disarm() RETURNS void LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_disarm';
 REVOKE ALL ON FUNCTION chat.disarm() FROM PUBLIC;
 COMMENT ON FUNCTION chat.disarm() IS 'Disarms the doorbell of this session.';
 

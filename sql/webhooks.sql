@@ -74,7 +74,7 @@ $$;
 REVOKE ALL ON FUNCTION chat.owners_of(text[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.owners_of(text[]) IS 'The users who own conversations, of those that only one attached pair of tables can have.';
 
--- The events of one read, as chat.realtime_read has them. Inlined into the queries below.
+-- The events of one read. Inlined into the queries below.
 CREATE FUNCTION chat.external_webhook_events(last_id bigint, seen pg_snapshot, max_rows integer)
     RETURNS TABLE (id bigint, owner text, conversation text, webhook text, changes jsonb,
                    created_at timestamptz, payload text)
@@ -87,9 +87,9 @@ $$;
 REVOKE ALL ON FUNCTION chat.external_webhook_events(bigint, pg_snapshot, integer) FROM PUBLIC;
 COMMENT ON FUNCTION chat.external_webhook_events(bigint, pg_snapshot, integer) IS 'Part of chat.webhook_read: the events since a position, late ones and at most max_rows with ids above it, whether a webhook gets them or not.';
 
--- Same cursor as chat.realtime_read. Deliveries and attempts are looked up one by one, by the index on the event: an event
+-- Same cursor as chat.read_log. Deliveries and attempts are looked up one by one, by the index on the event: an event
 -- has few of them, a webhook may have a million ("IS NOT DISTINCT FROM" fits no index). A message that is stored already is not handed out again. Being STABLE,
--- all of its statements see the one snapshot that it returns. Its settings are those of chat.realtime_read.
+-- all of its statements see the one snapshot that it returns.
 CREATE FUNCTION chat.webhook_read(last_id bigint, snapshot text, max_rows integer)
     RETURNS TABLE (id bigint, message_id text, type text, webhook uuid, url text, secret text, old_secret text,
                    conversation text, created_at text, blocked boolean, payload text)

@@ -57,7 +57,7 @@ async function without(name, during) {
 }
 
 for (const [name, line] of [
-  ['realtime_read', /the event log could not be read.*42501.*grant_sidecar/],
+  ['read_log', /the event log could not be read.*42501.*grant_sidecar/],
   ['webhook_read', /the event log could not be read.*"webhooks".*42501.*grant_sidecar/],
   ['consumer_save', /a position could not be saved.*grant_sidecar/],
   ['consumer_renew', /does not let this consumer start.*42501.*grant_sidecar/],

@@ -27,23 +27,26 @@ async function replace(signature, result, body) {
   return () => bed.db.query(`DROP FUNCTION chat.${signature}; ALTER FUNCTION chat.old_${signature} RENAME TO ${name}; ALTER EXTENSION chat_realtime ADD FUNCTION chat.${signature}`);
 }
 
-const read = '(bigint, text, integer)';
-const head = `SELECT $1, NULL, NULL, NULL, NULL::timestamptz, NULL::boolean, pg_current_snapshot()::text`;
-const columns = 'TABLE (id bigint, topic text, event text, conversation text, created_at timestamptz, expired boolean, payload text)';
+const logRead = 'read_log(bigint, text, text, bigint, integer, integer, integer)';
+const pieces = 'SETOF bytea';
+const real = 'chat.old_read_log($1, $2, $3, $4, $5, $6, $7) piece';
+const webhookRead = 'webhook_read(bigint, text, integer)';
 
 for (const [what, signature, result, body, says] of [
-  ['a read without rows', `realtime_read${read}`, columns, `${head} WHERE false`, /read: 0 rows/],
-  ['a read whose first row has no position', `realtime_read${read}`, columns, head.replace('$1', 'NULL::bigint'), /read: id is NULL/],
-  ['a read whose event has no topic', `realtime_read${read}`, columns,
-    `${head} UNION ALL SELECT $1 + 1, NULL, 'e', NULL, now(), NULL, '{}'`, /read: topic is NULL/],
+  ['a read without a piece', logRead, pieces, `SELECT '\\x'::bytea WHERE false`, /read: 0 rows/],
+  ['a read in another form', logRead, pieces, `SELECT '\\x02'::bytea`, /read: its version is another/],
+  ['a read without its last byte', logRead, pieces, `SELECT substr(piece, 1, length(piece) - 1) FROM ${real}`, /read: (an event is misshapen|a snapshot is cut off)/],
+  ['a read whose event has no room for its topic', logRead, pieces,
+    `SELECT CASE WHEN length(piece) < 200 THEN piece ELSE overlay(piece PLACING '\\xfffffff0'::bytea FROM 41 + get_byte(piece, 35) + 36) END FROM ${real}`,
+    /read: an event is misshapen/],
   ['due webhooks with a column less', 'webhook_due(integer, bigint[], uuid[])',
     'TABLE (id bigint, message_id text, type text)', `SELECT 1::bigint, 'm', 't'`, /webhook_due: prepared for another/],
-  ['a read whose event names no webhook', `webhook_read${read}`,
+  ['a read whose event names no webhook', webhookRead,
     `TABLE (id bigint, message_id text, type text, webhook uuid, url text, secret text, old_secret text,
       conversation text, created_at text, blocked boolean, payload text)`,
     `SELECT $1, NULL, NULL, NULL::uuid, NULL, NULL, NULL, NULL, NULL, NULL::boolean, pg_current_snapshot()::text
       UNION ALL SELECT $1 + 1, 'm', 't', NULL, 'u', NULL, NULL, '', '0', false, '{}'`, /read: webhook is NULL/],
-  ['read webhooks with a column less', `webhook_read${read}`, 'TABLE (id bigint, payload text)',
+  ['read webhooks with a column less', webhookRead, 'TABLE (id bigint, payload text)',
     'SELECT $1, pg_current_snapshot()::text', /column .* does not exist/],
   ['a renewal that answers nothing', 'consumer_renew(text, bigint, integer)', 'boolean', 'SELECT NULL::boolean', /consumer_renew: renewed is NULL/],
   ['a lease of two rows', 'consumer_acquire(text, text, integer)', 'TABLE (epoch bigint, last_id bigint, snapshot text)',
@@ -57,6 +60,28 @@ for (const [what, signature, result, body, says] of [
     await bed.message(conversation, what);
     await until(() => !sidecar.running || sidecar.log.slice(lines).some((line) => says.test(line.error)), () => `a line that says ${says}: ${sidecar.tail(30)}`, 20000);
     assert.ok(sidecar.running, sidecar.tail());
+    await restore();
+    await until(() => subscriber.heard.some((m) => m.payload.content === what), () => `"${what}" at the client: ${sidecar.tail(30)}`, 30000);
+    await until(() => receiver.deliveries.some(({ body: sent }) => sent.data.content === what), () => `"${what}" at the webhook: ${sidecar.tail(30)}`, 30000);
+  });
+}
+
+for (const [what, body, says, advice] of [
+  ['an extension of a later version', 'SELECT 3', /speaks protocol 2, extension chat_realtime protocol 3/, /older than extension chat_realtime: update the sidecar/],
+  ['an extension that knows no protocol', null, /speaks protocol 2, extension chat_realtime protocol 0/, /ALTER EXTENSION chat_realtime UPDATE/],
+]) {
+  test(`${what} beside the sidecar: said, and what was written arrives once they fit`, async () => {
+    const lines = sidecar.log.length;
+    const restore = await replace('sidecar_protocol()', 'integer', body ?? 'SELECT 0');
+    if (body === null) await bed.db.query('ALTER FUNCTION chat.sidecar_protocol() RENAME TO another');
+    await bed.db.query(`SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'chat_sidecar'`);
+    await until(() => sidecar.log.slice(lines).some((line) => says.test(line.error) && advice.test(line.hint)), () => `a line that says ${says}: ${sidecar.tail(30)}`, 20000);
+    await until(async () => {
+      const page = await sidecar.get('/readyz');
+      return page.status === 503 && advice.test((await page.json()).reasons.database);
+    }, '/readyz to say so', 20000);
+    await bed.message(conversation, what);
+    if (body === null) await bed.db.query('ALTER FUNCTION chat.another() RENAME TO sidecar_protocol');
     await restore();
     await until(() => subscriber.heard.some((m) => m.payload.content === what), () => `"${what}" at the client: ${sidecar.tail(30)}`, 30000);
     await until(() => receiver.deliveries.some(({ body: sent }) => sent.data.content === what), () => `"${what}" at the webhook: ${sidecar.tail(30)}`, 30000);

@@ -196,7 +196,7 @@ mtype = { IDLE, DISARM, ARM, READ, ANSWER, ASLEEP, RETRY };
 	fi
 #endif
 
-/* chat.realtime_read: one statement, one snapshot, which becomes the next position. */
+/* A read of the log: one snapshot, which becomes the next position. */
 inline read_statement()
 {
 	xmax = latest_completed + 1;

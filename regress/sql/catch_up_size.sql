@@ -8,6 +8,9 @@ CREATE DATABASE regress_catch_up;
 \c regress_catch_up
 SET client_min_messages = warning;
 CREATE EXTENSION chat_realtime;
+\getenv srcdir PG_ABS_SRCDIR
+\set shared :srcdir '/sql/shared/read_log.sql'
+\i :shared
 SELECT count(*) FROM chat.setup() \g /dev/null
 CREATE FUNCTION fill(transactions int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -36,8 +39,8 @@ SELECT scans > :scans AS sequential, rows - :rows < 2500 AS few FROM counted();
 ROLLBACK;
 BEGIN;
 SELECT scans, rows FROM counted() \gset
-SELECT count(*) FROM chat.realtime_read(:last, pg_current_snapshot()::text, 100);
-SELECT count(*) FROM chat.realtime_read(:middle, pg_current_snapshot()::text, 100);
+SELECT count(*) FROM read_log(:last, pg_current_snapshot()::text, 100);
+SELECT count(*) FROM read_log(:middle, pg_current_snapshot()::text, 100);
 SELECT count(*) FROM chat.webhook_read(:last, pg_current_snapshot()::text, 100);
 SELECT scans > :scans AS sequential, rows - :rows < 2500 AS few FROM counted();
 ROLLBACK;
@@ -47,7 +50,7 @@ BEGIN;
 SELECT scans, rows FROM counted() \gset
 SELECT count(*), min(id) > :middle AS after FROM chat.events_since('topic:7', :middle);
 SELECT count(*) FROM chat.events_since('topic:7', :last, 1000);
-SELECT count(*) FROM chat.realtime_read(:last, pg_current_snapshot()::text, 100);
+SELECT count(*) FROM read_log(:last, pg_current_snapshot()::text, 100);
 SELECT count(*) FROM chat.webhook_read(:last, pg_current_snapshot()::text, 100);
 SELECT chat.event_partition_is_done('chat.event_0');
 SELECT scans > :scans AS sequential, rows - :rows < 2500 AS few FROM counted();

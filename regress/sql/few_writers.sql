@@ -9,6 +9,9 @@ CREATE DATABASE regress_few_writers;
 \c regress_few_writers
 SET client_min_messages = warning;
 CREATE EXTENSION chat_realtime;
+\getenv srcdir PG_ABS_SRCDIR
+\set shared :srcdir '/sql/shared/read_log.sql'
+\i :shared
 SELECT count(*) > 0 AS set_up FROM chat.setup() \g /dev/null
 CREATE FUNCTION fill(topic text, events int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -75,9 +78,9 @@ DECLARE
     most int;
 BEGIN
     FOR what, most, statement IN SELECT * FROM (VALUES
-        ('nothing new', 10, format('SELECT count(*) - 1 FROM chat.realtime_read(%s, %L, 500)', last, seen)),
-        ('late rows', 10, format('SELECT count(*) - 1 FROM chat.realtime_read(%s, %L, 500)', last, seen_late)),
-        ('from the middle', 1000, format('SELECT count(*) - 1 FROM chat.realtime_read(%s, %L, 500)', middle, seen)),
+        ('nothing new', 10, format('SELECT count(*) - 1 FROM read_log(%s, %L, 500)', last, seen)),
+        ('late rows', 10, format('SELECT count(*) - 1 FROM read_log(%s, %L, 500)', last, seen_late)),
+        ('from the middle', 1000, format('SELECT count(*) - 1 FROM read_log(%s, %L, 500)', middle, seen)),
         ('webhooks: nothing new', 10, format('SELECT count(*) - 1 FROM chat.webhook_read(%s, %L, 500)', last, seen)),
         ('webhooks: late rows', 30, format('SELECT count(*) - 1 FROM chat.webhook_read(%s, %L, 500)', last, seen_late)),
         ('webhooks: from the middle', 2200, format('SELECT count(*) - 1 FROM chat.webhook_read(%s, %L, 500)', middle, seen)),

@@ -8,6 +8,9 @@ CREATE DATABASE regress_riders;
 \c regress_riders
 SET client_min_messages = warning;
 CREATE EXTENSION chat_realtime;
+\getenv srcdir PG_ABS_SRCDIR
+\set shared :srcdir '/sql/shared/read_log.sql'
+\i :shared
 SELECT count(*) > 0 AS set_up FROM chat.setup() \g /dev/null
 \set ann '''aaaaaaaa-0000-4000-8000-000000000001'''
 \set bob '''bbbbbbbb-0000-4000-8000-000000000002'''
@@ -51,13 +54,13 @@ DECLARE
     place bigint;
     told text;
 BEGIN
-    FOREACH what IN ARRAY ARRAY['realtime_read', 'webhook_read'] LOOP
+    FOREACH what IN ARRAY ARRAY['read_log', 'webhook_read'] LOOP
         FOR most IN 1 .. 4 LOOP
             got := '{}';
             place := mark;
             LOOP
-                EXECUTE format('SELECT max(id) FILTER (WHERE n = 1), %L::bigint[] || array_agg(id ORDER BY n) FILTER (WHERE n > 1) FROM (SELECT r.id, row_number() OVER () AS n FROM chat.%I(%s, %L, %s) r) r',
-                               got, what, place, seen, most) INTO events, got;
+                EXECUTE format('SELECT max(id) FILTER (WHERE n = 1), %L::bigint[] || array_agg(id ORDER BY n) FILTER (WHERE n > 1) FROM (SELECT r.id, row_number() OVER () AS n FROM %s(%s, %L, %s) r) r',
+                               got, CASE what WHEN 'read_log' THEN what ELSE 'chat.' || what END, place, seen, most) INTO events, got;
                 EXIT WHEN events = place;
                 place := events;
             END LOOP;
@@ -105,7 +108,7 @@ SELECT chat.set_consumer('realtime', false), chat.set_consumer('realtime', true)
 SELECT last_id = :last AS at_the_end FROM chat.consumer;
 
 -- A row that was late for a position within it: its events up to there are late, those beyond are fresh.
-SELECT r.id - :last AS id, r.event FROM chat.realtime_read(:last - 1, (SELECT format('%1$s:%1$s:', e.xid) FROM chat.events e WHERE e.id = :last), 100) r OFFSET 1;
+SELECT r.id - :last AS id, r.event FROM read_log(:last - 1, (SELECT format('%1$s:%1$s:', e.xid) FROM chat.events e WHERE e.id = :last), 100) r OFFSET 1;
 
 -- Late rows of an inbox: written by a transaction that began before the one of after_id.
 SELECT s.id - :last AS id, s.event FROM chat.events_since('user:aaaaaaaa-0000-4000-8000-000000000001:inbox', :last - 1, 100) s;

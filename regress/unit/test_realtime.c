@@ -2,6 +2,7 @@
  * The realtime sink against a peer that does what the test says: which requests it sends, and which events an answer
  * finishes. The consumer, the HTTP client and the embedded endpoint are those of this file.
  */
+#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,7 +39,7 @@ static struct
 	void *arg;
 	char *body;
 	int sent; /* requests */
-	int done; /* batches */
+	int done; /* reads */
 	bool leads;
 } world;
 
@@ -59,9 +60,9 @@ consumer_destroy(struct consumer *consumer)
 }
 
 void
-consumer_done(struct batch *batch)
+consumer_done(struct read *read)
 {
-	(void) batch;
+	(void) read;
 	world.done++;
 }
 
@@ -143,58 +144,65 @@ require(const char *name, bool holds)
 		exit(1);
 }
 
+/* Writes the message of an event. */
 static void
-set_value(PGresult *rows, int row, int column, const char *value)
+set_message(struct log_event *row, int64_t id, const char *topic)
 {
-	if (!PQsetvalue(rows, row, column, (char *) value, (int) strlen(value)))
+	char *message;
+	int len = asprintf(&message,
+					   "{\"topic\":\"%s\",\"event\":\"e\",\"payload\":{},\"private\":true,"
+					   "\"id\":\"%lld\"}",
+					   topic, (long long) id);
+
+	if (len < 0)
 		abort();
+	free((char *) row->message);
+	row->id = id;
+	row->message = message;
+	row->message_length = (uint32_t) len;
+	row->topic_length = (uint32_t) strlen(topic);
 }
 
-/* A batch of events with these ids, as the consumer reads them. */
-static struct batch *
-make_batch(int first_id, int count)
+/* A read of events with these ids, as the consumer has it. */
+static struct read *
+make_read(int first_id, int count)
 {
-	static const char *const names[] = {"id",         "topic",   "event",  "conversation",
-										"created_at", "expired", "payload"};
-	PGresAttDesc columns[7];
-	struct batch *batch = calloc(1, sizeof(*batch));
-	char id[16];
+	struct read *read = calloc(1, sizeof(*read));
+	struct log_event *events = calloc((size_t) count, sizeof(*events));
 
-	memset(columns, 0, sizeof(columns));
-	for (int i = 0; i < 7; i++)
-		columns[i].name = (char *) names[i];
-	batch->rows = PQmakeEmptyPGresult(NULL, PGRES_TUPLES_OK);
-	if (!PQsetResultAttrs(batch->rows, 7, columns))
-		abort();
-	batch->nevents = count;
-	for (int row = 0; row <= count; row++)
+	read->events = events;
+	read->nevents = count;
+	for (int i = 0; i < count; i++)
 	{
-		snprintf(id, sizeof(id), "%d", first_id + row - 1);
-		set_value(batch->rows, row, EVENT_ID, id);
-		set_value(batch->rows, row, EVENT_TOPIC, "conversation:1");
-		set_value(batch->rows, row, EVENT_NAME, "message.new");
-		set_value(batch->rows, row, EVENT_CONVERSATION, "1");
-		set_value(batch->rows, row, EVENT_CREATED_AT, "0");
-		set_value(batch->rows, row, EVENT_EXPIRED, "f");
-		set_value(batch->rows, row, EVENT_PAYLOAD, "{}");
+		events[i] = (struct log_event){
+			.conversation = "1", .conversation_length = 1, .name_length = 1, .payload_length = 2};
+		set_message(&events[i], first_id + i, "conversation:1");
 	}
-	return batch;
+	return read;
 }
 
-static struct batch *
+static struct log_event *
+event_of(struct read *read, int i)
+{
+	return (struct log_event *) &read->events[i];
+}
+
+static struct read *
 deliver(int first_id, int count)
 {
-	struct batch *batch = make_batch(first_id, count);
+	struct read *read = make_read(first_id, count);
 
-	world.sink->deliver(world.sink_arg, batch);
-	return batch;
+	world.sink->deliver(world.sink_arg, read);
+	return read;
 }
 
 static void
-free_batch(struct batch *batch)
+free_read(struct read *read)
 {
-	PQclear(batch->rows);
-	free(batch);
+	for (int i = 0; i < read->nevents; i++)
+		free((char *) read->events[i].message);
+	free((void *) read->events);
+	free(read);
 }
 
 /* Whether the request under way carries the events of these ids and no others. */
@@ -214,24 +222,24 @@ carries(int first_id, int count)
 	return world.callback != NULL && found == count;
 }
 
-/* Delivers one batch, which is accepted. */
+/* Delivers one read, which is accepted. */
 static void
 check_accepted(const char *name, int first_id, int count)
 {
 	int done = world.done;
-	struct batch *batch = deliver(first_id, count);
+	struct read *read = deliver(first_id, count);
 	bool sent = carries(first_id, count);
 
 	answer((struct http_response){.status = 202});
 	require(name, sent && world.done == done + 1 && world.callback == NULL);
-	free_batch(batch);
+	free_read(read);
 }
 
 static void
 check_closed_connection(void)
 {
 	const struct http_response closed = {.error = "closed", .reused_connection_closed = true};
-	struct batch *batch = deliver(10, 3);
+	struct read *read = deliver(10, 3);
 	int sent = world.sent;
 
 	answer(closed);
@@ -239,7 +247,7 @@ check_closed_connection(void)
 			world.sent == sent + 1 && carries(10, 3));
 	answer((struct http_response){.status = 202});
 	require("its answer finishes the events", world.done == 2);
-	free_batch(batch);
+	free_read(read);
 	check_accepted("the next request carries its own events", 20, 2);
 }
 
@@ -247,7 +255,7 @@ static void
 check_closed_twice(struct app *app)
 {
 	const struct http_response closed = {.error = "closed", .reused_connection_closed = true};
-	struct batch *batch = deliver(30, 1);
+	struct read *read = deliver(30, 1);
 	int done = world.done;
 
 	answer(closed);
@@ -258,13 +266,13 @@ check_closed_twice(struct app *app)
 	require("each request by itself", carries(30, 1));
 	answer((struct http_response){.status = 202});
 	require("accepted after that", world.done == done + 1);
-	free_batch(batch);
+	free_read(read);
 }
 
 static void
 check_lease(struct app *app)
 {
-	struct batch *batch = deliver(40, 2);
+	struct read *read = deliver(40, 2);
 
 	world.leads = false;
 	answer((struct http_response){.error = "closed", .reused_connection_closed = true});
@@ -273,45 +281,45 @@ check_lease(struct app *app)
 	uv_run(app->loop, UV_RUN_DEFAULT);
 	require("but when it is there again", carries(40, 2));
 	answer((struct http_response){.status = 202});
-	free_batch(batch);
+	free_read(read);
 }
 
 static void
 check_mismatch(struct app *app)
 {
-	struct batch *batch = deliver(50, 3);
+	struct read *read = deliver(50, 3);
 	int done = world.done;
 
-	set_value(batch->rows, 3, EVENT_ID, "53");
+	set_message(event_of(read, 2), 53, "conversation:1");
 	answer((struct http_response){.status = 202});
 	require("events whose bytes were not sent are not finished",
 			world.done == done && world.callback == NULL);
-	set_value(batch->rows, 3, EVENT_ID, "52");
+	set_message(event_of(read, 2), 52, "conversation:1");
 	uv_run(app->loop, UV_RUN_DEFAULT);
 	require("but sent again", carries(50, 3));
 	answer((struct http_response){.status = 202});
 	require("and finished then", world.done == done + 1 && realtime_trouble(app) == NULL);
-	free_batch(batch);
+	free_read(read);
 }
 
 static void
 check_stopped(void)
 {
-	struct batch *forgotten = deliver(60, 2), *batch;
+	struct read *forgotten = deliver(60, 2), *read;
 	int done = world.done;
 
 	world.sink->stop(world.sink_arg);
 	world.sink->stop(world.sink_arg);
 	world.sink->start(world.sink_arg);
-	batch = deliver(60, 3);
+	read = deliver(60, 3);
 	require("nothing is sent beside a request that is nobody's any more",
 			carries(60, 2) && world.done == done);
 	answer((struct http_response){.status = 202});
 	require("its answer finishes nothing", carries(60, 3) && world.done == done);
 	answer((struct http_response){.status = 202});
 	require("the next one does", world.done == done + 1);
-	free_batch(forgotten);
-	free_batch(batch);
+	free_read(forgotten);
+	free_read(read);
 }
 
 static void
@@ -319,7 +327,7 @@ check_refused(struct app *app)
 {
 	const struct http_response blank = {.status = 422,
 										.body = "{\"errors\":{\"messages\":[\"can't be blank\"]}}"};
-	struct batch *first = deliver(70, 1), *second;
+	struct read *first = deliver(70, 1), *second;
 	int done = world.done;
 
 	answer((struct http_response){.status = 400});
@@ -341,14 +349,14 @@ check_refused(struct app *app)
 	answer((struct http_response){.status = 400});
 	require("else it is set aside", world.done == done + 2 && world.callback == NULL);
 	require("which is no trouble of Realtime", realtime_trouble(app) == NULL);
-	free_batch(first);
-	free_batch(second);
+	free_read(first);
+	free_read(second);
 }
 
 static void
 check_stranger(struct app *app, long status)
 {
-	struct batch *batch = deliver(80, 1);
+	struct read *read = deliver(80, 1);
 	int done = world.done;
 	char name[80];
 
@@ -360,7 +368,7 @@ check_stranger(struct app *app, long status)
 	realtime_reload(app);
 	answer((struct http_response){.status = 202});
 	require("accepted after that", world.done == done + 1 && realtime_trouble(app) == NULL);
-	free_batch(batch);
+	free_read(read);
 }
 
 /* What the requests carried of events of 2,000 topics, until all are answered. */
@@ -386,52 +394,70 @@ carried(bool *ordered, int *last)
 	return count;
 }
 
-/* A batch of 3,000 events of 2,000 topics, so many that some share a bucket. */
-static struct batch *
-make_many(int first_id, const char *name)
+/* A read of 3,000 events of 2,000 topics, so many that some share a bucket. */
+static struct read *
+make_many(int first_id, bool states)
 {
-	struct batch *batch = make_batch(first_id, 3000);
+	struct read *read = make_read(first_id, 3000);
 	char topic[32];
 
 	for (int row = 1; row <= 3000; row++)
 	{
+		struct log_event *event = event_of(read, row - 1);
+
 		snprintf(topic, sizeof(topic), "conversation:%d", row * 7 % 2000);
-		set_value(batch->rows, row, EVENT_TOPIC, topic);
-		set_value(batch->rows, row, EVENT_NAME, name);
+		set_message(event, event->id, topic);
+		event->state = states;
 	}
-	return batch;
+	return read;
 }
 
 /* More events than the queue has room for at first. */
 static void
 check_many(void)
 {
-	struct batch *batch = make_many(1001, "message.new");
+	struct read *read = make_many(1001, false);
 	int done = world.done, last[2000] = {0}, count;
 	bool ordered;
 
-	world.sink->deliver(world.sink_arg, batch);
+	world.sink->deliver(world.sink_arg, read);
 	count = carried(&ordered, last);
 	require("each of many events is sent once, those of a topic in order",
 			ordered && count == 3000 && world.done == done + 1);
-	free_batch(batch);
+	free_read(read);
+}
+
+/* What is of no use any more is not sent; what says no time always is. */
+static void
+check_expired(void)
+{
+	struct read *read = make_read(9001, 3);
+	int done = world.done;
+
+	event_of(read, 0)->expires_at = 1;
+	event_of(read, 2)->expires_at = ((int64_t) time(NULL) - 10) * 1000000;
+	world.sink->deliver(world.sink_arg, read);
+	require("what has expired is not sent", carries(9002, 1) && world.done == done);
+	answer((struct http_response){.status = 202});
+	require("and keeps nothing back", world.done == done + 1);
+	free_read(read);
 }
 
 /* Rows from 2,001 on have the topics of rows from 1 on. */
 static void
 check_states(void)
 {
-	struct batch *batch = make_many(5001, "conversation.updated");
+	struct read *read = make_many(5001, true);
 	int done = world.done, last[2000] = {0}, count;
 	bool ordered, newest = true;
 
-	world.sink->deliver(world.sink_arg, batch);
+	world.sink->deliver(world.sink_arg, read);
 	count = carried(&ordered, last);
 	for (int row = 1001; row <= 3000; row++)
 		newest = newest && last[row * 7 % 2000] == 5000 + row;
 	require("of many states the newest of each topic is sent, whichever share a bucket",
 			ordered && newest && count == 2000 && world.done == done + 1);
-	free_batch(batch);
+	free_read(read);
 }
 
 int
@@ -442,7 +468,7 @@ main(void)
 							.realtime_key = (char *) "key",
 							.realtime_private = true};
 	struct app app = {.loop = &loop, .config = &config};
-	struct batch *last;
+	struct read *last;
 
 	log_setup(true, (enum log_level)(LOG_ERROR + 1));
 	uv_loop_init(&loop);
@@ -463,13 +489,14 @@ main(void)
 	check_stranger(&app, 301);
 	check_many();
 	check_states();
+	check_expired();
 
 	last = deliver(90, 1);
 	realtime_destroy(&app);
 	require("a request under way at the end finishes nothing", world.callback == NULL);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	require("and nothing is left of the sink", uv_loop_close(&loop) == 0);
-	free_batch(last);
+	free_read(last);
 	free(world.body);
 	metrics_destroy(app.metrics);
 	return 0;

@@ -4,17 +4,25 @@
 #ifndef SIDECAR_HASH_H
 #define SIDECAR_HASH_H
 
+#include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #define HASH_EMPTY 2166136261u
 
-/* Goes on from a hash, HASH_EMPTY at first, with the bytes of a text. */
+/* Goes on from a hash, HASH_EMPTY at first, with bytes. */
+static inline uint32_t
+hash_bytes(uint32_t hash, const char *bytes, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		hash = (hash ^ (unsigned char) bytes[i]) * 16777619u;
+	return hash;
+}
+
 static inline uint32_t
 hash_text(uint32_t hash, const char *text)
 {
-	for (; *text != '\0'; text++)
-		hash = (hash ^ (unsigned char) *text) * 16777619u;
-	return hash;
+	return hash_bytes(hash, text, strlen(text));
 }
 
 #endif

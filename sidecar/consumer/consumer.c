@@ -22,7 +22,10 @@
 #define TICK_MS 2000
 #define LEASE_MS 6000
 #define LEASE_MARGIN_MS 1000 /* for a request that is decided now and arrives later */
+#define PROTOCOL 2 /* that this sidecar speaks; extension/log_reader.c has the extension's */
 
+static const struct db_statement protocol_statement = {
+	"protocol", "SELECT chat.sidecar_protocol() AS protocol", 0, "protocol", DB_ONE_ROW};
 static const struct db_statement acquire_statement = {
 	"consumer_acquire", "SELECT epoch, last_id, snapshot FROM chat.consumer_acquire($1, $2, $3)", 3,
 	"epoch last_id snapshot", DB_UP_TO_ONE_ROW};
@@ -117,17 +120,23 @@ lead(struct consumer *consumer, PGresult *result)
 
 /* One line for each new trouble, however often it comes back. */
 static void
-report_refusal(struct consumer *consumer, const PGresult *result)
+report_refusal(struct consumer *consumer, const struct db_error *error)
+{
+	log_event(strcmp(error->text, consumer->last_error) == 0 ? LOG_DEBUG : LOG_ERROR,
+			  "the database does not let this consumer start", "consumer", "%s",
+			  consumer->sink->name, "error", "%s", error->text, "sqlstate", "%s", error->sqlstate,
+			  "hint", "%s", error->hint, NULL);
+	strcpy(consumer->last_error, error->text);
+	consumer->refusal_hint = error->hint;
+}
+
+static void
+report_failure(struct consumer *consumer, const PGresult *result)
 {
 	struct db_error error;
 
 	db_error_of_result(result, &error);
-	log_event(strcmp(error.text, consumer->last_error) == 0 ? LOG_DEBUG : LOG_ERROR,
-			  "the database does not let this consumer start", "consumer", "%s",
-			  consumer->sink->name, "error", "%s", error.text, "sqlstate", "%s", error.sqlstate,
-			  "hint", "%s", error.hint, NULL);
-	strcpy(consumer->last_error, error.text);
-	consumer->refusal_hint = error.hint;
+	report_refusal(consumer, &error);
 }
 
 static void
@@ -141,7 +150,7 @@ on_acquired(void *arg, PGresult *result)
 	consumer->admitted = PQresultStatus(result) == PGRES_TUPLES_OK;
 	if (!consumer->admitted)
 	{
-		report_refusal(consumer, result);
+		report_failure(consumer, result);
 		return;
 	}
 	consumer->last_error[0] = '\0';
@@ -150,7 +159,7 @@ on_acquired(void *arg, PGresult *result)
 }
 
 static void
-acquire(struct consumer *consumer)
+ask_for_lease(struct consumer *consumer)
 {
 	char lease[CONSUMER_NUMBER_SIZE];
 	const char *const params[] = {consumer->sink->name, consumer->owner, lease};
@@ -159,6 +168,69 @@ acquire(struct consumer *consumer)
 	consumer->asking = true;
 	consumer->asked_at = boottime_ms();
 	db_query(consumer->db, &acquire_statement, params, on_acquired, consumer);
+}
+
+/* Extension and sidecar are of versions that do not understand each other. spoken: 0, there was no protocol yet. */
+static void
+report_protocol(struct consumer *consumer, long spoken)
+{
+	struct db_error error = {.sqlstate = ""};
+
+	snprintf(error.text, sizeof(error.text),
+			 "this sidecar speaks protocol %d, extension chat_realtime protocol %ld", PROTOCOL,
+			 spoken);
+	error.hint = spoken < PROTOCOL
+					 ? "the extension is older than this sidecar: install its new version and run "
+					   "ALTER EXTENSION chat_realtime UPDATE"
+					 : "this sidecar is older than extension chat_realtime: update the sidecar";
+	report_refusal(consumer, &error);
+}
+
+static bool
+is_missing(const struct db_error *error)
+{
+	return strcmp(error->sqlstate, "42883") == 0;
+}
+
+static void
+refuse_protocol(struct consumer *consumer, const PGresult *result)
+{
+	struct db_error error;
+
+	consumer->admitted = false;
+	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+	{
+		report_protocol(consumer, strtol(PQgetvalue(result, 0, 0), NULL, 10));
+		return;
+	}
+	db_error_of_result(result, &error);
+	if (is_missing(&error))
+		report_protocol(consumer, 0);
+	else
+		report_refusal(consumer, &error);
+}
+
+static void
+on_protocol(void *arg, PGresult *result)
+{
+	struct consumer *consumer = arg;
+
+	consumer->asking = false;
+	if (result == NULL || consumer->draining)
+		return;
+	if (PQresultStatus(result) == PGRES_TUPLES_OK &&
+		strtol(PQgetvalue(result, 0, 0), NULL, 10) == PROTOCOL)
+		ask_for_lease(consumer);
+	else
+		refuse_protocol(consumer, result);
+}
+
+/* Whoever answers may be another version each time: it is asked what it speaks before it is asked for the lease. */
+static void
+acquire(struct consumer *consumer)
+{
+	consumer->asking = true;
+	db_query(consumer->db, &protocol_statement, NULL, on_protocol, consumer);
 }
 
 /* Keeping the lease */
@@ -173,7 +245,7 @@ on_renewed(void *arg, PGresult *result)
 		return;
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 	{
-		report_refusal(consumer, result);
+		report_failure(consumer, result);
 		consumer->last_error[0] = '\0';
 		consumer_restart(consumer, "the lease could not be renewed");
 	}
@@ -361,8 +433,7 @@ consumer_create(struct app *app, const struct sink *sink, void *sink_arg)
 	consumer->app = app;
 	consumer->sink = sink;
 	consumer->sink_arg = sink_arg;
-	consumer->read_statement =
-		(struct db_statement){"read", sink->read_sql, 3, sink->read_columns, DB_HEAD_AND_ROWS};
+	consumer_read_init(consumer);
 	consumer->tail = &consumer->first;
 	make_owner(consumer);
 	register_metrics(consumer, app->metrics);

@@ -11,24 +11,24 @@
 #include <stdint.h>
 #include <libpq-fe.h>
 #include "app.h"
+#include "consumer/log_answer.h"
 
 struct consumer;
 struct db;
 
 /*
- * One read of the log. The sink gets it in read order and must call consumer_done(batch) exactly once,
- * when nothing of it needs to be delivered any more. rows is the answer of the read function: row 0 is the
- * header (position after this read), rows 1 … are events; the columns are documented at the SQL function.
- * The batch and its PGresult live until consumer_done.
+ * One read of the log. The sink gets it in read order and must call consumer_done(read) exactly once, when nothing of
+ * it needs to be delivered any more. The read, its events and its rows live until then.
  */
-struct batch
+struct read
 {
 	struct consumer *consumer;
-	PGresult *rows;
-	int nevents; /* PQntuples - 1 */
-	uint64_t epoch;
-	struct batch *next; /* consumer's own list */
-	/* position after this batch */
+	PGresult *rows; /* the database's answer */
+	const struct log_event
+		*events; /* of a sink that reads by chat.read_log; else the rows from 1 on are the events */
+	int nevents;
+	struct read *next; /* consumer's own list */
+	/* position after this read */
 	int64_t last_id;
 	char *snapshot;
 	bool done;
@@ -38,27 +38,29 @@ struct sink
 {
 	const char *name; /* consumer's name: "realtime", "webhooks" */
 	/*
-	 * SELECT … FROM chat.…_read($1 last_id, $2 snapshot, $3 max_rows). Of the header the consumer takes id, payload
-	 * (the snapshot) and created_at (the database's clock, as Unix seconds).
+	 * NULL: by chat.read_log. Else SELECT … FROM chat.…_read($1 last_id, $2 snapshot, $3 max_rows), whose first row is
+	 * about the others: of it the consumer takes id and payload (the position behind them) and created_at (the
+	 * database's clock, as Unix seconds).
 	 */
-	const char *read_sql;
-	const char *read_columns; /* of its answer, as in struct db_statement */
+	const char *rows_sql;
+	const char *rows_columns; /* of its answer, as in struct db_statement */
+	bool private_messages;    /* by chat.read_log: messages go to private topics */
 	int max_rows;
-	int max_batches; /* read ahead at most so many unfinished batches */
+	int max_reads; /* read ahead at most so many unfinished reads */
 	/* The lease was obtained (again): forget everything undelivered, start afresh. */
 	void (*start)(void *arg);
-	/* Events to deliver. */
-	void (*deliver)(void *arg, struct batch *batch);
-	/* The lease or the connection is gone: drop what is not in flight; batches are freed by the consumer after this returns, so forget them. Late callbacks of requests in flight must not touch them. */
+	/* Events to deliver; at least one. */
+	void (*deliver)(void *arg, struct read *read);
+	/* The lease or the connection is gone: drop what is not in flight; reads are freed by the consumer after this returns, so forget them. Late callbacks of requests in flight must not touch them. */
 	void (*stop)(void *arg);
-	/* Whether something is under way that no batch stands for any more; a drain waits for it. NULL: never. */
+	/* Whether something is under way that no read stands for any more; a drain waits for it. NULL: never. */
 	bool (*busy)(void *arg);
 };
 
 struct consumer *consumer_create(struct app *app, const struct sink *sink, void *sink_arg);
 void consumer_destroy(struct consumer *consumer);
 
-void consumer_done(struct batch *batch);
+void consumer_done(struct read *read);
 
 /* The consumer's own connection, for the sink's statements (webhook attempts). */
 struct db *consumer_db(struct consumer *consumer);
@@ -77,7 +79,7 @@ const char *consumer_hint(const struct consumer *consumer);
 bool consumer_idle(const struct consumer *consumer); /* nothing unfinished */
 
 /*
- * Stops reading; once every batch is done (at once with abandon: then the others are dropped, to be delivered
+ * Stops reading; once every read is done (at once with abandon: then the others are dropped, to be delivered
  * again by the next leader), saves the position and gives the lease back. There is no way back. To be called
  * again now and then, since a sink does not tell when it is not busy any more.
  */

@@ -1,6 +1,6 @@
 /*
- * What the two files of a consumer share: consumer.c holds its life and its lease, consumer_log.c the reading
- * of the log, the batches, the position and the doorbell.
+ * What the files of a consumer share: consumer.c holds its life and its lease, consumer_log.c the reads that are under
+ * way, the position and the doorbell, consumer_read.c the statements of a read and what their answers mean.
  */
 #ifndef SIDECAR_CONSUMER_INTERNAL_H
 #define SIDECAR_CONSUMER_INTERNAL_H
@@ -22,10 +22,13 @@ enum consumer_state
 	LEADING
 };
 
+/* With a target late events are being told, of which those up to late_id were: as in struct log_answer. */
 struct position
 {
 	int64_t last_id;
 	char *snapshot;
+	char *target;
+	int64_t late_id;
 };
 
 struct consumer
@@ -52,14 +55,14 @@ struct consumer
 	uv_timer_t tick;
 
 	/* reading */
-	struct position read; /* after the last read */
-	struct batch *first, **tail;
-	int nbatches;
+	struct position position; /* after the last read */
+	struct read *first, **tail;
+	int nreads;
 	bool reading;
 	double asked_to_read; /* by the local clock */
 	struct db_clock clock;
 	bool skewed; /* this machine's clock is known to be wrong */
-	bool arming; /* the read under way was preceded by arming */
+	bool arming; /* the read under way is to arm the doorbell */
 	bool armed;
 	bool rung;  /* a NOTIFY came while reading */
 	bool quiet; /* transactions ring no doorbell: chat_realtime.notify is off */
@@ -86,7 +89,7 @@ void consumer_advance_drain(struct consumer *consumer);
 
 /* Begins to read behind a position. */
 void consumer_begin(struct consumer *consumer, int64_t last_id, const char *snapshot);
-/* Frees every batch and forgets what was under way. */
+/* Frees every read and forgets what was under way. */
 void consumer_forget(struct consumer *consumer);
 /* Reads if there may be something and room for it. */
 void consumer_advance(struct consumer *consumer);
@@ -94,5 +97,26 @@ void consumer_advance(struct consumer *consumer);
 void consumer_rung(struct consumer *consumer);
 /* Saves the position, if it is not. */
 void consumer_save(struct consumer *consumer);
+
+/* consumer_read.c */
+
+/* What a read found. */
+struct found
+{
+	struct position position; /* behind it */
+	double now;               /* by the database's clock, Unix seconds */
+	bool more;                /* there is more to read at once */
+	bool armed;               /* the doorbell is */
+	struct log_event *events; /* NULL where the rows from 1 on are the events */
+	int nevents;
+};
+
+/* Makes the statement that reads for its sink. */
+void consumer_read_init(struct consumer *consumer);
+/* Sends a read from the position on, which arms the doorbell first or, by chat.read_log, where nothing comes. */
+void consumer_read_send(struct consumer *consumer, bool arm, db_callback callback);
+/* Whether an answer can be read; what was found is the caller's then. why: static. */
+bool consumer_read_take(const struct consumer *consumer, const PGresult *rows, struct found *found,
+						const char **why);
 
 #endif

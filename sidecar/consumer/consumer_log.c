@@ -1,11 +1,11 @@
 /*
- * Reading the log for a consumer. One read at most is under way. What it finds becomes a batch at the end of
- * the list; batches are done in any order and leave the list from its front, so that the position to save is
- * always that of the longest prefix of which everything is done.
+ * Reading the log for a consumer. One request for it at most is under way. What it finds is appended to the list of
+ * reads; they are done in any order and leave the list from its front, so that the position to save is always that of
+ * the longest prefix of which everything is done.
  *
- * An empty read is followed by one that arms the doorbell first: armed and empty, there is nothing until a
- * NOTIFY comes. Where arming fails, writers are committing, and it is read again shortly. While the list is
- * full nothing is read, and the doorbell is not armed, so nobody rings it.
+ * Where nothing is found the doorbell is armed and the log looked at once more: armed and empty, there is nothing until a
+ * NOTIFY comes. Where arming fails, writers are committing, and it is read again shortly. While the list is full
+ * nothing is read, and the doorbell is not armed, so nobody rings it.
  */
 #include "consumer/consumer_internal.h"
 
@@ -27,51 +27,49 @@
 
 static const struct db_statement save_statement = {
 	"consumer_save", "SELECT chat.consumer_save($1, $2, $3, $4) AS saved", 4, "saved", DB_ONE_ROW};
-static const struct db_statement arm_statement = {"arm", "SELECT chat.arm() AS armed", 0, "armed",
-												  DB_ONE_ROW};
-static const struct db_statement disarm_statement = {"disarm", "SELECT chat.disarm() AS disarmed",
-													 0, "disarmed?", DB_ONE_ROW};
 
-/* Positions and batches */
+/* Positions and reads */
 
-/* Takes the snapshot over. */
+/* Takes the new one over. */
 static void
-set_position(struct position *position, int64_t last_id, char *snapshot)
+set_position(struct position *position, struct position next)
 {
 	free(position->snapshot);
-	position->last_id = last_id;
-	position->snapshot = snapshot;
+	free(position->target);
+	*position = next;
 }
 
 static void
-pop_batch(struct consumer *consumer)
+pop_read(struct consumer *consumer)
 {
-	struct batch *batch = consumer->first;
+	struct read *read = consumer->first;
 
-	consumer->first = batch->next;
+	consumer->first = read->next;
 	if (consumer->first == NULL)
 		consumer->tail = &consumer->first;
-	consumer->nbatches--;
-	PQclear(batch->rows);
-	free(batch->snapshot);
-	free(batch);
+	consumer->nreads--;
+	PQclear(read->rows);
+	free((void *) read->events);
+	free(read->snapshot);
+	free(read);
 }
 
-static struct batch *
-append_batch(struct consumer *consumer, PGresult *rows)
+/* Takes the rows and the events over. */
+static struct read *
+append_read(struct consumer *consumer, PGresult *rows, const struct found *found)
 {
-	struct batch *batch = xcalloc(1, sizeof(*batch));
+	struct read *read = xcalloc(1, sizeof(*read));
 
-	batch->consumer = consumer;
-	batch->rows = rows;
-	batch->nevents = PQntuples(rows) - 1;
-	batch->epoch = consumer->epoch;
-	batch->last_id = consumer->read.last_id;
-	batch->snapshot = xstrdup(consumer->read.snapshot);
-	*consumer->tail = batch;
-	consumer->tail = &batch->next;
-	consumer->nbatches++;
-	return batch;
+	read->consumer = consumer;
+	read->rows = rows;
+	read->events = found->events;
+	read->nevents = found->nevents;
+	read->last_id = consumer->position.last_id;
+	read->snapshot = xstrdup(consumer->position.snapshot);
+	*consumer->tail = read;
+	consumer->tail = &read->next;
+	consumer->nreads++;
+	return read;
 }
 
 /* Saving */
@@ -139,27 +137,28 @@ consumer_save(struct consumer *consumer)
 	consumer->done.snapshot = NULL;
 }
 
-/* Moves the position to save past the batches at the front that are done. */
+/* Moves the position to save past the reads at the front that are done. */
 static void
 collect_done(struct consumer *consumer)
 {
 	while (consumer->first != NULL && consumer->first->done)
 	{
-		struct batch *batch = consumer->first;
+		struct read *read = consumer->first;
 
-		set_position(&consumer->done, batch->last_id, batch->snapshot);
-		batch->snapshot = NULL;
-		pop_batch(consumer);
+		set_position(&consumer->done,
+					 (struct position){.last_id = read->last_id, .snapshot = read->snapshot});
+		read->snapshot = NULL;
+		pop_read(consumer);
 	}
 	plan_save(consumer);
 }
 
 void
-consumer_done(struct batch *batch)
+consumer_done(struct read *read)
 {
-	struct consumer *consumer = batch->consumer;
+	struct consumer *consumer = read->consumer;
 
-	batch->done = true;
+	read->done = true;
 	collect_done(consumer);
 	consumer_advance(consumer);
 	consumer_advance_drain(consumer);
@@ -167,54 +166,26 @@ consumer_done(struct batch *batch)
 
 /* Reading */
 
-static void
-on_disarmed(void *arg, PGresult *result)
-{
-	(void) arg;
-	(void) result;
-}
-
-/* The answer to the read that follows decides what to do. */
-static void
-on_armed(void *arg, PGresult *result)
-{
-	struct consumer *consumer = arg;
-
-	consumer->armed =
-		PQresultStatus(result) == PGRES_TUPLES_OK && strcmp(PQgetvalue(result, 0, 0), "t") == 0;
-	if (!consumer->armed)
-		metric_add(consumer->refused, 1);
-}
-
 static void on_read(void *arg, PGresult *result);
 
+/* arm: nothing was found just now. chat.read_log arms nowhere else, so it may always. */
 static void
 read_log(struct consumer *consumer, bool arm)
 {
-	char last_id[CONSUMER_NUMBER_SIZE], max_rows[CONSUMER_NUMBER_SIZE];
-	const char *const params[] = {last_id, consumer->read.snapshot, max_rows};
-
 	uv_timer_stop(&consumer->poll);
-	if (consumer->armed)
-		db_query(consumer->db, &disarm_statement, NULL, on_disarmed, consumer);
-	consumer->armed = false;
-	if (arm)
-		db_query(consumer->db, &arm_statement, NULL, on_armed, consumer);
-	snprintf(last_id, sizeof(last_id), "%" PRId64, consumer->read.last_id);
-	snprintf(max_rows, sizeof(max_rows), "%d", consumer->sink->max_rows);
 	consumer->reading = true;
 	consumer->asked_to_read = db_clock_local();
-	consumer->arming = arm;
+	consumer->arming = arm || consumer->sink->rows_sql == NULL;
 	consumer->rung = false;
 	metric_add(consumer->reads, 1);
-	db_query(consumer->db, &consumer->read_statement, params, on_read, consumer);
+	consumer_read_send(consumer, consumer->arming, on_read);
 }
 
 static bool
 may_read(const struct consumer *consumer)
 {
 	return consumer->state == LEADING && !consumer->draining && !consumer->reading &&
-		   consumer->nbatches < consumer->sink->max_batches && consumer_leads(consumer);
+		   consumer->nreads < consumer->sink->max_reads && consumer_leads(consumer);
 }
 
 /* Asleep, or between two tries to arm. A ring wakes it, also one that came while the lease was in doubt. */
@@ -274,26 +245,26 @@ rest(struct consumer *consumer)
 	uv_timer_start(&consumer->poll, on_poll_timer, consumer->retry_ms, 0);
 }
 
-/* Hands over what was read. Events that are not for this consumer still move the position. */
+/* Hands over what was read. What has no event of its own still moves the position. */
 static void
-deliver(struct consumer *consumer, PGresult *rows)
+deliver(struct consumer *consumer, PGresult *rows, const struct found *found)
 {
-	struct batch *batch = append_batch(consumer, rows);
+	struct read *read = append_read(consumer, rows, found);
 
 	db_keep_result(consumer->db);
 	consumer->retry_ms = 0;
-	metric_add(consumer->events, batch->nevents);
-	if (batch->nevents == 0)
-		consumer_done(batch);
+	metric_add(consumer->events, read->nevents);
+	if (read->nevents == 0)
+		consumer_done(read);
 	else
-		consumer->sink->deliver(consumer->sink_arg, batch);
+		consumer->sink->deliver(consumer->sink_arg, read);
 }
 
 /* Each read brings the database's time. A wrong clock of this machine is told once. */
 static void
-compare_clocks(struct consumer *consumer, const PGresult *rows)
+compare_clocks(struct consumer *consumer, double said)
 {
-	double said = strtod(PQgetvalue(rows, 0, PQfnumber(rows, "created_at")), NULL), skew;
+	double skew;
 
 	db_clock_learn(&consumer->clock, consumer->asked_to_read, db_clock_local(), said);
 	skew = db_clock_skew(&consumer->clock);
@@ -309,20 +280,24 @@ compare_clocks(struct consumer *consumer, const PGresult *rows)
 }
 
 static void
-take_rows(struct consumer *consumer, PGresult *rows)
+take_found(struct consumer *consumer, PGresult *rows, const struct found *found)
 {
-	int64_t last_id = strtoll(PQgetvalue(rows, 0, PQfnumber(rows, "id")), NULL, 10);
-	const char *snapshot = PQgetvalue(rows, 0, PQfnumber(rows, "payload"));
-	bool moved = last_id != consumer->read.last_id || PQntuples(rows) > 1;
+	bool moved =
+		found->position.last_id != consumer->position.last_id || found->nevents > 0 || found->more;
 
-	compare_clocks(consumer, rows);
-	set_position(&consumer->read, last_id, xstrdup(snapshot));
+	compare_clocks(consumer, found->now);
+	consumer->armed = found->armed;
+	set_position(&consumer->position, found->position);
 	if (moved)
 	{
-		deliver(consumer, rows);
+		deliver(consumer, rows, found);
 		consumer_advance(consumer);
+		return;
 	}
-	else if (may_read(consumer))
+	free(found->events);
+	if (consumer->arming && !consumer->armed)
+		metric_add(consumer->refused, 1);
+	if (may_read(consumer))
 		rest(consumer);
 }
 
@@ -330,27 +305,32 @@ static void
 on_read(void *arg, PGresult *result)
 {
 	struct consumer *consumer = arg;
+	struct found found;
 	struct db_error error;
+	const char *why;
 
 	consumer->reading = false;
 	if (result == NULL || consumer->draining)
 		return;
-	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 	{
-		take_rows(consumer, result);
-		return;
+		db_error_of_result(result, &error);
+		log_event(LOG_ERROR, "the event log could not be read", "consumer", "%s",
+				  consumer->sink->name, "error", "%s", error.text, "sqlstate", "%s", error.sqlstate,
+				  "hint", "%s", error.hint, NULL);
+		consumer_restart(consumer, "the event log could not be read");
 	}
-	db_error_of_result(result, &error);
-	log_event(LOG_ERROR, "the event log could not be read", "consumer", "%s", consumer->sink->name,
-			  "error", "%s", error.text, "sqlstate", "%s", error.sqlstate, "hint", "%s", error.hint,
-			  NULL);
-	consumer_restart(consumer, "the event log could not be read");
+	else if (consumer_read_take(consumer, result, &found, &why))
+		take_found(consumer, result, &found);
+	else
+		consumer_restart(consumer, why);
 }
 
 void
 consumer_begin(struct consumer *consumer, int64_t last_id, const char *snapshot)
 {
-	set_position(&consumer->read, last_id, xstrdup(snapshot));
+	set_position(&consumer->position,
+				 (struct position){.last_id = last_id, .snapshot = xstrdup(snapshot)});
 	consumer_advance(consumer);
 }
 
@@ -358,10 +338,9 @@ void
 consumer_forget(struct consumer *consumer)
 {
 	while (consumer->first != NULL)
-		pop_batch(consumer);
-	free(consumer->read.snapshot);
-	free(consumer->done.snapshot);
-	consumer->read.snapshot = consumer->done.snapshot = NULL;
+		pop_read(consumer);
+	set_position(&consumer->position, (struct position){.snapshot = NULL});
+	set_position(&consumer->done, (struct position){.snapshot = NULL});
 	consumer->reading = consumer->arming = consumer->armed = consumer->rung = false;
 	consumer->saving = false;
 	consumer->retry_ms = 0;

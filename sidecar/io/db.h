@@ -28,7 +28,8 @@ enum db_rows
 	DB_ANY_ROWS,
 	DB_ONE_ROW,
 	DB_UP_TO_ONE_ROW,
-	DB_HEAD_AND_ROWS /* a first row that is about the others */
+	DB_HEAD_AND_ROWS, /* a first row that is about the others */
+	DB_BINARY_ROWS    /* at least one, and their values are in binary form, not texts */
 };
 
 /* One SQL statement, prepared at first use on each connection, under its own name behind the connection's. Static storage. */

@@ -144,7 +144,8 @@ send_statement(struct pipeline *pipeline, PGconn *conn, struct statement *statem
 		note_prepared(pipeline, what);
 		statement->prepares = true;
 	}
-	return PQsendQueryPrepared(conn, name, what->nparams, statement->params, NULL, NULL, 0) &&
+	return PQsendQueryPrepared(conn, name, what->nparams, statement->params, NULL, NULL,
+							   what->rows == DB_BINARY_ROWS) &&
 		   put_sync(conn);
 }
 

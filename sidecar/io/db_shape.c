@@ -38,6 +38,7 @@ rows_fit(enum db_rows wanted, int rows)
 		case DB_UP_TO_ONE_ROW:
 			return rows <= 1;
 		case DB_HEAD_AND_ROWS:
+		case DB_BINARY_ROWS:
 			return rows >= 1;
 		case DB_ANY_ROWS:
 			break;

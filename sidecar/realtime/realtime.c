@@ -43,7 +43,7 @@
 #define SLOW_MAX_MS 60000
 #define LIMITED_MIN_MS 1000
 #define NO_LEASE_MS 200
-#define PRESENCE_SECONDS 5
+#define MICROSECONDS 1e6
 #define TROUBLE_AFTER 3 /* failures in a row */
 
 enum result
@@ -67,6 +67,7 @@ struct request
 struct realtime
 {
 	struct app *app;
+	struct sink sink;
 	struct consumer *consumer;
 	struct http_pool *pool;
 	struct realtime_target *target;
@@ -102,14 +103,11 @@ finish(struct realtime *realtime, struct event event, enum result result)
 	realtime_queue_finish(realtime->queue, event);
 }
 
-/* Presence is of no use when it is old. */
+/* Whether it is of no use any more. */
 static bool
 is_expired(struct event event, double now)
 {
-	if (event_text(event, EVENT_EXPIRED)[0] == 't')
-		return true;
-	return strncmp(event_text(event, EVENT_NAME), "presence.", 9) == 0 &&
-		   now - strtod(event_text(event, EVENT_CREATED_AT), NULL) > PRESENCE_SECONDS;
+	return event.row->expires_at != 0 && (double) event.row->expires_at < now * MICROSECONDS;
 }
 
 /* Takes the next portion from the queue. */
@@ -122,9 +120,9 @@ take_portion(struct realtime *realtime)
 
 	realtime->count = realtime->at = 0;
 	while (realtime->count < realtime->max_batch &&
-		   (event = realtime_queue_peek(realtime->queue)).row != 0)
+		   (event = realtime_queue_peek(realtime->queue)).row != NULL)
 	{
-		bytes += (size_t) event_length(event, EVENT_PAYLOAD);
+		bytes += event.row->message_length;
 		if (realtime->count > 0 && bytes > BODY_MAX)
 			break;
 		realtime_queue_pop(realtime->queue);
@@ -265,7 +263,7 @@ accept_part(struct realtime *realtime)
 	for (int i = 0; i < realtime->body.count; i++)
 	{
 		struct event event = realtime->events[realtime->at++];
-		double latency = now - strtod(event_text(event, EVENT_CREATED_AT), NULL);
+		double latency = now - (double) event.row->created_at / MICROSECONDS;
 
 		metric_observe(realtime->latency, latency > 0 ? latency : 0);
 		finish(realtime, event, OK);
@@ -278,10 +276,13 @@ accept_part(struct realtime *realtime)
 static void
 set_aside(struct realtime *realtime, struct event event, const struct http_response *response)
 {
-	log_event(LOG_ERROR, "Realtime refuses an event, which is set aside", "event_id", "%s",
-			  event_text(event, EVENT_ID), "event", "%s", event_text(event, EVENT_NAME), "bytes",
-			  "%d", event_length(event, EVENT_PAYLOAD), "status", "%ld", response->status, "body",
-			  "%.200s", response->body, NULL);
+	char *name = xstrndup(log_event_name(event.row), event.row->name_length);
+
+	log_event(LOG_ERROR, "Realtime refuses an event, which is set aside", "event_id", "%lld",
+			  (long long) event.row->id, "event", "%s", name, "bytes", "%d",
+			  (int) event.row->payload_length, "status", "%ld", response->status, "body", "%.200s",
+			  response->body, NULL);
+	free(name);
 	finish(realtime, event, POISONED);
 }
 
@@ -438,8 +439,7 @@ send_part(struct realtime *realtime, int count, bool repeated)
 		.max_response = RESPONSE_MAX,
 	};
 
-	body_write(&realtime->body, realtime->events + realtime->at, count,
-			   realtime->app->config->realtime_private);
+	body_write(&realtime->body, realtime->events + realtime->at, count);
 	request.body = realtime->body.text.data;
 	request.body_len = realtime->body.text.len;
 	realtime->request = (struct request){.inflight = true, .repeated = repeated};
@@ -457,10 +457,10 @@ on_start(void *arg)
 }
 
 static void
-on_deliver(void *arg, struct batch *batch)
+on_deliver(void *arg, struct read *read)
 {
 	struct realtime *realtime = arg;
-	int replaced = realtime_queue_push(realtime->queue, batch);
+	int replaced = realtime_queue_push(realtime->queue, read);
 
 	metric_add(realtime->broadcasts[COALESCED], replaced);
 	pump(realtime);
@@ -563,22 +563,18 @@ create_realtime(struct app *app)
 struct consumer *
 realtime_create(struct app *app)
 {
-	static const struct sink sink = {
+	struct realtime *realtime = create_realtime(app);
+
+	realtime->sink = (struct sink){
 		.name = "realtime",
-		.read_sql = "SELECT id, topic, event, conversation, "
-					"pg_catalog.date_part('epoch', COALESCE(created_at, "
-					"pg_catalog.clock_timestamp())) AS created_at, expired, payload "
-					"FROM chat.realtime_read($1, $2, $3)",
-		.read_columns = "id topic^ event^ conversation? created_at expired? payload",
+		.private_messages = app->config->realtime_private,
 		.max_rows = READ_ROWS,
-		.max_batches = READ_AHEAD,
+		.max_reads = READ_AHEAD,
 		.start = on_start,
 		.deliver = on_deliver,
 		.stop = on_stop,
 	};
-	struct realtime *realtime = create_realtime(app);
-
-	realtime->consumer = consumer_create(app, &sink, realtime);
+	realtime->consumer = consumer_create(app, &realtime->sink, realtime);
 	app->realtime_sink = realtime;
 	return realtime->consumer;
 }

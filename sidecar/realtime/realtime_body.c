@@ -4,7 +4,6 @@
 #include "realtime/realtime_body.h"
 
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,13 +27,16 @@ struct groups
 static bool
 add_to_group(struct groups *groups, const struct event *events, int i)
 {
-	const char *topic = event_text(events[i], EVENT_TOPIC);
-	int *bucket = &groups->buckets[hash_text(HASH_EMPTY, topic) % GROUP_BUCKETS];
+	const char *topic = log_event_topic(events[i].row);
+	uint32_t length = events[i].row->topic_length;
+	int *bucket = &groups->buckets[hash_bytes(HASH_EMPTY, topic, length) % GROUP_BUCKETS];
 
 	groups->next_event[i] = NONE;
 	for (int first = *bucket; first != NONE; first = groups->next_topic[first])
 	{
-		if (strcmp(event_text(events[first], EVENT_TOPIC), topic) != 0)
+		const struct log_event *row = events[first].row;
+
+		if (row->topic_length != length || memcmp(log_event_topic(row), topic, length) != 0)
 			continue;
 		groups->next_event[groups->last_event[first]] = i;
 		groups->last_event[first] = i;
@@ -74,43 +76,19 @@ body_group(struct event *events, int count)
 
 #define ADD(body, literal) buffer_bytes(&(body)->text, (literal), sizeof(literal) - 1)
 
-static void
-add_message(struct body *body, struct event event, bool private)
-{
-	ADD(body, "{\"topic\":");
-	buffer_json(&body->text, event_text(event, EVENT_TOPIC));
-	ADD(body, ",\"event\":");
-	buffer_json(&body->text, event_text(event, EVENT_NAME));
-	ADD(body, ",\"payload\":");
-	buffer_bytes(&body->text, event_text(event, EVENT_PAYLOAD),
-				 (size_t) event_length(event, EVENT_PAYLOAD));
-	if (private)
-		ADD(body, ",\"private\":true,\"id\":\"");
-	else
-		ADD(body, ",\"private\":false,\"id\":\"");
-	buffer_bytes(&body->text, event_text(event, EVENT_ID), (size_t) event_length(event, EVENT_ID));
-	ADD(body, "\"}");
-}
-
-static int64_t
-event_id(struct event event)
-{
-	return strtoll(event_text(event, EVENT_ID), NULL, 10);
-}
-
 void
-body_write(struct body *body, const struct event *events, int count, bool private)
+body_write(struct body *body, const struct event *events, int count)
 {
 	body->text.len = 0;
 	body->count = count;
-	body->first_id = count > 0 ? event_id(events[0]) : 0;
-	body->last_id = count > 0 ? event_id(events[count - 1]) : 0;
+	body->first_id = count > 0 ? events[0].row->id : 0;
+	body->last_id = count > 0 ? events[count - 1].row->id : 0;
 	ADD(body, "{\"messages\":[");
 	for (int i = 0; i < count; i++)
 	{
 		if (i > 0)
 			ADD(body, ",");
-		add_message(body, events[i], private);
+		buffer_bytes(&body->text, events[i].row->message, events[i].row->message_length);
 	}
 	ADD(body, "]}");
 }
@@ -120,6 +98,6 @@ body_carries(const struct body *body, const struct event *events, int count)
 {
 	if (body->count == 0)
 		return true;
-	return body->count <= count && body->first_id == event_id(events[0]) &&
-		   body->last_id == event_id(events[body->count - 1]);
+	return body->count <= count && body->first_id == events[0].row->id &&
+		   body->last_id == events[body->count - 1].row->id;
 }

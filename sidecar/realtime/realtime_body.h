@@ -1,5 +1,5 @@
 /*
- * The body of a broadcast. Payloads are copied as the bytes they are. No I/O.
+ * The body of a broadcast. Messages are copied as the bytes they are. No I/O.
  */
 #ifndef SIDECAR_REALTIME_BODY_H
 #define SIDECAR_REALTIME_BODY_H
@@ -26,7 +26,7 @@ struct body
 void body_group(struct event *events, int count);
 
 /* Writes {"messages":[…]} over what the body was. */
-void body_write(struct body *body, const struct event *events, int count, bool private);
+void body_write(struct body *body, const struct event *events, int count);
 
 /* Whether the body carries the first of these events, and as many as it says. */
 bool body_carries(const struct body *body, const struct event *events, int count);

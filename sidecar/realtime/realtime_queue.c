@@ -17,14 +17,14 @@
 
 struct realtime_load
 {
-	struct batch *batch;
+	struct read *read;
 	int left;
 	struct realtime_load *next, **link;
 };
 
 struct slot
 {
-	struct event event; /* row 0: replaced */
+	struct event event; /* row NULL: replaced */
 	uint64_t older;     /* the number before it with the same hash */
 };
 
@@ -37,18 +37,6 @@ struct realtime_queue
 	struct realtime_load *loads;
 	uint64_t newest[BUCKETS];
 };
-
-const char *
-event_text(struct event event, int column)
-{
-	return PQgetvalue(event.load->batch->rows, event.row, column);
-}
-
-int
-event_length(struct event event, int column)
-{
-	return PQgetlength(event.load->batch->rows, event.row, column);
-}
 
 struct realtime_queue *
 realtime_queue_create(void)
@@ -90,13 +78,13 @@ realtime_queue_destroy(struct realtime_queue *queue)
 void
 realtime_queue_finish(struct realtime_queue *queue, struct event event)
 {
-	struct batch *batch = event.load->batch;
+	struct read *read = event.load->read;
 
 	(void) queue;
 	if (--event.load->left > 0)
 		return;
 	free_load(event.load);
-	consumer_done(batch);
+	consumer_done(read);
 }
 
 static struct slot *
@@ -120,19 +108,32 @@ grow(struct realtime_queue *queue)
 }
 
 static bool
-same_state(struct event a, struct event b)
+same_bytes(const char *a, uint32_t a_length, const char *b, uint32_t b_length)
 {
-	return strcmp(event_text(a, EVENT_TOPIC), event_text(b, EVENT_TOPIC)) == 0 &&
-		   strcmp(event_text(a, EVENT_CONVERSATION), event_text(b, EVENT_CONVERSATION)) == 0;
+	return a_length == b_length && memcmp(a, b, a_length) == 0;
+}
+
+static bool
+same_state(const struct log_event *a, const struct log_event *b)
+{
+	return same_bytes(log_event_topic(a), a->topic_length, log_event_topic(b), b->topic_length) &&
+		   same_bytes(a->conversation, a->conversation_length, b->conversation,
+					  b->conversation_length);
+}
+
+static uint32_t
+hash_state(const struct log_event *row)
+{
+	uint32_t hash = hash_bytes(HASH_EMPTY, log_event_topic(row), row->topic_length);
+
+	return hash_bytes(hash, row->conversation, row->conversation_length);
 }
 
 /* Replaces the waiting event of the same state, if there is one. The new one is the last in the ring. */
 static int
 replace_older(struct realtime_queue *queue, struct event event)
 {
-	uint32_t hash = hash_text(HASH_EMPTY, event_text(event, EVENT_TOPIC));
-	uint64_t *newest =
-		&queue->newest[hash_text(hash, event_text(event, EVENT_CONVERSATION)) % BUCKETS];
+	uint64_t *newest = &queue->newest[hash_state(event.row) % BUCKETS];
 	uint64_t number = *newest;
 
 	slot_at(queue, queue->end - 1)->older = number;
@@ -142,9 +143,9 @@ replace_older(struct realtime_queue *queue, struct event event)
 		struct slot *slot = slot_at(queue, number);
 		struct event older = slot->event;
 
-		if (older.row == 0 || !same_state(older, event))
+		if (older.row == NULL || !same_state(older.row, event.row))
 			continue;
-		slot->event.row = 0;
+		slot->event.row = NULL;
 		queue->count--;
 		realtime_queue_finish(queue, older);
 		return 1;
@@ -160,37 +161,37 @@ push_event(struct realtime_queue *queue, struct event event)
 	*slot_at(queue, queue->end) = (struct slot){event, NOTHING};
 	queue->end++;
 	queue->count++;
-	if (strcmp(event_text(event, EVENT_NAME), "conversation.updated") == 0)
+	if (event.row->state)
 		return replace_older(queue, event);
 	return 0;
 }
 
 int
-realtime_queue_push(struct realtime_queue *queue, struct batch *batch)
+realtime_queue_push(struct realtime_queue *queue, struct read *read)
 {
 	struct realtime_load *load = xcalloc(1, sizeof(*load));
 	int replaced = 0;
 
-	load->batch = batch;
-	load->left = batch->nevents;
+	load->read = read;
+	load->left = read->nevents;
 	load->next = queue->loads;
 	if (load->next != NULL)
 		load->next->link = &load->next;
 	load->link = &queue->loads;
 	queue->loads = load;
-	/* The last event keeps the batch alive all the while. */
-	for (int row = 1, rows = batch->nevents; row <= rows; row++)
-		replaced += push_event(queue, (struct event){load, row});
+	/* The last event keeps the read alive all the while. */
+	for (int i = 0, count = read->nevents; i < count; i++)
+		replaced += push_event(queue, (struct event){load, &read->events[i]});
 	return replaced;
 }
 
 struct event
 realtime_queue_peek(struct realtime_queue *queue)
 {
-	while (queue->first < queue->end && slot_at(queue, queue->first)->event.row == 0)
+	while (queue->first < queue->end && slot_at(queue, queue->first)->event.row == NULL)
 		queue->first++;
 	return queue->first < queue->end ? slot_at(queue, queue->first)->event
-									 : (struct event){NULL, 0};
+									 : (struct event){NULL, NULL};
 }
 
 void

@@ -50,7 +50,7 @@ finish_loads(struct webhook *webhook)
 		*link = load->next;
 		if (*link == NULL)
 			webhook->loads_tail = link;
-		consumer_done(load->batch);
+		consumer_done(load->read);
 		free(load);
 	}
 }
@@ -58,7 +58,7 @@ finish_loads(struct webhook *webhook)
 static void
 deliver_row(struct webhook *webhook, struct load *load, int row)
 {
-	PGresult *rows = load->batch->rows;
+	PGresult *rows = load->read->rows;
 	struct pair *pair = webhook_row_pair(webhook, rows, row);
 	struct message *message = request_message(rows, row);
 
@@ -76,17 +76,17 @@ deliver_row(struct webhook *webhook, struct load *load, int row)
 }
 
 static void
-on_deliver(void *arg, struct batch *batch)
+on_deliver(void *arg, struct read *read)
 {
 	struct webhook *webhook = arg;
 	struct load *load;
 
 	load = xcalloc(1, sizeof(*load));
-	load->batch = batch;
+	load->read = read;
 	load->started = uv_now(webhook->app->loop);
 	*webhook->loads_tail = load;
 	webhook->loads_tail = &load->next;
-	for (int row = 1; row <= batch->nevents; row++)
+	for (int row = 1; row <= read->nevents; row++)
 		deliver_row(webhook, load, row);
 	webhook_dispatch(webhook);
 }
@@ -280,15 +280,15 @@ webhook_create(struct app *app)
 {
 	static const struct sink sink = {
 		.name = "webhooks",
-		.read_sql =
+		.rows_sql =
 			"SELECT id, message_id, type, webhook, url, secret, old_secret, conversation, "
 			"COALESCE(created_at, pg_catalog.date_part('epoch', "
 			"pg_catalog.clock_timestamp())::pg_catalog.text) AS created_at, blocked, payload "
 			"FROM chat.webhook_read($1, $2, $3)",
-		.read_columns = "id message_id^ type^ webhook^ url? secret? old_secret? conversation^ "
+		.rows_columns = "id message_id^ type^ webhook^ url? secret? old_secret? conversation^ "
 						"created_at blocked^ payload",
 		.max_rows = READ_ROWS,
-		.max_batches = READ_AHEAD,
+		.max_reads = READ_AHEAD,
 		.start = on_start,
 		.deliver = on_deliver,
 		.stop = on_stop,

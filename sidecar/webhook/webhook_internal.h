@@ -13,7 +13,7 @@
 #include "webhook/webhook_queue.h"
 #include "webhook/webhook_store.h"
 
-struct batch;
+struct read;
 struct metric;
 struct signer;
 
@@ -21,7 +21,7 @@ struct signer;
 struct load
 {
 	struct load *next;
-	struct batch *batch;
+	struct read *read;
 	struct message *messages;
 	int unfinished;
 	uint64_t started;

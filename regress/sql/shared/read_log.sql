@@ -1,3 +1,4 @@
+\set ECHO none
 -- What chat.read_log answers, as rows: a header, then the events.
 CREATE FUNCTION number_of(bytes bytea, at integer, size integer) RETURNS bigint LANGUAGE sql IMMUTABLE AS
 $$ SELECT ('x' || lpad(encode(substr(bytes, at + 1, size), 'hex'), 16, '0'))::bit(64)::bigint $$;
@@ -51,3 +52,4 @@ BEGIN
     END LOOP;
 END
 $$;
+\set ECHO all

@@ -1,0 +1,51 @@
+/*
+ * What chat.read_log answers, in the form that extension/log_reader.c describes. Every length is checked before what it
+ * measures is looked at: an answer is taken as a whole or not at all. No I/O.
+ */
+#ifndef SIDECAR_LOG_ANSWER_H
+#define SIDECAR_LOG_ANSWER_H
+
+#include <libpq-fe.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+/* An event; it points into the answer, whose texts have lengths and no end. Times are microseconds since 1970. */
+struct log_event
+{
+	int64_t id;
+	int64_t created_at;
+	int64_t expires_at; /* it is of no use after that; 0: never */
+	bool state;         /* a later one of its topic and conversation replaces it */
+	const char *conversation;
+	const char *message; /* {"topic":"…","event":"…","payload":…,…}, ready to be sent */
+	uint32_t conversation_length, message_length;
+	uint32_t topic_length, name_length, payload_length; /* in the message */
+};
+
+struct log_answer
+{
+	bool armed; /* the doorbell is, and nothing was found */
+	bool more;  /* there is more to read at once */
+	int64_t now;
+	/* the position behind it */
+	int64_t last_id;
+	char *snapshot;
+	char *target; /* NULL unless late events are being told in portions */
+	int64_t late_id;
+	struct log_event *events;
+	int nevents;
+};
+
+/*
+ * Reads the rows of an answer, whose one column is in binary form. The events point into them. False: it is none, why says
+ * what is wrong (static), and the answer is empty.
+ */
+bool log_answer_read(struct log_answer *answer, const PGresult *rows, const char **why);
+/* Frees what it holds. */
+void log_answer_clear(struct log_answer *answer);
+
+/* As in the message: escaped, without quotes. */
+const char *log_event_topic(const struct log_event *event);
+const char *log_event_name(const struct log_event *event);
+
+#endif
