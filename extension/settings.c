@@ -56,6 +56,7 @@ ChatSettings chat_settings;
 static int retention;
 static int audit_retention;
 static int merged_conversations;
+static int max_webhooks;
 
 static const struct config_enum_entry notify_modes[] = {{"adaptive", CHAT_NOTIFY_ADAPTIVE, false},
 														{"always", CHAT_NOTIFY_ALWAYS, false},
@@ -243,6 +244,9 @@ static const Setting settings[] = {
 	{"merged_conversations", "What becomes of a conversation that was merged into another one.",
 	 "keep: it stays, resolved and empty; remove: it is deleted.", SETTING_ENUM,
 	 &merged_conversations, .boot = MERGED_KEEP, .choice = merged_modes},
+	{"max_webhooks", "How many webhooks an owner may have.",
+	 "What exists stays; chat.create_webhook makes no more.", SETTING_INT, &max_webhooks,
+	 .boot = 100, .most = 100000},
 	{"import", "Whether rows that are written are old history.",
 	 "on: events are recorded of conversations only, for nobody's webhooks, and wake no sidecar.",
 	 SETTING_BOOL, &chat_import, .boot = false},

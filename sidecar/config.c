@@ -72,6 +72,8 @@ static const struct setting settings[] = {
 	 "authorities for webhooks' TLS, PEM; unset: the system's"},
 	{"WEBHOOK_MAX_INFLIGHT", NUMBER, "256", 1, 10000, NULL, FIELD(webhook_max_inflight),
 	 "webhook requests at a time"},
+	{"WEBHOOK_MAX_PER_HOST", NUMBER, "32", 1, 10000, NULL, FIELD(webhook_max_per_host),
+	 "of these, to one host name"},
 	{"SOCKETIO_CHANNEL", TEXT, NULL, 0, 0, NULL, FIELD(socketio_channel),
 	 "NOTIFY channel of the Socket.IO adapter; not in this version"},
 	{"HTTP_LISTEN", TEXT, "127.0.0.1:9464", 0, 0, NULL, FIELD(http_listen),

@@ -26,6 +26,7 @@ struct config
 	bool webhook_allow_http;
 	char *webhook_ca_file; /* PEM; NULL: the system's authorities */
 	int webhook_max_inflight;
+	int webhook_max_per_host; /* requests at a time to one host name */
 	char *socketio_channel;
 	char *http_listen;     /* host:port */
 	char *embedded_listen; /* host:port */

@@ -142,12 +142,41 @@ $$;
 REVOKE ALL ON FUNCTION chat.change_webhook(regclass, uuid, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.change_webhook(regclass, uuid, jsonb) IS 'Changes columns of a webhook, those that its table has, and returns the row. Errors: 55000 where the table''s triggers keep it as it was.';
 
+-- One at a time of an owner, until its transaction ends: the next one counts it.
+CREATE FUNCTION chat.check_webhook_count(owner text) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    most CONSTANT integer := current_setting('chat_realtime.max_webhooks');
+    source regclass;
+    count bigint := 0;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended('chat_realtime.max_webhooks ' || owner, 0));
+    FOR source IN SELECT s.source FROM chat.external_webhook_tables() s LOOP
+        count := count + chat.read_on(NULL::bigint, source,
+            format('SELECT count(*) FROM %s w WHERE w.user_id = $1::%s', source, chat.webhook_owner_type(source)), owner);
+    END LOOP;
+    IF count >= most THEN
+        RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded',
+            MESSAGE = format('an owner may have %s webhooks, and has %s', most, count),
+            HINT = 'Delete one that is not needed, or raise chat_realtime.max_webhooks.';
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.check_webhook_count(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.check_webhook_count(text) IS 'Refuses another webhook of an owner that has chat_realtime.max_webhooks, those that are not active included. Errors: 54000.';
+
+CREATE FUNCTION chat.webhook_owner_type(source regclass) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+$$ SELECT format_type(t.atttypid, NULL) FROM pg_attribute t WHERE t.attrelid = source AND t.attname = 'user_id' $$;
+REVOKE ALL ON FUNCTION chat.webhook_owner_type(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION chat.webhook_owner_type(regclass) IS 'The type of the owners of a table of webhooks.';
+
 CREATE FUNCTION chat.create_webhook(owner text, url text, events text[], secret text DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
     source regclass;
-    owner_type text;
     made jsonb;
 BEGIN
     PERFORM chat.check_webhook_owner(owner);
@@ -159,12 +188,11 @@ BEGIN
             MESSAGE = 'there is no table of webhooks',
             HINT = 'SELECT * FROM chat.setup() makes it.';
     END IF;
-    SELECT format_type(t.atttypid, NULL) INTO owner_type
-      FROM pg_attribute t WHERE t.attrelid = source AND t.attname = 'user_id';
+    PERFORM chat.check_webhook_count(owner);
     made := chat.run_on(source, format(
         'INSERT INTO %s AS w (id, user_id, url, events, secret) '
         'VALUES (pg_catalog.gen_random_uuid(), $1[1]::%s, $1[2], $1[3]::pg_catalog.text[], $1[4]) RETURNING pg_catalog.to_jsonb(w.*)',
-        source, owner_type), ARRAY[owner, url, ARRAY(SELECT DISTINCT e FROM unnest(events) e ORDER BY e)::text,
+        source, chat.webhook_owner_type(source)), ARRAY[owner, url, ARRAY(SELECT DISTINCT e FROM unnest(events) e ORDER BY e)::text,
                                    COALESCE(secret, chat.make_webhook_secret())]);
     IF made IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -176,7 +204,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.create_webhook(text, text, text[], text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.create_webhook(text, text, text[], text) IS 'Makes a webhook of owner and returns {id, url, events, secret, isActive, createdAt}: the only time the secret is shown. secret: whsec_ and the base64 of 24 to 64 bytes, or any other text of 16 to 255 characters; NULL: a new one, whsec_ and 24 random bytes. Errors: 22004 without owner, 42501 for another user, 22023 and 22001 with the column at fault, 42P01 without chat.setup, 55000 where a trigger of the table leaves it out.';
+COMMENT ON FUNCTION chat.create_webhook(text, text, text[], text) IS 'Makes a webhook of owner and returns {id, url, events, secret, isActive, createdAt}: the only time the secret is shown. secret: whsec_ and the base64 of 24 to 64 bytes, or any other text of 16 to 255 characters; NULL: a new one, whsec_ and 24 random bytes. Errors: 22004 without owner, 42501 for another user, 22023 and 22001 with the column at fault, 42P01 without chat.setup, 54000 when the owner has chat_realtime.max_webhooks, 55000 where a trigger of the table leaves it out.';
 
 CREATE FUNCTION chat.rotate_webhook_secret(id uuid, grace interval DEFAULT '24 h', owner text DEFAULT NULL)
     RETURNS jsonb

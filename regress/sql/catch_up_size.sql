@@ -41,7 +41,7 @@ BEGIN;
 SELECT scans, rows FROM counted() \gset
 SELECT count(*) FROM read_log(:last, pg_current_snapshot()::text, 100);
 SELECT count(*) FROM read_log(:middle, pg_current_snapshot()::text, 100);
-SELECT count(*) FROM chat.webhook_read(:last, pg_current_snapshot()::text, 100);
+SELECT count(*) FROM chat.webhook_read(:last, pg_current_snapshot()::text, 100, 1000000);
 SELECT scans > :scans AS sequential, rows - :rows < 2500 AS few FROM counted();
 ROLLBACK;
 -- The same with statistics.
@@ -51,7 +51,7 @@ SELECT scans, rows FROM counted() \gset
 SELECT count(*), min(id) > :middle AS after FROM chat.events_since('topic:7', :middle);
 SELECT count(*) FROM chat.events_since('topic:7', :last, 1000);
 SELECT count(*) FROM read_log(:last, pg_current_snapshot()::text, 100);
-SELECT count(*) FROM chat.webhook_read(:last, pg_current_snapshot()::text, 100);
+SELECT count(*) FROM chat.webhook_read(:last, pg_current_snapshot()::text, 100, 1000000);
 SELECT chat.event_partition_is_done('chat.event_0');
 SELECT scans > :scans AS sequential, rows - :rows < 2500 AS few FROM counted();
 ROLLBACK;

@@ -81,9 +81,9 @@ BEGIN
         ('nothing new', 10, format('SELECT count(*) - 1 FROM read_log(%s, %L, 500)', last, seen)),
         ('late rows', 10, format('SELECT count(*) - 1 FROM read_log(%s, %L, 500)', last, seen_late)),
         ('from the middle', 1000, format('SELECT count(*) - 1 FROM read_log(%s, %L, 500)', middle, seen)),
-        ('webhooks: nothing new', 10, format('SELECT count(*) - 1 FROM chat.webhook_read(%s, %L, 500)', last, seen)),
-        ('webhooks: late rows', 30, format('SELECT count(*) - 1 FROM chat.webhook_read(%s, %L, 500)', last, seen_late)),
-        ('webhooks: from the middle', 2200, format('SELECT count(*) - 1 FROM chat.webhook_read(%s, %L, 500)', middle, seen)),
+        ('webhooks: nothing new', 10, format('SELECT count(*) - 1 FROM chat.webhook_read(%s, %L, 500, 1000000)', last, seen)),
+        ('webhooks: late rows', 30, format('SELECT count(*) - 1 FROM chat.webhook_read(%s, %L, 500, 1000000)', last, seen_late)),
+        ('webhooks: from the middle', 2200, format('SELECT count(*) - 1 FROM chat.webhook_read(%s, %L, 500, 1000000)', middle, seen)),
         ('client of a quiet topic, all', 10, format('SELECT count(*) FROM chat.events_since(''quiet'', %s, 100)', first)),
         ('client of a quiet topic, nothing', 10, format('SELECT count(*) FROM chat.events_since(''quiet'', %s, 100)', first + 3)),
         ('client of a quiet topic, from far back', 10, format('SELECT count(*) FROM chat.events_since(''last'', %s, 100)', first)),
@@ -92,8 +92,8 @@ BEGIN
         ('newest of no topic', 5, format('SELECT chat.topic_events(''none'') -> ''position''')),
         ('statistics', 30, format('SELECT count(*) FROM chat.sidecar_stats()')),
         ('retention: done', 30, format('SELECT chat.event_partition_is_done(''chat.event_0'')')),
-        ('deliveries due', 60, format('SELECT string_agg(left(d.webhook::text, 8), '' '' ORDER BY d.webhook) FROM chat.webhook_due(100, ''{}'', ''{}'') d')),
-        ('deliveries due, the first busy', 60, format('SELECT count(*) FROM chat.webhook_due(100, ''{}'', ARRAY[''aaaaaaaa-0000-4000-8000-000000000001''::uuid])'))) v
+        ('deliveries due', 60, format('SELECT string_agg(left(d.webhook::text, 8), '' '' ORDER BY d.webhook) FROM chat.webhook_due(100, 1000000, ''{}'', ''{}'') d')),
+        ('deliveries due, the first busy', 60, format('SELECT count(*) FROM chat.webhook_due(100, 1000000, ''{}'', ARRAY[''aaaaaaaa-0000-4000-8000-000000000001''::uuid])'))) v
     LOOP
         SELECT c.* INTO answer, whole, few, indexes FROM cost(statement, most) c;
         RETURN NEXT;

@@ -85,7 +85,7 @@ BEGIN;
 INSERT INTO chat_messages (conversation_id, direction, content) VALUES (77, 'incoming', 'early');
 INSERT INTO conversations (id, user_id, contact_jid) VALUES (77, :ann, '77@s');
 COMMIT;
-SELECT type, conversation, payload::jsonb ->> 'content' FROM chat.webhook_read(:last, pg_current_snapshot()::text, 100) WHERE webhook = :'hook';
+SELECT type, conversation, payload::jsonb ->> 'content' FROM chat.webhook_read(:last, pg_current_snapshot()::text, 100, 1000000) WHERE webhook = :'hook';
 
 -- What a user deletes itself leaves its mark, and deliveries go with the webhook
 SELECT chat.create_api_key(:ann, 'one') ->> 'id' AS key, chat.create_webhook(:ann, 'https://example.com/', '{*}') ->> 'id' AS other \gset

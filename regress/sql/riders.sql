@@ -59,8 +59,8 @@ BEGIN
             got := '{}';
             place := mark;
             LOOP
-                EXECUTE format('SELECT max(id) FILTER (WHERE n = 1), %L::bigint[] || array_agg(id ORDER BY n) FILTER (WHERE n > 1) FROM (SELECT r.id, row_number() OVER () AS n FROM %s(%s, %L, %s) r) r',
-                               got, CASE what WHEN 'read_log' THEN what ELSE 'chat.' || what END, place, seen, most) INTO events, got;
+                EXECUTE format('SELECT max(id) FILTER (WHERE n = 1), %L::bigint[] || array_agg(id ORDER BY n) FILTER (WHERE n > 1) FROM (SELECT r.id, row_number() OVER () AS n FROM %s(%s, %L, %s%s) r) r',
+                               got, CASE what WHEN 'read_log' THEN what ELSE 'chat.' || what END, place, seen, most, CASE what WHEN 'webhook_read' THEN ', 1000000' END) INTO events, got;
                 EXIT WHEN events = place;
                 place := events;
             END LOOP;

@@ -30,7 +30,7 @@ INSERT INTO hook.webhooks (id, user_id, url, events, secret) VALUES
 
 \set QUIET off
 -- One test's position: what was there before does not matter.
-SELECT id AS position, payload AS snapshot FROM chat.webhook_read(9000000000000, '1:1:', 1) \gset start_
+SELECT id AS position, payload AS snapshot FROM chat.webhook_read(9000000000000, '1:1:', 1, 1000000) \gset start_
 SELECT COALESCE(max(id), 0) AS position FROM chat.events \gset start_
 
 CREATE FUNCTION hook.emit(owner text, conversation text, webhook text, body text) RETURNS void LANGUAGE sql AS
@@ -42,7 +42,7 @@ CREATE FUNCTION hook.reading(start bigint, snapshot text, max_rows integer DEFAU
 $$
     SELECT r.id - start, replace(r.message_id, r.id::text, (r.id - start)::text), r.type, r.url, r.conversation,
            r.blocked, CASE WHEN r.webhook IS NULL THEN '(header)' ELSE r.payload END
-      FROM chat.webhook_read(start, snapshot, max_rows) r
+      FROM chat.webhook_read(start, snapshot, max_rows, 1000000) r
 $$;
 
 SELECT hook.emit(:u1, '1', 'message.received', 'one');
@@ -51,19 +51,21 @@ SELECT hook.emit(:u2, '2', 'message.received', 'two');
 SELECT hook.emit(:u2, '2', 'message.sent', 'nobody wants it');
 SELECT hook.emit('no uuid', '3', 'message.received', 'foreign owner');
 SELECT * FROM hook.reading(:start_position, :'start_snapshot');
+-- Of the bytes at least one event, and then as many as fit.
+SELECT b AS bytes, max(r.id) - :start_position AS position FROM unnest('{1,12,13,50}'::int[]) b, chat.webhook_read(:start_position, pg_current_snapshot()::text, 100, b) r GROUP BY 1 ORDER BY 1;
 -- The position advances past what no webhook wants.
 SELECT * FROM hook.reading(:start_position + 3, pg_current_snapshot()::text);
 -- Rows below the position that its snapshot did not see are late, and come without a limit.
 SELECT * FROM hook.reading(:start_position + 3, :'start_snapshot', 1);
 SELECT * FROM hook.reading(:start_position, :'start_snapshot', 1);
 SELECT created_at ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$' AS iso, secret, old_secret
-  FROM chat.webhook_read(:start_position, :'start_snapshot', 1) WHERE webhook = :a;
+  FROM chat.webhook_read(:start_position, :'start_snapshot', 1, 1000000) WHERE webhook = :a;
 
 -- The old secret is handed out while it is valid.
 UPDATE hook.webhooks SET old_secret = 'before', old_secret_expires_at = now() + interval '1 h' WHERE id = :a;
-SELECT secret, old_secret FROM chat.webhook_read(:start_position, :'start_snapshot', 1) WHERE webhook = :a;
+SELECT secret, old_secret FROM chat.webhook_read(:start_position, :'start_snapshot', 1, 1000000) WHERE webhook = :a;
 UPDATE hook.webhooks SET old_secret_expires_at = now() - interval '1 s' WHERE id = :a;
-SELECT secret, old_secret FROM chat.webhook_read(:start_position, :'start_snapshot', 1) WHERE webhook = :a;
+SELECT secret, old_secret FROM chat.webhook_read(:start_position, :'start_snapshot', 1, 1000000) WHERE webhook = :a;
 
 -- Under a lease: failed ones are stored, later ones of the conversation wait behind them.
 SELECT epoch FROM chat.consumer_acquire('webhooks', 'test', 60000) \gset
@@ -102,22 +104,22 @@ SELECT hook.emit(:u1, '1', 'message.received', 'five');
 SELECT * FROM hook.reading(:start_position + 8, pg_current_snapshot()::text);
 
 -- Nothing is due before its time, and then only the head of each pair.
-SELECT count(*) FROM chat.webhook_due(10, '{}', '{}');
+SELECT count(*) FROM chat.webhook_due(10, 1000000, '{}', '{}');
 UPDATE chat.webhook_delivery SET next_attempt_at = now() WHERE next_attempt_at IS NOT NULL;
-SELECT id - :start_position AS event, url, secret, conversation, payload, attempts FROM chat.webhook_due(10, '{}', '{}');
-SELECT count(*) FROM chat.webhook_due(10, (SELECT array_agg(id) FROM chat.webhook_delivery), '{}');
-SELECT count(*) FROM chat.webhook_due(10, '{}', ARRAY[:a]::uuid[]);
+SELECT id - :start_position AS event, url, secret, conversation, payload, attempts FROM chat.webhook_due(10, 1000000, '{}', '{}');
+SELECT count(*) FROM chat.webhook_due(10, 1000000, (SELECT array_agg(id) FROM chat.webhook_delivery), '{}');
+SELECT count(*) FROM chat.webhook_due(10, 1000000, '{}', ARRAY[:a]::uuid[]);
 SELECT * FROM hook.save(:epoch, :a, :start_position + 1, 'retry', true, 2, 503, 'HTTP 503', 60000, false, NULL, 60000);
 SELECT * FROM hook.pending;
 SELECT failure_count FROM hook.webhooks WHERE id = :a;
 UPDATE chat.webhook_delivery SET next_attempt_at = now() WHERE next_attempt_at IS NOT NULL;
-SELECT count(*) AS paused FROM chat.webhook_due(10, '{}', '{}');
+SELECT count(*) AS paused FROM chat.webhook_due(10, 1000000, '{}', '{}');
 UPDATE chat.webhook_state SET paused_until = now();
 -- The head is done: the next of the conversation is due at once.
 SELECT * FROM hook.save(:epoch, :a, :start_position + 1, 'done', true, 3);
 SELECT * FROM hook.pending;
 SELECT failure_count, first_failure_at, last_error FROM hook.webhooks WHERE id = :a;
-SELECT id - :start_position AS event, payload FROM chat.webhook_due(10, '{}', '{}');
+SELECT id - :start_position AS event, payload FROM chat.webhook_due(10, 1000000, '{}', '{}');
 SELECT * FROM hook.save(:epoch, :a, :start_position + 6, 'done', true);
 SELECT * FROM hook.save(:epoch, :a, :start_position + 7, 'done', true);
 -- Blocked when it was read, free by now: due at once.
@@ -197,7 +199,7 @@ SELECT chat.rotate_webhook_secret(:c, '-1 s');
 
 -- By hand.
 SELECT chat.test_webhook(:c) ->> 'type' AS type, chat.test_webhook(:c, :u1) AS foreign_owner;
-SELECT type, url, payload FROM chat.webhook_due(10, '{}', ARRAY[:b]::uuid[]);
+SELECT type, url, payload FROM chat.webhook_due(10, 1000000, '{}', ARRAY[:b]::uuid[]);
 SELECT chat.redeliver((SELECT min(id) FROM chat.webhook_attempt WHERE webhook = :a)) ->> 'type' AS again;
 SELECT chat.redeliver(-1);
 
@@ -217,6 +219,29 @@ RESET ROLE;
 RESET request.jwt.claims;
 DROP OWNED BY regress_hook_user;
 DROP ROLE regress_hook_user;
+
+-- An owner has so many, of whatever kind, and what exists stays.
+BEGIN;
+SELECT count(*) - 1 AS most FROM hook.webhooks WHERE user_id = :u1 \gset
+SELECT set_config('chat_realtime.max_webhooks', (:most + 2)::text, true) <> '' AS limited;
+SELECT chat.create_webhook(:u1, 'https://example.com/', '{*}') ? 'secret' AS made;
+SELECT hook.refusal(format('SELECT chat.create_webhook(%L, ''https://example.com'', ''{*}'')', :u1)) ~ '^54000 \|  \| an owner may have \d+ webhooks, and has \d+' AS refused;
+SET LOCAL chat_realtime.max_webhooks = 1;
+SELECT hook.refusal(format('SELECT chat.create_webhook(%L, ''https://example.com'', ''{*}'')', :u1)) ~ '^54000 \|  \| an owner may have 1 webhooks' AS refused;
+SELECT hook.refusal(format('SELECT chat.create_webhook(%L, ''https://example.com'', ''{*}'')', '99999999-9999-9999-9999-999999999999')) AS another_owner;
+ROLLBACK;
+
+-- Owners take turns with what is due, and of the bytes there is at least one delivery.
+BEGIN;
+DELETE FROM chat.webhook_delivery;
+DELETE FROM chat.webhook_state;
+UPDATE hook.webhooks SET is_active = true;
+INSERT INTO chat.webhook_delivery (webhook, event_id, message_id, type, conversation, created_at, payload, next_attempt_at)
+SELECT w.id, n, 'evt_' || n, 'message.received', n, now(), '{"n": 123456}', now() - interval '1 h' + n * interval '1 s'
+  FROM (VALUES (:a::uuid, 1, 5), (:c::uuid, 11, 12)) w (id, low, high), generate_series(w.low, w.high) n;
+SELECT id, owner FROM chat.webhook_due(10, 1000000, '{}', '{}');
+SELECT count(*) FROM chat.webhook_due(10, 20, '{}', '{}');
+ROLLBACK;
 
 -- Clearing up: partitions of today and two days more, none twice; what belongs to no webhook goes.
 SELECT * FROM chat.make_attempt_partitions();
@@ -241,8 +266,8 @@ SELECT * FROM hook.save(:epoch, :a, :start_position + 1, 'done', true, 1, 410, '
 SELECT is_active, failure_count FROM hook.webhooks WHERE id = :a;
 -- Without a table of webhooks the position still advances.
 DELETE FROM chat.attachment WHERE messages = 'hook.messages'::regclass;
-SELECT id > :start_position AS advanced, message_id FROM chat.webhook_read(:start_position, :'start_snapshot', 100);
-SELECT count(*) FROM chat.webhook_due(10, '{}', '{}');
+SELECT id > :start_position AS advanced, message_id FROM chat.webhook_read(:start_position, :'start_snapshot', 100, 1000000);
+SELECT count(*) FROM chat.webhook_due(10, 1000000, '{}', '{}');
 SELECT chat.create_webhook(:u1, 'https://example.com/', '{*}');
 
 \set QUIET on

@@ -1,12 +1,15 @@
 /*
- * Whose turn it is: order within a pair, turns between endpoints, shares, failing endpoints, and that nothing
- * is left behind.
+ * Whose turn it is: order within a pair, turns of owners and endpoints, shares of slots, of a host and of memory, endpoints
+ * that are fast, slow or failing, and that nothing is left behind.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "../../sidecar/webhook/webhook_queue.h"
+
+#define MANY 1000
+#define FORGOTTEN 10000000
 
 static void
 require(const char *name, bool holds)
@@ -16,169 +19,416 @@ require(const char *name, bool holds)
 		exit(1);
 }
 
-static struct message *
-add(struct webhook_queue *queue, const char *id, const char *conversation, int64_t event_id)
+static struct webhook_queue *
+create(int inflight, int per_host)
 {
-	struct endpoint *endpoint = queue_endpoint(queue, id, "https://example.com/", "secret", NULL);
-	struct pair *pair = queue_pair(queue, endpoint, conversation);
-	struct message *message = calloc(1, sizeof(*message));
+	return queue_create(
+		&(struct webhook_limits){.inflight = inflight, .per_host = per_host, .bytes = 1000000});
+}
 
-	message->event_id = event_id;
-	queue_own(queue, pair, message);
+/* A message for an endpoint: owner and endpoint are named by "owner/endpoint", and so is its host unless url says more. */
+static struct message *
+add_at(struct webhook_queue *queue, const char *name, const char *url, int conversation,
+	   int64_t event_id)
+{
+	struct parcel *parcel = calloc(1, sizeof(*parcel));
+	char owner[32], host[64], text[16];
+	struct endpoint_terms terms = {.id = name, .owner = owner, .url = host, .secret = "secret"};
+	struct message *message = message_make(parcel);
+
+	snprintf(owner, sizeof(owner), "%.*s", (int) strcspn(name, "/"), name);
+	snprintf(host, sizeof(host), "https://%s.example/", strchr(name, '/') + 1);
+	if (url != NULL)
+		terms.url = url;
+	snprintf(text, sizeof(text), "%d", conversation);
+	parcel->bytes = 100;
+	parcel->event_id = event_id;
+	queue_own(queue, queue_pair(queue, queue_endpoint(queue, &terms), text), message);
 	queue_push(queue, message);
 	return message;
 }
 
-static int64_t
-next_id(struct webhook_queue *queue, struct message **message)
+static struct message *
+add(struct webhook_queue *queue, const char *name, int conversation, int64_t event_id)
 {
-	*message = queue_next(queue);
-	return *message != NULL ? (*message)->event_id : 0;
+	return add_at(queue, name, NULL, conversation, event_id);
+}
+
+static int64_t
+next_id(struct webhook_queue *queue, struct message **message, uint64_t now)
+{
+	*message = queue_next(queue, now);
+	return *message != NULL ? (*message)->parcel->event_id : 0;
+}
+
+static void
+finish_at(struct webhook_queue *queue, struct message *message, bool failed, uint64_t now)
+{
+	queue_finished(queue, message, failed, now);
+	queue_release(queue, message, now);
 }
 
 static void
 finish(struct webhook_queue *queue, struct message *message, bool failed)
 {
-	queue_finished(queue, message, failed);
-	queue_release(queue, message, 0);
+	finish_at(queue, message, failed, 0);
+}
+
+/* Starts all that may be started; answers how many. */
+static int
+start_all(struct webhook_queue *queue, struct message **messages, uint64_t now)
+{
+	int count = 0;
+
+	while ((messages[count] = queue_next(queue, now)) != NULL)
+		count++;
+	return count;
+}
+
+/* An endpoint that has answered within so many ms. */
+static void
+acquaint(struct webhook_queue *queue, const char *name, const char *url, uint64_t took_ms)
+{
+	struct message *message = add_at(queue, name, url, 0, 1);
+
+	require("its turn", queue_next(queue, 0) == message);
+	finish_at(queue, message, false, took_ms);
+}
+
+/* What is under way outlives the queue. */
+static void
+destroy(struct webhook_queue *queue, struct message **messages, int count)
+{
+	queue_destroy(queue);
+	for (int i = 0; i < count; i++)
+		message_free(messages[i]);
+}
+
+static int
+count_owner(struct message **messages, int count, const char *owner)
+{
+	int found = 0;
+
+	for (int i = 0; i < count; i++)
+		found += strcmp(messages[i]->visit->owner->entry.key, owner) == 0;
+	return found;
 }
 
 static void
 check_order(void)
 {
-	struct webhook_queue *queue = queue_create(100);
+	struct webhook_queue *queue = create(100, 32);
 	struct message *a, *b, *none;
 
-	add(queue, "a", "1", 1);
-	add(queue, "a", "1", 2);
-	add(queue, "a", "2", 3);
-	require("first of the first conversation", next_id(queue, &a) == 1);
-	require("other conversation at the same time", next_id(queue, &b) == 3);
-	require("one of a conversation at a time", next_id(queue, &none) == 0);
+	add(queue, "o/a", 1, 1);
+	add(queue, "o/a", 1, 2);
+	add(queue, "o/a", 2, 3);
+	require("first of the first conversation", next_id(queue, &a, 0) == 1);
+	require("other conversation at the same time", next_id(queue, &b, 0) == 3);
+	require("one of a conversation at a time", next_id(queue, &none, 0) == 0);
 	finish(queue, b, false);
-	require("still", next_id(queue, &none) == 0);
+	require("still", next_id(queue, &none, 0) == 0);
 	finish(queue, a, false);
-	require("then the second", next_id(queue, &a) == 2);
+	require("then the second", next_id(queue, &a, 0) == 2);
 	finish(queue, a, false);
-	require("nothing left", queue_messages(queue) == 0 && queue_find_endpoint(queue, "a") == NULL &&
-								queue_find_pair(queue, "a", "1") == NULL);
+	require("nothing left",
+			queue_messages(queue) == 0 && queue_find_pair(queue, "o/a", "1") == NULL);
+	queue_sweep(queue, 1);
+	require("an endpoint is remembered", queue_find_endpoint(queue, "o/a") != NULL);
+	queue_sweep(queue, FORGOTTEN);
+	require("and forgotten in the end", queue_find_endpoint(queue, "o/a") == NULL);
 	queue_destroy(queue);
 }
 
 static void
-check_turns(void)
+check_owners(void)
 {
-	struct webhook_queue *queue = queue_create(16);
-	struct message *running[16];
-	char conversation[16];
-	int64_t sum = 0;
+	struct webhook_queue *queue = create(256, MANY);
+	struct message *running[MANY];
+	char name[32];
+	int count;
 
-	for (int i = 0; i < 20; i++)
+	for (int endpoint = 0; endpoint < 100; endpoint++)
 	{
-		snprintf(conversation, sizeof(conversation), "%d", i);
-		add(queue, "many", conversation, 1);
+		snprintf(name, sizeof(name), "greedy/%d", endpoint);
+		for (int conversation = 0; conversation < 10; conversation++)
+			add(queue, name, conversation, 1);
 	}
-	add(queue, "few", "1", 100);
-	for (int i = 0; i < 5; i++)
-		sum += next_id(queue, &running[i]);
-	require("an endpoint has a quarter at most, and others their turn", sum == 104);
-	require("the share is used up", queue_next(queue) == NULL && queue_inflight(queue) == 5);
-	for (int i = 0; i < 5; i++)
-		finish(queue, running[i], false);
-	require("it goes on", next_id(queue, &running[0]) == 1);
+	count = start_all(queue, running, 0);
+	require("an owner whose endpoints have not answered has half of what is not kept",
+			count == 112 && queue_inflight(queue) == 112);
+	require("whichever endpoints these are of",
+			running[0]->pair->endpoint != running[1]->pair->endpoint);
+	for (int owner = 0; owner < 3; owner++)
+	{
+		snprintf(name, sizeof(name), "late%d/a", owner);
+		for (int conversation = 0; conversation < 200; conversation++)
+			add(queue, name, conversation, 2);
+	}
+	count += start_all(queue, running + count, 100);
+	require("others get of what is left", count_owner(running, count, "late0") >= 9 &&
+											  count_owner(running, count, "late1") >= 9 &&
+											  count_owner(running, count, "late2") >= 9);
+	require("in equal shares",
+			count_owner(running, count, "late0") - count_owner(running, count, "late2") <= 1);
+	add(queue, "last/a", 1, 3);
+	require("and one is left for the next", next_id(queue, &running[count], 100) == 3);
+	destroy(queue, running, count + 1);
+}
+
+static void
+check_fast(void)
+{
+	struct webhook_queue *queue = create(256, MANY);
+	struct message *running[MANY];
+	char name[32];
+	int count, fast;
+
+	acquaint(queue, "good/fast", NULL, 5);
+	for (int owner = 0; owner < 300; owner++)
+	{
+		snprintf(name, sizeof(name), "bad%d/a", owner);
+		add(queue, name, 1, 1);
+	}
+	count = start_all(queue, running, 10);
+	require("slots are kept for endpoints that answer fast", count == 224);
+	for (int conversation = 0; conversation < 100; conversation++)
+		add(queue, "good/fast", conversation, 2);
+	fast = start_all(queue, running + count, 20);
+	require("which have these, and not more as long as they are fast", fast == FAST_SLOTS);
+	require("no more than all", queue_inflight(queue) == 256);
+	for (int i = 0; i < fast; i++)
+		finish_at(queue, running[count + i], false, 25);
+	fast = start_all(queue, running + count, 25);
+	require("it goes on", fast == FAST_SLOTS);
+	destroy(queue, running, count + fast);
+}
+
+static void
+check_becoming_slow(void)
+{
+	struct webhook_queue *queue = create(256, MANY);
+	struct message *running[MANY];
+	int count;
+
+	acquaint(queue, "o/a", NULL, 5);
+	acquaint(queue, "p/b", NULL, 5);
+	for (int conversation = 0; conversation < 200; conversation++)
+		add(queue, "o/a", conversation, 1);
+	count = start_all(queue, running, 10);
+	require("32 while answers are fast", count == 32);
+	add(queue, "p/b", 1, 2);
+	require("which may all be one endpoint's", queue_next(queue, 20) == NULL);
+	queue_tick(queue, 10 + SLOW_MS + 1);
+	count += start_all(queue, running + count, 10 + SLOW_MS + 1);
+	require("it grows when they are late", count > 64 && count < 200);
+	require("and the other one has its turn at once", count_owner(running, count, "p") == 1);
+	destroy(queue, running, count);
+}
+
+static void
+check_host(void)
+{
+	static const char *const urls[] = {"https://Host.example/a", "https://me@host.example:8443/b",
+									   "http://host.example.?c"};
+	struct webhook_queue *queue = create(1000, 32);
+	struct message *running[MANY];
+	char name[32];
+	int count;
+
+	for (int endpoint = 0; endpoint < 3; endpoint++)
+	{
+		snprintf(name, sizeof(name), "o/%d", endpoint);
+		for (int conversation = 0; conversation < 400; conversation++)
+			add_at(queue, name, urls[endpoint], conversation, 1);
+	}
+	count = start_all(queue, running, 0);
+	require("one owner at one host leaves some", count == 24);
+	for (int conversation = 0; conversation < 400; conversation++)
+		add_at(queue, "p/a", urls[0], conversation, 2);
+	count += start_all(queue, running + count, 0);
+	require("for the next", count_owner(running, count, "p") == 6);
+	add(queue, "p/elsewhere", 1, 3);
+	require("other hosts do not wait", next_id(queue, &running[count], 0) == 3);
+	count++;
+	for (int i = 0; i < count; i++)
+		finish_at(queue, running[i], false, 5);
+	for (int round = 0; round < 3; round++)
+	{
+		count = start_all(queue, running, 10);
+		require("fast ones have all of a host", count == 32);
+		require("owners in turn", abs(count_owner(running, count, "p") - 16) <= 1);
+		for (int i = 0; i < count; i++)
+			finish_at(queue, running[i], false, 15);
+	}
 	queue_destroy(queue);
-	free(running[0]);
+}
+
+/* Those that wait for a host are found again, whatever became of the ones before them. */
+static void
+check_waiting(void)
+{
+	struct webhook_queue *queue = create(8, 1);
+	struct message *first, *none, *second;
+	int64_t sum = 0, id;
+	char name[32];
+
+	for (int owner = 0; owner < 5; owner++)
+	{
+		snprintf(name, sizeof(name), "o%d/a", owner);
+		add_at(queue, name, "https://host.example/", 1, owner + 1);
+	}
+	require("one at a time", next_id(queue, &first, 0) == 1 && next_id(queue, &none, 0) == 0);
+	second = queue_take(queue_find_pair(queue, "o1/a", "1"));
+	queue_release(queue, second, 0);
+	finish(queue, first, false);
+	for (int owner = 2; owner < 5; owner++)
+	{
+		queue_tick(queue, 0);
+		id = next_id(queue, &first, 0);
+		require("another one", id > 2);
+		sum += id;
+		require("alone", next_id(queue, &none, 0) == 0);
+		finish(queue, first, false);
+	}
+	require("each once", sum == 3 + 4 + 5);
+	require("nothing left", queue_messages(queue) == 0 && queue_next(queue, 0) == NULL);
+	queue_destroy(queue);
 }
 
 static void
 check_failing(void)
 {
-	struct webhook_queue *queue = queue_create(64);
-	struct message *message, *other = NULL;
-	char conversation[16];
+	struct webhook_queue *queue = create(64, 64);
+	struct message *running[MANY];
+	struct message *message;
 
 	for (int i = 0; i < 10; i++)
-	{
-		snprintf(conversation, sizeof(conversation), "%d", i);
-		add(queue, "dead", conversation, i + 1);
-	}
+		add(queue, "o/dead", i, i + 1);
 	for (int i = 0; i < 3; i++)
-	{
-		message = queue_next(queue);
-		finish(queue, message, true);
-	}
-	message = queue_next(queue);
-	require("a failing endpoint has one at a time", message != NULL && queue_next(queue) == NULL);
+		finish(queue, queue_next(queue, 0), true);
+	message = queue_next(queue, 0);
+	require("a failing endpoint has one at a time",
+			message != NULL && queue_next(queue, 0) == NULL);
 	finish(queue, message, false);
-	require("a success opens it again",
-			(message = queue_next(queue)) != NULL && (other = queue_next(queue)) != NULL);
-	queue_destroy(queue);
-	free(message);
-	free(other);
+	require("a success opens it again", start_all(queue, running, 0) == 6);
+	finish(queue, running[0], true);
+	finish(queue, running[1], true);
+	finish(queue, running[2], true);
+	require("and failures close it", queue_next(queue, 0) == NULL);
+	destroy(queue, running + 3, 3);
 }
 
 static void
-check_total(void)
+check_few_slots(void)
 {
-	struct webhook_queue *queue = queue_create(3);
-	struct message *first, *second, *message;
+	struct webhook_queue *queue = create(1, 1);
+	struct message *message, *none;
 
-	add(queue, "a", "1", 1);
-	add(queue, "a", "2", 2);
-	add(queue, "b", "1", 3);
-	add(queue, "c", "1", 4);
-	add(queue, "d", "1", 5);
-	require("a", next_id(queue, &first) == 1);
-	require("b", next_id(queue, &second) == 3);
-	require("c", next_id(queue, &message) == 4);
-	require("no more than all", queue_next(queue) == NULL);
+	add(queue, "o/a", 1, 1);
+	add(queue, "p/b", 1, 2);
+	require("one slot", next_id(queue, &message, 0) == 1 && next_id(queue, &none, 0) == 0);
 	finish(queue, message, false);
-	require("room again", next_id(queue, &message) == 5);
+	require("is everybody's", next_id(queue, &message, 0) == 2);
+	finish(queue, message, false);
 	queue_destroy(queue);
-	free(first);
-	free(second);
-	free(message);
+}
+
+static void
+check_memory(void)
+{
+	struct webhook_queue *queue =
+		queue_create(&(struct webhook_limits){.inflight = 10, .per_host = 10, .bytes = 100000});
+	const struct endpoint *slow, *fast;
+	struct message *first, *shared;
+
+	acquaint(queue, "o/slow", NULL, 1000);
+	acquaint(queue, "p/fast", NULL, 1);
+	slow = queue_find_endpoint(queue, "o/slow");
+	fast = queue_find_endpoint(queue, "p/fast");
+	require("room", !queue_is_full(queue, slow) && !queue_has_no_room(queue));
+	first = add(queue, "o/slow", 0, 1);
+	for (int i = 1; i < 200; i++)
+		add(queue, "o/slow", i, 1);
+	require("a slow endpoint's owner has half at most", queue_is_full(queue, slow));
+	require("that of others is no concern of it",
+			!queue_is_full(queue, fast) && !queue_has_no_room(queue));
+	for (int i = 0; i < 200; i++)
+		add(queue, "p/fast", i, 1);
+	require("all", queue_has_no_room(queue));
+	shared = message_make(first->parcel);
+	queue_own(queue, queue_find_pair(queue, "o/slow", "0"), shared);
+	require("an event is there once", first->parcel->references == 2);
+	require("taken", queue_take(first->pair) == first);
+	queue_release(queue, first, 0);
+	require("as long as one needs it", shared->parcel->references == 1);
+	queue_release(queue, shared, 0);
+	queue_destroy(queue);
+}
+
+/* An endpoint that gets another URL or owner while it has something under way. */
+static void
+check_moves(void)
+{
+	struct webhook_queue *queue = create(10, 1);
+	struct message *message, *none;
+
+	add_at(queue, "o/a", "https://one.example/", 1, 1);
+	require("at the first", next_id(queue, &message, 0) == 1);
+	add_at(queue, "o/a", "https://two.example/", 2, 2);
+	require("the other host is free", next_id(queue, &none, 0) == 2);
+	finish(queue, message, false);
+	finish(queue, none, false);
+	queue_sweep(queue, FORGOTTEN);
+	require("nothing left", queue_find_endpoint(queue, "o/a") == NULL);
+	queue_destroy(queue);
 }
 
 static void
 check_take(void)
 {
-	struct webhook_queue *queue = queue_create(8);
-	struct message *first = add(queue, "a", "1", 1);
-	struct message *second = add(queue, "a", "1", 2);
-	struct pair *pair = queue_find_pair(queue, "a", "1");
+	struct webhook_queue *queue = create(8, 8);
+	struct message *first = add(queue, "o/a", 1, 1);
+	struct message *second = add(queue, "o/a", 1, 2);
+	struct pair *pair = queue_find_pair(queue, "o/a", "1");
 
 	require("taken in order", queue_take(pair) == first && queue_take(pair) == second);
-	require("nothing more", queue_take(pair) == NULL && queue_next(queue) == NULL);
+	require("nothing more", queue_take(pair) == NULL && queue_next(queue, 0) == NULL);
 	queue_retain(queue, pair);
 	queue_release(queue, first, 0);
 	queue_release(queue, second, 0);
-	require("kept", queue_find_pair(queue, "a", "1") == pair);
-	queue_drop(queue, pair, 0);
-	require("let go", queue_find_pair(queue, "a", "1") == NULL);
+	require("kept", queue_find_pair(queue, "o/a", "1") == pair);
+	queue_drop(queue, pair);
+	require("let go", queue_find_pair(queue, "o/a", "1") == NULL);
 	queue_destroy(queue);
 }
 
 static void
 check_orphan(void)
 {
-	struct webhook_queue *queue = queue_create(8);
-	struct message *message = add(queue, "a", "1", 1);
+	struct webhook_queue *queue = create(8, 8);
+	struct message *message = add(queue, "o/a", 1, 1);
 
-	add(queue, "a", "1", 2);
-	(void) queue_next(queue);
+	add(queue, "o/a", 1, 2);
+	(void) queue_next(queue, 0);
 	queue_destroy(queue);
 	require("what is under way outlives the queue", message->pair == NULL);
-	free(message);
+	message_free(message);
 }
 
 int
 main(void)
 {
 	check_order();
-	check_turns();
+	check_owners();
+	check_fast();
+	check_becoming_slow();
+	check_host();
+	check_waiting();
 	check_failing();
-	check_total();
+	check_few_slots();
+	check_memory();
+	check_moves();
 	check_take();
 	check_orphan();
 	return 0;

@@ -26,11 +26,14 @@
 
 #define PATIENCE_MS 1000
 #define LONG_PATIENCE_MS 3000
-#define TICK_MS 250
+#define TICK_MS 100
 #define COUNT_MS 15000
 #define OWN_ADDRESSES_MS 60000
+#define SWEEP_MS 60000
 #define READ_ROWS 256
+#define READ_BYTES "1048576" /* of payloads */
 #define READ_AHEAD 32
+#define MEMORY_BYTES (32 * 1024 * 1024)
 
 /* Tells the consumer about loads of which nothing is left to do. */
 static void
@@ -56,18 +59,19 @@ finish_loads(struct webhook *webhook)
 }
 
 static void
-deliver_row(struct webhook *webhook, struct load *load, int row)
+deliver_row(struct webhook *webhook, struct load *load, struct parcel *parcel, int row)
 {
 	PGresult *rows = load->read->rows;
 	struct pair *pair = webhook_row_pair(webhook, rows, row);
-	struct message *message = request_message(rows, row);
+	struct message *message = request_message(parcel, rows, row);
 
 	queue_own(webhook->queue, pair, message);
 	message->load = load;
 	webhook_link(&load->messages, message);
 	load->unfinished++;
 	if (PQgetvalue(rows, row, ROW_BLOCKED)[0] == 't' ||
-		pair->endpoint->paused_until > load->started)
+		pair->endpoint->paused_until > load->started ||
+		queue_is_full(webhook->queue, pair->endpoint))
 		pair->parked = true;
 	if (pair->parked)
 		webhook_leave(webhook, message);
@@ -79,6 +83,7 @@ static void
 on_deliver(void *arg, struct read *read)
 {
 	struct webhook *webhook = arg;
+	struct parcel *parcel = NULL;
 	struct load *load;
 
 	load = xcalloc(1, sizeof(*load));
@@ -87,7 +92,12 @@ on_deliver(void *arg, struct read *read)
 	*webhook->loads_tail = load;
 	webhook->loads_tail = &load->next;
 	for (int row = 1; row <= read->nevents; row++)
-		deliver_row(webhook, load, row);
+	{
+		/* The payload comes with the first of the endpoints that get it. */
+		if (!PQgetisnull(read->rows, row, ROW_PAYLOAD))
+			parcel = request_parcel(read->rows, row);
+		deliver_row(webhook, load, parcel, row);
+	}
 	webhook_dispatch(webhook);
 }
 
@@ -151,8 +161,11 @@ on_tick(uv_timer_t *timer)
 
 	if (is_time(&webhook->next_addresses, now, OWN_ADDRESSES_MS))
 		learn_own_addresses(webhook);
+	if (is_time(&webhook->next_sweep, now, SWEEP_MS))
+		queue_sweep(webhook->queue, now);
 	if (!webhook->leading)
 		return;
+	queue_tick(webhook->queue, now);
 	lose_patience(webhook, now);
 	if (now >= webhook->next_poll && !webhook->polling && !webhook->app->draining)
 		webhook_poll(webhook);
@@ -188,6 +201,18 @@ on_start(void *arg)
 	store_begin(webhook->store, consumer_db(webhook->consumer), consumer_epoch(webhook->consumer));
 }
 
+static struct webhook_queue *
+make_queue(const struct config *config)
+{
+	const struct webhook_limits limits = {
+		.inflight = config->webhook_max_inflight,
+		.per_host = config->webhook_max_per_host,
+		.bytes = MEMORY_BYTES,
+	};
+
+	return queue_create(&limits);
+}
+
 /* What is under way belongs to its requests from here on; all else is read or found due again. */
 static void
 on_stop(void *arg)
@@ -199,7 +224,7 @@ on_stop(void *arg)
 	webhook->generation++;
 	store_reset(webhook->store);
 	queue_destroy(webhook->queue);
-	webhook->queue = queue_create(webhook->app->config->webhook_max_inflight);
+	webhook->queue = make_queue(webhook->app->config);
 	webhook->due = NULL;
 	while ((load = webhook->loads) != NULL)
 	{
@@ -257,7 +282,7 @@ create_pool(struct webhook *webhook)
 {
 	const struct http_pool_options options = {
 		.max_connections = webhook->app->config->webhook_max_inflight,
-		.max_per_host = webhook->app->config->webhook_max_inflight,
+		.max_per_host = webhook->app->config->webhook_max_per_host,
 		.filter = filter_address,
 		.filter_arg = webhook,
 		.allow_http = webhook->app->config->webhook_allow_http,
@@ -280,13 +305,9 @@ webhook_create(struct app *app)
 {
 	static const struct sink sink = {
 		.name = "webhooks",
-		.rows_sql =
-			"SELECT id, message_id, type, webhook, url, secret, old_secret, conversation, "
-			"COALESCE(created_at, pg_catalog.date_part('epoch', "
-			"pg_catalog.clock_timestamp())::pg_catalog.text) AS created_at, blocked, payload "
-			"FROM chat.webhook_read($1, $2, $3)",
-		.rows_columns = "id message_id^ type^ webhook^ url? secret? old_secret? conversation^ "
-						"created_at blocked^ payload",
+		.rows_sql = "SELECT " ROW_COLUMNS " FROM chat.webhook_read($1, $2, $3, " READ_BYTES ")",
+		.rows_columns = "id message_id^ type^ webhook^ owner^ url? secret? old_secret? "
+						"conversation^ created_at blocked^ payload?",
 		.max_rows = READ_ROWS,
 		.max_reads = READ_AHEAD,
 		.start = on_start,
@@ -302,7 +323,7 @@ webhook_create(struct app *app)
 		return NULL;
 	learn_own_addresses(webhook);
 	register_metrics(webhook, app->metrics);
-	webhook->queue = queue_create(app->config->webhook_max_inflight);
+	webhook->queue = make_queue(app->config);
 	webhook->store = store_create(app, &handlers, webhook);
 	webhook->pool = create_pool(webhook);
 	webhook->consumer = consumer_create(app, &sink, webhook);

@@ -17,7 +17,7 @@
 #include "webhook/webhook_request.h"
 
 #define POLL_MS 1000
-#define DUE_MAX 200
+#define DUE_BYTES "1048576" /* of payloads in one answer */
 
 /* A statement whose answer is of no use after the lease was lost. */
 struct query
@@ -27,10 +27,9 @@ struct query
 };
 
 static const struct db_statement due_statement = {
-	"webhook_due", "SELECT * FROM chat.webhook_due($1, $2, $3)", 3,
-	"id message_id type webhook url? secret? old_secret? conversation created_at blocked payload "
-	"delivery attempts",
-	DB_ANY_ROWS};
+	"webhook_due",
+	"SELECT " ROW_COLUMNS ", delivery, attempts FROM chat.webhook_due($1, $2, $3, $4)", 4,
+	ROW_NAMES " delivery attempts", DB_ANY_ROWS};
 static const struct db_statement count_statement = {
 	"webhook_pending", "SELECT chat.webhook_pending() AS pending", 0, "pending", DB_ONE_ROW};
 
@@ -64,11 +63,16 @@ value_or_null(PGresult *rows, int row, int column)
 struct pair *
 webhook_row_pair(struct webhook *webhook, PGresult *rows, int row)
 {
-	struct endpoint *endpoint = queue_endpoint(
-		webhook->queue, PQgetvalue(rows, row, ROW_WEBHOOK), PQgetvalue(rows, row, ROW_URL),
-		value_or_null(rows, row, ROW_SECRET), value_or_null(rows, row, ROW_OLD_SECRET));
+	const struct endpoint_terms terms = {
+		.id = PQgetvalue(rows, row, ROW_WEBHOOK),
+		.owner = PQgetvalue(rows, row, ROW_OWNER),
+		.url = PQgetvalue(rows, row, ROW_URL),
+		.secret = value_or_null(rows, row, ROW_SECRET),
+		.old_secret = value_or_null(rows, row, ROW_OLD_SECRET),
+	};
 
-	return queue_pair(webhook->queue, endpoint, PQgetvalue(rows, row, ROW_CONVERSATION));
+	return queue_pair(webhook->queue, queue_endpoint(webhook->queue, &terms),
+					  PQgetvalue(rows, row, ROW_CONVERSATION));
 }
 
 static void
@@ -89,7 +93,7 @@ add_due_row(struct webhook *webhook, PGresult *rows, int row)
 
 	if (pair != NULL && (pair->active != NULL || pair->queue != NULL))
 		return;
-	message = request_message(rows, row);
+	message = request_message(request_parcel(rows, row), rows, row);
 	queue_own(webhook->queue, webhook_row_pair(webhook, rows, row), message);
 	webhook_link(&webhook->due, message);
 	queue_push(webhook->queue, message);
@@ -120,14 +124,14 @@ on_due(void *arg, PGresult *rows)
 	webhook_dispatch(webhook);
 }
 
-/* Asks for stored deliveries, as many as half of the capacity has room for. */
+/* Asks for stored deliveries, as many as there is room for. */
 void
 webhook_poll(struct webhook *webhook)
 {
 	struct pgarray taken = {0};
 	struct pgarray busy = {0};
 	void *both[] = {webhook->queue, &busy};
-	int room = (webhook->app->config->webhook_max_inflight + 1) / 2;
+	int room = queue_due_most(webhook->queue);
 	char room_text[16];
 
 	pgarray_begin(&taken);
@@ -137,15 +141,15 @@ webhook_poll(struct webhook *webhook)
 		room--;
 	}
 	webhook->next_poll = uv_now(webhook->app->loop) + POLL_MS;
-	if (room > 0)
+	if (room > 0 && !queue_has_no_room(webhook->queue))
 	{
 		pgarray_begin(&busy);
 		queue_each_endpoint(webhook->queue, add_busy, both);
-		snprintf(room_text, sizeof(room_text), "%d", room < DUE_MAX ? room : DUE_MAX);
+		snprintf(room_text, sizeof(room_text), "%d", room);
 		webhook->polling = true;
 		db_query(consumer_db(webhook->consumer), &due_statement,
-				 (const char *[]){room_text, pgarray_end(&taken), pgarray_end(&busy)}, on_due,
-				 make_query(webhook));
+				 (const char *[]){room_text, DUE_BYTES, pgarray_end(&taken), pgarray_end(&busy)},
+				 on_due, make_query(webhook));
 	}
 	buffer_free(&taken.text);
 	buffer_free(&busy.text);

@@ -42,7 +42,7 @@ struct webhook
 	bool polling;
 	bool more_due; /* the last poll found something: there may be more */
 	unsigned generation;
-	uint64_t next_poll, next_count, next_addresses;
+	uint64_t next_poll, next_count, next_addresses, next_sweep;
 	uv_timer_t tick;
 	struct metric *attempts[3]; /* by enum webhook_result */
 	struct metric *inflight;
@@ -66,7 +66,7 @@ void webhook_link(struct message **list, struct message *message);
 
 /* Finds or makes the pair of a row, with the endpoint as the row says it is. */
 struct pair *webhook_row_pair(struct webhook *webhook, PGresult *rows, int row);
-/* Asks for stored deliveries that are due, as many as half of the capacity has room for. */
+/* Asks for stored deliveries that are due, as many as there is room for. */
 void webhook_poll(struct webhook *webhook);
 /* Asks how many deliveries are stored. */
 void webhook_count(struct webhook *webhook);

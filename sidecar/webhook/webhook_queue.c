@@ -1,51 +1,74 @@
 /*
- * Endpoints and pairs in two hash tables. An endpoint is in the list of those that take turns exactly while
- * it has a pair that could send and fewer messages under way than its share; a pair is in its endpoint's
- * list exactly while it has messages waiting and none under way.
+ * Endpoints and pairs in two hash tables. A pair is in its endpoint's list exactly while it has messages waiting and none
+ * under way; the endpoint wants its turns exactly while that list has any.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/memory.h"
 #include "base/table.h"
 #include "webhook/webhook_queue.h"
-#include "base/memory.h"
 
 #define FAILING 3         /* failures in a row from which an endpoint has one message at a time */
 #define STORED_AT_ONCE 64 /* stored messages of a healthy endpoint in memory */
+#define DUE_MOST 200      /* found due, of all endpoints */
+#define REMEMBER_MS 600000
 
 struct webhook_queue
 {
 	struct table endpoints;
 	struct table pairs;
-	struct endpoint *listed, **listed_tail;
-	int max_inflight;
-	int inflight;
+	struct shares shares;
 	int messages;
 };
+
+/* --- messages ------------------------------------------------------------------------------------- */
+
+struct message *
+message_make(struct parcel *parcel)
+{
+	struct message *message = xcalloc(1, sizeof(*message));
+
+	message->parcel = parcel;
+	parcel->references++;
+	return message;
+}
+
+void
+parcel_let_go(struct parcel *parcel)
+{
+	if (--parcel->references == 0)
+		free(parcel);
+}
+
+void
+message_free(struct message *message)
+{
+	parcel_let_go(message->parcel);
+	free(message);
+}
+
+/* --- endpoints and pairs -------------------------------------------------------------------------- */
 
 static void *
 allocate(size_t size)
 {
-	void *memory = xcalloc(1, size);
-
-	return memory;
+	return xcalloc(1, size);
 }
 
 static char *
 copy(const char *text)
 {
-	char *copied = text != NULL ? xstrdup(text) : NULL;
-
-	return copied;
+	return text != NULL ? xstrdup(text) : NULL;
 }
 
 struct webhook_queue *
-queue_create(int max_inflight)
+queue_create(const struct webhook_limits *limits)
 {
 	struct webhook_queue *queue = allocate(sizeof(*queue));
 
-	queue->max_inflight = max_inflight;
-	queue->listed_tail = &queue->listed;
+	shares_init(&queue->shares, limits);
 	table_init(&queue->endpoints);
 	table_init(&queue->pairs);
 	return queue;
@@ -72,7 +95,7 @@ abandon_pair(struct entry *entry)
 	for (struct message *message = pair->queue; message != NULL; message = next)
 	{
 		next = message->next;
-		free(message);
+		message_free(message);
 	}
 	if (pair->active != NULL)
 	{
@@ -87,6 +110,7 @@ queue_destroy(struct webhook_queue *queue)
 {
 	table_clear(&queue->pairs, abandon_pair);
 	table_clear(&queue->endpoints, free_endpoint);
+	shares_clear(&queue->shares);
 	free(queue);
 }
 
@@ -102,21 +126,36 @@ refresh(char **kept, const char *now)
 	*kept = copy(now);
 }
 
-struct endpoint *
-queue_endpoint(struct webhook_queue *queue, const char *id, const char *url, const char *secret,
-			   const char *old_secret)
+/* The place that an endpoint takes its turns at, by its owner and its URL's host. */
+static void
+place(struct webhook_queue *queue, struct endpoint *endpoint, const struct endpoint_terms *terms)
 {
-	struct endpoint *endpoint = (struct endpoint *) table_find(&queue->endpoints, id);
+	struct visit *visit;
+
+	if (endpoint->seat.visit != NULL && strcmp(endpoint->url, terms->url) == 0 &&
+		strcmp(endpoint->seat.visit->owner->entry.key, terms->owner) == 0)
+		return;
+	visit = shares_visit(&queue->shares, terms->owner, terms->url);
+	seat_take(&queue->shares, &endpoint->seat, visit);
+	shares_let_go(&queue->shares, visit);
+}
+
+struct endpoint *
+queue_endpoint(struct webhook_queue *queue, const struct endpoint_terms *terms)
+{
+	struct endpoint *endpoint = (struct endpoint *) table_find(&queue->endpoints, terms->id);
 
 	if (endpoint == NULL)
 	{
 		endpoint = allocate(sizeof(*endpoint));
 		endpoint->ready_tail = &endpoint->ready;
-		table_add(&queue->endpoints, &endpoint->entry, id);
+		endpoint->seat.most = INT_MAX;
+		table_add(&queue->endpoints, &endpoint->entry, terms->id);
 	}
-	refresh(&endpoint->url, url);
-	refresh(&endpoint->secret, secret);
-	refresh(&endpoint->old_secret, old_secret);
+	place(queue, endpoint, terms);
+	refresh(&endpoint->url, terms->url);
+	refresh(&endpoint->secret, terms->secret);
+	refresh(&endpoint->old_secret, terms->old_secret);
 	return endpoint;
 }
 
@@ -126,22 +165,10 @@ queue_find_endpoint(const struct webhook_queue *queue, const char *id)
 	return (const struct endpoint *) table_find(&queue->endpoints, id);
 }
 
-static char *
-pair_key(const char *id, const char *conversation)
-{
-	size_t id_len = strlen(id);
-	char *key = allocate(id_len + strlen(conversation) + 2);
-
-	memcpy(key, id, id_len);
-	key[id_len] = ' ';
-	strcpy(key + id_len + 1, conversation);
-	return key;
-}
-
 struct pair *
 queue_find_pair(const struct webhook_queue *queue, const char *id, const char *conversation)
 {
-	char *key = pair_key(id, conversation);
+	char *key = xasprintf("%s %s", id, conversation);
 	struct pair *pair = (struct pair *) table_find(&queue->pairs, key);
 
 	free(key);
@@ -151,71 +178,117 @@ queue_find_pair(const struct webhook_queue *queue, const char *id, const char *c
 struct pair *
 queue_pair(struct webhook_queue *queue, struct endpoint *endpoint, const char *conversation)
 {
-	struct pair *pair = queue_find_pair(queue, endpoint->entry.key, conversation);
-	char *key;
+	char *key = xasprintf("%s %s", endpoint->entry.key, conversation);
+	struct pair *pair = (struct pair *) table_find(&queue->pairs, key);
 
-	if (pair != NULL)
-		return pair;
-	key = pair_key(endpoint->entry.key, conversation);
-	pair = allocate(sizeof(*pair));
-	pair->endpoint = endpoint;
-	pair->queue_tail = &pair->queue;
-	table_add(&queue->pairs, &pair->entry, key);
+	if (pair == NULL)
+	{
+		pair = allocate(sizeof(*pair));
+		pair->endpoint = endpoint;
+		pair->queue_tail = &pair->queue;
+		table_add(&queue->pairs, &pair->entry, key);
+	}
 	free(key);
 	return pair;
+}
+
+/* --- what is in memory ---------------------------------------------------------------------------- */
+
+static void
+hold(struct webhook_queue *queue, struct message *message)
+{
+	struct owner *owner = message->visit->owner;
+
+	owner->messages++;
+	shares_hold(&queue->shares, owner, sizeof(*message));
+	if (message->parcel->held)
+		return;
+	message->parcel->held = true;
+	shares_hold(&queue->shares, owner, message->parcel->bytes);
+}
+
+static void
+stop_holding(struct webhook_queue *queue, struct message *message)
+{
+	struct owner *owner = message->visit->owner;
+
+	owner->messages--;
+	shares_free(&queue->shares, owner, sizeof(*message));
+	if (message->parcel->references == 1)
+		shares_free(&queue->shares, owner, message->parcel->bytes);
+}
+
+/* What was found due; a message that is noted while it is under way is none of these. */
+static void
+count_due(struct webhook_queue *queue, const struct message *message, int by)
+{
+	message->visit->owner->due += by;
+	queue->shares.due += by;
 }
 
 void
 queue_own(struct webhook_queue *queue, struct pair *pair, struct message *message)
 {
 	message->pair = pair;
+	message->visit = pair->endpoint->seat.visit;
+	shares_keep(message->visit);
+	hold(queue, message);
 	pair->endpoint->stored += message->stored;
+	count_due(queue, message, message->delivery != 0);
 	queue_retain(queue, pair);
 }
 
-/* How many messages an endpoint may have under way: the others always have their share left. */
-static int
-share(const struct webhook_queue *queue, const struct endpoint *endpoint)
+void
+queue_now_stored(struct message *message)
 {
-	if (endpoint->failures >= FAILING || queue->max_inflight < 8)
-		return 1;
-	return queue->max_inflight / 4;
+	message->stored = true;
+	message->pair->endpoint->stored++;
 }
 
-static void
-list_endpoint(struct webhook_queue *queue, struct endpoint *endpoint)
+void
+queue_retain(struct webhook_queue *queue, struct pair *pair)
 {
-	if (endpoint->listed || endpoint->ready == NULL || endpoint->inflight >= share(queue, endpoint))
+	pair->messages++;
+	pair->endpoint->messages++;
+	queue->messages++;
+}
+
+void
+queue_drop(struct webhook_queue *queue, struct pair *pair)
+{
+	pair->endpoint->messages--;
+	queue->messages--;
+	if (--pair->messages > 0)
 		return;
-	endpoint->listed = true;
-	endpoint->next_listed = NULL;
-	*queue->listed_tail = endpoint;
-	queue->listed_tail = &endpoint->next_listed;
+	table_remove(&queue->pairs, &pair->entry);
+	free(pair);
 }
 
-static struct endpoint *
-unlist_first(struct webhook_queue *queue)
+void
+queue_release(struct webhook_queue *queue, struct message *message, uint64_t now)
 {
-	struct endpoint *endpoint = queue->listed;
+	struct endpoint *endpoint = message->pair->endpoint;
 
-	if (endpoint == NULL)
-		return NULL;
-	queue->listed = endpoint->next_listed;
-	if (queue->listed == NULL)
-		queue->listed_tail = &queue->listed;
-	endpoint->listed = false;
-	return endpoint;
+	endpoint->used_at = now;
+	endpoint->stored -= message->stored;
+	count_due(queue, message, -(message->delivery != 0));
+	stop_holding(queue, message);
+	shares_let_go(&queue->shares, message->visit);
+	queue_drop(queue, message->pair);
+	message_free(message);
 }
+
+/* --- sending -------------------------------------------------------------------------------------- */
 
 static void
-make_ready(struct webhook_queue *queue, struct pair *pair)
+make_ready(struct pair *pair)
 {
 	struct endpoint *endpoint = pair->endpoint;
 
 	pair->next_ready = NULL;
 	*endpoint->ready_tail = pair;
 	endpoint->ready_tail = &pair->next_ready;
-	list_endpoint(queue, endpoint);
+	seat_ready(&endpoint->seat);
 }
 
 static void
@@ -229,6 +302,8 @@ unmake_ready(struct pair *pair)
 	*link = pair->next_ready;
 	if (*link == NULL)
 		endpoint->ready_tail = link;
+	if (endpoint->ready == NULL)
+		seat_not_ready(&endpoint->seat);
 }
 
 void
@@ -237,11 +312,12 @@ queue_push(struct webhook_queue *queue, struct message *message)
 	struct pair *pair = message->pair;
 	bool was_empty = pair->queue == NULL;
 
+	(void) queue;
 	message->next = NULL;
 	*pair->queue_tail = message;
 	pair->queue_tail = &message->next;
 	if (was_empty && pair->active == NULL)
-		make_ready(queue, pair);
+		make_ready(pair);
 }
 
 static struct message *
@@ -266,121 +342,118 @@ queue_take(struct pair *pair)
 	return pop(pair);
 }
 
-/* Takes the next pair of an endpoint and puts its first message under way. */
-static struct message *
-start_first(struct webhook_queue *queue, struct endpoint *endpoint)
-{
-	struct pair *pair = endpoint->ready;
-
-	unmake_ready(pair);
-	pair->active = pop(pair);
-	endpoint->inflight++;
-	queue->inflight++;
-	return pair->active;
-}
-
 struct message *
-queue_next(struct webhook_queue *queue)
+queue_next(struct webhook_queue *queue, uint64_t now)
 {
+	struct seat *seat = shares_next(&queue->shares, now);
 	struct endpoint *endpoint;
 	struct message *message;
+	struct pair *pair;
 
-	if (queue->inflight >= queue->max_inflight)
+	if (seat == NULL)
 		return NULL;
-	/* One that was listed may have lost its pairs, or become slower, since. */
-	do
-	{
-		endpoint = unlist_first(queue);
-		if (endpoint == NULL)
-			return NULL;
-	} while (endpoint->ready == NULL || endpoint->inflight >= share(queue, endpoint));
-	message = start_first(queue, endpoint);
-	list_endpoint(queue, endpoint);
+	endpoint = (struct endpoint *) (void *) ((char *) seat - offsetof(struct endpoint, seat));
+	pair = endpoint->ready;
+	message = pair->active = pop(pair);
+	message->started = now;
+	shares_begin(&queue->shares, seat, &message->slot, now);
+	unmake_ready(pair);
 	return message;
 }
 
 void
-queue_finished(struct webhook_queue *queue, struct message *message, bool failed)
+queue_finished(struct webhook_queue *queue, struct message *message, bool failed, uint64_t now)
 {
 	struct pair *pair = message->pair;
+	struct endpoint *endpoint = pair->endpoint;
 
 	pair->active = NULL;
-	pair->endpoint->inflight--;
-	queue->inflight--;
-	pair->endpoint->failures = failed ? pair->endpoint->failures + 1 : 0;
+	shares_end(&queue->shares, &message->slot, now);
+	endpoint->failures = failed ? endpoint->failures + 1 : 0;
+	endpoint->seat.most = endpoint->failures >= FAILING ? 1 : INT_MAX;
 	if (pair->queue != NULL)
-		make_ready(queue, pair);
+		make_ready(pair);
+	if (endpoint->ready != NULL && endpoint->seat.inflight < endpoint->seat.most)
+		seat_ready(&endpoint->seat);
 	else
-		list_endpoint(queue, pair->endpoint);
+		seat_not_ready(&endpoint->seat);
 }
 
-static void
-unlist(struct webhook_queue *queue, struct endpoint *endpoint)
+/* --- keeping house -------------------------------------------------------------------------------- */
+
+struct sweep
 {
-	struct endpoint **link = &queue->listed;
-
-	if (!endpoint->listed)
-		return;
-	while (*link != endpoint)
-		link = &(*link)->next_listed;
-	*link = endpoint->next_listed;
-	if (*link == NULL)
-		queue->listed_tail = link;
-}
+	uint64_t now;
+	struct endpoint *gone; /* the table must not change meanwhile */
+};
 
 /*
  * An endpoint that fails or is paused is remembered, or the next message would find it healthy; so is one that the log
  * has just told of, or it would do so again.
  */
-static bool
-forgettable(const struct endpoint *endpoint, uint64_t now)
+static void
+sweep_endpoint(void *arg, struct entry *entry)
 {
-	return endpoint->messages == 0 && endpoint->failures == 0 && endpoint->paused_until <= now &&
-		   endpoint->next_report <= now;
+	struct sweep *sweep = arg;
+	struct endpoint *endpoint = (struct endpoint *) entry;
+
+	if (endpoint->messages > 0 || endpoint->paused_until > sweep->now ||
+		endpoint->next_report > sweep->now || endpoint->used_at + REMEMBER_MS > sweep->now)
+		return;
+	endpoint->next_gone = sweep->gone;
+	sweep->gone = endpoint;
 }
 
 void
-queue_retain(struct webhook_queue *queue, struct pair *pair)
+queue_sweep(struct webhook_queue *queue, uint64_t now)
 {
-	pair->messages++;
-	pair->endpoint->messages++;
-	queue->messages++;
-}
+	struct sweep sweep = {now, NULL};
+	struct endpoint *endpoint;
 
-void
-queue_drop(struct webhook_queue *queue, struct pair *pair, uint64_t now)
-{
-	struct endpoint *endpoint = pair->endpoint;
-
-	endpoint->messages--;
-	queue->messages--;
-	if (--pair->messages == 0)
+	table_each(&queue->endpoints, sweep_endpoint, &sweep);
+	while ((endpoint = sweep.gone) != NULL)
 	{
-		table_remove(&queue->pairs, &pair->entry);
-		free(pair);
-	}
-	if (forgettable(endpoint, now))
-	{
-		unlist(queue, endpoint);
+		sweep.gone = endpoint->next_gone;
+		seat_leave(&queue->shares, &endpoint->seat);
 		table_remove(&queue->endpoints, &endpoint->entry);
 		free_endpoint(&endpoint->entry);
 	}
 }
 
 void
-queue_release(struct webhook_queue *queue, struct message *message, uint64_t now)
+queue_tick(struct webhook_queue *queue, uint64_t now)
 {
-	message->pair->endpoint->stored -= message->stored;
-	queue_drop(queue, message->pair, now);
-	free(message);
+	shares_tick(&queue->shares, now);
 }
 
+int
+queue_due_most(const struct webhook_queue *queue)
+{
+	int half = (queue->shares.limits.inflight + 1) / 2;
+
+	return half < DUE_MOST ? half : DUE_MOST;
+}
+
+/* Of what may be in memory, an owner has fewer than are free, so that one is always left for the next. */
 bool
 queue_busy(const struct webhook_queue *queue, const struct endpoint *endpoint)
 {
-	int most = share(queue, endpoint);
+	int most = endpoint->seat.most < STORED_AT_ONCE ? endpoint->seat.most : STORED_AT_ONCE;
 
-	return endpoint->stored >= (most < STORED_AT_ONCE ? most : STORED_AT_ONCE);
+	return endpoint->stored >= most ||
+		   endpoint->seat.visit->owner->due >= queue_due_most(queue) - queue->shares.due;
+}
+
+bool
+queue_is_full(const struct webhook_queue *queue, const struct endpoint *endpoint)
+{
+	return shares_is_full(&queue->shares, &endpoint->seat);
+}
+
+bool
+queue_has_no_room(const struct webhook_queue *queue)
+{
+	return shares_are_full(&queue->shares);
 }
 
 void
@@ -393,18 +466,11 @@ queue_each_endpoint(struct webhook_queue *queue, void (*visit)(void *arg, struct
 int
 queue_inflight(const struct webhook_queue *queue)
 {
-	return queue->inflight;
+	return queue->shares.inflight[FAST] + queue->shares.inflight[SLOW];
 }
 
 int
 queue_messages(const struct webhook_queue *queue)
 {
 	return queue->messages;
-}
-
-void
-queue_now_stored(struct message *message)
-{
-	message->stored = true;
-	message->pair->endpoint->stored++;
 }

@@ -2,13 +2,13 @@
  * What is to be delivered, in memory: one queue per pair of endpoint and conversation, and which pair may
  * send next. No I/O.
  *
- * Rules: one message of a pair is under way at a time, in order; pairs of all endpoints take turns, endpoint
- * by endpoint; the total and each endpoint's share are bounded, and a failing endpoint has one at a time
- * until it succeeds again, so that it never holds up others.
+ * Rules: one message of a pair is under way at a time, in order; endpoints take turns and have their shares as
+ * webhook_shares.h says, and a failing endpoint has one at a time until it succeeds again.
  *
  * A pair is parked once one of its messages had to be stored: everything that was read for it before that
- * is known to the database follows it there. It lives until its last message is released, and so does the
- * endpoint. Messages are made by the caller and freed by queue_release.
+ * is known to the database follows it there. It lives until its last message is released. An endpoint is remembered for
+ * a while, for how it answered. Messages are made by the caller and freed by queue_release; what an event says is there
+ * once, in a parcel, whatever number of endpoints gets it.
  */
 #ifndef SIDECAR_WEBHOOK_QUEUE_H
 #define SIDECAR_WEBHOOK_QUEUE_H
@@ -18,6 +18,7 @@
 #include <stdint.h>
 
 #include "base/table.h"
+#include "webhook/webhook_shares.h"
 
 struct webhook_queue;
 struct load;
@@ -28,18 +29,28 @@ struct endpoint
 	char *url;
 	char *secret;     /* NULL: nothing is signed */
 	char *old_secret; /* NULL: none is valid any more */
-	int messages;     /* in memory */
-	int stored;       /* of these, in the database */
-	int inflight;
-	int failures;          /* in a row */
-	uint64_t paused_until; /* loop time */
-	uint64_t succeeded_at; /* loop time */
-	uint64_t next_report;  /* loop time: no line in the log about failures before */
-	uint64_t report_gap;   /* ms between the last line and that; 0: there was none */
-	int unreported;        /* failures since the last line */
-	bool listed;
+	struct seat seat;
+	int messages;                     /* in memory */
+	int stored;                       /* of these, in the database */
+	int failures;                     /* in a row */
+	uint64_t paused_until;            /* loop time */
+	uint64_t succeeded_at;            /* loop time */
+	uint64_t next_report;             /* loop time: no line in the log about failures before */
+	uint64_t report_gap;              /* ms between the last line and that; 0: there was none */
+	int unreported;                   /* failures since the last line */
+	uint64_t used_at;                 /* loop time */
 	struct pair *ready, **ready_tail; /* pairs that could send */
-	struct endpoint *next_listed;
+	struct endpoint *next_gone;
+};
+
+/* What is known of an endpoint now. */
+struct endpoint_terms
+{
+	const char *id;
+	const char *owner;
+	const char *url;
+	const char *secret;     /* NULL: nothing is signed */
+	const char *old_secret; /* NULL: none is valid any more */
 };
 
 struct pair
@@ -77,25 +88,14 @@ struct outcome
 	char *response;
 };
 
-struct message
+/* What is the same for each endpoint that gets an event. */
+struct parcel
 {
-	struct message *next;       /* in its pair's queue */
-	struct message *next_saved; /* in a list of messages to save */
-	struct message *load_next, **load_link;
-	struct pair *pair;
-	struct load *load; /* the read it came with, NULL when it was stored */
-	void *owner;       /* of the request that is under way */
+	int references;
+	bool held; /* its bytes are counted */
+	size_t bytes;
 	int64_t event_id;
-	int64_t delivery;         /* row in the database, 0 when its id is not known */
-	int attempts;             /* before this one */
-	bool stored;              /* the database has a row */
-	bool listed;              /* an outcome waits to be saved */
-	bool saving;              /* an outcome is on its way to the database */
-	bool again;               /* was repeated at once, on a fresh connection */
-	enum message_action sent; /* the action that is on its way */
-	struct outcome outcome;
 	int64_t created_at; /* Unix seconds */
-	uint64_t started;   /* loop time of the attempt */
 	char *id;           /* the webhook-id */
 	char *type;
 	char *timestamp; /* as in the body */
@@ -104,13 +104,41 @@ struct message
 	char text[]; /* all of these strings */
 };
 
-struct webhook_queue *queue_create(int max_inflight);
+struct message
+{
+	struct message *next;       /* in its pair's queue */
+	struct message *next_saved; /* in a list of messages to save */
+	struct message *load_next, **load_link;
+	struct pair *pair;
+	struct load *load;   /* the read it came with, NULL when it was stored */
+	void *owner;         /* of the request that is under way */
+	struct visit *visit; /* whose owner it is counted for */
+	struct slot slot;    /* while it is under way */
+	struct parcel *parcel;
+	int64_t delivery;         /* row in the database, 0 when its id is not known */
+	int attempts;             /* before this one */
+	bool stored;              /* the database has a row */
+	bool listed;              /* an outcome waits to be saved */
+	bool saving;              /* an outcome is on its way to the database */
+	bool again;               /* was repeated at once, on a fresh connection */
+	enum message_action sent; /* the action that is on its way */
+	struct outcome outcome;
+	uint64_t started; /* loop time of the attempt */
+};
+
+/* Keeps the parcel. */
+struct message *message_make(struct parcel *parcel);
+/* For one that no queue knows, or none any more. */
+void message_free(struct message *message);
+void parcel_let_go(struct parcel *parcel);
+
+struct webhook_queue *queue_create(const struct webhook_limits *limits);
 /* Frees everything but messages under way: their pair is NULL then, and they belong to their request. */
 void queue_destroy(struct webhook_queue *queue);
 
-/* Finds or makes an endpoint, with what is known of it now. It must get a message at once, or be dropped. */
-struct endpoint *queue_endpoint(struct webhook_queue *queue, const char *id, const char *url,
-								const char *secret, const char *old_secret);
+/* Finds or makes an endpoint, with what is known of it now. */
+struct endpoint *queue_endpoint(struct webhook_queue *queue, const struct endpoint_terms *terms);
+/* Finds or makes a pair, which must get a message at once. */
 struct pair *
 queue_pair(struct webhook_queue *queue, struct endpoint *endpoint, const char *conversation);
 struct pair *
@@ -122,23 +150,34 @@ void queue_own(struct webhook_queue *queue, struct pair *pair, struct message *m
 /* Queues an owned message for sending. */
 void queue_push(struct webhook_queue *queue, struct message *message);
 
-/* The next message that may be sent, now under way; NULL: none. */
-struct message *queue_next(struct webhook_queue *queue);
+/* The next message that may be sent, now under way; NULL: none. now: loop time, as everywhere here. */
+struct message *queue_next(struct webhook_queue *queue, uint64_t now);
 /* The message is not under way any more. */
-void queue_finished(struct webhook_queue *queue, struct message *message, bool failed);
+void
+queue_finished(struct webhook_queue *queue, struct message *message, bool failed, uint64_t now);
 /* Takes the first message that waits in a pair out of its queue; NULL: none waits. */
 struct message *queue_take(struct pair *pair);
 
 /* Keeps a pair, and its endpoint, as if it had one message more; and lets go of it again. */
 void queue_retain(struct webhook_queue *queue, struct pair *pair);
-void queue_drop(struct webhook_queue *queue, struct pair *pair, uint64_t now);
-/* Frees a message that is in no queue, and what only it needed. now: loop time. */
+void queue_drop(struct webhook_queue *queue, struct pair *pair);
+/* Frees a message that is in no queue, and what only it needed. */
 void queue_release(struct webhook_queue *queue, struct message *message, uint64_t now);
+/* To be called a few times a second: notes who keeps us waiting. */
+void queue_tick(struct webhook_queue *queue, uint64_t now);
+/* Forgets endpoints that had nothing to do for a while. */
+void queue_sweep(struct webhook_queue *queue, uint64_t now);
 
 /* The database has a row of the message from now on. */
 void queue_now_stored(struct message *message);
-/* The endpoint has as many stored messages in memory as it may. */
+/* How many messages that were found due may be in memory, of all endpoints. */
+int queue_due_most(const struct webhook_queue *queue);
+/* The endpoint, or its owner, has as many of them in memory as it may. */
 bool queue_busy(const struct webhook_queue *queue, const struct endpoint *endpoint);
+/* A slow endpoint's owner has as much in memory as it may: what comes is better stored. */
+bool queue_is_full(const struct webhook_queue *queue, const struct endpoint *endpoint);
+/* There is as much in memory as there may be, in bytes. */
+bool queue_has_no_room(const struct webhook_queue *queue);
 void queue_each_endpoint(struct webhook_queue *queue,
 						 void (*visit)(void *arg, struct entry *endpoint), void *arg);
 int queue_inflight(const struct webhook_queue *queue);

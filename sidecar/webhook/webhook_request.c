@@ -34,38 +34,48 @@ unix_time(const char *timestamp)
 
 /* Writes the body around the payload. */
 static void
-write_body(struct message *message, char *at, const char *payload, size_t payload_len)
+write_body(struct parcel *parcel, char *at, const char *payload, size_t payload_len)
 {
 	char *end = at;
 
 	end += sprintf(end,
 				   "{\"id\":\"%s\",\"type\":\"%s\",\"event\":\"%s\",\"timestamp\":\"%s\",\"data\":",
-				   message->id, message->type, message->type, message->timestamp);
+				   parcel->id, parcel->type, parcel->type, parcel->timestamp);
 	memcpy(end, payload, payload_len);
 	end += payload_len;
 	*end++ = '}';
-	message->body = at;
-	message->body_len = (size_t) (end - at);
+	parcel->body = at;
+	parcel->body_len = (size_t) (end - at);
 }
 
-struct message *
-request_message(PGresult *rows, int row)
+struct parcel *
+request_parcel(PGresult *rows, int row)
 {
 	size_t id_len = (size_t) PQgetlength(rows, row, ROW_MESSAGE_ID);
 	size_t type_len = (size_t) PQgetlength(rows, row, ROW_TYPE);
 	size_t time_len = (size_t) PQgetlength(rows, row, ROW_CREATED_AT);
 	size_t payload_len = (size_t) PQgetlength(rows, row, ROW_PAYLOAD);
-	struct message *message =
-		xcalloc(1, sizeof(*message) + 2 * id_len + 3 * type_len + 2 * time_len + payload_len + 96);
+	size_t bytes =
+		sizeof(struct parcel) + 2 * id_len + 3 * type_len + 2 * time_len + payload_len + 96;
+	struct parcel *parcel = xcalloc(1, bytes);
 	char *at;
 
-	at = message->text;
-	at = append(at, PQgetvalue(rows, row, ROW_MESSAGE_ID), id_len, &message->id);
-	at = append(at, PQgetvalue(rows, row, ROW_TYPE), type_len, &message->type);
-	at = append(at, PQgetvalue(rows, row, ROW_CREATED_AT), time_len, &message->timestamp);
-	write_body(message, at, PQgetvalue(rows, row, ROW_PAYLOAD), payload_len);
-	message->event_id = strtoll(PQgetvalue(rows, row, ROW_ID), NULL, 10);
-	message->created_at = unix_time(message->timestamp);
+	parcel->bytes = bytes;
+	at = parcel->text;
+	at = append(at, PQgetvalue(rows, row, ROW_MESSAGE_ID), id_len, &parcel->id);
+	at = append(at, PQgetvalue(rows, row, ROW_TYPE), type_len, &parcel->type);
+	at = append(at, PQgetvalue(rows, row, ROW_CREATED_AT), time_len, &parcel->timestamp);
+	write_body(parcel, at, PQgetvalue(rows, row, ROW_PAYLOAD), payload_len);
+	parcel->event_id = strtoll(PQgetvalue(rows, row, ROW_ID), NULL, 10);
+	parcel->created_at = unix_time(parcel->timestamp);
+	return parcel;
+}
+
+struct message *
+request_message(struct parcel *parcel, PGresult *rows, int row)
+{
+	struct message *message = message_make(parcel);
+
 	if (PQnfields(rows) > ROW_DELIVERY)
 	{
 		message->stored = true;
@@ -75,10 +85,10 @@ request_message(PGresult *rows, int row)
 	return message;
 }
 
-static void __attribute__((format(printf, 2, 3)))
-add(struct request_headers *headers, const char *format, ...)
+static void __attribute__((format(printf, 3, 4)))
+add(struct request_headers *headers, enum webhook_header header, const char *format, ...)
 {
-	char *line = headers->lines[headers->count];
+	char *line = headers->lines[header];
 	va_list args;
 
 	va_start(args, format);
@@ -94,20 +104,22 @@ add_signatures(struct request_headers *headers, struct signer *signer,
 			   const struct message *message, int64_t now)
 {
 	const struct endpoint *endpoint = message->pair->endpoint;
+	const struct parcel *parcel = message->parcel;
 	char current[SIGN_STANDARD_SIZE];
 	char old[SIGN_STANDARD_SIZE] = "";
 	char body[SIGN_BODY_SIZE];
 
-	if (!sign_standard(signer, endpoint->secret, message->id, now, message->body, message->body_len,
+	if (!sign_standard(signer, endpoint->secret, parcel->id, now, parcel->body, parcel->body_len,
 					   current))
 		return false;
-	if (endpoint->old_secret != NULL && !sign_standard(signer, endpoint->old_secret, message->id,
-													   now, message->body, message->body_len, old))
+	if (endpoint->old_secret != NULL && !sign_standard(signer, endpoint->old_secret, parcel->id,
+													   now, parcel->body, parcel->body_len, old))
 		return false;
-	if (!sign_body(signer, endpoint->secret, message->body, message->body_len, body))
+	if (!sign_body(signer, endpoint->secret, parcel->body, parcel->body_len, body))
 		return false;
-	add(headers, "webhook-signature: %s%s%s", current, old[0] != '\0' ? " " : "", old);
-	add(headers, "X-Webhook-Signature: %s", body);
+	add(headers, HEADER_SIGNATURE, "webhook-signature: %s%s%s", current, old[0] != '\0' ? " " : "",
+		old);
+	add(headers, HEADER_BODY_SIGNATURE, "X-Webhook-Signature: %s", body);
 	return true;
 }
 
@@ -118,13 +130,13 @@ request_headers(struct request_headers *headers, struct signer *signer,
 	const char *secret = message->pair->endpoint->secret;
 
 	headers->count = 0;
-	add(headers, "Content-Type: application/json");
-	add(headers, "User-Agent: " USER_AGENT);
-	add(headers, "webhook-id: %s", message->id);
-	add(headers, "webhook-timestamp: %lld", (long long) now);
-	add(headers, "X-Webhook-Event: %s", message->type);
-	add(headers, "X-Webhook-Delivery: %s", message->id);
-	add(headers, "X-Webhook-Timestamp: %s", message->timestamp);
+	add(headers, HEADER_CONTENT_TYPE, "Content-Type: application/json");
+	add(headers, HEADER_USER_AGENT, "User-Agent: " USER_AGENT);
+	add(headers, HEADER_ID, "webhook-id: %s", message->parcel->id);
+	add(headers, HEADER_TIME, "webhook-timestamp: %lld", (long long) now);
+	add(headers, HEADER_EVENT, "X-Webhook-Event: %s", message->parcel->type);
+	add(headers, HEADER_DELIVERY, "X-Webhook-Delivery: %s", message->parcel->id);
+	add(headers, HEADER_TIMESTAMP, "X-Webhook-Timestamp: %s", message->parcel->timestamp);
 	if (secret == NULL || secret[0] == '\0')
 		return true;
 	return add_signatures(headers, signer, message, now);

@@ -10,8 +10,22 @@
 #include "webhook/sign.h"
 #include "webhook/webhook_queue.h"
 
-#define WEBHOOK_HEADERS 10
 #define WEBHOOK_HEADER_SIZE 384
+
+/* Each is there once at most. */
+enum webhook_header
+{
+	HEADER_CONTENT_TYPE,
+	HEADER_USER_AGENT,
+	HEADER_ID,
+	HEADER_TIME,
+	HEADER_EVENT,
+	HEADER_DELIVERY,
+	HEADER_TIMESTAMP,
+	HEADER_SIGNATURE,
+	HEADER_BODY_SIGNATURE,
+	WEBHOOK_HEADERS
+};
 
 /* Columns that chat.webhook_read and chat.webhook_due have in common, and those only the latter has. */
 enum
@@ -20,6 +34,7 @@ enum
 	ROW_MESSAGE_ID,
 	ROW_TYPE,
 	ROW_WEBHOOK,
+	ROW_OWNER,
 	ROW_URL,
 	ROW_SECRET,
 	ROW_OLD_SECRET,
@@ -31,6 +46,15 @@ enum
 	ROW_ATTEMPTS
 };
 
+/* The same, as a statement selects them and as struct db_statement names them. */
+#define ROW_COLUMNS                                                                                \
+	"id, message_id, type, webhook, owner, url, secret, old_secret, conversation, COALESCE("       \
+	"created_at, pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::pg_catalog.text) "   \
+	"AS created_at, blocked, payload"
+#define ROW_NAMES                                                                                  \
+	"id message_id^ type^ webhook^ owner^ url? secret? old_secret? conversation^ created_at "      \
+	"blocked^ payload"
+
 struct request_headers
 {
 	char lines[WEBHOOK_HEADERS][WEBHOOK_HEADER_SIZE];
@@ -38,8 +62,10 @@ struct request_headers
 	int count;
 };
 
-/* Makes a message from a row; the payload's bytes go into its body as they are. */
-struct message *request_message(PGresult *rows, int row);
+/* Makes what a row's event says, without a reference yet; the payload's bytes go into its body as they are. */
+struct parcel *request_parcel(PGresult *rows, int row);
+/* Makes the message of a row. */
+struct message *request_message(struct parcel *parcel, PGresult *rows, int row);
 
 /*
  * Writes the headers of an attempt that starts now (Unix seconds). False: the message could not be signed.

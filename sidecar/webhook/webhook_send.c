@@ -104,7 +104,7 @@ webhook_park(struct webhook *webhook, struct pair *pair)
 	queue_retain(webhook->queue, pair);
 	while ((message = queue_take(pair)) != NULL)
 		webhook_leave(webhook, message);
-	queue_drop(webhook->queue, pair, uv_now(webhook->app->loop));
+	queue_drop(webhook->queue, pair);
 }
 
 static void
@@ -192,15 +192,16 @@ complete(struct webhook *webhook, struct message *message, const struct http_res
 	struct pair *pair = message->pair;
 	int64_t now = (int64_t) consumer_now(webhook->consumer);
 
-	webhook_judge(response, message->attempts + 1, now - message->created_at, now, random_bits(),
-				  &verdict);
+	webhook_judge(response, message->attempts + 1, now - message->parcel->created_at, now,
+				  random_bits(), &verdict);
 	metric_add(webhook->attempts[verdict.result], 1);
 	note_outcome(message, &verdict, response);
 	if (verdict.result == WEBHOOK_OK)
 		pair->endpoint->succeeded_at = uv_now(webhook->app->loop);
 	else
 		report_failure(pair->endpoint, &verdict, response, uv_now(webhook->app->loop));
-	queue_finished(webhook->queue, message, verdict.result != WEBHOOK_OK && verdict.counted);
+	queue_finished(webhook->queue, message, verdict.result != WEBHOOK_OK && verdict.counted,
+				   uv_now(webhook->app->loop));
 	store_add(webhook->store, message, message->stored);
 	if (verdict.again)
 		webhook_park(webhook, pair);
@@ -220,7 +221,7 @@ on_response(void *arg, const struct http_response *response)
 
 	if (message->pair == NULL)
 	{
-		free(message);
+		message_free(message);
 		return;
 	}
 	/*
@@ -265,8 +266,8 @@ send_message(struct webhook *webhook, struct message *message)
 		.method = "POST",
 		.url = message->pair->endpoint->url,
 		.headers = headers.list,
-		.body = message->body,
-		.body_len = message->body_len,
+		.body = message->parcel->body,
+		.body_len = message->parcel->body_len,
 		.timeout_ms = config->webhook_timeout_ms,
 		.max_response = RESPONSE_MAX,
 	};
@@ -280,7 +281,6 @@ send_message(struct webhook *webhook, struct message *message)
 	else
 	{
 		message->owner = webhook;
-		message->started = uv_now(webhook->app->loop);
 		http_send(webhook->pool, &request, on_response, message);
 	}
 }
@@ -292,7 +292,7 @@ webhook_dispatch(struct webhook *webhook)
 	struct message *message;
 
 	while (webhook->leading && consumer_leads(webhook->consumer) &&
-		   (message = queue_next(webhook->queue)) != NULL)
+		   (message = queue_next(webhook->queue, uv_now(webhook->app->loop))) != NULL)
 		send_message(webhook, message);
 	metric_set(webhook->inflight, queue_inflight(webhook->queue));
 }

@@ -165,7 +165,7 @@ reset_list(struct list *list)
 		free_outcome(&message->outcome);
 		message->listed = message->saving = false;
 		if (message->pair->active != message)
-			free(message);
+			message_free(message);
 	}
 }
 
@@ -225,9 +225,9 @@ static void
 add_message(struct pgarray *columns, const struct message *message)
 {
 	pgarray_text(&columns[WEBHOOK], message->pair->endpoint->entry.key);
-	pgarray_number(&columns[EVENT_ID], message->event_id);
-	pgarray_text(&columns[MESSAGE_ID], message->id);
-	pgarray_text(&columns[TYPE], message->type);
+	pgarray_number(&columns[EVENT_ID], message->parcel->event_id);
+	pgarray_text(&columns[MESSAGE_ID], message->parcel->id);
+	pgarray_text(&columns[TYPE], message->parcel->type);
 	pgarray_text(&columns[ACTION], action_name(message->outcome.action));
 	add_boolean(&columns[STORED], message->stored);
 	add_attempt(columns, message);

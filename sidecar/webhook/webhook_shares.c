@@ -1,0 +1,485 @@
+/*
+ * Two trees of turns, of fast and of slow endpoints: owners, their visits to hosts, seats. A visit whose host has no room
+ * is set aside at the host and comes back when a request there is over. It may then not use the room that it was given,
+ * while others wait: what is set aside at a host with room is asked again at each tick.
+ *
+ * An owner that may not start another slow request has at least as many under way as are free, so that looking past those
+ * takes no more steps than there are slots.
+ */
+#include "webhook/webhook_shares.h"
+
+#include <ctype.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/memory.h"
+
+#define HOST_SIZE 256
+#define SLOW_MESSAGES                                                                              \
+	1024 /* of an owner in memory, beyond which those of slow endpoints are better stored */
+
+#define OF_TURN(turn, type, member) ((type *) (void *) ((char *) (turn) -offsetof(type, member)))
+
+/* --- owners, hosts, visits ------------------------------------------------------------------------ */
+
+void
+shares_init(struct shares *shares, const struct webhook_limits *limits)
+{
+	memset(shares, 0, sizeof(*shares));
+	shares->limits = *limits;
+	table_init(&shares->owners);
+	table_init(&shares->hosts);
+	table_init(&shares->visits);
+}
+
+static void
+free_entry(struct entry *entry)
+{
+	free(entry);
+}
+
+void
+shares_clear(struct shares *shares)
+{
+	table_clear(&shares->visits, free_entry);
+	table_clear(&shares->hosts, free_entry);
+	table_clear(&shares->owners, free_entry);
+}
+
+/* Copies the name of a URL's host, in lower case. */
+static void
+copy_host(char host[HOST_SIZE], const char *url)
+{
+	const char *name = strstr(url, "://");
+	size_t len;
+
+	name = name != NULL ? name + 3 : url;
+	len = strcspn(name, "/?#\\");
+	for (size_t i = len; i > 0; i--)
+	{
+		if (name[i - 1] != '@')
+			continue;
+		name += i;
+		len -= i;
+		break;
+	}
+	if (*name == '[')
+		len = strcspn(name, "]/?#\\");
+	else if (len > strcspn(name, ":"))
+		len = strcspn(name, ":");
+	if (len > 0 && name[len - 1] == '.')
+		len--;
+	if (len > HOST_SIZE - 1)
+		len = HOST_SIZE - 1;
+	for (size_t i = 0; i < len; i++)
+		host[i] = (char) tolower((unsigned char) name[i]);
+	host[len] = '\0';
+}
+
+static struct owner *
+find_owner(struct shares *shares, const char *name)
+{
+	struct owner *owner = (struct owner *) table_find(&shares->owners, name);
+
+	if (owner == NULL)
+	{
+		owner = xcalloc(1, sizeof(*owner));
+		for (int speed = 0; speed < SPEEDS; speed++)
+			owner->turns[speed].home = &shares->roots[speed];
+		table_add(&shares->owners, &owner->entry, name);
+	}
+	return owner;
+}
+
+static struct host *
+find_host(struct shares *shares, const char *name)
+{
+	struct host *host = (struct host *) table_find(&shares->hosts, name);
+
+	if (host == NULL)
+	{
+		host = xcalloc(1, sizeof(*host));
+		table_add(&shares->hosts, &host->entry, name);
+	}
+	return host;
+}
+
+static struct visit *
+make_visit(struct shares *shares, const char *key, const char *owner, const char *host)
+{
+	struct visit *visit = xcalloc(1, sizeof(*visit));
+
+	visit->owner = find_owner(shares, owner);
+	visit->owner->visits++;
+	visit->host = find_host(shares, host);
+	visit->host->visits++;
+	for (int speed = 0; speed < SPEEDS; speed++)
+		visit->turns[speed].home = &visit->owner->turns[speed];
+	table_add(&shares->visits, &visit->entry, key);
+	return visit;
+}
+
+struct visit *
+shares_visit(struct shares *shares, const char *owner, const char *url)
+{
+	char host[HOST_SIZE];
+	struct visit *visit;
+	char *key;
+
+	copy_host(host, url);
+	key = xasprintf("%s %s", host, owner);
+	visit = (struct visit *) table_find(&shares->visits, key);
+	if (visit == NULL)
+		visit = make_visit(shares, key, owner, host);
+	free(key);
+	visit->references++;
+	return visit;
+}
+
+void
+shares_keep(struct visit *visit)
+{
+	visit->references++;
+}
+
+void
+shares_let_go(struct shares *shares, struct visit *visit)
+{
+	if (--visit->references > 0)
+		return;
+	if (--visit->owner->visits == 0)
+	{
+		table_remove(&shares->owners, &visit->owner->entry);
+		free(visit->owner);
+	}
+	if (--visit->host->visits == 0)
+	{
+		table_remove(&shares->hosts, &visit->host->entry);
+		free(visit->host);
+	}
+	table_remove(&shares->visits, &visit->entry);
+	free(visit);
+}
+
+/* --- seats ---------------------------------------------------------------------------------------- */
+
+/* A seat takes its turns elsewhere from now on. */
+static void
+move_home(struct seat *seat)
+{
+	bool listed = seat->turn.ring != NULL;
+
+	turn_unlist(&seat->turn);
+	seat->turn.home = &seat->visit->turns[seat->speed];
+	if (listed)
+		turn_list(&seat->turn);
+}
+
+void
+seat_take(struct shares *shares, struct seat *seat, struct visit *visit)
+{
+	struct visit *before = seat->visit;
+
+	if (before == visit)
+		return;
+	shares_keep(visit);
+	seat->visit = visit;
+	if (before == NULL)
+	{
+		seat->speed = SLOW;
+		seat->average_ms = -1;
+	}
+	move_home(seat);
+	if (before != NULL)
+		shares_let_go(shares, before);
+}
+
+void
+seat_leave(struct shares *shares, struct seat *seat)
+{
+	turn_unlist(&seat->turn);
+	shares_let_go(shares, seat->visit);
+	seat->visit = NULL;
+}
+
+void
+seat_ready(struct seat *seat)
+{
+	if (seat->inflight < seat->most)
+		turn_list(&seat->turn);
+}
+
+void
+seat_not_ready(struct seat *seat)
+{
+	turn_unlist(&seat->turn);
+}
+
+static void
+learn(struct seat *seat, double took_ms)
+{
+	enum speed before = seat->speed;
+
+	seat->average_ms = seat->average_ms < 0 ? took_ms : (3 * seat->average_ms + took_ms) / 4;
+	seat->speed = seat->average_ms <= SLOW_MS ? FAST : SLOW;
+	if (seat->speed != before)
+		move_home(seat);
+}
+
+/* --- whose turn it is ----------------------------------------------------------------------------- */
+
+static int
+least(int a, int b)
+{
+	return a < b ? a : b;
+}
+
+/* Slots that slow endpoints may have: those of the fast ones are kept, of a small number half. */
+static int
+slow_slots(const struct shares *shares)
+{
+	return shares->limits.inflight - least(FAST_SLOTS, shares->limits.inflight / 2);
+}
+
+static int
+free_slow_slots(const struct shares *shares)
+{
+	return slow_slots(shares) - shares->inflight[SLOW];
+}
+
+static bool
+has_slot(const struct shares *shares, enum speed speed)
+{
+	if (shares->inflight[FAST] + shares->inflight[SLOW] >= shares->limits.inflight)
+		return false;
+	return speed == FAST ? shares->inflight[FAST] < FAST_SLOTS : free_slow_slots(shares) > 0;
+}
+
+static bool
+has_room_at_host(const struct shares *shares, const struct visit *visit, enum speed speed)
+{
+	int room = shares->limits.per_host - visit->host->inflight;
+
+	return speed == FAST ? room > 0 : visit->inflight < 3 * room;
+}
+
+static struct seat *
+next_at(const struct shares *shares, const struct visit *visit, enum speed speed)
+{
+	for (struct turn *turn = visit->turns[speed].first; turn != NULL; turn = turn->after)
+	{
+		struct seat *seat = OF_TURN(turn, struct seat, turn);
+
+		if (speed == FAST || visit->owner->slow + seat->inflight < free_slow_slots(shares))
+			return seat;
+	}
+	return NULL;
+}
+
+static struct seat *
+next_of(const struct shares *shares, struct owner *owner, enum speed speed)
+{
+	struct turn *after;
+
+	if (speed == SLOW && owner->slow >= free_slow_slots(shares))
+		return NULL;
+	for (struct turn *turn = owner->turns[speed].first; turn != NULL; turn = after)
+	{
+		struct visit *visit = OF_TURN(turn, struct visit, turns[speed]);
+		struct seat *seat;
+
+		after = turn->after;
+		if (!has_room_at_host(shares, visit, speed))
+			turn_set_aside(turn, &visit->host->waiting[speed]);
+		else if ((seat = next_at(shares, visit, speed)) != NULL)
+			return seat;
+	}
+	return NULL;
+}
+
+static struct seat *
+next_in(const struct shares *shares, enum speed speed)
+{
+	struct turn *after;
+
+	if (!has_slot(shares, speed))
+		return NULL;
+	for (struct turn *turn = shares->roots[speed].first; turn != NULL; turn = after)
+	{
+		struct seat *seat;
+
+		after = turn->after;
+		seat = next_of(shares, OF_TURN(turn, struct owner, turns[speed]), speed);
+		if (seat != NULL)
+			return seat;
+	}
+	return NULL;
+}
+
+static void
+leave_young(struct shares *shares, struct slot *slot)
+{
+	slot->young = false;
+	if (slot->before != NULL)
+		slot->before->after = slot->after;
+	else
+		shares->young = slot->after;
+	if (slot->after != NULL)
+		slot->after->before = slot->before;
+	else
+		shares->youngest = slot->before;
+	slot->before = slot->after = NULL;
+}
+
+static void
+enter_young(struct shares *shares, struct slot *slot)
+{
+	slot->young = true;
+	slot->after = NULL;
+	slot->before = shares->youngest;
+	if (shares->youngest != NULL)
+		shares->youngest->after = slot;
+	else
+		shares->young = slot;
+	shares->youngest = slot;
+}
+
+static void
+count(struct shares *shares, struct slot *slot, enum speed speed)
+{
+	slot->speed = speed;
+	shares->inflight[speed]++;
+	if (speed == SLOW)
+		slot->visit->owner->slow++;
+}
+
+static void
+uncount(struct shares *shares, struct slot *slot)
+{
+	shares->inflight[slot->speed]--;
+	if (slot->speed == SLOW)
+		slot->visit->owner->slow--;
+}
+
+/* Requests that are not young any more, and their endpoints, are slow. */
+static void
+note_late(struct shares *shares, uint64_t now)
+{
+	struct slot *slot;
+
+	while ((slot = shares->young) != NULL && slot->since + SLOW_MS < now)
+	{
+		leave_young(shares, slot);
+		uncount(shares, slot);
+		count(shares, slot, SLOW);
+		learn(slot->seat, 4 * SLOW_MS + (double) (now - slot->since));
+	}
+}
+
+struct seat *
+shares_next(struct shares *shares, uint64_t now)
+{
+	struct seat *seat;
+
+	note_late(shares, now);
+	seat = next_in(shares, FAST);
+	return seat != NULL ? seat : next_in(shares, SLOW);
+}
+
+void
+shares_begin(struct shares *shares, struct seat *seat, struct slot *slot, uint64_t now)
+{
+	struct visit *visit = seat->visit;
+
+	slot->seat = seat;
+	slot->visit = visit;
+	slot->since = now;
+	shares_keep(visit);
+	enter_young(shares, slot);
+	count(shares, slot, seat->speed);
+	seat->inflight++;
+	visit->inflight++;
+	visit->host->inflight++;
+	if (seat->turn.ring == NULL)
+		return;
+	turn_rotate(&seat->turn);
+	turn_rotate(&visit->turns[seat->speed]);
+	turn_rotate(&visit->owner->turns[seat->speed]);
+	if (seat->inflight >= seat->most)
+		turn_unlist(&seat->turn);
+}
+
+/* Asks those again that wait for a host, as many as it has room for; fast ones first. */
+static void
+ask_again(const struct shares *shares, struct host *host)
+{
+	int room = shares->limits.per_host - host->inflight;
+
+	for (int speed = 0; speed < SPEEDS; speed++)
+	{
+		for (; room > 0 && host->waiting[speed].first != NULL; room--)
+			turn_return(host->waiting[speed].first);
+	}
+}
+
+void
+shares_end(struct shares *shares, struct slot *slot, uint64_t now)
+{
+	struct visit *visit = slot->visit;
+
+	if (slot->young)
+		leave_young(shares, slot);
+	uncount(shares, slot);
+	slot->seat->inflight--;
+	visit->inflight--;
+	visit->host->inflight--;
+	learn(slot->seat, (double) (now - slot->since));
+	ask_again(shares, visit->host);
+	shares_let_go(shares, visit);
+	slot->visit = NULL;
+}
+
+static void
+ask_host(void *arg, struct entry *entry)
+{
+	ask_again(arg, (struct host *) entry);
+}
+
+void
+shares_tick(struct shares *shares, uint64_t now)
+{
+	note_late(shares, now);
+	table_each(&shares->hosts, ask_host, shares);
+}
+
+/* --- memory --------------------------------------------------------------------------------------- */
+
+void
+shares_hold(struct shares *shares, struct owner *owner, size_t bytes)
+{
+	owner->bytes += bytes;
+	shares->bytes += bytes;
+}
+
+void
+shares_free(struct shares *shares, struct owner *owner, size_t bytes)
+{
+	owner->bytes -= bytes;
+	shares->bytes -= bytes;
+}
+
+bool
+shares_is_full(const struct shares *shares, const struct seat *seat)
+{
+	const struct owner *owner = seat->visit->owner;
+
+	return seat->average_ms > SLOW_MS &&
+		   (owner->messages >= SLOW_MESSAGES || shares_are_full(shares) ||
+			owner->bytes >= shares->limits.bytes - shares->bytes);
+}
+
+bool
+shares_are_full(const struct shares *shares)
+{
+	return shares->bytes >= shares->limits.bytes;
+}

@@ -1,0 +1,135 @@
+/*
+ * Which endpoint may start a request next: slots shared out by owner, then by endpoint, and at each host by owner. No I/O.
+ *
+ * A request is young for SLOW_MS. There are FAST_SLOTS for young requests of endpoints that answer fast, and these are
+ * theirs alone; endpoints that answer late, or have not answered yet, have what is left up to the limit. There an owner
+ * may have a slot only while it has fewer than are free, so that one is always left for the next owner, and so has an
+ * endpoint of what its owner may have. At a host fast endpoints may have any free slot; slow ones of an owner have at most three
+ * times as many as they leave free. Owners take turns, then hosts of an owner, then endpoints.
+ *
+ * Bytes in memory are shared out in the same way: slow endpoints of an owner may have as many as they leave free.
+ */
+#ifndef SIDECAR_WEBHOOK_SHARES_H
+#define SIDECAR_WEBHOOK_SHARES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/table.h"
+#include "webhook/turns.h"
+
+#define FAST_SLOTS 32
+#define SLOW_MS 50
+
+enum speed
+{
+	FAST,
+	SLOW,
+	SPEEDS
+};
+
+struct webhook_limits
+{
+	int inflight; /* requests at a time, at least 1 */
+	int per_host; /* of them to one host name, at least 1 */
+	size_t bytes; /* of what is held in memory */
+};
+
+struct owner
+{
+	struct entry entry; /* by its id */
+	struct turn turns[SPEEDS];
+	int slow;     /* requests under way that are no young ones of fast endpoints */
+	int due;      /* stored messages that were found due, in memory */
+	int messages; /* in memory */
+	size_t bytes; /* of them */
+	int visits;
+};
+
+struct host
+{
+	struct entry entry; /* by its name */
+	struct turn waiting[SPEEDS];
+	int inflight;
+	int visits;
+};
+
+/* An owner at a host. */
+struct visit
+{
+	struct entry entry; /* by both */
+	struct owner *owner;
+	struct host *host;
+	struct turn turns[SPEEDS];
+	int inflight;
+	int references;
+};
+
+/* What an endpoint takes its turns by. All zero before seat_take. */
+struct seat
+{
+	struct turn turn;
+	struct visit *visit;
+	enum speed speed;
+	int inflight;
+	int most;          /* that it may have under way */
+	double average_ms; /* of its answers; negative: it has not answered */
+};
+
+/* A request that is under way. All zero before its first use. */
+struct slot
+{
+	struct slot *before, *after; /* among the young ones */
+	bool young;
+	struct seat *seat;
+	struct visit *visit;
+	enum speed speed; /* as it is counted */
+	uint64_t since;   /* loop time */
+};
+
+struct shares
+{
+	struct webhook_limits limits;
+	struct table owners, hosts, visits;
+	struct turn roots[SPEEDS];
+	struct slot *young, *youngest;
+	int inflight[SPEEDS];
+	int due;
+	size_t bytes;
+};
+
+void shares_init(struct shares *shares, const struct webhook_limits *limits);
+/* Frees owners, hosts and visits; seats and slots are their users'. */
+void shares_clear(struct shares *shares);
+
+/* Finds or makes the place of an owner at the host of a URL, and keeps it until it is let go of. */
+struct visit *shares_visit(struct shares *shares, const char *owner, const char *url);
+void shares_keep(struct visit *visit);
+void shares_let_go(struct shares *shares, struct visit *visit);
+
+/* Puts a seat at a place; it keeps the place, and lets go of the one before. */
+void seat_take(struct shares *shares, struct seat *seat, struct visit *visit);
+/* It gives its place up. */
+void seat_leave(struct shares *shares, struct seat *seat);
+/* The endpoint could send something, unless it has as many under way as it may; or could not. */
+void seat_ready(struct seat *seat);
+void seat_not_ready(struct seat *seat);
+
+/* Whose turn it is; NULL: nothing may be started. */
+struct seat *shares_next(struct shares *shares, uint64_t now);
+/* A request is started, and is over. */
+void shares_begin(struct shares *shares, struct seat *seat, struct slot *slot, uint64_t now);
+void shares_end(struct shares *shares, struct slot *slot, uint64_t now);
+/* To be called now and then: notes who keeps us waiting, and asks again who waits for a host. */
+void shares_tick(struct shares *shares, uint64_t now);
+
+/* Counts bytes that an owner has in memory. */
+void shares_hold(struct shares *shares, struct owner *owner, size_t bytes);
+void shares_free(struct shares *shares, struct owner *owner, size_t bytes);
+/* An endpoint is known to be slow, and its owner has as much in memory as it may. */
+bool shares_is_full(const struct shares *shares, const struct seat *seat);
+/* There is as much in memory as there may be. */
+bool shares_are_full(const struct shares *shares);
+
+#endif
