@@ -180,7 +180,7 @@ problem(const Field *field, const JsonbValue *value, const char *text)
 					   ? NULL
 					   : "must be an object";
 	}
-	return NULL;
+	pg_unreachable();
 }
 
 static void

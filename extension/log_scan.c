@@ -127,7 +127,8 @@ chat_log_partitions(ChatLogPartitions *partitions)
 				.upper = DatumGetInt64(bounds->datums[i][0]),
 			};
 	}
-	table_close(log, AccessShareLock);
+	/* Whoever drops a partition or takes it out waits for the lock on its parent: those found here are there to the end. */
+	table_close(log, NoLock);
 }
 
 static void
@@ -180,21 +181,33 @@ typedef struct PartitionScan
 	IndexScanDesc scan;
 } PartitionScan;
 
-/* False: the partition is gone meanwhile. column: of the index, NULL: none. */
+static void
+prepare(PartitionScan *scan)
+{
+	find_columns(RelationGetRelid(scan->heap), &scan->columns);
+	scan->slot = table_slot_create(scan->heap, NULL);
+	scan->index = NULL;
+}
+
+/* Of rows by their places, which an earlier statement found; false: the partition is gone meanwhile. */
 static bool
-open_scan(PartitionScan *scan, Oid relid, const char *column, Snapshot snapshot)
+open_places(PartitionScan *scan, Oid relid)
 {
 	scan->heap = try_table_open(relid, AccessShareLock);
 	if (scan->heap == NULL)
 		return false;
-	find_columns(relid, &scan->columns);
-	scan->slot = table_slot_create(scan->heap, NULL);
-	scan->index = NULL;
-	if (column == NULL)
-		return true;
+	prepare(scan);
+	return true;
+}
+
+/* Of rows by the index of this column, in a partition that is there: chat_log_partitions keeps it. */
+static void
+open_scan(PartitionScan *scan, Oid relid, const char *column, Snapshot snapshot)
+{
+	scan->heap = table_open(relid, AccessShareLock);
+	prepare(scan);
 	scan->index = open_index(scan->heap, get_attnum(relid, column), column);
 	scan->scan = chat_index_beginscan(scan->heap, scan->index, snapshot, 1);
-	return true;
 }
 
 static void
@@ -253,9 +266,9 @@ chat_log_fresh(const ChatLogPartitions *partitions, int64 after, Snapshot snapsh
 	{
 		PartitionScan scan;
 
-		if (partitions->items[i].upper <= after ||
-			!open_scan(&scan, partitions->items[i].relid, "id", snapshot))
+		if (partitions->items[i].upper <= after)
 			continue;
+		open_scan(&scan, partitions->items[i].relid, "id", snapshot);
 		more = visit_fresh(&scan, after, visit, arg);
 		close_scan(&scan);
 	}
@@ -323,9 +336,9 @@ chat_log_late(const ChatLogPartitions *partitions, int64 floor, int64 last_id, c
 	{
 		PartitionScan scan;
 
-		if (partitions->items[i].lower > last_id || partitions->items[i].upper <= floor ||
-			!open_scan(&scan, partitions->items[i].relid, "xid", snapshot))
+		if (partitions->items[i].lower > last_id || partitions->items[i].upper <= floor)
 			continue;
+		open_scan(&scan, partitions->items[i].relid, "xid", snapshot);
 		for (int x = 0; x < seen->nrunning; x++)
 			note_places(&late, &scan, i, BTEqualStrategyNumber, F_XID8EQ, seen->running[x]);
 		note_places(&late, &scan, i, BTGreaterEqualStrategyNumber, F_XID8GE, seen->xmax);
@@ -362,7 +375,7 @@ chat_log_visit(const ChatLogPartitions *partitions, const ChatLatePlace *places,
 		BlockNumber blocks;
 		PartitionScan scan;
 
-		if (!open_scan(&scan, partitions->items[partition].relid, NULL, snapshot))
+		if (!open_places(&scan, partitions->items[partition].relid))
 		{
 			while (i < count && places[i].partition == partition)
 				i++;

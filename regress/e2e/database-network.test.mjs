@@ -92,6 +92,7 @@ function serverError(code, message) {
 for (const [what, instead, pattern] of [
   ['refuses the settings of a new session', { on: /extra_float_digits/, say: serverError('22023', 'no such setting here') }, /no such setting here.*22023/],
   ['ends a new session at its settings', { on: /extra_float_digits/, end: true }, /cannot connect to the database.*server closed the connection/],
+  ['ends a session while it is found out whether it is a pooler', { on: /^Q....LISTEN/s, end: true }, /cannot connect to the database.*server closed the connection/],
   ['is cut off while it is found out whether it is a pooler', { on: /^Q....LISTEN/s, reset: true }, /cannot connect to the database.*(reset by peer|server closed the connection)/],
 ]) {
   test(`a server that ${what}: said, and tried again`, async () => {

@@ -97,6 +97,14 @@ SELECT status FROM conversations WHERE id = 1;
 SELECT chat.save_message('1', '{"content": "new", "direction": "incoming", "messageId": "N9"}') -> 'id' IS NULL;
 SELECT status FROM conversations WHERE id = 1;
 
+-- A time without seconds; a message that a trigger of the table's keeps out
+SELECT chat.save_message('1', '{"content": "x", "messageId": "MINUTE", "timestamp": "2026-06-18T13:19+02:00"}') -> 'timestamp';
+BEGIN;
+CREATE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END';
+CREATE TRIGGER nothing BEFORE INSERT ON chat_messages FOR EACH ROW EXECUTE FUNCTION nothing();
+SELECT chat.save_message('1', '{"content": "x"}');
+ROLLBACK;
+
 -- Content is whole for readers, however long
 SELECT length(chat.save_message('1', jsonb_build_object('content', repeat('é', 9000), 'direction', 'incoming', 'messageId', 'LONG')) ->> 'content');
 

@@ -121,6 +121,7 @@ SET LOCAL ROLE authenticated;
 SELECT length(split_part(refusal(format('SELECT * FROM chat.events_since(%L, 0)', repeat('t', 100000))), '"', 2));
 ROLLBACK;
 -- Ids as PostgreSQL reads them: what it takes is taken, and what it does not is no error of its own
+SELECT chat.key_fits('conversations', 'no_such_column', '1') IS NULL AS unknown;
 SELECT v, chat.key_fits('conversations', 'id', v) AS bigint, chat.key_fits('conversations', 'unread_count', v) AS smallint, chat.key_fits('conversations', 'user_id', v) AS uuid
   FROM unnest(ARRAY['1', '-1', '9223372036854775807', '9223372036854775808', '-9223372036854775808', '32767', '32768', '', 'x', '1.0',
                     'AAAAAAAA-0000-4000-8000-000000000001', 'aaaaaaaa00004000800000000000001', 'aaaaaaaa000040008000000000000001', 'aaaa-aaaa-0000-4000-8000-000000000001']) v;

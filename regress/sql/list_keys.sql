@@ -163,6 +163,14 @@ CREATE TRIGGER own BEFORE UPDATE ON conversations FOR EACH ROW EXECUTE FUNCTION 
 INSERT INTO chat_messages (conversation_id, direction, content, "timestamp") SELECT md5(n::text)::uuid, 'incoming', n || 'y', now() - n % 4 * interval '5 min' FROM generate_series(1, 100) n;
 SELECT count(*) FROM conversations WHERE chat.list_key_matches(chat_list_key, last_message_at AT TIME ZONE 'UTC') IS NOT TRUE;
 SELECT * FROM lists();
+-- A table whose conversations always have a last message's time: they have its key at once; and an index of those that nobody has
+BEGIN;
+DELETE FROM conversations WHERE last_message_at IS NULL;
+ALTER TABLE conversations ALTER last_message_at SET DEFAULT '2000-01-01T00:00:01', ALTER last_message_at SET NOT NULL;
+CREATE INDEX nobodys ON conversations (user_id) WHERE assigned_agent_id IS NULL;
+INSERT INTO conversations (user_id, contact_jid) VALUES (:bob, 'at once') RETURNING kind(chat_list_key), chat.list_key_matches(chat_list_key, last_message_at AT TIME ZONE 'UTC') AS fits;
+SELECT * FROM lists() WHERE what = 'all';
+ROLLBACK;
 -- The column goes again; what is of another type is refused; without a last message there are no keys
 ALTER TABLE conversations DROP COLUMN chat_list_key;
 SELECT * FROM chat.attach('conversations', 'chat_messages') WHERE action ~ 'index|columns';

@@ -36,6 +36,8 @@ ALTER TABLE chat_messages DROP COLUMN direction;
 \set VERBOSITY terse
 SET client_min_messages = warning;
 INSERT INTO chat_messages (id, conversation_id, content) VALUES (3, 1, 'no direction');
+SELECT chat.update_message_status('2', 'read');
+SELECT chat.drifted_keys(a, NULL) FROM chat.attachment a;
 ALTER TABLE chat_messages ADD COLUMN direction text;
 
 -- A conversation that is not there: its messages are saved, and counted nowhere

@@ -54,6 +54,25 @@ SELECT chat.emit(E'read:"\\\n', 'e', NULL, NULL, NULL, jsonb_build_object('long'
 SELECT chat.emit('read:y', 'e', NULL, NULL, NULL, '{"after": true}') > 0 AS emitted;
 SELECT topic, message ->> 'topic' = E'read:"\\\n' AS meant, length(payload::text) FROM read_log(:start + 7, pg_current_snapshot()::text) OFFSET 1;
 
+-- Late is what the target has and the position had not: not what runs in it too, nor what begins after it.
+\set QUIET on
+SELECT chat.emit('read:late', 'e', NULL, NULL, NULL, '{}') AS e \gset
+SELECT chat.emit('read:late', 'e', NULL, NULL, NULL, '{}') AS e \gset
+SELECT chat.emit('read:late', 'e', NULL, NULL, NULL, '{}') AS e \gset
+\set QUIET off
+SELECT max(id) AS last, array_agg(xid::text ORDER BY id) AS x FROM chat.event WHERE topic = 'read:late' \gset
+CREATE FUNCTION late(last bigint, seen text, target text, start bigint) RETURNS bigint[] LANGUAGE sql AS
+$$ SELECT array_agg(id - start ORDER BY id) FROM read_log(last, seen, target => target, late_id => start + 5) WHERE topic IS NOT NULL $$;
+SELECT late(:last, :'seen', format('%s:%s:%s', x[2], x[4], x[2]), :start) AS second_runs, late(:last, :'seen', format('%s:%s:%s,%s', x[1], x[4], x[1], x[3]), :start) AS first_and_third,
+       late(:last, :'seen', format('%s:%s:%s,%s', x[2], x[4], x[2], x[3]), :start) AS second_and_third FROM (SELECT :'x'::xid8[] AS x) t;
+DROP FUNCTION late;
+
+-- A damaged row: what cannot be told is left out, the others come.
+BEGIN;
+UPDATE chat.event SET inbox = 'user:x:inbox' WHERE id = :start + 5;
+SELECT id - :start AS id, topic FROM read_log(:start + 4, pg_current_snapshot()::text) WHERE topic IS NOT NULL ORDER BY id;
+ROLLBACK;
+
 -- The doorbell: armed where nothing came, and let go of by the next call; not where something came.
 SELECT max(id) AS last FROM chat.event \gset
 CREATE FUNCTION armed() RETURNS bigint LANGUAGE sql AS
@@ -134,6 +153,14 @@ BEGIN
 END $$;
 SELECT last, array_agg(w) = (SELECT array_agg(e.id ORDER BY e.id) FROM chat.events e WHERE e.id > last) AS fresh FROM generate_series(0, 4) last, walk(last, pg_current_snapshot()::text) w GROUP BY last ORDER BY last;
 SELECT last, array_agg(w) = (SELECT array_agg(e.id ORDER BY e.id) FROM chat.events e) AS all FROM generate_series(0, (SELECT max(id) FROM chat.events)) last, walk(last, :'seen') w GROUP BY last ORDER BY last;
+-- A partition that is gone before its late rows were asked for
+SELECT chat.make_event_partition(1);
+INSERT INTO chat.event (id, xid, snapshot_xmin, next_xid, created_at, topic, event, payload)
+    SELECT 4294967296 + n, pg_current_xact_id(), '1', '1', now(), 'read:gone', 'e', '{}' FROM generate_series(0, 4) n;
+SELECT count(*) - 3 AS others FROM read_log(4294967300, :'seen') WHERE topic IS NOT NULL \gset
+SELECT next_target AS target, next_late_id AS late FROM read_log(4294967300, :'seen', 3) WHERE next_target IS NOT NULL \gset
+DROP TABLE chat.event_1;
+SELECT :others - count(topic) AS missing, max(next_snapshot) = :'target' AS moved FROM read_log(4294967300, :'seen', target => :'target', late_id => :late) r;
 \set QUIET on
 \c contrib_regression
 DROP DATABASE regress_read_log;

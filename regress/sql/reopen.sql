@@ -42,6 +42,15 @@ SELECT again(); UPDATE chat_messages SET content = 'new', status = 'delivered', 
 SELECT again(); INSERT INTO conversations (id, user_id, contact_jid) VALUES (2, :ann, 'other'); INSERT INTO chat_messages (conversation_id, direction, content) VALUES (2, 'incoming', 'moved');
 UPDATE chat_messages SET conversation_id = 1 WHERE conversation_id = 2; SELECT status FROM conversations WHERE id = 1;
 \set QUIET off
+-- One that a trigger of the table's deletes when it is opened is gone
+\set QUIET on
+SELECT again();
+CREATE FUNCTION remove() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN DELETE FROM conversations WHERE id = NEW.id; RETURN NULL; END';
+CREATE TRIGGER remove AFTER UPDATE OF status ON conversations FOR EACH ROW WHEN (NEW.status = 'open') EXECUTE FUNCTION remove();
+SELECT say();
+DROP TRIGGER remove ON conversations;
+SELECT (SELECT count(*) FROM conversations WHERE id = 1), (SELECT count(*) FROM chat_messages WHERE conversation_id = 1);
+\set QUIET off
 -- In one statement: the last one counts
 \set QUIET on
 SELECT again(); INSERT INTO chat_messages (conversation_id, direction, content, "timestamp") VALUES (1, 'incoming', 'a', now() - interval '2 min'), (1, 'outgoing', 'b', now() - interval '1 min'); SELECT status FROM conversations;

@@ -54,6 +54,13 @@ INSERT INTO spelling VALUES
 SELECT name, holds(go) FROM spelling;
 SELECT name FROM spelling WHERE holds(go) <> holds(flat) OR holds(other_case(go)) <> holds(go) OR holds(other_case(flat)) <> holds(flat);
 
+-- A call that is arranged, a payment of another currency, a template of old that only its sender has
+SELECT holds('{"scheduledCallCreationMessage": {"scheduledTimestampMS": 1788280006000, "callType": 1, "title": "Visita"}}');
+SELECT holds('{"requestPaymentMessage": {"amount": {"value": 1500, "offset": 100, "currencyCode": "USD"}}}');
+SELECT holds('{"highlyStructuredMessage": {"namespace": "ns", "elementName": "order", "params": ["1"]}}');
+-- An association of a kind that is not known
+SELECT holds('{"conversation": "x", "messageContextInfo": {"messageAssociation": {"associationType": 99, "parentMessageKey": {"ID": "P1"}}}}');
+
 -- What was chosen
 SELECT holds(m) #> '{metadata,interactive}', holds(m) ->> 'content' FROM unnest(ARRAY[
     '{"listResponseMessage": {"title": "10h", "description": "manhã", "singleSelectReply": {"selectedRowID": "r2"}}}',
