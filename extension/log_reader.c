@@ -83,6 +83,7 @@ typedef struct Read
 	bool is_private;
 	MemoryContext per_row;
 	int64 restored; /* ids up to it count as committed */
+	bool is_late;   /* late events are being told */
 	int64 beyond;   /* only events with ids above it, */
 	int64 up_to;    /* and up to this one */
 	StringInfo out;
@@ -142,12 +143,15 @@ text_of(const ChatLogRow *row, AttrNumber column)
 	return PG_DETOAST_DATUM_PACKED(row->slot->tts_values[column - 1]);
 }
 
+/* 0: there is none, or it never comes. */
 static int64
 time_of(const ChatLogRow *row, AttrNumber column)
 {
-	if (row->slot->tts_isnull[column - 1])
-		return 0;
-	return unix_microseconds(DatumGetTimestampTz(row->slot->tts_values[column - 1]));
+	TimestampTz time = row->slot->tts_isnull[column - 1]
+						   ? DT_NOEND
+						   : DatumGetTimestampTz(row->slot->tts_values[column - 1]);
+
+	return TIMESTAMP_IS_NOEND(time) ? 0 : unix_microseconds(time);
 }
 
 static void
@@ -156,12 +160,11 @@ put_text(StringInfo out, const struct varlena *text)
 	appendBinaryStringInfo(out, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
 }
 
-/* As in a JSON string, without its quotes. Topics seldom have what must be escaped. */
-static void
-put_escaped(StringInfo out, const struct varlena *text)
+/* As in a JSON string, without its quotes; the length. Topics and names seldom have what must be escaped. */
+static int
+put_escaped(StringInfo out, const char *bytes, int len)
 {
-	const char *bytes = VARDATA_ANY(text);
-	int len = VARSIZE_ANY_EXHDR(text);
+	int start = out->len;
 	StringInfoData escaped;
 
 	for (int i = 0; i < len; i++)
@@ -171,25 +174,23 @@ put_escaped(StringInfo out, const struct varlena *text)
 		initStringInfo(&escaped);
 		escape_json(&escaped, pnstrdup(bytes, len));
 		appendBinaryStringInfo(out, escaped.data + 1, escaped.len - 2);
-		return;
+		return out->len - start;
 	}
 	appendBinaryStringInfo(out, bytes, len);
+	return len;
 }
 
-/* {"topic":"…","event":"…","payload":…,"private":true,"id":"…"}; answers the length of the topic in it. */
-static int
+/* {"topic":"…","event":"…","payload":…,"private":true,"id":"…"}; tells how long topic and name are in it. */
+static void
 put_message(const Read *read, int64 id, const struct varlena *topic, const char *name,
-			const struct varlena *payload)
+			const struct varlena *payload, int *topic_length, int *name_length)
 {
 	StringInfo out = read->out;
-	int start, topic_length;
 
 	PUT(out, "{\"topic\":\"");
-	start = out->len;
-	put_escaped(out, topic);
-	topic_length = out->len - start;
+	*topic_length = put_escaped(out, VARDATA_ANY(topic), VARSIZE_ANY_EXHDR(topic));
 	PUT(out, "\",\"event\":\"");
-	appendStringInfoString(out, name);
+	*name_length = put_escaped(out, name, strlen(name));
 	PUT(out, "\",\"payload\":");
 	put_text(out, payload);
 	if (read->is_private)
@@ -197,7 +198,6 @@ put_message(const Read *read, int64 id, const struct varlena *topic, const char 
 	else
 		PUT(out, ",\"private\":false,\"id\":\"");
 	appendStringInfo(out, INT64_FORMAT "\"}", id);
-	return topic_length;
 }
 
 static void
@@ -214,7 +214,7 @@ put_event(Read *read, const ChatLogRow *row, int64 id, const struct varlena *top
 {
 	StringInfo out = read->out;
 	const struct varlena *conversation = text_of(row, row->columns->conversation);
-	int start, topic_at;
+	int start, lengths_at, topic_length, name_length;
 
 	if (topic == NULL || payload == NULL)
 		return;
@@ -230,13 +230,15 @@ put_event(Read *read, const ChatLogRow *row, int64 id, const struct varlena *top
 	pq_sendint64(out, time_of(row, row->columns->expires_at));
 	pq_sendint32(out, state ? EVENT_STATE : 0);
 	pq_sendint32(out, conversation != NULL ? VARSIZE_ANY_EXHDR(conversation) : 0);
-	topic_at = out->len;
+	lengths_at = out->len;
 	pq_sendint32(out, 0);
-	pq_sendint32(out, strlen(name));
+	pq_sendint32(out, 0);
 	pq_sendint32(out, VARSIZE_ANY_EXHDR(payload));
 	if (conversation != NULL)
 		put_text(out, conversation);
-	set_number(out, topic_at, put_message(read, id, topic, name, payload));
+	put_message(read, id, topic, name, payload, &topic_length, &name_length);
+	set_number(out, lengths_at, topic_length);
+	set_number(out, lengths_at + sizeof(uint32), name_length);
 	set_number(out, start, out->len - start - sizeof(uint32));
 	read->count++;
 }
@@ -273,10 +275,10 @@ put_row(Read *read, const ChatLogRow *row)
 			put_event(read, row, last, topic, rider->name, rider->state,
 					  text_of(row, columns->conversation_payload));
 	}
-	if (read->up_to == PG_INT64_MAX)
-		read->after.last_id = Max(read->after.last_id, last);
-	else
+	if (read->is_late)
 		read->after.late_id = Min(last, read->up_to);
+	else
+		read->after.last_id = Max(read->after.last_id, last);
 }
 
 /* The events of a row that are wanted. False: the answer is full. */
@@ -365,6 +367,7 @@ tell_late(Read *read, Snapshot snapshot)
 	int64 first;
 
 	find_late(read, snapshot);
+	read->is_late = true;
 	read->beyond = Max(read->position.late_id, read->restored);
 	read->up_to = read->position.last_id;
 	first = first_place(read->beyond);
@@ -384,6 +387,7 @@ tell_fresh(Read *read, Snapshot snapshot)
 	ChatLogPartitions partitions;
 
 	chat_log_partitions(&partitions);
+	read->is_late = false;
 	read->beyond = read->position.last_id;
 	read->up_to = PG_INT64_MAX;
 	/* The position may lie within a row's events. */
@@ -533,7 +537,7 @@ read_arguments(FunctionCallInfo fcinfo, Read *read)
 			ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 							errmsg("arguments must not be NULL, but for target and late_id")));
 	}
-	read->position.last_id = PG_GETARG_INT64(0);
+	read->position.last_id = Max(PG_GETARG_INT64(0), 0); /* ids are above 0 */
 	read->position.snapshot = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	read->position.target = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	read->position.late_id = PG_ARGISNULL(3) ? 0 : PG_GETARG_INT64(3);

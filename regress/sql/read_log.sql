@@ -49,10 +49,18 @@ ROLLBACK;
 SELECT chat.emit('read:x', 'presence.typing', NULL, NULL, NULL, '{}', '5 s') > 0 AS emitted;
 SELECT topic, state, expires_at - created_at BETWEEN '4 s' AND '5 s' AS its_time FROM read_log(:start + 6, pg_current_snapshot()::text) OFFSET 1;
 
--- A topic that must be escaped, and a payload longer than a piece.
+-- A topic and a name that must be escaped, and a payload longer than a piece.
 SELECT chat.emit(E'read:"\\\n', 'e', NULL, NULL, NULL, jsonb_build_object('long', repeat('x', 100000))) > 0 AS emitted;
-SELECT chat.emit('read:y', 'e', NULL, NULL, NULL, '{"after": true}') > 0 AS emitted;
-SELECT topic, message ->> 'topic' = E'read:"\\\n' AS meant, length(payload::text) FROM read_log(:start + 7, pg_current_snapshot()::text) OFFSET 1;
+SELECT chat.emit('read:y', E'"e"\\\t', NULL, NULL, NULL, '{"after": true}') > 0 AS emitted;
+SELECT topic, message ->> 'topic' = E'read:"\\\n' AS meant, event, message ->> 'event' = E'"e"\\\t' AS named, length(payload::text) FROM read_log(:start + 7, pg_current_snapshot()::text) OFFSET 1;
+-- Positions that no reader has: below all ids, and the last there can be. Late events are told in portions there, too.
+SELECT id > 0 AS moved, events > 0 AS told FROM read_log((-9223372036854775808)::bigint, pg_current_snapshot()::text) LIMIT 1;
+SELECT next_late_id > 0 AS moved, events FROM read_log(9223372036854775807, '1:1:', 1) LIMIT 1;
+-- What never ends has no time at which it does.
+BEGIN;
+UPDATE chat.event SET expires_at = 'infinity' WHERE topic = 'read:y';
+SELECT expires_at IS NULL AS never FROM read_log(:start + 8, pg_current_snapshot()::text) WHERE topic = 'read:y';
+ROLLBACK;
 
 -- Late is what the target has and the position had not: not what runs in it too, nor what begins after it.
 \set QUIET on
