@@ -319,6 +319,23 @@ chat_attachment_retire(MemoryContext context)
 	MemoryContextSetParent(context, TopTransactionContext);
 }
 
+/* What is stale goes with the transaction, also of pairs that are not looked at again since they were detached. */
+static void
+retire_stale(void)
+{
+	HASH_SEQ_STATUS scan;
+	AttachmentEntry *entry;
+
+	hash_seq_init(&scan, attachments);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		if (entry->valid || entry->attachment == NULL)
+			continue;
+		chat_attachment_retire(entry->attachment->context);
+		entry->attachment = NULL;
+	}
+}
+
 ChatAttachment *
 chat_attachment_get(int32 id)
 {
@@ -345,6 +362,7 @@ chat_attachment_peek(int32 id)
 	if (entry->valid)
 		return entry->attachment;
 
+	retire_stale();
 	/* Built below the transaction's memory first: an error on the way leaves nothing behind. */
 	context = AllocSetContextCreate(TopTransactionContext, "chat_realtime attachment",
 									ALLOCSET_SMALL_SIZES);
@@ -357,14 +375,12 @@ chat_attachment_peek(int32 id)
 	}
 	PG_CATCH();
 	{
-		entry->valid = entry->building = false;
+		(void) hash_search(attachments, &id, HASH_REMOVE, NULL);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
 	entry->building = false;
 	MemoryContextSwitchTo(old);
-	if (entry->attachment != NULL)
-		chat_attachment_retire(entry->attachment->context);
 	MemoryContextSetParent(context, CacheMemoryContext);
 	entry->attachment = attachment;
 	return attachment;

@@ -182,6 +182,23 @@ build(void *arg)
 	call->set = build_set(call->heap);
 }
 
+/* What is stale goes with the transaction, also of tables that are gone; a flush further out may be using it. */
+static void
+retire_stale(void)
+{
+	HASH_SEQ_STATUS scan;
+	SetEntry *entry;
+
+	hash_seq_init(&scan, sets);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		if (entry->valid || entry->set == NULL)
+			continue;
+		MemoryContextSetParent(entry->set->context, TopTransactionContext);
+		entry->set = NULL;
+	}
+}
+
 /* The set of a table, built if it is not known or stale. */
 static IndexSet *
 get_set(Relation heap)
@@ -198,9 +215,10 @@ get_set(Relation heap)
 		entry->valid = false;
 		entry->set = NULL;
 	}
-	if (entry->valid)
+	if (entry->valid && entry->set != NULL)
 		return entry->set;
 
+	retire_stale();
 	/* Below the transaction's memory first: an error on the way leaves nothing behind. */
 	context = AllocSetContextCreate(TopTransactionContext, "chat_realtime index set",
 									ALLOCSET_SMALL_SIZES);
@@ -217,8 +235,7 @@ get_set(Relation heap)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
-	/* A flush further out may be using the old one. */
-	if (entry->set != NULL)
+	if (entry->set != NULL) /* a call within ours made one */
 		MemoryContextSetParent(entry->set->context, TopTransactionContext);
 	MemoryContextSetParent(context, CacheMemoryContext);
 	entry->set = call.set;

@@ -105,6 +105,26 @@ type_prints_by_settings(Oid type)
 	}
 }
 
+/* Notes what a column's type is made of, itself included, as far as it is not the server's own and can change. */
+static void
+watch_type(ChatLayout *layout, Oid type)
+{
+	while (type >= FirstNormalObjectId)
+	{
+		HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+		Form_pg_type form;
+
+		if (!HeapTupleIsValid(tuple))
+			return;
+		layout->types =
+			lappend_int(layout->types, GetSysCacheHashValue1(TYPEOID, ObjectIdGetDatum(type)));
+		form = (Form_pg_type) GETSTRUCT(tuple);
+		layout->domains |= form->typtype == TYPTYPE_DOMAIN;
+		type = form->typtype == TYPTYPE_DOMAIN ? form->typbasetype : form->typelem;
+		ReleaseSysCache(tuple);
+	}
+}
+
 /* Types that no client wants in a payload. */
 static bool
 type_is_carried(Oid type)
@@ -210,6 +230,8 @@ build_fields(const ChatAttachment *attachment, Oid relid, TupleDesc desc, bool m
 
 			if (attribute->attisdropped || chat_is_virtual(attribute))
 				continue;
+			if (pass == 0)
+				watch_type(layout, attribute->atttypid);
 			role = role_of_column(attachment, NameStr(attribute->attname), messages);
 			if ((role < CHAT_ROLES && !(chat_roles[role].flags & CHAT_API)) != (pass == 0))
 				continue;
@@ -442,11 +464,46 @@ chat_layout_forget(Oid relid)
 	}
 }
 
-/* A domain's constraints are rules of the columns that have it; a column's type may have changed its own. */
+/* A column's type may have changed its own. A constraint's domain is not said. 0: anything may have changed. */
+static bool
+depends_on(const ChatLayout *layout, int cache, uint32 hash)
+{
+	return hash == 0 ||
+		   (cache == TYPEOID ? list_member_int(layout->types, (int) hash) : layout->domains);
+}
+
+/* A domain's constraints are rules of the columns that have it. Tables of others are none of a layout's business. */
 static void
 type_changed(Datum arg, int cache, uint32 hash)
 {
-	chat_layout_forget(InvalidOid);
+	HASH_SEQ_STATUS scan;
+	LayoutEntry *entry;
+
+	hash_seq_init(&scan, layouts);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		if (entry->valid && !depends_on(entry->layout, cache, hash))
+			continue;
+		entry->valid = false;
+		entry->changes++;
+	}
+}
+
+/* What is stale goes with the transaction, also of tables that are written to no more. */
+static void
+retire_stale(void)
+{
+	HASH_SEQ_STATUS scan;
+	LayoutEntry *entry;
+
+	hash_seq_init(&scan, layouts);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+	{
+		if (entry->valid || entry->layout == NULL)
+			continue;
+		chat_attachment_retire(entry->layout->context);
+		entry->layout = NULL;
+	}
 }
 
 void
@@ -481,6 +538,7 @@ chat_layout_get(ChatAttachment *attachment, Relation relation, bool messages)
 	if (entry->valid && entry->layout->attachment == attachment->id &&
 		entry->layout->messages == messages)
 		return entry->layout;
+	retire_stale();
 	context =
 		AllocSetContextCreate(TopTransactionContext, "chat_realtime layout", ALLOCSET_SMALL_SIZES);
 	old = MemoryContextSwitchTo(context);

@@ -41,6 +41,8 @@ typedef struct ChatLayout
 	int nfields;
 	ChatField *fields;
 	bool by_settings;   /* how some field prints depends on settings of the session */
+	List *types;        /* that are not the server's own: their hashes in the cache of types */
+	bool domains;       /* some column's type has to do with one */
 	ChatChecks *checks; /* NULL until a row was stored */
 	/* conversations only */
 	Oid key_index;      /* unique index on the id alone */

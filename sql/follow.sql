@@ -7,10 +7,13 @@ $$
 DECLARE
     pair chat.attachment;
 BEGIN
+    -- Only where there is a pair: the statement alone makes every session read all of them again.
     FOR pair IN
-        DELETE FROM chat.attachment a USING pg_event_trigger_dropped_objects() d
-         WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND d.objid IN (a.conversations, a.messages) RETURNING a.*
+        SELECT a.* FROM chat.attachment a
+         WHERE EXISTS (SELECT FROM pg_event_trigger_dropped_objects() d
+                        WHERE d.classid = 'pg_class'::regclass AND d.objsubid = 0 AND d.objid IN (a.conversations, a.messages))
     LOOP
+        DELETE FROM chat.attachment a WHERE a.id = pair.id;
         PERFORM chat.drop_triggers(pair);
         PERFORM chat.audit('attachment.removed', pair.id::text, jsonb_build_object('reason', 'table dropped'));
     END LOOP;
