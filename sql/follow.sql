@@ -76,6 +76,10 @@ DECLARE
     pair chat.attachment;
     arrived regclass[];
 BEGIN
+    PERFORM chat.complete_partition(d.objid)
+       FROM pg_event_trigger_ddl_commands() d JOIN pg_class c ON c.oid = d.objid
+      WHERE d.classid = 'pg_class'::regclass AND d.command_tag = 'CREATE TABLE' AND d.schema_name = 'chat'
+        AND c.relname ~ '^event_[0-9]+$' AND NOT c.relispartition;
     FOR pair IN
         -- While a dump is being restored the triggers are not there yet, and come from the dump.
         SELECT a.* FROM chat.attachment a JOIN pg_class c ON c.oid = a.messages
@@ -95,4 +99,4 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.tables_changed() FROM PUBLIC;
-COMMENT ON FUNCTION chat.tables_changed() IS 'Event trigger: makes the statement triggers of new partitions, drops those of detached ones, and notes that the pair is to be recounted.';
+COMMENT ON FUNCTION chat.tables_changed() IS 'Event trigger: makes the statement triggers of new partitions, drops those of detached ones, and notes that the pair is to be recounted. Partitions of the log that a dump of an earlier version brings get the columns that it did not know.';

@@ -17,6 +17,40 @@ $$;
 REVOKE ALL ON FUNCTION chat.skip_event_ids() FROM PUBLIC;
 COMMENT ON FUNCTION chat.skip_event_ids() IS 'Moves the event ids up by a million: some that are not in the log here were delivered by the cluster that this is a copy of.';
 
+-- A partition of the log that comes with a dump of an earlier version has what the log had then. Indexes of its own that the dump
+-- brings are yet to come.
+CREATE FUNCTION chat.complete_partition(relation regclass) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    lacking name[];
+    added text;
+BEGIN
+    SELECT array_agg(a.attname), string_agg(format('ADD COLUMN %I %s%s', a.attname, format_type(a.atttypid, a.atttypmod),
+               CASE WHEN a.attcollation <> t.typcollation THEN ' COLLATE ' || a.attcollation::regcollation END), ', ' ORDER BY a.attnum)
+      INTO lacking, added
+      FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+     WHERE a.attrelid = 'chat.event'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+       AND NOT EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = relation AND o.attname = a.attname);
+    IF lacking IS NULL THEN
+        RETURN;
+    END IF;
+    EXECUTE format('ALTER TABLE %s %s', relation, added);
+    FOR added IN
+        SELECT format('CREATE INDEX %I ON %s USING %s', replace(x.relname, 'event_0', p.relname), relation, split_part(pg_get_indexdef(x.oid), ' USING ', 2))
+          FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid, pg_class p
+         WHERE i.indrelid = 'chat.event_0'::regclass AND p.oid = relation
+           AND EXISTS (SELECT FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+                        WHERE d.classid = 'pg_class'::regclass AND d.objid = x.oid AND d.refclassid = 'pg_class'::regclass
+                          AND d.refobjid = i.indrelid AND a.attname = ANY (lacking))
+    LOOP
+        EXECUTE added;
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.complete_partition(regclass) FROM PUBLIC;
+COMMENT ON FUNCTION chat.complete_partition(regclass) IS 'Gives a table that is to be a partition of the log the columns that it lacks, with their indexes.';
+
 -- A physical copy (a promoted standby, a backup restored to a point in time, a cluster that pg_upgrade made, a database
 -- made from a template) goes on with the transaction ids of its original, and a position is in the WAL behind every
 -- commit that it saw: positions hold, also for prepared transactions. In a logical copy (dump and restore) transaction

@@ -26,13 +26,13 @@ async function bedOf(cluster, original) {
  * pg_dump and pg_restore into a new cluster, in which the roles exist; an error ends it. shared: the new cluster's
  * workspace; its version's pg_dump is the one that is used, as PostgreSQL's manual wants it.
  */
-export async function restored(original, shared) {
+export async function restored(original, shared, options = []) {
   const cluster = await Cluster.create({}, undefined, shared);
   const file = path.join(temporaryDirectory(), 'dump');
   await run(original.cluster, 'pg_dump', ['-Fc', '-f', file, 'chat'], { bindir: cluster.bindir });
   await cluster.psql(`CREATE ROLE chat_sidecar LOGIN PASSWORD '${cluster.password}'`);
   await cluster.psql('CREATE DATABASE chat');
-  await run(cluster, 'pg_restore', ['--exit-on-error', '-d', 'chat', file]);
+  await run(cluster, 'pg_restore', ['--exit-on-error', ...options, '-d', 'chat', file]);
   return bedOf(cluster, original);
 }
 
