@@ -27,7 +27,6 @@ PG_FUNCTION_INFO_V1(chat_message_order);
 PG_FUNCTION_INFO_V1(chat_message_kept);
 PG_FUNCTION_INFO_V1(chat_message_visible);
 PG_FUNCTION_INFO_V1(chat_deletion_is_flag);
-PG_FUNCTION_INFO_V1(chat_type_rule);
 
 #define MAX_POSITION 3
 
@@ -183,6 +182,71 @@ chat_sql_message_unread(const ChatAttachment *a, const char *alias)
 					chat_sql_message_kept(a, alias, true));
 }
 
+/* Appends the CHECK constraints that judge a column alone, over one of that name. */
+static void
+append_checks(StringInfo sql, Oid relid, TupleDesc desc, AttrNumber attnum)
+{
+	List *context = deparse_context_for(get_rel_name(relid), relid);
+
+	for (int i = 0; desc->constr != NULL && i < desc->constr->num_check; i++)
+	{
+		Node *rule = stringToNode(desc->constr->check[i].ccbin);
+
+		if (chat_only_column(rule) == attnum)
+			appendStringInfo(sql, " AND (%s) IS NOT FALSE",
+							 deparse_expression(rule, context, false, false));
+	}
+}
+
+/* Appends the list of words that holds where the table has no rule of its own. */
+static void
+append_words(StringInfo sql, const char *value)
+{
+	const char *separator = "";
+
+	appendStringInfo(sql, " AND %s OPERATOR(pg_catalog.=) ANY (ARRAY[", value);
+
+	for (const char *const *word = chat_message_types; *word != NULL; word++)
+	{
+		appendStringInfo(sql, "%s'%s'", separator, *word);
+		separator = ", ";
+	}
+	appendStringInfoString(sql, "]::pg_catalog.text[])");
+}
+
+char *
+chat_sql_type_allowed(const ChatAttachment *a, const char *value)
+{
+	Relation relation;
+	TupleDesc desc;
+	AttrNumber attnum;
+	StringInfoData sql;
+	const char *name;
+	Form_pg_attribute attribute;
+
+	if (a->column[CHAT_M_TYPE] == NULL)
+		return pstrdup("true");
+	relation = table_open(a->messages, AccessShareLock);
+	desc = CreateTupleDescCopyConstr(RelationGetDescr(relation));
+	table_close(relation, AccessShareLock);
+	attnum = get_attnum(a->messages, a->column[CHAT_M_TYPE]);
+	attribute = TupleDescAttr(desc, attnum - 1);
+	name = quote_identifier(a->column[CHAT_M_TYPE]);
+	initStringInfo(&sql);
+	/* A cast cuts what is too long: what is not the same afterwards cannot be stored. */
+	appendStringInfo(&sql, "(SELECT CAST(v.%s AS pg_catalog.text) OPERATOR(pg_catalog.=) %s", name,
+					 value);
+	if (chat_word_is_ruled(desc, attnum))
+		append_checks(&sql, a->messages, desc, attnum);
+	else
+		append_words(&sql, value);
+	appendStringInfo(&sql, " FROM (SELECT CAST(%s AS %s) AS %s) AS v)", value,
+					 format_type_extended(attribute->atttypid, attribute->atttypmod,
+										  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
+					 name);
+	return sql.data;
+}
+
 /* --- for SQL: (messages, columns, alias) ----------------------------------------------------------- */
 
 /* What is no longer there counts as missing, as it does for the triggers. */
@@ -302,69 +366,4 @@ chat_deletion_is_flag(PG_FUNCTION_ARGS)
 	if (a.column[CHAT_M_DELETED] == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_BOOL(deletion_is_flag(&a));
-}
-
-/* Appends the CHECK constraints that judge a column alone, over one of that name. */
-static void
-append_checks(StringInfo sql, Oid relid, TupleDesc desc, AttrNumber attnum)
-{
-	List *context = deparse_context_for(get_rel_name(relid), relid);
-
-	for (int i = 0; desc->constr != NULL && i < desc->constr->num_check; i++)
-	{
-		Node *rule = stringToNode(desc->constr->check[i].ccbin);
-
-		if (chat_only_column(rule) == attnum)
-			appendStringInfo(sql, " AND (%s) IS NOT FALSE",
-							 deparse_expression(rule, context, false, false));
-	}
-}
-
-/* Appends the list of words that holds where the table has no rule of its own. */
-static void
-append_words(StringInfo sql)
-{
-	const char *separator = " AND $2 OPERATOR(pg_catalog.=) ANY (ARRAY[";
-
-	for (const char *const *word = chat_message_types; *word != NULL; word++)
-	{
-		appendStringInfo(sql, "%s'%s'", separator, *word);
-		separator = ", ";
-	}
-	appendStringInfoString(sql, "]::pg_catalog.text[])");
-}
-
-/* SQL: chat.type_rule(messages, columns) */
-Datum
-chat_type_rule(PG_FUNCTION_ARGS)
-{
-	ChatAttachment a;
-	Relation relation;
-	TupleDesc desc;
-	AttrNumber attnum;
-	StringInfoData sql;
-	const char *name;
-	Form_pg_attribute attribute;
-
-	read_pair(fcinfo, &a);
-	if (a.column[CHAT_M_TYPE] == NULL)
-		PG_RETURN_TEXT_P(cstring_to_text("true"));
-	relation = table_open(a.messages, AccessShareLock);
-	desc = CreateTupleDescCopyConstr(RelationGetDescr(relation));
-	table_close(relation, AccessShareLock);
-	attnum = get_attnum(a.messages, a.column[CHAT_M_TYPE]);
-	attribute = TupleDescAttr(desc, attnum - 1);
-	name = quote_identifier(a.column[CHAT_M_TYPE]);
-	initStringInfo(&sql);
-	/* A cast cuts what is too long: what is not the same afterwards cannot be stored. */
-	appendStringInfo(&sql, "(SELECT CAST(v.%s AS pg_catalog.text) OPERATOR(pg_catalog.=) $2", name);
-	if (chat_word_is_ruled(desc, attnum))
-		append_checks(&sql, a.messages, desc, attnum);
-	else
-		append_words(&sql);
-	appendStringInfo(&sql, " FROM (SELECT CAST($2 AS %s) AS %s) AS v)",
-					 format_type_extended(attribute->atttypid, attribute->atttypmod,
-										  FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY),
-					 name);
-	PG_RETURN_TEXT_P(cstring_to_text(sql.data));
 }

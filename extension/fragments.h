@@ -35,5 +35,10 @@ extern char *chat_sql_message_order(const ChatAttachment *a, const char *alias);
 extern char *chat_sql_message_kept(const ChatAttachment *a, const char *alias, bool visible);
 /* Rule R1: the message is unread. */
 extern char *chat_sql_message_unread(const ChatAttachment *a, const char *alias);
+/*
+ * Whether the messages take a type, a text: by its column's enum, domain, length and CHECK constraints, or where it has no rule, by
+ * the list of types. It raises, class 22 or 23, for what the column's type cannot hold.
+ */
+extern char *chat_sql_type_allowed(const ChatAttachment *a, const char *value);
 
 #endif

@@ -53,16 +53,14 @@ chat_message_rows(PG_FUNCTION_ARGS)
 										{INT4OID, PG_GETARG_DATUM(2), PG_ARGISNULL(2)}};
 	int nargs = 2;
 	uint64 variant = 0;
-	Datum rows = (Datum) 0;
-	bool isnull = true;
+	Datum rows;
+	bool isnull;
 
 	if (!PG_ARGISNULL(3))
 		variant = add_place(attachment, PG_GETARG_ARRAYTYPE_P(3), args, &nargs);
 	SPI_connect();
-	if (chat_plan_run_given(attachment, CHAT_PLAN_LIST_MESSAGES, variant, nargs, args) > 0)
-		rows = chat_plan_result(1, &isnull);
-	if (!isnull)
-		rows = SPI_datumTransfer(rows, false, -1);
+	(void) chat_plan_run_given(attachment, CHAT_PLAN_LIST_MESSAGES, variant, nargs, args);
+	rows = chat_plan_first(JSONBOID, &isnull);
 	SPI_finish();
 	if (isnull)
 		PG_RETURN_NULL();

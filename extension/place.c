@@ -20,6 +20,8 @@
 
 PG_FUNCTION_INFO_V1(chat_key_fits_sql);
 PG_FUNCTION_INFO_V1(chat_caller_scope_sql);
+PG_FUNCTION_INFO_V1(chat_require_attached_sql);
+PG_FUNCTION_INFO_V1(chat_require_owner);
 
 char *
 chat_caller_scope(char *owner)
@@ -51,20 +53,26 @@ chat_require_agents_write(const ChatAttachment *attachment)
 }
 
 void
-chat_require_id(const char *name, const char *id, bool known)
+chat_require_attached(void)
 {
 	int count;
 
-	if (id == NULL)
-		chat_bad_input(ERRCODE_NULL_VALUE_NOT_ALLOWED, name, psprintf("%s must not be NULL", name),
-					   NULL);
-	if (known)
-		return;
 	pfree(chat_attachment_ids(&count));
 	if (count == 0)
 		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 						errmsg("no tables are attached"),
 						errhint("Call chat.setup() or chat.attach() first.")));
+}
+
+void
+chat_require_id(const char *name, const char *id, bool known)
+{
+	if (id == NULL)
+		chat_bad_input(ERRCODE_NULL_VALUE_NOT_ALLOWED, name, psprintf("%s must not be NULL", name),
+					   NULL);
+	if (known)
+		return;
+	chat_require_attached();
 	chat_bad_input(ERRCODE_INVALID_TEXT_REPRESENTATION, name,
 				   psprintf("%s \"%s\" is not valid", name, chat_shown(id)),
 				   "Ids are those of the attached tables, as text.");
@@ -239,4 +247,36 @@ chat_key_fits_sql(PG_FUNCTION_ARGS)
 	if (get_attnum(PG_GETARG_OID(0), column) == InvalidAttrNumber)
 		PG_RETURN_NULL();
 	PG_RETURN_BOOL(chat_key_fits(PG_GETARG_OID(0), column, text_to_cstring(PG_GETARG_TEXT_PP(2))));
+}
+
+/* SQL: chat.require_attached() */
+Datum
+chat_require_attached_sql(PG_FUNCTION_ARGS)
+{
+	chat_require_attached();
+	PG_RETURN_VOID();
+}
+
+/* SQL: chat.require_owner(owner) */
+Datum
+chat_require_owner(PG_FUNCTION_ARGS)
+{
+	char *owner = chat_text_argument(fcinfo, 0);
+	char *caller;
+
+	if (owner == NULL)
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("owner must not be NULL"),
+						errhint("Pass the user id that owns the conversations.")));
+	if (!chat_is_service(chat_acting_role()))
+	{
+		caller = chat_caller_user();
+		if (caller == NULL || strcmp(caller, owner) != 0)
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("only the owner itself or a service caller may do this"),
+				 errhint("A backend's role becomes a service caller with chat.grant_backend.")));
+	}
+	chat_require_attached();
+	PG_RETURN_VOID();
 }

@@ -15,6 +15,8 @@
 extern char *chat_caller_scope(char *owner);
 /* Error 42501 when agents only read the pair's conversations. For a caller who is a conversation's agent alone. */
 extern void chat_require_agents_write(const ChatAttachment *attachment);
+/* Error 55000 when there is nothing that a function of the API could be about. */
+extern void chat_require_attached(void);
 /*
  * Refuses an id (argument name) that is NULL (22004), or that no attached table could have (22P02); 55000 when none is attached.
  */

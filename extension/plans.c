@@ -278,6 +278,12 @@ execute(const PlanCall *call, SPIPlanPtr prepared)
 							mode == CHAT_READ || mode == CHAT_LIST, 0);
 }
 
+static bool
+writes(ChatMode mode)
+{
+	return mode == CHAT_WRITE || mode == CHAT_QUIET;
+}
+
 /* The table's own code may name what is in its schema; operators and functions of the statement are qualified. */
 static void
 set_search_path(const PlanCall *call)
@@ -286,9 +292,9 @@ set_search_path(const PlanCall *call)
 	Oid relid = chat_statement_table(call->attachment, call->plan);
 	char *path = call->attachment->search_path;
 
-	if (mode == CHAT_WRITE && relid != call->attachment->conversations)
+	if (writes(mode) && relid != call->attachment->conversations)
 		path = psprintf("pg_catalog, %s, pg_temp", quote_identifier(chat_schema_of(relid)));
-	if (mode == CHAT_WRITE || mode == CHAT_NOW)
+	if (writes(mode) || mode == CHAT_NOW)
 		(void) set_config_option("search_path", path, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 								 true, 0, false);
 }
@@ -322,13 +328,20 @@ run(void *arg)
 		elog(ERROR, "statement of chat_realtime returned %s", SPI_result_code_string(result));
 }
 
+static void
+run_quietly(void *arg)
+{
+	chat_quietly(run, arg);
+}
+
 static uint64
 run_as_owner(PlanCall *call)
 {
 	ChatMode mode = chat_statement_mode(call->plan);
 
 	chat_as_owner(chat_statement_table(call->attachment, call->plan),
-				  mode == CHAT_READ || mode == CHAT_LIST || mode == CHAT_LOCK, run, call);
+				  mode == CHAT_READ || mode == CHAT_LIST || mode == CHAT_LOCK,
+				  mode == CHAT_QUIET ? run_quietly : run, call);
 	return SPI_processed;
 }
 
@@ -363,4 +376,24 @@ chat_plan_text(int column)
 	Datum value = chat_plan_result(column, &isnull);
 
 	return isnull ? NULL : TextDatumGetCString(value);
+}
+
+Datum
+chat_plan_first(Oid wanted, bool *isnull)
+{
+	Datum value;
+	int16 length;
+	bool by_value;
+
+	*isnull = true;
+	if (SPI_processed == 0 || SPI_tuptable == NULL || SPI_tuptable->tupdesc->natts == 0)
+		return (Datum) 0;
+	if (SPI_gettypeid(SPI_tuptable->tupdesc, 1) != wanted)
+		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
+						errmsg("the statement returns %s, not %s",
+							   format_type_be(SPI_gettypeid(SPI_tuptable->tupdesc, 1)),
+							   format_type_be(wanted))));
+	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull);
+	get_typlenbyval(wanted, &length, &by_value);
+	return *isnull ? (Datum) 0 : SPI_datumTransfer(value, by_value, length);
 }

@@ -49,6 +49,11 @@ extern uint64 chat_plan_run_given(ChatAttachment *attachment, ChatPlan plan, uin
 extern Datum chat_plan_result(int column, bool *isnull);
 /* The same as text in the current memory context, or NULL. */
 extern char *chat_plan_text(int column);
+/*
+ * The first value of row 0, in the memory that SPI was entered from; NULL also where there is no row. Error 42804 when it is not of
+ * the wanted type.
+ */
+extern Datum chat_plan_first(Oid wanted, bool *isnull);
 /* Prepares a statement and keeps its plan. */
 extern SPIPlanPtr chat_plan_keep(const char *statement, int nargs, Oid *types);
 /* Keeps a plan that finds the user ($1: the column's value, of this type) behind a mapping: one row, one text. */

@@ -58,17 +58,15 @@ chat_drifted_keys(PG_FUNCTION_ARGS)
 	ChatAttachment *attachment;
 	ChatArgument only = {TEXTARRAYOID, PG_GETARG_DATUM(1), PG_ARGISNULL(1)};
 	ChatArgument args[2] = {only, only};
-	Datum keys = (Datum) 0;
-	bool isnull = true;
+	Datum keys;
+	bool isnull;
 
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
 	attachment = chat_attachment_from(PG_GETARG_HEAPTUPLEHEADER(0));
 	SPI_connect();
-	if (chat_plan_run_given(attachment, CHAT_PLAN_DRIFTED, 0, 2, args) > 0)
-		keys = chat_plan_result(1, &isnull);
-	if (!isnull)
-		keys = SPI_datumTransfer(keys, false, -1);
+	(void) chat_plan_run_given(attachment, CHAT_PLAN_DRIFTED, 0, 2, args);
+	keys = chat_plan_first(TEXTARRAYOID, &isnull);
 	SPI_finish();
 	MemoryContextDelete(attachment->context);
 	if (isnull)

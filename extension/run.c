@@ -14,27 +14,6 @@
 
 PG_FUNCTION_INFO_V1(chat_run);
 
-/* The first value of the first row, in the memory that SPI was entered from. */
-static Datum
-first_value(Oid wanted, bool *isnull)
-{
-	Datum value;
-	int16 length;
-	bool by_value;
-
-	*isnull = true;
-	if (SPI_processed == 0 || SPI_tuptable == NULL || SPI_tuptable->tupdesc->natts == 0)
-		return (Datum) 0;
-	if (SPI_gettypeid(SPI_tuptable->tupdesc, 1) != wanted)
-		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("the statement returns %s, not %s",
-							   format_type_be(SPI_gettypeid(SPI_tuptable->tupdesc, 1)),
-							   format_type_be(wanted))));
-	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull);
-	get_typlenbyval(wanted, &length, &by_value);
-	return *isnull ? (Datum) 0 : SPI_datumTransfer(value, by_value, length);
-}
-
 /* SQL: chat.run(type, attachment, statement, …) */
 Datum
 chat_run(PG_FUNCTION_ARGS)
@@ -58,7 +37,7 @@ chat_run(PG_FUNCTION_ARGS)
 	}
 	SPI_connect();
 	(void) chat_plan_run_given(chat_attachment_get(PG_GETARG_INT32(1)), plan, 0, count, args);
-	value = first_value(get_fn_expr_rettype(fcinfo->flinfo), &isnull);
+	value = chat_plan_first(get_fn_expr_rettype(fcinfo->flinfo), &isnull);
 	SPI_finish();
 	if (isnull)
 		PG_RETURN_NULL();

@@ -11,10 +11,22 @@
 #include "names.h"
 #include "statement_parts.h"
 
+/* What is asked for by a statement that cannot do without it. */
+static const char *
+required(const ChatSql *sql, ChatRole role)
+{
+	if (sql->attachment->column[role] == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_COLUMN),
+				 errmsg("no column is mapped for \"%s\"", chat_role_name(role)),
+				 errhint("Call chat.attach again, so that it follows the table's columns.")));
+	return sql->attachment->column[role];
+}
+
 const char *
 chat_sql_column_of(const ChatSql *sql, const char *alias, ChatRole role)
 {
-	return chat_sql_column(alias, sql->attachment->column[role]);
+	return chat_sql_column(alias, required(sql, role));
 }
 
 /* The column as text; NULL where the table has none. */
@@ -54,26 +66,53 @@ chat_sql_parameter(ChatSql *sql, Oid type)
 	return psprintf("$%d", sql->nparameters);
 }
 
-static Oid
-type_of(const ChatSql *sql, ChatRole role)
+Oid
+chat_sql_type_of(const ChatSql *sql, ChatRole role)
 {
 	Oid relid = table_of(sql, role);
 
-	return get_atttype(relid, get_attnum(relid, sql->attachment->column[role]));
+	return get_atttype(relid, get_attnum(relid, required(sql, role)));
+}
+
+/* The length, or the like, that a column's type is declared with; -1: none. */
+static int32
+typmod_of(const ChatSql *sql, ChatRole role)
+{
+	Oid relid = table_of(sql, role);
+	Oid type, collation;
+	int32 typmod;
+
+	get_atttypetypmodcoll(relid, get_attnum(relid, required(sql, role)), &type, &typmod,
+						  &collation);
+	return typmod;
+}
+
+bool
+chat_sql_has_length(const ChatSql *sql, ChatRole role)
+{
+	return typmod_of(sql, role) >= 0;
+}
+
+const char *
+chat_sql_type_name(const ChatSql *sql, ChatRole role, bool length)
+{
+	return format_type_extended(chat_sql_type_of(sql, role), length ? typmod_of(sql, role) : -1,
+								(length ? FORMAT_TYPE_TYPEMOD_GIVEN : 0) |
+									FORMAT_TYPE_FORCE_QUALIFY);
 }
 
 /* One of a column's type. */
 const char *
 chat_sql_value_of(ChatSql *sql, ChatRole role)
 {
-	return chat_sql_parameter(sql, type_of(sql, role));
+	return chat_sql_parameter(sql, chat_sql_type_of(sql, role));
 }
 
 /* An array of a column's type. */
 const char *
 chat_sql_values_of(ChatSql *sql, ChatRole role)
 {
-	return chat_sql_parameter(sql, get_array_type(type_of(sql, role)));
+	return chat_sql_parameter(sql, get_array_type(chat_sql_type_of(sql, role)));
 }
 
 /* Whether the user owns conversation c, or is assigned to it; for NULL: true. */

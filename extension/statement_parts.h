@@ -11,10 +11,15 @@
 /* Operators and functions are qualified: some statements run with the search_path of the table's owner. */
 #define EQUALS " OPERATOR(pg_catalog.=) "
 
-/* A role's column of the table known as alias. */
+/* A role's column of the table known as alias; error 42703 when the table has none. */
 extern const char *chat_sql_column_of(const ChatSql *sql, const char *alias, ChatRole role);
 /* The same as text; NULL where the table has none. */
 extern const char *chat_sql_text_of(const ChatSql *sql, const char *alias, ChatRole role);
+/* The type of a role's column, by oid and by name; length: as the column declares it. */
+extern Oid chat_sql_type_of(const ChatSql *sql, ChatRole role);
+extern const char *chat_sql_type_name(const ChatSql *sql, ChatRole role, bool length);
+/* Whether the column declares a length, or the like. */
+extern bool chat_sql_has_length(const ChatSql *sql, ChatRole role);
 /* The tables' names. */
 extern const char *chat_sql_conversations(const ChatSql *sql);
 extern const char *chat_sql_messages(const ChatSql *sql);
@@ -42,5 +47,23 @@ extern void chat_build_conversations_after(ChatSql *sql);
 /* Of lists: */
 extern void chat_build_list_messages(ChatSql *sql);
 extern void chat_build_search_messages(ChatSql *sql);
+/* Of users: */
+extern void chat_build_owner_keys(ChatSql *sql);
+extern void chat_build_agent_keys(ChatSql *sql);
+extern void chat_build_owns(ChatSql *sql);
+extern void chat_build_is_agent(ChatSql *sql);
+/* Of contacts and of what WUZAPI tells: */
+extern void chat_build_contact_rows(ChatSql *sql);
+extern void chat_build_contact(ChatSql *sql);
+extern void chat_build_lock_contact(ChatSql *sql);
+extern void chat_build_lock_conversations(ChatSql *sql);
+extern void chat_build_other_address(ChatSql *sql);
+extern void chat_build_conversations_of(ChatSql *sql);
+extern void chat_build_find_among(ChatSql *sql);
+extern void chat_build_lock_due(ChatSql *sql);
+extern void chat_build_latest_among(ChatSql *sql);
+extern void chat_build_type_is_allowed(ChatSql *sql);
+extern void chat_build_new_rows(ChatSql *sql);
+extern void chat_build_name_contacts(ChatSql *sql);
 
 #endif

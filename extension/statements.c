@@ -280,29 +280,37 @@ build_message_json(ChatSql *sql)
 	build_json(sql, chat_sql_messages(sql), CHAT_M_ID);
 }
 
-/*
- * A parameter with a value for a column, and how it gets there. Times have a zone, whatever the column has. A value is cut to
- * the length of its column, as a cast does; content that is too long is an error.
- */
+/* A role's column is a time; it is given one with a zone, whatever the column has. */
+static bool
+is_time(const ChatSql *sql, ChatRole role)
+{
+	Oid type = getBaseType(chat_sql_type_of(sql, role));
+
+	return type == TIMESTAMPTZOID || type == TIMESTAMPOID;
+}
+
+/* A text in SQL as a role's column takes it. A value is cut to the length of its column; content that is too long is an error. */
+static const char *
+cast_value(const ChatSql *sql, ChatRole role, const char *value)
+{
+	if (is_time(sql, role))
+		return chat_sql_time_for(sql->attachment, role,
+								 psprintf("CAST(%s AS pg_catalog.timestamptz)", value));
+	return psprintf("CAST(%s AS %s)", value, chat_sql_type_name(sql, role, role != CHAT_M_CONTENT));
+}
+
+/* The same of a new parameter, which has the column's type already. */
 static const char *
 new_value(ChatSql *sql, ChatRole role)
 {
-	Oid relid =
-		chat_role_is_message(role) ? sql->attachment->messages : sql->attachment->conversations;
-	AttrNumber attnum = get_attnum(relid, sql->attachment->column[role]);
-	Oid type, collation;
-	int32 typmod;
+	Oid type = chat_sql_type_of(sql, role);
 	const char *value;
 
-	get_atttypetypmodcoll(relid, attnum, &type, &typmod, &collation);
-	if (getBaseType(type) == TIMESTAMPTZOID || getBaseType(type) == TIMESTAMPOID)
+	if (is_time(sql, role))
 		return chat_sql_time_for(sql->attachment, role, chat_sql_parameter(sql, TIMESTAMPTZOID));
 	value = chat_sql_parameter(sql, type);
-	if (typmod < 0 || role == CHAT_M_CONTENT)
-		return value;
-	return psprintf(
-		"CAST(%s AS %s)", value,
-		format_type_extended(type, typmod, FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY));
+	return chat_sql_has_length(sql, role) && role != CHAT_M_CONTENT ? cast_value(sql, role, value)
+																	: value;
 }
 
 /* A parameter for each role of the variant, in their order. */
@@ -329,6 +337,34 @@ build_insert(ChatSql *sql, const char *table, ChatRole id)
 						 chat_sql_column_of(sql, "", CHAT_C_JID));
 	appendStringInfo(&sql->text, " RETURNING pg_catalog.to_jsonb(%s), CAST(%s AS pg_catalog.text)",
 					 chat_sql_column_of(sql, "t", id), chat_sql_column_of(sql, "t", id));
+}
+
+/* $1: JSON array of objects by role, one for each row; of each the roles of the variant */
+static void
+build_insert_messages(ChatSql *sql)
+{
+	const char *rows = chat_sql_parameter(sql, JSONBOID);
+	const char *separator = "";
+	StringInfoData values;
+
+	initStringInfo(&values);
+	appendStringInfo(&sql->text, "INSERT INTO %s (", chat_sql_messages(sql));
+	for (int role = 0; role < CHAT_ROLES; role++)
+	{
+		if ((sql->variant & CHAT_ROLE_BIT(role)) == 0)
+			continue;
+		appendStringInfo(&sql->text, "%s%s", separator, chat_sql_column_of(sql, "", role));
+		appendStringInfo(
+			&values, "%s%s", separator,
+			cast_value(sql, role,
+					   psprintf("(r.v OPERATOR(pg_catalog.->>) '%s')", chat_role_name(role))));
+		separator = ", ";
+	}
+	appendStringInfo(
+		&sql->text,
+		") SELECT %s FROM pg_catalog.jsonb_array_elements(%s) WITH ORDINALITY AS r (v, n)"
+		" ORDER BY r.n",
+		values.data, rows);
 }
 
 static void
@@ -403,54 +439,89 @@ build_delete_conversation(ChatSql *sql)
 
 /* --- all of them ------------------------------------------------------------------------------------- */
 
+/* The table that a statement is on, as whose owner it is run. */
+typedef enum Table
+{
+	CONVERSATIONS,
+	MESSAGES,
+	OWNERS, /* by which the user behind the owner's column is found */
+	AGENTS,
+} Table;
+
 typedef struct Statement
 {
 	const char *name; /* by which SQL calls it; NULL: it does not */
 	void (*build)(ChatSql *sql);
 	ChatMode mode;
-	bool messages; /* it is on the messages, else on the conversations */
+	Table table;
 } Statement;
 
 static const Statement statements[CHAT_PLANS] = {
-	[CHAT_PLAN_SET] = {NULL, chat_build_set, CHAT_NOW, false},
-	[CHAT_PLAN_OPEN] = {NULL, chat_build_open, CHAT_NOW, false},
-	[CHAT_PLAN_NEWEST] = {NULL, chat_build_newest, CHAT_NOW, true},
-	[CHAT_PLAN_UNREAD] = {NULL, chat_build_unread, CHAT_NOW, true},
-	[CHAT_PLAN_COUNTED] = {NULL, chat_build_counted, CHAT_NOW, false},
-	[CHAT_PLAN_OWNER] = {NULL, chat_build_owner, CHAT_NOW, false},
-	[CHAT_PLAN_AGENT] = {NULL, chat_build_agent, CHAT_NOW, false},
-	[CHAT_PLAN_DRIFTED] = {NULL, chat_build_drifted, CHAT_LIST, true},
+	[CHAT_PLAN_SET] = {NULL, chat_build_set, CHAT_NOW, CONVERSATIONS},
+	[CHAT_PLAN_OPEN] = {NULL, chat_build_open, CHAT_NOW, CONVERSATIONS},
+	[CHAT_PLAN_NEWEST] = {NULL, chat_build_newest, CHAT_NOW, MESSAGES},
+	[CHAT_PLAN_UNREAD] = {NULL, chat_build_unread, CHAT_NOW, MESSAGES},
+	[CHAT_PLAN_COUNTED] = {NULL, chat_build_counted, CHAT_NOW, CONVERSATIONS},
+	[CHAT_PLAN_OWNER] = {NULL, chat_build_owner, CHAT_NOW, CONVERSATIONS},
+	[CHAT_PLAN_AGENT] = {NULL, chat_build_agent, CHAT_NOW, CONVERSATIONS},
+	[CHAT_PLAN_DRIFTED] = {NULL, chat_build_drifted, CHAT_LIST, MESSAGES},
 	[CHAT_PLAN_CONVERSATIONS_AFTER] = {"conversations_after", chat_build_conversations_after,
-									   CHAT_LIST, false},
-	[CHAT_PLAN_LIST_MESSAGES] = {NULL, chat_build_list_messages, CHAT_LIST, true},
-	[CHAT_PLAN_SEARCH_MESSAGES] = {"search_messages", chat_build_search_messages, CHAT_LIST, true},
+									   CHAT_LIST, CONVERSATIONS},
+	[CHAT_PLAN_LIST_MESSAGES] = {NULL, chat_build_list_messages, CHAT_LIST, MESSAGES},
+	[CHAT_PLAN_SEARCH_MESSAGES] = {"search_messages", chat_build_search_messages, CHAT_LIST,
+								   MESSAGES},
 	[CHAT_PLAN_FIND_CONVERSATION] = {"find_conversation", build_find_conversation, CHAT_READ,
-									 false},
-	[CHAT_PLAN_FIND_MESSAGE] = {"find_message", build_find_message, CHAT_READ, true},
-	[CHAT_PLAN_LOCK_CONVERSATION] = {NULL, build_lock_conversation, CHAT_LOCK, false},
+									 CONVERSATIONS},
+	[CHAT_PLAN_FIND_MESSAGE] = {"find_message", build_find_message, CHAT_READ, MESSAGES},
+	[CHAT_PLAN_LOCK_CONVERSATION] = {NULL, build_lock_conversation, CHAT_LOCK, CONVERSATIONS},
 	[CHAT_PLAN_LOCK_CONVERSATION_OF] = {"lock_conversation_of", build_lock_conversation_of,
-										CHAT_LOCK, false},
-	[CHAT_PLAN_LOCK_MESSAGE] = {"lock_message", build_lock_message, CHAT_LOCK, true},
-	[CHAT_PLAN_LOCK_ALL] = {"lock_all", build_lock_all, CHAT_LOCK, false},
-	[CHAT_PLAN_LOCK_ALL_MESSAGES] = {"lock_all_messages", build_lock_all_messages, CHAT_LOCK, true},
-	[CHAT_PLAN_LOCK_ONE_MESSAGE] = {"lock_one_message", build_lock_one_message, CHAT_LOCK, true},
-	[CHAT_PLAN_USERS_OF] = {"users_of", build_users_of, CHAT_READ, false},
-	[CHAT_PLAN_TAKES_PART] = {"takes_part", build_takes_part, CHAT_READ, false},
-	[CHAT_PLAN_DELETE_MESSAGE] = {"delete_message", build_delete_message, CHAT_WRITE, true},
+										CHAT_LOCK, CONVERSATIONS},
+	[CHAT_PLAN_LOCK_MESSAGE] = {"lock_message", build_lock_message, CHAT_LOCK, MESSAGES},
+	[CHAT_PLAN_LOCK_ALL] = {"lock_all", build_lock_all, CHAT_LOCK, CONVERSATIONS},
+	[CHAT_PLAN_LOCK_ALL_MESSAGES] = {"lock_all_messages", build_lock_all_messages, CHAT_LOCK,
+									 MESSAGES},
+	[CHAT_PLAN_LOCK_ONE_MESSAGE] = {"lock_one_message", build_lock_one_message, CHAT_LOCK,
+									MESSAGES},
+	[CHAT_PLAN_USERS_OF] = {"users_of", build_users_of, CHAT_READ, CONVERSATIONS},
+	[CHAT_PLAN_TAKES_PART] = {"takes_part", build_takes_part, CHAT_READ, CONVERSATIONS},
+	[CHAT_PLAN_DELETE_MESSAGE] = {"delete_message", build_delete_message, CHAT_WRITE, MESSAGES},
 	[CHAT_PLAN_DELETE_MESSAGES_OF] = {"delete_messages_of", build_delete_messages_of, CHAT_WRITE,
-									  true},
+									  MESSAGES},
 	[CHAT_PLAN_DELETE_CONVERSATION] = {"delete_conversation", build_delete_conversation, CHAT_WRITE,
-									   false},
-	[CHAT_PLAN_LOCK_STATUS] = {NULL, build_lock_status, CHAT_LOCK, true},
-	[CHAT_PLAN_LOCK_UNREAD] = {"lock_unread", build_lock_unread, CHAT_LOCK, true},
-	[CHAT_PLAN_FIND_EXTERNAL] = {"find_external", build_find_external, CHAT_LOCK, true},
+									   CONVERSATIONS},
+	[CHAT_PLAN_LOCK_STATUS] = {NULL, build_lock_status, CHAT_LOCK, MESSAGES},
+	[CHAT_PLAN_LOCK_UNREAD] = {"lock_unread", build_lock_unread, CHAT_LOCK, MESSAGES},
+	[CHAT_PLAN_FIND_EXTERNAL] = {"find_external", build_find_external, CHAT_LOCK, MESSAGES},
 	[CHAT_PLAN_CONVERSATION_JSON] = {"conversation_json", build_conversation_json, CHAT_READ,
-									 false},
-	[CHAT_PLAN_MESSAGE_JSON] = {"message_json", build_message_json, CHAT_READ, true},
-	[CHAT_PLAN_INSERT_CONVERSATION] = {NULL, build_insert_conversation, CHAT_WRITE, false},
-	[CHAT_PLAN_INSERT_MESSAGE] = {NULL, build_insert_message, CHAT_WRITE, true},
-	[CHAT_PLAN_UPDATE_CONVERSATIONS] = {NULL, build_update_conversations, CHAT_WRITE, false},
-	[CHAT_PLAN_UPDATE_MESSAGES] = {NULL, build_update_messages, CHAT_WRITE, true},
+									 CONVERSATIONS},
+	[CHAT_PLAN_MESSAGE_JSON] = {"message_json", build_message_json, CHAT_READ, MESSAGES},
+	[CHAT_PLAN_INSERT_CONVERSATION] = {NULL, build_insert_conversation, CHAT_WRITE, CONVERSATIONS},
+	[CHAT_PLAN_INSERT_MESSAGE] = {NULL, build_insert_message, CHAT_WRITE, MESSAGES},
+	[CHAT_PLAN_UPDATE_CONVERSATIONS] = {NULL, build_update_conversations, CHAT_WRITE,
+										CONVERSATIONS},
+	[CHAT_PLAN_WRITE_QUIETLY] = {NULL, build_update_conversations, CHAT_QUIET, CONVERSATIONS},
+	[CHAT_PLAN_UPDATE_MESSAGES] = {NULL, build_update_messages, CHAT_WRITE, MESSAGES},
+	[CHAT_PLAN_OWNER_KEYS] = {NULL, chat_build_owner_keys, CHAT_READ, OWNERS},
+	[CHAT_PLAN_AGENT_KEYS] = {NULL, chat_build_agent_keys, CHAT_READ, AGENTS},
+	[CHAT_PLAN_OWNS] = {NULL, chat_build_owns, CHAT_LIST, CONVERSATIONS},
+	[CHAT_PLAN_IS_AGENT] = {NULL, chat_build_is_agent, CHAT_LIST, CONVERSATIONS},
+	[CHAT_PLAN_CONTACT_ROWS] = {NULL, chat_build_contact_rows, CHAT_READ, CONVERSATIONS},
+	[CHAT_PLAN_CONTACT] = {"contact", chat_build_contact, CHAT_READ, CONVERSATIONS},
+	[CHAT_PLAN_LOCK_CONTACT] = {"lock_contact", chat_build_lock_contact, CHAT_LOCK, CONVERSATIONS},
+	[CHAT_PLAN_LOCK_CONVERSATIONS] = {"lock_conversations", chat_build_lock_conversations,
+									  CHAT_LOCK, CONVERSATIONS},
+	[CHAT_PLAN_OTHER_ADDRESS] = {"other_address", chat_build_other_address, CHAT_READ, MESSAGES},
+	[CHAT_PLAN_CONVERSATIONS_OF] = {"conversations_of", chat_build_conversations_of, CHAT_READ,
+									MESSAGES},
+	[CHAT_PLAN_FIND_AMONG] = {"find_among", chat_build_find_among, CHAT_READ, MESSAGES},
+	[CHAT_PLAN_LOCK_DUE] = {"lock_due", chat_build_lock_due, CHAT_LOCK, MESSAGES},
+	[CHAT_PLAN_LATEST_AMONG] = {"latest_among", chat_build_latest_among, CHAT_READ, MESSAGES},
+	[CHAT_PLAN_TYPE_IS_ALLOWED] = {"type_is_allowed", chat_build_type_is_allowed, CHAT_WRITE,
+								   MESSAGES},
+	[CHAT_PLAN_NEW_ROWS] = {"new_rows", chat_build_new_rows, CHAT_READ, MESSAGES},
+	[CHAT_PLAN_INSERT_MESSAGES] = {NULL, build_insert_messages, CHAT_WRITE, MESSAGES},
+	[CHAT_PLAN_NAME_CONTACTS] = {"name_contacts", chat_build_name_contacts, CHAT_WRITE,
+								 CONVERSATIONS},
 };
 
 void
@@ -472,7 +543,17 @@ chat_statement_mode(ChatPlan plan)
 Oid
 chat_statement_table(const ChatAttachment *attachment, ChatPlan plan)
 {
-	return statements[plan].messages ? attachment->messages : attachment->conversations;
+	switch (statements[plan].table)
+	{
+		case MESSAGES:
+			return attachment->messages;
+		case OWNERS:
+			return attachment->owner.relid;
+		case AGENTS:
+			return attachment->agent.relid;
+		default:
+			return attachment->conversations;
+	}
 }
 
 ChatPlan

@@ -25,6 +25,7 @@ typedef enum ChatMode
 	CHAT_LIST,  /* likewise, and is planned for its values each time */
 	CHAT_LOCK,  /* sees what was committed before it, and locks rows; leaves nothing else behind */
 	CHAT_WRITE, /* fires triggers and defaults of the table's */
+	CHAT_QUIET, /* likewise, but our triggers tell nobody of the rows that it writes itself (quiet.h) */
 } ChatMode;
 
 /* A bit for each role that a variant has. */

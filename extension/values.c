@@ -14,7 +14,9 @@
 #include "values.h"
 
 PG_FUNCTION_INFO_V1(chat_insert_row);
+PG_FUNCTION_INFO_V1(chat_insert_rows);
 PG_FUNCTION_INFO_V1(chat_update_rows);
+PG_FUNCTION_INFO_V1(chat_write_quietly);
 
 void
 chat_values_set(ChatValues *values, ChatRole role, char *text)
@@ -102,20 +104,27 @@ chat_values_insert(ChatAttachment *attachment, const ChatValues *values, bool me
 	return chat_plan_text(2);
 }
 
-uint64
-chat_values_update(ChatAttachment *attachment, const ChatValues *values, bool messages,
-				   const ChatArgument *keys)
+/* Writes by a plan that takes what has a column, and keys. */
+static uint64
+update(ChatAttachment *attachment, const ChatValues *values, ChatPlan plan,
+	   const ChatArgument *keys)
 {
-	uint64 roles = written(attachment, values, messages, true);
+	uint64 roles = written(attachment, values, plan == CHAT_PLAN_UPDATE_MESSAGES, true);
 	ChatArgument args[CHAT_ROLES + 1];
 	int count = arguments(values, roles, args);
 
 	if (count == 0 || keys->isnull)
 		return 0;
 	args[count++] = *keys;
-	return chat_plan_run_given(
-		attachment, messages ? CHAT_PLAN_UPDATE_MESSAGES : CHAT_PLAN_UPDATE_CONVERSATIONS, roles,
-		count, args);
+	return chat_plan_run_given(attachment, plan, roles, count, args);
+}
+
+uint64
+chat_values_update(ChatAttachment *attachment, const ChatValues *values, bool messages,
+				   const ChatArgument *keys)
+{
+	return update(attachment, values,
+				  messages ? CHAT_PLAN_UPDATE_MESSAGES : CHAT_PLAN_UPDATE_CONVERSATIONS, keys);
 }
 
 /* SQL: chat.insert_row(attachment, messages, role_values, unless_there) */
@@ -123,18 +132,48 @@ Datum
 chat_insert_row(PG_FUNCTION_ARGS)
 {
 	ChatValues values;
-	Datum key = (Datum) 0;
-	bool isnull = true;
+	Datum key;
+	bool isnull;
 
 	chat_values_from_roles(&values, PG_GETARG_JSONB_P(2));
 	SPI_connect();
-	if (chat_values_insert(chat_attachment_get(PG_GETARG_INT32(0)), &values, PG_GETARG_BOOL(1),
-						   PG_GETARG_BOOL(3)) != NULL)
-		key = SPI_datumTransfer(chat_plan_result(1, &isnull), false, -1);
+	(void) chat_values_insert(chat_attachment_get(PG_GETARG_INT32(0)), &values, PG_GETARG_BOOL(1),
+							  PG_GETARG_BOOL(3));
+	key = chat_plan_first(JSONBOID, &isnull);
 	SPI_finish();
 	if (isnull)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(key);
+}
+
+/* The roles that the first object of an array has, NULLs included. */
+static void
+read_first(ChatValues *values, Jsonb *rows)
+{
+	JsonbValue *first =
+		JB_ROOT_IS_ARRAY(rows) ? getIthJsonbValueFromContainer(&rows->root, 0) : NULL;
+
+	if (first == NULL || first->type != jbvBinary)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("rows must be a JSON array of objects")));
+	chat_values_from_roles(values, JsonbValueToJsonb(first));
+}
+
+/* SQL: chat.insert_rows(attachment, rows) */
+Datum
+chat_insert_rows(PG_FUNCTION_ARGS)
+{
+	ChatAttachment *attachment = chat_attachment_get(PG_GETARG_INT32(0));
+	ChatArgument rows = {JSONBOID, PG_GETARG_DATUM(1), false};
+	ChatValues values;
+	uint64 count;
+
+	read_first(&values, PG_GETARG_JSONB_P(1));
+	SPI_connect();
+	count = chat_plan_run_given(attachment, CHAT_PLAN_INSERT_MESSAGES,
+								written(attachment, &values, true, true), 1, &rows);
+	SPI_finish();
+	PG_RETURN_INT32((int32) count);
 }
 
 /* The first column of the last statement's rows, as a JSON array in the context that SPI was entered from; NULL for none. */
@@ -160,6 +199,31 @@ rows_as_array(void)
 	return DatumGetJsonbP(SPI_datumTransfer(JsonbPGetDatum(JsonbValueToJsonb(array)), false, -1));
 }
 
+static void
+unset_nulls(ChatValues *values)
+{
+	for (int role = 0; role < CHAT_ROLES; role++)
+	{
+		if (values->text[role] == NULL)
+			chat_values_unset(values, role);
+	}
+}
+
+/* SQL: chat.write_quietly(attachment, row_values, key) */
+Datum
+chat_write_quietly(PG_FUNCTION_ARGS)
+{
+	ChatArgument key = chat_key_given(text_to_cstring(PG_GETARG_TEXT_PP(2)));
+	ChatValues values;
+
+	chat_values_from_roles(&values, PG_GETARG_JSONB_P(1));
+	unset_nulls(&values);
+	SPI_connect();
+	(void) update(chat_attachment_get(PG_GETARG_INT32(0)), &values, CHAT_PLAN_WRITE_QUIETLY, &key);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
 /* SQL: chat.update_rows(attachment, messages, role_values, keys, keep_null) */
 Datum
 chat_update_rows(PG_FUNCTION_ARGS)
@@ -171,11 +235,8 @@ chat_update_rows(PG_FUNCTION_ARGS)
 	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(4))
 		PG_RETURN_NULL();
 	chat_values_from_roles(&values, PG_GETARG_JSONB_P(2));
-	for (int role = 0; role < CHAT_ROLES && !PG_GETARG_BOOL(4); role++)
-	{
-		if (values.text[role] == NULL)
-			chat_values_unset(&values, role);
-	}
+	if (!PG_GETARG_BOOL(4))
+		unset_nulls(&values);
 	SPI_connect();
 	if (chat_values_update(chat_attachment_get(PG_GETARG_INT32(0)), &values, PG_GETARG_BOOL(1),
 						   &keys) > 0)

@@ -5,16 +5,7 @@ CREATE FUNCTION chat.current_user_id() RETURNS text
 COMMENT ON FUNCTION chat.current_user_id() IS 'The user of the request''s claims, as auth.uid() of Supabase reads them; NULL for none.';
 
 CREATE FUNCTION chat.require_attached() RETURNS void
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    IF NOT EXISTS (SELECT FROM chat.attachment) THEN
-        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
-            MESSAGE = 'no tables are attached',
-            HINT = 'Call chat.setup() or chat.attach() first.';
-    END IF;
-END
-$$;
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_require_attached_sql';
 REVOKE ALL ON FUNCTION chat.require_attached() FROM PUBLIC;
 COMMENT ON FUNCTION chat.require_attached() IS 'Error 55000 when there is nothing that a function of the API could be about.';
 

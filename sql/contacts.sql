@@ -82,7 +82,7 @@ DECLARE
     gone bigint;
 BEGIN
     WHILE whose IS NOT NULL LOOP
-        IF NOT EXISTS (SELECT FROM chat.attachment a WHERE chat.user_has_conversations(a, 'owner', whose)) THEN
+        IF NOT EXISTS (SELECT FROM chat.attachment a WHERE chat.user_has_conversations(a.id, 'owner', whose)) THEN
             DELETE FROM chat.contact_pair p WHERE p.owner = whose;
             GET DIAGNOSTICS gone = ROW_COUNT;
             RETURN QUERY SELECT 'chat.contact_pair'::text, format('%s rows deleted of a user without conversations', gone);
@@ -96,75 +96,15 @@ COMMENT ON FUNCTION chat.forget_contacts() IS 'Part of chat.maintain: forgets th
 
 -- Finding the conversation of a contact. Addresses are in their one form, the preferred one first.
 
-CREATE FUNCTION chat.contact_is_unique(attachment chat.attachment) RETURNS boolean
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    RETURN EXISTS (
-        SELECT FROM pg_index i
-         WHERE i.indrelid = attachment.conversations AND i.indisunique AND i.indisvalid AND i.indimmediate
-           AND i.indpred IS NULL AND i.indexprs IS NULL AND i.indnkeyatts = 2
-           AND (SELECT count(*) FROM pg_attribute a
-                 WHERE a.attrelid = i.indrelid AND a.attnum IN (i.indkey[0], i.indkey[1])
-                   AND a.attname IN (attachment.columns -> 'owner' ->> 'column',
-                                     attachment.columns ->> 'contact_jid')) = 2);
-END
-$$;
-REVOKE ALL ON FUNCTION chat.contact_is_unique(chat.attachment) FROM PUBLIC;
-COMMENT ON FUNCTION chat.contact_is_unique(chat.attachment) IS 'True when the conversations have a unique index on exactly (owner, contact_jid).';
+CREATE FUNCTION chat.contact_is_unique(attachment integer) RETURNS boolean
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_contact_is_unique';
+REVOKE ALL ON FUNCTION chat.contact_is_unique(integer) FROM PUBLIC;
+COMMENT ON FUNCTION chat.contact_is_unique(integer) IS 'True when the conversations have a unique index on exactly (owner, contact_jid).';
 
-CREATE FUNCTION chat.contact_object(pair chat.attachment) RETURNS text
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    c jsonb := pair.columns;
-BEGIN
-    RETURN format('jsonb_build_object(''id'', c.%I, ''jid'', c.%I', c ->> 'conversation_id', c ->> 'contact_jid')
-        || COALESCE((SELECT string_agg(format(', %L, c.%I', v.name, c ->> v.role), '' ORDER BY v.name)
-                       FROM (VALUES ('name', 'contact_name'), ('status', 'conversation_status'), ('inbox', 'inbox'), ('metadata', 'conversation_metadata')) v (name, role)
-                      WHERE c ? v.role), '') || ')';
-END
-$$;
-REVOKE ALL ON FUNCTION chat.contact_object(chat.attachment) FROM PUBLIC;
-COMMENT ON FUNCTION chat.contact_object(chat.attachment) IS 'SQL for what is looked at of a contact''s conversation c: {id, jid, name, status, inbox, metadata}, as far as the table has it.';
-
-CREATE FUNCTION chat.contact_rows(attachment chat.attachment, owner_keys text[], addresses text[], inbox text, thorough boolean)
-    RETURNS jsonb
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    c jsonb := attachment.columns;
-    rel regclass := attachment.conversations;
-    spellings text[] := '{}';
-    exact integer;
-    -- In an inbox of its own, unless the table has but one conversation for each contact.
-    within boolean := inbox IS NOT NULL AND c ? 'inbox' AND NOT chat.contact_is_unique(attachment);
-BEGIN
-    FOR i IN 1 .. cardinality(addresses) LOOP
-        spellings := spellings || chat.contact_spellings(addresses[i], thorough);
-    END LOOP;
-    exact := cardinality(spellings);
-    FOR i IN 1 .. cardinality(addresses) LOOP
-        spellings := spellings || chat.contact_spellings(chat.contact_variant(addresses[i]), thorough);
-    END LOOP;
-    -- Of those that are the same contact by a rule alone, the one with the newest message.
-    RETURN chat.find_on(NULL::jsonb, rel, format($f$
-        SELECT jsonb_agg(r.v ORDER BY r.elsewhere, r.place, r.at DESC NULLS LAST, r.key)
-          FROM (SELECT %1$s || jsonb_build_object('exact', array_position($2, c.%2$I::text) <= $3) AS v, %3$s AS elsewhere,
-                       LEAST(array_position($2, c.%2$I::text), $3 + 1) AS place, %4$s AS at, c.%5$I AS key
-                  FROM %6$s AS c
-                 WHERE c.%7$I = ANY ($1::%8$s[]) AND c.%2$I = ANY ($2::%9$s[])%10$s) r$f$,
-        chat.contact_object(attachment), c ->> 'contact_jid',
-        CASE WHEN within THEN format('(c.%I IS NULL)', c ->> 'inbox') ELSE 'false' END,
-        CASE WHEN c ? 'last_message_at' THEN format('c.%I', c ->> 'last_message_at') ELSE 'NULL::timestamptz' END,
-        c ->> 'conversation_id', rel, c -> 'owner' ->> 'column', chat.cast_type(rel, c -> 'owner' ->> 'column'),
-        chat.cast_type(rel, c ->> 'contact_jid'),
-        CASE WHEN within THEN format(' AND COALESCE(c.%1$I::text = $4, true)', c ->> 'inbox') ELSE ' AND $4::text IS NOT DISTINCT FROM $4' END),
-        owner_keys, spellings, exact, inbox);
-END
-$$;
-REVOKE ALL ON FUNCTION chat.contact_rows(chat.attachment, text[], text[], text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION chat.contact_rows(chat.attachment, text[], text[], text, boolean) IS 'The owner''s conversations with a contact, the best first: under one of its addresses, however spelled, then under a number that chat_realtime.phone_rules takes for the same. [{id, jid, name, status, inbox, metadata, exact: not by such a rule}]; NULL for none. thorough: also under addresses with a device.';
+CREATE FUNCTION chat.contact_rows(attachment integer, owner_keys text[], addresses text[], inbox text, thorough boolean) RETURNS jsonb
+    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_contact_rows';
+REVOKE ALL ON FUNCTION chat.contact_rows(integer, text[], text[], text, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.contact_rows(integer, text[], text[], text, boolean) IS 'The owner''s conversations with a contact, the best first: under one of its addresses, however spelled, then under a number that chat_realtime.phone_rules takes for the same. [{id, jid, name, status, inbox, metadata, exact: not by such a rule}]; NULL for none. thorough: also under addresses with a device.';
 
 CREATE FUNCTION chat.merged_into(attachment chat.attachment, key text) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -187,28 +127,13 @@ $$;
 REVOKE ALL ON FUNCTION chat.merged_under(chat.attachment, text[], text[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.merged_under(chat.attachment, text[], text[]) IS 'The conversation into which one was merged that was known under one of the addresses and is gone; NULL for none.';
 
-CREATE FUNCTION chat.contact_by_key(attachment chat.attachment, key text, lock boolean) RETURNS jsonb
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    id text := attachment.columns ->> 'conversation_id';
-    statement text := format('SELECT %s FROM %s AS c WHERE c.%I = $1::%s%s', chat.contact_object(attachment), attachment.conversations, id,
-                             chat.cast_type(attachment.conversations, id), CASE WHEN lock THEN ' FOR NO KEY UPDATE OF c' ELSE '' END);
-BEGIN
-    RETURN CASE WHEN lock THEN chat.lock_on(NULL::jsonb, attachment.conversations, statement, key)
-                ELSE chat.find_on(NULL::jsonb, attachment.conversations, statement, key) END;
-END
-$$;
-REVOKE ALL ON FUNCTION chat.contact_by_key(chat.attachment, text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION chat.contact_by_key(chat.attachment, text, boolean) IS 'A conversation as chat.contact_object has it; lock: FOR NO KEY UPDATE. NULL: it is gone.';
-
 -- Two that WhatsApp tells to be one: the first under a phone and the first under a hidden address, neither by a rule; where the
 -- table lets a contact have one in each inbox, in the same.
 CREATE FUNCTION chat.twins(attachment chat.attachment, rows jsonb) RETURNS SETOF text[]
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    one boolean := NOT attachment.columns ? 'inbox' OR chat.contact_is_unique(attachment);
+    one boolean := NOT attachment.columns ? 'inbox' OR chat.contact_is_unique(attachment.id);
 BEGIN
     RETURN QUERY
     SELECT array_agg(t.id) FROM (
@@ -232,7 +157,7 @@ DECLARE
     conversation jsonb;
 BEGIN
     LOOP
-        rows := chat.contact_rows(attachment, owner_keys, addresses, inbox, thorough);
+        rows := chat.contact_rows(attachment.id, owner_keys, addresses, inbox, thorough);
         key := rows -> 0 ->> 'id';
         -- Only that is locked where the contact's messages go: who merges locks two, in the order of their ids.
         into_key := CASE WHEN key IS NULL THEN chat.merged_under(attachment, owner_keys, addresses) ELSE chat.merged_into(attachment, key) END;
@@ -241,7 +166,8 @@ BEGIN
         ELSIF jsonb_array_length(rows) > 1 AND lock AND chat.merge_twins(attachment, rows) THEN
             CONTINUE;
         END IF;
-        conversation := CASE WHEN lock OR into_key IS NOT NULL THEN chat.contact_by_key(attachment, COALESCE(into_key, key), lock) ELSE rows -> 0 END;
+        conversation := CASE WHEN lock OR into_key IS NOT NULL
+                             THEN chat.run(NULL::jsonb, attachment.id, CASE WHEN lock THEN 'lock_contact' ELSE 'contact' END, COALESCE(into_key, key)) ELSE rows -> 0 END;
         IF conversation IS NULL THEN
             -- Deleted meanwhile, or long ago: then what was merged into it stands for itself again.
             DELETE FROM chat.merged_conversation m WHERE m.attachment = $1.id AND m.into_id = COALESCE(into_key, key);
@@ -286,11 +212,9 @@ BEGIN
         RETURN conversation;
     END IF;
     -- Others may insert without asking us.
-    made := chat.insert_roles(attachment.conversations, c,
+    made := chat.insert_row(attachment.id, false,
         also || jsonb_build_object('owner', owner_keys[1], 'contact_jid', addresses[1], 'contact_name', name,
-                                   'conversation_status', 'open', 'inbox', inbox), c ->> 'conversation_id',
-        CASE WHEN chat.contact_is_unique(attachment)
-             THEN format('ON CONFLICT (%I, %I) DO NOTHING', c -> 'owner' ->> 'column', c ->> 'contact_jid') ELSE '' END);
+                                   'conversation_status', 'open', 'inbox', inbox), chat.contact_is_unique(attachment.id));
     conversation := chat.find_contact(attachment, owner_keys, addresses, true, inbox);
     IF conversation IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'serialization_failure',

@@ -42,13 +42,13 @@ BEGIN
     ELSIF octet_length(contact_name) > 1024 THEN
         PERFORM chat.bad_input('contact_name is longer than 1024 bytes', field => 'contact_name');
     END IF;
-    pair := chat.attachment_for(owner);
+    pair := chat.pair_for(owner);
     IF NOT pair.columns ? 'contact_jid' THEN
         PERFORM chat.bad_input(format('table %s has no column for contacts'' addresses', pair.conversations),
                                'Map one as "contact_jid" with chat.attach.', '55000');
     END IF;
     other := chat.paired_address(owner, jid);
-    conversation := chat.ensure_contact(pair, chat.owner_keys(pair, owner),
+    conversation := chat.ensure_contact(pair, chat.user_keys(pair.id, 'owner', owner),
         CASE WHEN other IS NULL THEN ARRAY[jid] WHEN jid LIKE '%@lid' THEN ARRAY[other, jid] ELSE ARRAY[jid, other] END, contact_name, NULL, '{}');
     RETURN chat.object_json(pair, false, conversation ->> 'id');
 END

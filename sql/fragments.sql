@@ -41,11 +41,6 @@ CREATE FUNCTION chat.deletion_is_flag(messages regclass, columns jsonb) RETURNS 
 REVOKE ALL ON FUNCTION chat.deletion_is_flag(regclass, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.deletion_is_flag(regclass, jsonb) IS 'Whether the column that marks a deleted message holds true or false; false: a time. NULL: there is none.';
 
-CREATE FUNCTION chat.type_rule(messages regclass, columns jsonb) RETURNS text
-    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_type_rule';
-REVOKE ALL ON FUNCTION chat.type_rule(regclass, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.type_rule(regclass, jsonb) IS 'SQL: whether a messages table takes the type $2, by its enum, domain, length and the CHECK constraints on that column, or where it has no rule, by the list of types. It raises, class 22 or 23, for what the column''s type cannot hold.';
-
 -- For everybody: the owners of attached tables run it.
 CREATE FUNCTION chat.status_moves(old text, new text) RETURNS boolean
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_status_moves';

@@ -34,21 +34,14 @@ CREATE FUNCTION chat.pair_by_message(attachment chat.attachment, owner_keys text
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    c jsonb := attachment.columns;
-    rel regclass := attachment.messages;
     address text := event ->> 'chat';
     other text;
 BEGIN
     IF event ->> 'kind' <> 'message' OR (event ->> 'fromMe')::boolean OR address !~ '@(lid|s[.]whatsapp[.]net)$' THEN
         RETURN NULL;
     END IF;
-    other := chat.contact_address(chat.find_on(NULL::text, rel, format(
-        'SELECT c.%1$I::text FROM %2$s AS m JOIN %3$s AS c ON c.%4$I = m.%5$I WHERE m.%6$I = $2::%7$s AND m.%8$I::text = ''incoming'' '
-        'AND c.%9$I = ANY ($1::%10$s[]) AND c.%1$I::text LIKE $3 ORDER BY c.%4$I LIMIT 1',
-        c ->> 'contact_jid', rel, attachment.conversations, c ->> 'conversation_id', c ->> 'conversation', c ->> 'external_id',
-        chat.cast_type(rel, c ->> 'external_id'), c ->> 'direction', c -> 'owner' ->> 'column',
-        chat.cast_type(attachment.conversations, c -> 'owner' ->> 'column')),
-        owner_keys, event ->> 'id', CASE WHEN address LIKE '%@lid' THEN '%@s.whatsapp.net' ELSE '%@lid' END));
+    other := chat.contact_address(chat.run(NULL::text, attachment.id, 'other_address', owner_keys, event ->> 'id',
+        CASE WHEN address LIKE '%@lid' THEN '%@s.whatsapp.net' ELSE '%@lid' END));
     RETURN CASE WHEN other LIKE '%@lid' THEN jsonb_build_array(jsonb_build_array(other, address))
                 WHEN other IS NOT NULL THEN jsonb_build_array(jsonb_build_array(address, other)) END;
 END
@@ -64,7 +57,7 @@ DECLARE
     pair jsonb;
 BEGIN
     FOR pair IN SELECT n FROM jsonb_array_elements(news) n ORDER BY n ->> 'phone' COLLATE "C" LOOP
-        PERFORM chat.merge_twins(attachment, chat.contact_rows(attachment, owner_keys, ARRAY[pair ->> 'phone', pair ->> 'lid'], NULL, false));
+        PERFORM chat.merge_twins(attachment, chat.contact_rows(attachment.id, owner_keys, ARRAY[pair ->> 'phone', pair ->> 'lid'], NULL, false));
     END LOOP;
     RETURN news;
 END
@@ -169,7 +162,7 @@ BEGIN
         changes := changes || jsonb_build_object('contact_jid', address);
     END IF;
     IF changes <> '{}' THEN
-        PERFORM chat.update_roles(attachment.conversations, attachment.columns, changes, attachment.columns ->> 'conversation_id', ARRAY[conversation ->> 'id']);
+        PERFORM chat.update_rows(attachment.id, false, changes, ARRAY[conversation ->> 'id']);
         PERFORM chat.keep_address(attachment, holder, conversation ->> 'jid');
     END IF;
 END
@@ -205,22 +198,6 @@ $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_refresh(chat.attachment, jsonb, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_refresh(chat.attachment, jsonb, jsonb) IS 'What a new message tells of its conversation: a name it had not, the address to write to, the inbox, and that a resolved one is open again.';
 
-CREATE FUNCTION chat.find_external(attachment chat.attachment, conversation_id text, external_id text) RETURNS jsonb
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    c jsonb := attachment.columns;
-    rel regclass := attachment.messages;
-BEGIN
-    RETURN chat.find_on(NULL::jsonb, rel, format(
-        'SELECT to_jsonb(m.%I) FROM %s AS m WHERE m.%I = $1::%s AND m.%I = $2::%s ORDER BY m.%1$I LIMIT 1',
-        c ->> 'message_id', rel, c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'),
-        c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id')), conversation_id, external_id);
-END
-$$;
-REVOKE ALL ON FUNCTION chat.find_external(chat.attachment, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.find_external(chat.attachment, text, text) IS 'Key of the message with a WhatsApp id in a conversation, or NULL.';
-
 CREATE FUNCTION chat.wuzapi_integer(value jsonb) RETURNS bigint
     LANGUAGE sql IMMUTABLE PARALLEL SAFE
     RETURN CASE WHEN pg_catalog.jsonb_typeof(value) = 'number'
@@ -233,9 +210,7 @@ CREATE FUNCTION chat.type_is_allowed(attachment chat.attachment, type text) RETU
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
-    -- The rule may call functions of the table's owner.
-    RETURN chat.run_on(attachment.messages, format('SELECT pg_catalog.to_jsonb(%s)', chat.type_rule(attachment.messages, attachment.columns)),
-                       NULL, type) = 'true';
+    RETURN chat.run(NULL::boolean, attachment.id, 'type_is_allowed', type);
 EXCEPTION WHEN data_exception OR integrity_constraint_violation THEN
     RETURN false;
 END
@@ -282,7 +257,7 @@ BEGIN
     event := chat.wuzapi_storable(attachment, event);
     -- What it quotes is kept where the original is not: that one may be edited or deleted.
     IF event #> '{metadata,quoted}' IS NOT NULL AND (event #> '{metadata,quoted}' = '{}'
-           OR chat.find_external(attachment, conversation_id, reply_to) IS NOT NULL) THEN
+           OR chat.run(NULL::jsonb, attachment.id, 'find_external', conversation_id, reply_to) IS NOT NULL) THEN
         event := event #- '{metadata,quoted}';
     END IF;
     content := event ->> 'content';
@@ -293,7 +268,7 @@ BEGIN
     -- Where the column is a key of this table instead of WhatsApp's id, the message it names is looked up.
     IF reply_to IS NOT NULL AND chat.cast_type(attachment.messages, c ->> 'reply_to', true)
                                 NOT IN ('text', 'character varying') THEN
-        reply_to := chat.find_external(attachment, conversation_id, reply_to) #>> '{}';
+        reply_to := chat.run(NULL::jsonb, attachment.id, 'find_external', conversation_id, reply_to) #>> '{}';
     END IF;
     RETURN jsonb_build_object(
         'conversation', conversation_id, 'external_id', event ->> 'id',
@@ -338,11 +313,10 @@ CREATE FUNCTION chat.wuzapi_message(attachment chat.attachment, owner_keys text[
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    c jsonb := attachment.columns;
     -- The lock on the conversation, held from here on, makes the look-up of the id safe.
     conversation jsonb := chat.ensure_contact(attachment, owner_keys, chat.event_addresses(event), event ->> 'pushName', event ->> 'inbox',
                                               chat.conversation_route(attachment, NULL, event));
-    message jsonb := chat.find_external(attachment, conversation ->> 'id', event ->> 'id');
+    message jsonb := chat.run(NULL::jsonb, attachment.id, 'find_external', conversation ->> 'id', event ->> 'id');
     answer jsonb := jsonb_build_object('conversationId', conversation -> 'id', 'externalId', event ->> 'id');
 BEGIN
     IF message IS NOT NULL THEN
@@ -351,8 +325,7 @@ BEGIN
             CASE WHEN chat.wuzapi_arrives(attachment, message #>> '{}', event) THEN 'message' ELSE 'duplicate' END);
     END IF;
     PERFORM chat.wuzapi_refresh(attachment, conversation, event);
-    message := chat.insert_roles(attachment.messages, c, chat.wuzapi_row(attachment, conversation ->> 'id', event),
-                                 c ->> 'message_id');
+    message := chat.insert_row(attachment.id, true, chat.wuzapi_row(attachment, conversation ->> 'id', event));
     RETURN answer || jsonb_build_object(
         'action', 'message', 'messageId', message,
         'direction', CASE WHEN (event ->> 'fromMe')::boolean THEN 'outgoing' ELSE 'incoming' END,
@@ -366,7 +339,6 @@ CREATE FUNCTION chat.wuzapi_scope(attachment chat.attachment, owner_keys text[],
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    c jsonb := attachment.columns;
     conversations jsonb;
 BEGIN
     IF event ->> 'chat' NOT LIKE '%@lid' THEN
@@ -376,59 +348,25 @@ BEGIN
         RETURN jsonb_build_array(conversations);
     END IF;
     -- A hidden address that is not resolved: the ids tell the conversation.
-    conversations := chat.read_on(NULL::jsonb, attachment.messages, format($f$
-        SELECT jsonb_agg(DISTINCT m.%1$I)
-          FROM %2$s AS m JOIN %3$s AS c ON c.%4$I = m.%1$I
-         WHERE c.%5$I = ANY ($1::%6$s[]) AND m.%7$I = ANY ($2::%8$s[])$f$,
-        c ->> 'conversation', attachment.messages, attachment.conversations, c ->> 'conversation_id',
-        c -> 'owner' ->> 'column', chat.cast_type(attachment.conversations, c -> 'owner' ->> 'column'),
-        c ->> 'external_id', chat.cast_type(attachment.messages, c ->> 'external_id')),
-        owner_keys, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids')));
+    conversations := chat.run(NULL::jsonb, attachment.id, 'conversations_of', owner_keys, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids')));
     RETURN COALESCE(conversations, '[]');
 END
 $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_scope(chat.attachment, text[], jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_scope(chat.attachment, text[], jsonb) IS 'Keys of the owner''s conversations that a receipt is about, as a JSON array.';
 
--- $1 conversations, $2 WhatsApp ids, $3 new status. The rows are locked in key order.
-CREATE FUNCTION chat.wuzapi_due(attachment chat.attachment, event jsonb, conversation_ids text[]) RETURNS text[]
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    c jsonb := attachment.columns;
-    rel regclass := attachment.messages;
-BEGIN
-    RETURN chat.lock_on(NULL::text[], rel, format($f$
-        SELECT array_agg(d.key)
-          FROM (SELECT m.%1$I::text AS key FROM %2$s AS m
-                 WHERE m.%3$I = ANY ($2::%4$s[]) AND m.%5$I = ANY ($1::%6$s[]) AND m.%7$I::text = 'outgoing'
-                   AND chat.status_moves(m.%8$I::text, $3)
-                 ORDER BY m.%1$I FOR NO KEY UPDATE OF m) d$f$,
-        c ->> 'message_id', rel, c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id'),
-        c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'), c ->> 'direction', c ->> 'status'),
-        conversation_ids, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids')), event ->> 'state');
-END
-$$;
-REVOKE ALL ON FUNCTION chat.wuzapi_due(chat.attachment, jsonb, text[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.wuzapi_due(chat.attachment, jsonb, text[]) IS 'Locks the outgoing messages whose status a receipt moves forward, and returns their keys.';
-
 -- Who has read these messages on another device has read what came before them.
 CREATE FUNCTION chat.wuzapi_due_self(attachment chat.attachment, event jsonb, conversation_ids text[]) RETURNS text[]
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    c jsonb := attachment.columns;
-    rel regclass := attachment.messages;
     conversation text;
     read_up_to timestamptz;
     due text[] := '{}';
 BEGIN
     FOREACH conversation IN ARRAY conversation_ids LOOP
-        read_up_to := chat.read_on(NULL::timestamptz, rel, format(
-            'SELECT max(%s) FROM %s AS m WHERE m.%I = ANY ($2::%s[]) AND m.%I = $1::%s', chat.message_time(rel, c, 'm'), rel,
-            c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id'), c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation')),
-            conversation, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids')));
-        due := due || chat.unread_keys(attachment, conversation, COALESCE(read_up_to, (event ->> 'timestamp')::timestamptz, now()));
+        read_up_to := chat.run(NULL::timestamptz, attachment.id, 'latest_among', conversation, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids')));
+        due := due || chat.run(NULL::text[], attachment.id, 'lock_unread', conversation, COALESCE(read_up_to, (event ->> 'timestamp')::timestamptz, now()));
     END LOOP;
     RETURN due;
 END
@@ -440,17 +378,16 @@ CREATE FUNCTION chat.wuzapi_receipt(attachment chat.attachment, owner_keys text[
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    c jsonb := attachment.columns;
     scope jsonb := chat.wuzapi_scope(attachment, owner_keys, event);
     conversations text[] := ARRAY(SELECT jsonb_array_elements_text(scope));
     status text := CASE event ->> 'state' WHEN 'read-self' THEN 'read' ELSE event ->> 'state' END;
     changed jsonb;
 BEGIN
-    PERFORM chat.lock_conversations(attachment, conversations);
-    changed := COALESCE(chat.update_roles(attachment.messages, c,
-        jsonb_build_object('status', status, 'status_updated_at', event ->> 'timestamp'), c ->> 'message_id',
+    PERFORM chat.run(NULL::boolean, attachment.id, 'lock_conversations', conversations);
+    changed := COALESCE(chat.update_rows(attachment.id, true,
+        jsonb_build_object('status', status, 'status_updated_at', event ->> 'timestamp'),
         CASE event ->> 'state' WHEN 'read-self' THEN chat.wuzapi_due_self(attachment, event, conversations)
-                               ELSE chat.wuzapi_due(attachment, event, conversations) END), '[]');
+            ELSE chat.run(NULL::text[], attachment.id, 'lock_due', conversations, ARRAY(SELECT jsonb_array_elements_text(event -> 'ids')), event ->> 'state') END), '[]');
     RETURN jsonb_build_object('action', 'status', 'status', status, 'conversationId', scope -> 0,
                               'updated', jsonb_array_length(changed), 'messageIds', changed);
 END
@@ -515,14 +452,14 @@ BEGIN
             HINT = 'Pass the body of WUZAPI''s webhook as it was received.';
     END IF;
     event := chat.wuzapi_timed(chat.wuzapi_parse(payload));
-    attachment := chat.attachment_for(owner);
+    attachment := chat.pair_for(owner);
     IF NOT attachment.columns ?& ARRAY['contact_jid', 'external_id'] THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('tables %s and %s cannot take WUZAPI''s events', attachment.conversations, attachment.messages),
             DETAIL = 'They need a column for the contact''s address (contact_jid) and one for WhatsApp''s id (external_id).',
             HINT = 'Add the columns, or map them, with chat.attach.';
     END IF;
-    owner_keys := chat.owner_keys(attachment, owner);
+    owner_keys := chat.user_keys(attachment.id, 'owner', owner);
     event := chat.wuzapi_known(attachment, owner, owner_keys, event);
     RETURN CASE event ->> 'kind'
                WHEN 'message' THEN chat.wuzapi_message(attachment, owner_keys, event)

@@ -5,14 +5,9 @@ CREATE FUNCTION chat.wuzapi_target(attachment chat.attachment, owner_keys text[]
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    c jsonb := attachment.columns;
-    rel regclass := attachment.messages;
     key text;
 BEGIN
-    key := chat.read_on(NULL::text, rel, format(
-        'SELECT m.%1$I::text FROM %2$s AS m WHERE m.%3$I = ANY ($1::%4$s[]) AND m.%5$I = $2::%6$s ORDER BY m.%1$I LIMIT 1',
-        c ->> 'message_id', rel, c ->> 'conversation', chat.cast_type(rel, c ->> 'conversation'),
-        c ->> 'external_id', chat.cast_type(rel, c ->> 'external_id')),
+    key := chat.run(NULL::text, attachment.id, 'find_among',
         ARRAY(SELECT jsonb_array_elements_text(chat.wuzapi_scope(attachment, owner_keys, event))), event ->> 'target');
     RETURN CASE WHEN key IS NOT NULL THEN COALESCE(chat.lock_message(attachment, key), '{"gone": true}') END;
 END
@@ -228,8 +223,7 @@ BEGIN
     IF conversation IS NULL THEN
         RETURN '{"action": "ignored", "reason": "no conversation with this group"}';
     ELSIF conversation ->> 'name' IS DISTINCT FROM name THEN
-        PERFORM chat.update_roles(attachment.conversations, attachment.columns, jsonb_build_object('contact_name', name),
-                                  attachment.columns ->> 'conversation_id', ARRAY[conversation ->> 'id']);
+        PERFORM chat.update_rows(attachment.id, false, jsonb_build_object('contact_name', name), ARRAY[conversation ->> 'id']);
     END IF;
     RETURN jsonb_build_object('action', 'group', 'conversationId', conversation -> 'id', 'name', name);
 END

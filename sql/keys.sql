@@ -232,7 +232,7 @@ BEGIN
     PERFORM chat.require_admin_scope();
     PERFORM chat.check_api_key(name, scopes, rate_limit, expires_at);
     FOR keys IN SELECT * FROM chat.api_key_tables() LOOP
-        owner_value := CASE WHEN keys.owner_map ? 'table' THEN (chat.owner_keys(keys.pair, owner))[1]
+        owner_value := CASE WHEN keys.owner_map ? 'table' THEN (chat.user_keys((keys.pair).id, 'owner', owner))[1]
                             WHEN chat.key_fits(keys.source, keys.owner_map ->> 'column', owner) THEN owner END;
         EXIT WHEN owner_value IS NOT NULL;
     END LOOP;

@@ -293,9 +293,9 @@ BEGIN
     IF chat.user_is_unknown(owner) THEN
         RETURN chat.page('[]', 'c', number, size, CASE WHEN number IS NOT NULL THEN 0 END, false);
     END IF;
-    pair := chat.attachment_for(owner, VARIADIC '{owner,agent}'::text[]);
-    keys := CASE WHEN assigned_to = 'me' THEN '{}' ELSE COALESCE(chat.owner_keys(pair, owner), '{}') END;
-    agents := COALESCE(chat.user_keys(pair, 'agent', owner), '{}');
+    pair := chat.pair_for(owner, true);
+    keys := CASE WHEN assigned_to = 'me' THEN '{}' ELSE COALESCE(chat.user_keys(pair.id, 'owner', owner), '{}') END;
+    agents := COALESCE(chat.user_keys(pair.id, 'agent', owner), '{}');
     filter := chat.conversation_filter(pair, status, assigned_to, unread, pattern);
     after := chat.decode_cursor(cursor, 'c', CASE WHEN pair.columns ? 'last_message_at' THEN 2 ELSE 1 END);
     rows := chat.read_on(NULL::jsonb, pair.conversations, chat.conversation_page(pair, cardinality(keys), cardinality(agents), filter, after),

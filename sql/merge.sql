@@ -46,15 +46,10 @@ $$;
 REVOKE ALL ON FUNCTION chat.merge_values(jsonb, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.merge_values(jsonb, jsonb) IS 'Values by role that a conversation takes over from one that is merged into it: what it has none of itself, agent and bot among them.';
 
-CREATE FUNCTION chat.write_quietly(pair chat.attachment, row_values jsonb, key text) RETURNS void
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    PERFORM chat.write_roles(pair.conversations, pair.columns, row_values, pair.columns ->> 'conversation_id', ARRAY[key], false, true);
-END
-$$;
-REVOKE ALL ON FUNCTION chat.write_quietly(chat.attachment, jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.write_quietly(chat.attachment, jsonb, text) IS 'Writes values by role to a conversation, and tells nobody.';
+CREATE FUNCTION chat.write_quietly(attachment integer, row_values jsonb, key text) RETURNS void
+    LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'chat_write_quietly';
+REVOKE ALL ON FUNCTION chat.write_quietly(integer, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.write_quietly(integer, jsonb, text) IS 'Writes values by role, but for what is null, to a conversation, and tells nobody: no event is recorded and updated_at stays.';
 
 -- A table may have each address but once, so that the one that has it lets go of it first.
 CREATE FUNCTION chat.free_address(pair chat.attachment, key text, address text) RETURNS text
@@ -79,7 +74,7 @@ CREATE FUNCTION chat.keep_address(pair chat.attachment, key text, address text) 
 $$
 BEGIN
     IF key IS NOT NULL THEN
-        PERFORM chat.write_quietly(pair, jsonb_build_object('contact_jid', address), key);
+        PERFORM chat.write_quietly(pair.id, jsonb_build_object('contact_jid', address), key);
         UPDATE chat.merged_conversation m SET address = $3 WHERE m.attachment = pair.id AND m.from_id = $2;
     END IF;
 END
@@ -98,14 +93,14 @@ BEGIN
     IF jsonb_typeof(goes -> 'conversation_metadata') = 'object' THEN
         marks := marks || jsonb_build_object('conversation_metadata', (goes -> 'conversation_metadata') || jsonb_build_object('mergedInto', stays -> 'key'));
     END IF;
-    PERFORM chat.write_quietly(pair, marks, goes ->> 'key');
+    PERFORM chat.write_quietly(pair.id, marks, goes ->> 'key');
     -- Messages are sent to a phone's address, where it is known.
     IF stays ->> 'contact_jid' LIKE '%@lid' AND goes ->> 'contact_jid' NOT LIKE '%@lid' THEN
         holder := chat.free_address(pair, stays ->> 'key', goes ->> 'contact_jid');
-        PERFORM chat.write_quietly(pair, taken || jsonb_build_object('contact_jid', goes -> 'contact_jid'), stays ->> 'key');
+        PERFORM chat.write_quietly(pair.id, taken || jsonb_build_object('contact_jid', goes -> 'contact_jid'), stays ->> 'key');
         PERFORM chat.keep_address(pair, holder, stays ->> 'contact_jid');
     ELSIF taken <> '{}' THEN
-        PERFORM chat.write_quietly(pair, taken, stays ->> 'key');
+        PERFORM chat.write_quietly(pair.id, taken, stays ->> 'key');
     END IF;
     RETURN (SELECT jsonb_object_agg(v.key, v.value)
               FROM (VALUES ('status', CASE WHEN taken ? 'conversation_status' THEN jsonb_build_object('old', stays -> 'conversation_status', 'new', taken -> 'conversation_status') END),
@@ -215,7 +210,7 @@ BEGIN
         from_id := COALESCE(chat.merged_into(pair, from_id), from_id);
         into_id := COALESCE(chat.merged_into(pair, into_id), into_id);
         BEGIN
-            PERFORM chat.lock_conversations(pair, ARRAY[from_id, into_id]);
+            PERFORM chat.run(NULL::boolean, pair.id, 'lock_conversations', ARRAY[from_id, into_id]);
             IF chat.merged_into(pair, from_id) IS NULL AND chat.merged_into(pair, into_id) IS NULL THEN
                 RETURN;
             END IF;
@@ -270,7 +265,7 @@ CREATE FUNCTION chat.continue_merge(pair chat.attachment, merge chat.merge) RETU
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
-    PERFORM chat.lock_conversations(pair, ARRAY[merge.from_id, merge.into_id]);
+    PERFORM chat.run(NULL::boolean, pair.id, 'lock_conversations', ARRAY[merge.from_id, merge.into_id]);
     SELECT m.attachment, m.from_id, m.into_id, m.moved, m.dropped, m.finished_at INTO merge FROM chat.merged_conversation m WHERE m.attachment = $2.attachment AND m.from_id = $2.from_id AND m.into_id = $2.into_id;
     IF merge.from_id IS NULL OR merge.finished_at IS NOT NULL THEN
         RETURN merge;

@@ -112,16 +112,6 @@ $$;
 REVOKE ALL ON FUNCTION chat.deletion_mark(chat.attachment) FROM PUBLIC;
 COMMENT ON FUNCTION chat.deletion_mark(chat.attachment) IS 'What the column that marks a deleted message is set to: true, or now().';
 
-CREATE FUNCTION chat.unread_keys(pair chat.attachment, key text, up_to timestamptz) RETURNS text[]
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    RETURN chat.run(NULL::text[], pair.id, 'lock_unread', key, up_to);
-END
-$$;
-REVOKE ALL ON FUNCTION chat.unread_keys(chat.attachment, text, timestamptz) FROM PUBLIC;
-COMMENT ON FUNCTION chat.unread_keys(chat.attachment, text, timestamptz) IS 'Locks, in key order, the unread messages of a conversation (up to a time), and returns their keys.';
-
 CREATE FUNCTION chat.mark_read(conversation_id text, up_to timestamptz DEFAULT NULL, owner text DEFAULT NULL) RETURNS integer
     LANGUAGE c VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS 'MODULE_PATHNAME', 'chat_mark_read';
 REVOKE ALL ON FUNCTION chat.mark_read(text, timestamptz, text) FROM PUBLIC;

@@ -106,6 +106,11 @@ CREATE FUNCTION chat.insert_row(attachment integer, messages boolean, role_value
 REVOKE ALL ON FUNCTION chat.insert_row(integer, boolean, jsonb, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.insert_row(integer, boolean, jsonb, boolean) IS 'Inserts a message or conversation given by role, without what is null or has no column, and returns its key: a number or a string. unless_there: NULL when the owner has a conversation with that contact.';
 
+CREATE FUNCTION chat.insert_rows(attachment integer, rows jsonb) RETURNS integer
+    LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'chat_insert_rows';
+REVOKE ALL ON FUNCTION chat.insert_rows(integer, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.insert_rows(integer, jsonb) IS 'Inserts messages given by role, an array of objects that all have the same roles, in one statement and in their order; returns how many. What has no column is left out. Errors: 22023 for another array.';
+
 CREATE FUNCTION chat.update_rows(attachment integer, messages boolean, role_values jsonb, keys text[], keep_null boolean DEFAULT false) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_update_rows';
 REVOKE ALL ON FUNCTION chat.update_rows(integer, boolean, jsonb, text[], boolean) FROM PUBLIC;

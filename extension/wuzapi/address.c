@@ -13,6 +13,7 @@
 #include "utils/builtins.h"
 
 #include "settings.h"
+#include "wuzapi/address.h"
 #include "wuzapi/wuzapi.h"
 
 PG_FUNCTION_INFO_V1(chat_contact_address);
@@ -128,8 +129,8 @@ brazilian_variant(const char *digits)
 	return number[0] == '9' && number[1] >= '6' ? psprintf("%.4s%s", digits, number + 1) : NULL;
 }
 
-static char *
-variant(const char *address)
+char *
+chat_contact_other_number(const char *address)
 {
 	char *digits = chat_phone_rules == CHAT_PHONE_RULES_BR ? digits_of(address) : NULL;
 	char *other = digits == NULL ? NULL : brazilian_variant(digits);
@@ -139,22 +140,21 @@ variant(const char *address)
 
 /* --- spellings ------------------------------------------------------------------------------------- */
 
-/* An address in its one form, and as else it may have been stored; devices: with each device, too. */
-static ArrayType *
-spellings(const char *address, bool devices)
+int
+chat_contact_spell(const char *address, bool devices, Datum *texts)
 {
 	static const char *const usual[] = {"%s" PHONE_SERVER, "%s@c.us", "+%s", "%s"};
 	char *digits = digits_of(address);
-	Datum *texts = palloc(sizeof(Datum) * (lengthof(usual) + MAX_DEVICES));
 	int n = 0;
 
+	StaticAssertStmt(lengthof(usual) + MAX_DEVICES <= CHAT_MAX_SPELLINGS, "spellings do not fit");
 	if (digits == NULL)
 		texts[n++] = CStringGetTextDatum(address);
 	for (int i = 0; digits != NULL && i < (int) lengthof(usual); i++)
 		texts[n++] = CStringGetTextDatum(psprintf(usual[i], digits));
 	for (int i = 1; digits != NULL && devices && i <= MAX_DEVICES; i++)
 		texts[n++] = CStringGetTextDatum(psprintf("%s:%d" PHONE_SERVER, digits, i));
-	return construct_array(texts, n, TEXTOID, -1, false, TYPALIGN_INT);
+	return n;
 }
 
 /* --- SQL ------------------------------------------------------------------------------------------- */
@@ -175,7 +175,7 @@ chat_contact_address(PG_FUNCTION_ARGS)
 Datum
 chat_contact_variant(PG_FUNCTION_ARGS)
 {
-	char *other = variant(text_to_cstring(PG_GETARG_TEXT_PP(0)));
+	char *other = chat_contact_other_number(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 
 	if (other == NULL)
 		PG_RETURN_NULL();
@@ -186,5 +186,8 @@ chat_contact_variant(PG_FUNCTION_ARGS)
 Datum
 chat_contact_spellings(PG_FUNCTION_ARGS)
 {
-	PG_RETURN_ARRAYTYPE_P(spellings(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_BOOL(1)));
+	Datum texts[CHAT_MAX_SPELLINGS];
+	int count = chat_contact_spell(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_BOOL(1), texts);
+
+	PG_RETURN_ARRAYTYPE_P(construct_array(texts, count, TEXTOID, -1, false, TYPALIGN_INT));
 }

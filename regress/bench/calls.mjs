@@ -9,7 +9,7 @@ import { Cluster } from '../lib/cluster.mjs';
 import { connect, value } from '../lib/db.mjs';
 import { finish } from '../lib/janitor.mjs';
 import { until } from '../lib/wait.mjs';
-import { serverUser } from '../lib/workspace.mjs';
+import { root, serverUser } from '../lib/workspace.mjs';
 
 const exec = promisify(execFile);
 const calls = Number(process.env.CALLS ?? 200);
@@ -26,7 +26,7 @@ async function setup(cluster) {
   const unknown = await value(db, 'SELECT chat.make_api_key()');
   await db.query("UPDATE public.chat_api_keys SET last_used_at = now() + interval '1 day'"); // nothing to note
   const conversation = await value(db, `INSERT INTO public.conversations (user_id, contact_jid)
-    SELECT '${owner}', n || '@s.whatsapp.net' FROM generate_series(1, 1000) n RETURNING id`);
+    SELECT '${owner}', (5511900000000 + n) || '@s.whatsapp.net' FROM generate_series(1, 1000) n RETURNING id`);
   const message = await value(db, `INSERT INTO public.chat_messages (conversation_id, message_id, direction, content)
     SELECT $1, '3EB0' || n, 'outgoing', 'text ' || n FROM generate_series(1, 1000) n RETURNING id`, [conversation]);
   await db.query('VACUUM ANALYZE');
@@ -36,7 +36,15 @@ async function setup(cluster) {
 
 const authenticate = 'SELECT * FROM chat.authenticate(key => $1, required_scope => $2)';
 
-/** What is called: the statement, its values, and what to set before. */
+const fixture = (name) => JSON.parse(readFileSync(path.join(root, `regress/fixtures/wuzapi/${name}.json`), 'utf8'));
+const address = (n) => `${5511900000000 + n}@s.whatsapp.net`;
+/** A text of a contact's as WUZAPI sends it, and a receipt. */
+const text = (n, from) => { const body = fixture('text'); Object.assign(body.event.Info, { Chat: address(from), Sender: address(from), ID: `AC7F${n}` }); return body; };
+const receipt = (n) => { const body = fixture('receipt_read'); Object.assign(body.event, { Chat: address(1), Sender: address(1), MessageIDs: [`3EB0${n}`] }); return body; };
+let sent = 0;
+const ingest = 'SELECT chat.ingest_wuzapi($1, $2)';
+
+/** What is called: the statement, its values or what makes them, and what to set before. */
 const statements = ({ key, unknown, conversation, message }) => ({
   'SELECT 1': ['SELECT 1'],
   'authenticate': [authenticate, [key, 'chat:read']],
@@ -48,6 +56,11 @@ const statements = ({ key, unknown, conversation, message }) => ({
   'save_message': ['SELECT chat.save_message($1, $2, $3)', [conversation, { content: 'Olá, tudo bem?' }, owner], 'SET chat_realtime.rate_limits = off'],
   'update_message_status': ['SELECT chat.update_message_status($1, $2, owner => $3)', [message, 'delivered', owner]],
   'mark_read': ['SELECT chat.mark_read($1, owner => $2)', [conversation, owner]],
+  'ingest_wuzapi, message': [ingest, () => [owner, text(++sent, 1)]],
+  'ingest_wuzapi, new contact': [ingest, () => [owner, text(++sent, 1000 + sent)]],
+  'ingest_wuzapi, again': [ingest, [owner, text(0, 1)]],
+  'ingest_wuzapi, receipt': [ingest, () => [owner, receipt(++sent % 1000 + 1)]],
+  'edit_message': ['SELECT chat.edit_message($1, $2, $3)', () => [message, `text ${++sent}`, owner]],
   'list_messages': ['SELECT chat.list_messages($1, owner => $2)', [conversation, owner]],
   'list_conversations': ['SELECT chat.list_conversations($1)', [owner]],
   'get_conversation': ['SELECT chat.get_conversation($1, $2)', [conversation, owner]],
@@ -58,7 +71,7 @@ async function count(cluster, dir, [text, values, setting], times) {
   const db = await connect(cluster);
   if (setting) await db.query(setting);
   const file = path.join(dir, String(db.processID));
-  for (let i = 0; i < times; i++) await db.query({ name: 'call', text, values });
+  for (let i = 0; i < times; i++) await db.query({ name: 'call', text, values: typeof values === 'function' ? values() : values });
   await db.end();
   const total = () => existsSync(file) && /^(?:totals|summary): (\d+)/m.exec(readFileSync(file, 'latin1'));
   await until(total, () => `valgrind counted nothing in ${file}`, 120000);
