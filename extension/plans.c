@@ -64,7 +64,10 @@ chat_plan_user(const ChatUserMapping *mapping, Oid type)
 	return chat_plan_keep(psprintf("SELECT %s", chat_sql_user(mapping, "$1")), 1, &type);
 }
 
-/* A list is planned for how many rows its values have; what finds rows by key is the same for all. */
+/*
+ * A list is planned for how many rows its values have. What finds rows by key, or writes them, is the same for all, and is not to
+ * be planned anew because a plan for an array of one is cheaper than one for an array. Of all others PostgreSQL finds out.
+ */
 static int
 options_of(ChatPlan plan)
 {
@@ -72,6 +75,10 @@ options_of(ChatPlan plan)
 	{
 		case CHAT_LIST:
 			return CURSOR_OPT_CUSTOM_PLAN | CURSOR_OPT_PARALLEL_OK;
+		case CHAT_FIND:
+		case CHAT_WRITE:
+		case CHAT_QUIET:
+			return CURSOR_OPT_GENERIC_PLAN;
 		default:
 			return 0;
 	}
@@ -265,6 +272,12 @@ chat_key_given(const char *text)
 	return argument;
 }
 
+static bool
+reads(ChatMode mode)
+{
+	return mode == CHAT_READ || mode == CHAT_FIND || mode == CHAT_LIST;
+}
+
 static int
 execute(const PlanCall *call, SPIPlanPtr prepared)
 {
@@ -274,8 +287,7 @@ execute(const PlanCall *call, SPIPlanPtr prepared)
 	if (mode == CHAT_NOW)
 		return SPI_execute_snapshot(prepared, call->values, call->nulls, GetLatestSnapshot(),
 									InvalidSnapshot, false, true, 0);
-	return SPI_execute_plan(prepared, call->values, call->nulls,
-							mode == CHAT_READ || mode == CHAT_LIST, 0);
+	return SPI_execute_plan(prepared, call->values, call->nulls, reads(mode), 0);
 }
 
 static bool
@@ -286,7 +298,7 @@ writes(ChatMode mode)
 
 /* The table's own code may name what is in its schema; operators and functions of the statement are qualified. */
 static void
-set_search_path(const PlanCall *call)
+set_surroundings(const PlanCall *call)
 {
 	ChatMode mode = chat_statement_mode(call->plan);
 	Oid relid = chat_statement_table(call->attachment, call->plan);
@@ -294,6 +306,10 @@ set_search_path(const PlanCall *call)
 
 	if (writes(mode) && relid != call->attachment->conversations)
 		path = psprintf("pg_catalog, %s, pg_temp", quote_identifier(chat_schema_of(relid)));
+	/* A plan that was made while the table was small is kept while it grows. */
+	if (mode == CHAT_FIND)
+		(void) set_config_option("enable_seqscan", "off", PGC_USERSET, PGC_S_SESSION,
+								 GUC_ACTION_SAVE, true, 0, false);
 	if (writes(mode) || mode == CHAT_NOW)
 		(void) set_config_option("search_path", path, PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE,
 								 true, 0, false);
@@ -307,7 +323,7 @@ run(void *arg)
 	int outer = own_depth;
 	volatile int result;
 
-	set_search_path(call);
+	set_surroundings(call);
 	call->entry = find(call->attachment, call->plan, call->variant);
 	if (call->args != NULL)
 		read_arguments(call, call->entry->prepared);
@@ -340,8 +356,7 @@ run_as_owner(PlanCall *call)
 	ChatMode mode = chat_statement_mode(call->plan);
 
 	chat_as_owner(chat_statement_table(call->attachment, call->plan),
-				  mode == CHAT_READ || mode == CHAT_LIST || mode == CHAT_LOCK,
-				  mode == CHAT_QUIET ? run_quietly : run, call);
+				  reads(mode) || mode == CHAT_LOCK, mode == CHAT_QUIET ? run_quietly : run, call);
 	return SPI_processed;
 }
 

@@ -22,6 +22,7 @@ typedef enum ChatMode
 {
 	CHAT_NOW,   /* of the triggers: on what is committed now, whatever the transaction's snapshot */
 	CHAT_READ,  /* sees what the calling statement sees; leaves nothing behind */
+	CHAT_FIND,  /* likewise; what indexes find, planned once for all values */
 	CHAT_LIST,  /* likewise, and is planned for its values each time */
 	CHAT_LOCK,  /* sees what was committed before it, and locks rows; leaves nothing else behind */
 	CHAT_WRITE, /* fires triggers and defaults of the table's */
@@ -32,6 +33,8 @@ typedef enum ChatMode
 #define CHAT_ROLE_BIT(role) (UINT64CONST(1) << (role))
 /* Of an insert of a conversation: the one that is there is left, and nothing returned. */
 #define CHAT_UNLESS_THERE (UINT64CONST(1) << 63)
+/* Of the look-up of a contact: several values of the owner's column, instead of one. */
+#define CHAT_SEVERAL_OWNERS UINT64CONST(1)
 
 /* Of a list: after a place, all of whose elements have values; after one whose element n has none. */
 #define CHAT_PLACE UINT64CONST(1)

@@ -194,18 +194,13 @@ $$;
 REVOKE ALL ON FUNCTION chat.lock_contacts(chat.attachment, text, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.lock_contacts(chat.attachment, text, text[]) IS 'Until the end of the transaction nobody else makes a conversation of these contacts.';
 
-CREATE FUNCTION chat.ensure_contact(attachment chat.attachment, owner_keys text[], addresses text[], name text, inbox text DEFAULT NULL,
-                                    also jsonb DEFAULT '{}') RETURNS jsonb
+CREATE FUNCTION chat.make_contact(attachment chat.attachment, owner_keys text[], addresses text[], name text, inbox text, also jsonb) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    c jsonb := attachment.columns;
-    conversation jsonb := chat.find_contact(attachment, owner_keys, addresses, true, inbox);
+    conversation jsonb;
     made jsonb;
 BEGIN
-    IF conversation IS NOT NULL THEN
-        RETURN conversation;
-    END IF;
     PERFORM chat.lock_contacts(attachment, owner_keys[1], addresses);
     conversation := chat.find_contact(attachment, owner_keys, addresses, true, inbox, true);
     IF conversation IS NOT NULL THEN
@@ -222,6 +217,18 @@ BEGIN
             HINT = 'Repeat the transaction.';
     END IF;
     RETURN conversation || jsonb_build_object('isNew', made IS NOT NULL);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.make_contact(chat.attachment, text[], text[], text, text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.make_contact(chat.attachment, text[], text[], text, text, jsonb) IS 'chat.ensure_contact where none was found.';
+
+CREATE FUNCTION chat.ensure_contact(attachment chat.attachment, owner_keys text[], addresses text[], name text, inbox text DEFAULT NULL,
+                                    also jsonb DEFAULT '{}') RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN COALESCE(chat.find_contact(attachment, owner_keys, addresses, true, inbox),
+                    chat.make_contact(attachment, owner_keys, addresses, name, inbox, also));
 END
 $$;
 REVOKE ALL ON FUNCTION chat.ensure_contact(chat.attachment, text[], text[], text, text, jsonb) FROM PUBLIC;

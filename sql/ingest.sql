@@ -1,32 +1,27 @@
 -- Ingestion of WUZAPI's webhooks.
+--
+-- Small functions have their body as RETURN: it is read once, when it is made, and is part of the plan of what calls it.
 
 -- Whom an event is about
 
 CREATE FUNCTION chat.event_addresses(event jsonb) RETURNS text[]
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$
-    SELECT array_remove(ARRAY[event ->> 'chat', NULLIF(event ->> 'lid', event ->> 'chat'), event ->> 'before'], NULL)
-$$;
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN pg_catalog.array_remove(ARRAY[event ->> 'chat', NULLIF(event ->> 'lid', event ->> 'chat'), event ->> 'before'], NULL);
 REVOKE ALL ON FUNCTION chat.event_addresses(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.event_addresses(jsonb) IS 'The addresses of a parsed event''s contact, the preferred one first.';
 
-CREATE FUNCTION chat.event_inbox(attachment chat.attachment, event jsonb) RETURNS text
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$
-    SELECT attachment.settings -> 'inboxes' ->> i.name
-      FROM unnest(ARRAY[event #>> '{instance,name}', event #>> '{instance,userId}', event #>> '{instance,token}']) WITH ORDINALITY i (name, n)
-     WHERE attachment.settings -> 'inboxes' ? i.name ORDER BY i.n LIMIT 1
-$$;
-REVOKE ALL ON FUNCTION chat.event_inbox(chat.attachment, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.event_inbox(chat.attachment, jsonb) IS 'The inbox that the pair''s setting "inboxes" names for the instance that a parsed event came by; NULL for none.';
+CREATE FUNCTION chat.event_inbox(settings jsonb, instance jsonb) RETURNS text
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN COALESCE(settings -> 'inboxes' ->> (instance ->> 'name'), settings -> 'inboxes' ->> (instance ->> 'userId'),
+                    settings -> 'inboxes' ->> (instance ->> 'token'));
+REVOKE ALL ON FUNCTION chat.event_inbox(jsonb, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.event_inbox(jsonb, jsonb) IS 'The inbox that the setting "inboxes" of a pair names for an instance, that which a parsed event came by; NULL for none.';
 
-CREATE FUNCTION chat.event_route(attachment chat.attachment, event jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$
-    SELECT jsonb_strip_nulls(jsonb_build_object('instance', event #> '{instance,name}', 'inboxId', event -> 'inbox'))
-$$;
-REVOKE ALL ON FUNCTION chat.event_route(chat.attachment, jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.event_route(chat.attachment, jsonb) IS 'By which of the owner''s numbers a parsed event came, as metadata have it: {instance, inboxId}, as far as it is known.';
+CREATE FUNCTION chat.event_route(event jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('instance', event #> '{instance,name}', 'inboxId', event -> 'inbox'));
+REVOKE ALL ON FUNCTION chat.event_route(jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.event_route(jsonb) IS 'By which of the owner''s numbers a parsed event came, as metadata have it: {instance, inboxId}, as far as it is known.';
 
 -- The same message comes under both addresses of a contact whose pair was never told: its id says it. Ids are drawn at random, so
 -- that only the contact itself can send the same one again.
@@ -53,9 +48,13 @@ CREATE FUNCTION chat.learn_and_merge(attachment chat.attachment, owner text, own
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    news jsonb := chat.learn_pairs(owner, pairs);
+    news jsonb;
     pair jsonb;
 BEGIN
+    IF pairs IS NULL THEN
+        RETURN '[]';
+    END IF;
+    news := chat.learn_pairs(owner, pairs);
     FOR pair IN SELECT n FROM jsonb_array_elements(news) n ORDER BY n ->> 'phone' COLLATE "C" LOOP
         PERFORM chat.merge_twins(attachment, chat.contact_rows(attachment.id, owner_keys, ARRAY[pair ->> 'phone', pair ->> 'lid'], NULL, false));
     END LOOP;
@@ -83,7 +82,7 @@ DECLARE
     news jsonb := CASE WHEN event ? 'addresses' THEN chat.learn_and_merge(attachment, owner, owner_keys, event -> 'addresses') ELSE '[]' END;
     other text;
 BEGIN
-    event := event || jsonb_strip_nulls(jsonb_build_object('inbox', chat.event_inbox(attachment, event)));
+    event := event || jsonb_strip_nulls(jsonb_build_object('inbox', chat.event_inbox(attachment.settings, event -> 'instance')));
     IF event ->> 'kind' = 'history' THEN
         RETURN event || jsonb_build_object('conversations', (SELECT COALESCE(jsonb_agg(
             chat.with_phone(owner, CASE WHEN v ->> 'chat' LIKE '%@lid' THEN v || jsonb_build_object('lid', v -> 'chat') ELSE v END, 'chat') ORDER BY n), '[]')
@@ -122,7 +121,7 @@ CREATE FUNCTION chat.conversation_route(attachment chat.attachment, conversation
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    route jsonb := chat.event_route(attachment, event);
+    route jsonb := chat.event_route(event);
     metadata jsonb := CASE WHEN conversation IS NULL THEN '{}' WHEN jsonb_typeof(conversation -> 'metadata') = 'object' THEN conversation -> 'metadata' END;
     changes jsonb := '{}';
 BEGIN
@@ -143,11 +142,9 @@ COMMENT ON FUNCTION chat.conversation_route(chat.attachment, jsonb, jsonb) IS 'V
 
 -- What is sent goes to the address that WhatsApp named last; a number that is known is better than the hidden one.
 CREATE FUNCTION chat.new_address(conversation jsonb, event jsonb) RETURNS text
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$
-    SELECT event ->> 'chat' WHERE conversation ->> 'jid' <> event ->> 'chat' AND (NOT event ? 'hidden' OR conversation ->> 'jid' LIKE '%@lid')
-       AND (event ->> 'chat' NOT LIKE '%@lid' OR conversation ->> 'jid' NOT LIKE '%@s.whatsapp.net')
-$$;
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN conversation ->> 'jid' <> event ->> 'chat' AND (NOT event ? 'hidden' OR conversation ->> 'jid' LIKE '%@lid')
+                     AND (event ->> 'chat' NOT LIKE '%@lid' OR conversation ->> 'jid' NOT LIKE '%@s.whatsapp.net') THEN event ->> 'chat' END;
 REVOKE ALL ON FUNCTION chat.new_address(jsonb, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.new_address(jsonb, jsonb) IS 'The address of its contact that a conversation gets by a parsed event, or NULL.';
 
@@ -172,12 +169,10 @@ COMMENT ON FUNCTION chat.refresh_contact(chat.attachment, jsonb, jsonb, jsonb) I
 
 -- Without a name, clients show the number, and some store it.
 CREATE FUNCTION chat.new_name(conversation jsonb, event jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$
-    SELECT CASE WHEN event ? 'pushName' AND COALESCE(conversation ->> 'name', '') IN ('', split_part(conversation ->> 'jid', '@', 1))
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN event ? 'pushName' AND COALESCE(conversation ->> 'name', '') IN ('', pg_catalog.split_part(conversation ->> 'jid', '@', 1))
                      AND conversation ->> 'name' IS DISTINCT FROM event ->> 'pushName'
-                THEN jsonb_build_object('contact_name', event -> 'pushName') ELSE '{}' END
-$$;
+                THEN pg_catalog.jsonb_build_object('contact_name', event -> 'pushName') ELSE '{}'::jsonb END;
 REVOKE ALL ON FUNCTION chat.new_name(jsonb, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.new_name(jsonb, jsonb) IS 'The name, by role, that a conversation without one gets by a parsed event.';
 
@@ -275,7 +270,7 @@ BEGIN
         'direction', CASE WHEN outgoing THEN 'outgoing' ELSE 'incoming' END,
         'status', COALESCE(event ->> 'status', CASE WHEN outgoing THEN 'sent' ELSE 'delivered' END),
         'sender_type', CASE WHEN outgoing THEN 'user' ELSE 'contact' END,
-        'type', event ->> 'type', 'content', content, 'metadata', (event -> 'metadata') || chat.event_route(attachment, event),
+        'type', event ->> 'type', 'content', content, 'metadata', (event -> 'metadata') || chat.event_route(event),
         'time', event ->> 'timestamp', 'reply_to', reply_to,
         'media_url', media ->> 'url', 'media_mime_type', media ->> 'mimeType',
         'media_filename', media ->> 'fileName',
@@ -313,12 +308,17 @@ CREATE FUNCTION chat.wuzapi_message(attachment chat.attachment, owner_keys text[
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
+    addresses text[] := chat.event_addresses(event);
     -- The lock on the conversation, held from here on, makes the look-up of the id safe.
-    conversation jsonb := chat.ensure_contact(attachment, owner_keys, chat.event_addresses(event), event ->> 'pushName', event ->> 'inbox',
-                                              chat.conversation_route(attachment, NULL, event));
-    message jsonb := chat.run(NULL::jsonb, attachment.id, 'find_external', conversation ->> 'id', event ->> 'id');
-    answer jsonb := jsonb_build_object('conversationId', conversation -> 'id', 'externalId', event ->> 'id');
+    conversation jsonb := chat.find_contact(attachment, owner_keys, addresses, true, event ->> 'inbox');
+    message jsonb;
+    answer jsonb;
 BEGIN
+    IF conversation IS NULL THEN
+        conversation := chat.make_contact(attachment, owner_keys, addresses, event ->> 'pushName', event ->> 'inbox', chat.conversation_route(attachment, NULL, event));
+    END IF;
+    message := chat.run(NULL::jsonb, attachment.id, 'find_external', conversation ->> 'id', event ->> 'id');
+    answer := jsonb_build_object('conversationId', conversation -> 'id', 'externalId', event ->> 'id');
     IF message IS NOT NULL THEN
         PERFORM chat.refresh_contact(attachment, conversation, event, chat.new_name(conversation, event));
         RETURN answer || jsonb_build_object('messageId', message, 'action',

@@ -38,11 +38,9 @@ REVOKE ALL ON FUNCTION chat.wuzapi_objection(jsonb, jsonb, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_objection(jsonb, jsonb, text) IS 'The answer to a parsed edit or revoke that is not carried out: the message is deleted, another''s, or was changed as late or later; NULL for none.';
 
 CREATE FUNCTION chat.wuzapi_changed(message jsonb, event jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$
-    SELECT jsonb_build_object('action', event -> 'kind', 'conversationId', message -> 'conversation', 'messageId', message -> 'key',
-                              'externalId', event -> 'target')
-$$;
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN pg_catalog.jsonb_build_object('action', event -> 'kind', 'conversationId', message -> 'conversation', 'messageId', message -> 'key',
+                                         'externalId', event -> 'target');
 REVOKE ALL ON FUNCTION chat.wuzapi_changed(jsonb, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_changed(jsonb, jsonb) IS 'The answer to a parsed change that was carried out.';
 
@@ -165,10 +163,8 @@ REVOKE ALL ON FUNCTION chat.wuzapi_revoke(chat.attachment, text[], jsonb) FROM P
 COMMENT ON FUNCTION chat.wuzapi_revoke(chat.attachment, text[], jsonb) IS 'Takes a message''s content away and marks it as deleted: {action: revoke | ignored, ...}.';
 
 CREATE FUNCTION chat.entries_of(message jsonb, list text) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$
-    SELECT CASE WHEN jsonb_typeof(message -> 'metadata' -> list) = 'array' THEN message -> 'metadata' -> list ELSE '[]' END
-$$;
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN pg_catalog.jsonb_typeof(message -> 'metadata' -> list) = 'array' THEN message -> 'metadata' -> list ELSE '[]'::jsonb END;
 REVOKE ALL ON FUNCTION chat.entries_of(jsonb, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.entries_of(jsonb, text) IS 'A list in a locked message''s metadata; empty for what is none.';
 
