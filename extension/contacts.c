@@ -17,7 +17,6 @@
 
 #include "input.h"
 #include "plans.h"
-#include "statements.h"
 #include "wuzapi/address.h"
 
 PG_FUNCTION_INFO_V1(chat_contact_is_unique);
@@ -112,17 +111,6 @@ spell(ArrayType *addresses, bool thorough)
 	return spellings;
 }
 
-static ChatArgument
-only_element(ArrayType *array)
-{
-	int first = 1;
-	ChatArgument element = {TEXTOID, (Datum) 0, false};
-
-	element.value = array_get_element(PointerGetDatum(array), 1, &first, -1, -1, false,
-									  TYPALIGN_INT, &element.isnull);
-	return element;
-}
-
 /* SQL: chat.contact_rows(attachment, owner_keys, addresses, inbox, thorough) */
 Datum
 chat_contact_rows(PG_FUNCTION_ARGS)
@@ -134,10 +122,7 @@ chat_contact_rows(PG_FUNCTION_ARGS)
 	/* In an inbox of its own, unless the table has but one conversation for each contact. */
 	bool within = !PG_ARGISNULL(3) && attachment->column[CHAT_C_INBOX] != NULL &&
 				  !contact_is_unique(attachment);
-	ArrayType *owners = PG_GETARG_ARRAYTYPE_P(1);
-	bool several = ArrayGetNItems(ARR_NDIM(owners), ARR_DIMS(owners)) != 1;
-	ChatArgument args[] = {several ? (ChatArgument){TEXTARRAYOID, PointerGetDatum(owners), false}
-								   : only_element(owners),
+	ChatArgument args[] = {{TEXTARRAYOID, PG_GETARG_DATUM(1), PG_ARGISNULL(1)},
 						   {TEXTARRAYOID, texts, false},
 						   {TEXTARRAYOID, texts, false},
 						   {INT4OID, Int32GetDatum(spellings->exact), false},
@@ -147,8 +132,7 @@ chat_contact_rows(PG_FUNCTION_ARGS)
 	bool isnull;
 
 	SPI_connect();
-	(void) chat_plan_run_given(attachment, CHAT_PLAN_CONTACT_ROWS,
-							   several ? CHAT_SEVERAL_OWNERS : 0, lengthof(args), args);
+	(void) chat_plan_run_given(attachment, CHAT_PLAN_CONTACT_ROWS, 0, lengthof(args), args);
 	rows = chat_plan_first(JSONBOID, &isnull);
 	SPI_finish();
 	if (isnull)

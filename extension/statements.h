@@ -33,9 +33,6 @@ typedef enum ChatMode
 #define CHAT_ROLE_BIT(role) (UINT64CONST(1) << (role))
 /* Of an insert of a conversation: the one that is there is left, and nothing returned. */
 #define CHAT_UNLESS_THERE (UINT64CONST(1) << 63)
-/* Of the look-up of a contact: several values of the owner's column, instead of one. */
-#define CHAT_SEVERAL_OWNERS UINT64CONST(1)
-
 /* Of a list: after a place, all of whose elements have values; after one whose element n has none. */
 #define CHAT_PLACE UINT64CONST(1)
 #define CHAT_PLACE_WHOLE UINT64CONST(2)

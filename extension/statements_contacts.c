@@ -40,7 +40,7 @@ contact_object(const ChatSql *sql, const char *also)
 }
 
 /*
- * $1 value of the owner's column, or several of them, $2 spellings of addresses, the preferred first, $3 the same as texts, $4 how many of them are
+ * $1 values of the owner's column, $2 spellings of addresses, the preferred first, $3 the same as texts, $4 how many of them are
  * the contact's by more than a rule, $5 inbox, $6 whether to look in that inbox and in none: the conversations, the best first. Of
  * those that are the same contact by a rule alone, the one with the newest message.
  */
@@ -48,9 +48,7 @@ void
 chat_build_contact_rows(ChatSql *sql)
 {
 	const ChatAttachment *a = sql->attachment;
-	const char *owner = (sql->variant & CHAT_SEVERAL_OWNERS) != 0
-							? psprintf("ANY (%s)", chat_sql_values_of(sql, CHAT_C_OWNER))
-							: chat_sql_value_of(sql, CHAT_C_OWNER);
+	const char *owner = chat_sql_values_of(sql, CHAT_C_OWNER);
 	const char *spelled = chat_sql_values_of(sql, CHAT_C_JID);
 	const char *texts = chat_sql_parameter(sql, TEXTARRAYOID);
 	const char *exact = chat_sql_parameter(sql, INT4OID);
@@ -65,7 +63,7 @@ chat_build_contact_rows(ChatSql *sql)
 		"SELECT pg_catalog.jsonb_agg(r.v ORDER BY r.elsewhere, r.place, r.at DESC NULLS LAST, r.key)"
 		" FROM (SELECT %s AS v, %s AND %s IS NULL AS elsewhere,"
 		" LEAST(%s, %s OPERATOR(pg_catalog.+) 1) AS place, %s AS at, %s AS key FROM %s AS c"
-		" WHERE %s" EQUALS "%s AND %s" EQUALS "ANY (%s)"
+		" WHERE %s" EQUALS "ANY (%s) AND %s" EQUALS "ANY (%s)"
 		" AND (NOT %s OR COALESCE(%s" EQUALS "%s, true))) r",
 		contact_object(sql, psprintf(", 'exact', %s OPERATOR(pg_catalog.<=) %s", position, exact)),
 		within, here, position, exact,
