@@ -23,28 +23,28 @@ CREATE FUNCTION chat.complete_partition(relation regclass) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    lacking name[];
-    added text;
+    c record;
+    x record;
 BEGIN
-    SELECT array_agg(a.attname), string_agg(format('ADD COLUMN %I %s%s', a.attname, format_type(a.atttypid, a.atttypmod),
-               CASE WHEN a.attcollation <> t.typcollation THEN ' COLLATE ' || a.attcollation::regcollation END), ', ' ORDER BY a.attnum)
-      INTO lacking, added
-      FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
-     WHERE a.attrelid = 'chat.event'::regclass AND a.attnum > 0 AND NOT a.attisdropped
-       AND NOT EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = relation AND o.attname = a.attname);
-    IF lacking IS NULL THEN
-        RETURN;
-    END IF;
-    EXECUTE format('ALTER TABLE %s %s', relation, added);
-    FOR added IN
-        SELECT format('CREATE INDEX %I ON %s USING %s', replace(x.relname, 'event_0', p.relname), relation, split_part(pg_get_indexdef(x.oid), ' USING ', 2))
-          FROM pg_index i JOIN pg_class x ON x.oid = i.indexrelid, pg_class p
-         WHERE i.indrelid = 'chat.event_0'::regclass AND p.oid = relation
-           AND EXISTS (SELECT FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
-                        WHERE d.classid = 'pg_class'::regclass AND d.objid = x.oid AND d.refclassid = 'pg_class'::regclass
-                          AND d.refobjid = i.indrelid AND a.attname = ANY (lacking))
+    FOR c IN
+        SELECT a.attname AS name, format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attcollation <> t.typcollation
+                   THEN ' COLLATE ' || a.attcollation::regcollation ELSE '' END AS type
+          FROM pg_attribute a JOIN pg_type t ON t.oid = a.atttypid
+         WHERE a.attrelid = 'chat.event'::regclass AND a.attnum > 0 AND NOT a.attisdropped
+           AND NOT EXISTS (SELECT FROM pg_attribute o WHERE o.attrelid = relation AND o.attname = a.attname)
+         ORDER BY a.attnum
     LOOP
-        EXECUTE added;
+        EXECUTE format('ALTER TABLE %s ADD COLUMN %I %s', relation, c.name, c.type);
+        FOR x IN
+            SELECT replace(k.relname, 'event_0', p.relname) AS name, split_part(pg_get_indexdef(k.oid), ' USING ', 2) AS definition
+              FROM pg_depend d JOIN pg_attribute a ON a.attrelid = d.refobjid AND a.attnum = d.refobjsubid
+              JOIN pg_class k ON k.oid = d.objid AND k.relkind = 'i', pg_class p
+             WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass AND d.refobjid = 'chat.event_0'::regclass
+               AND a.attname = c.name AND p.oid = relation
+             GROUP BY 1, 2
+        LOOP
+            EXECUTE format('CREATE INDEX %I ON %s USING %s', x.name, relation, x.definition);
+        END LOOP;
     END LOOP;
 END
 $$;
