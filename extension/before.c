@@ -65,12 +65,14 @@ static void
 touch(Replacement *replacement, const ChatLayout *layout, ChatRole role, TupleTableSlot *old_slot,
 	  TupleTableSlot *new_slot)
 {
-	Datum now = TimestampTzGetDatum(GetCurrentTransactionStartTimestamp());
+	TimestampTz now = GetCurrentTransactionStartTimestamp();
 
 	if (layout->att[role] == 0 || !chat_row_same(old_slot, new_slot, layout->att[role]) ||
 		chat_is_quiet())
 		return;
-	replace(replacement, layout->att[role], now, false); /* a timestamp in UTC has the same bits */
+	/* a timestamp in UTC has the same bits */
+	replace(replacement, layout->att[role], TimestampTzGetDatum(chat_time_held(layout, role, now)),
+			false);
 }
 
 /* The tuple that a BEFORE trigger returns. */

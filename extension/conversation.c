@@ -185,7 +185,9 @@ fill_new_slot(ChatTable *table, const ChatCounters *counters)
 			   counters->preview ? CStringGetTextDatum(counters->preview) : (Datum) 0,
 			   counters->preview == NULL);
 	set_column(table, CHAT_C_LIST_KEY, Int64GetDatum(chat_list_key_next(table, counters)), false);
-	set_column(table, CHAT_C_UPDATED, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()),
+	set_column(table, CHAT_C_UPDATED,
+			   TimestampTzGetDatum(chat_time_held(table->layout, CHAT_C_UPDATED,
+												  GetCurrentTransactionStartTimestamp())),
 			   false);
 	ExecStoreVirtualTuple(slot);
 }

@@ -76,21 +76,50 @@ count_unread(ChatConversation *conversation)
 	return count;
 }
 
+/* By how much the column's time may differ from the message's, for the digits that it does not keep, in microseconds. */
+static uint64
+blur_of(const ChatLayout *layout)
+{
+	uint64 blur = 1;
+
+	if (layout->typmod[CHAT_C_LAST_AT] < 0 ||
+		layout->typmod[CHAT_C_LAST_AT] >= MAX_TIMESTAMP_PRECISION)
+		return 0;
+	for (int digits = layout->typmod[CHAT_C_LAST_AT]; digits < MAX_TIMESTAMP_PRECISION; digits++)
+		blur *= 10;
+	return blur;
+}
+
+/* -1: a message's time is before the one that is stored, 1: after it, 0: that is not known, or they are equal. */
+static int
+compare_times(TimestampTz time, TimestampTz stored, uint64 blur)
+{
+	uint64 distance =
+		time < stored ? (uint64) stored - (uint64) time : (uint64) time - (uint64) stored;
+
+	if (distance <= blur)
+		return 0;
+	return time < stored ? -1 : 1;
+}
+
 /* True when only a look-up tells which message is the newest now. */
 static bool
 newest_is_open(const ChatConversation *conversation, const ChatLayout *layout,
 			   const ChatCounters *current)
 {
 	TimestampTz last_at = current->last_at;
+	uint64 blur = blur_of(layout);
 
 	if (conversation->recount || layout->att[CHAT_C_LAST_AT] == 0 || layout->last_not_null)
 		return true; /* what is stored may be of no message */
-	if (conversation->recheck && (!current->has_last || conversation->recheck_time >= last_at))
+	if (conversation->recheck &&
+		(!current->has_last || compare_times(conversation->recheck_time, last_at, blur) >= 0))
 		return true;
 	if (conversation->candidate < 0 ||
-		(current->has_last && conversation->candidate_time < last_at))
+		(current->has_last && compare_times(conversation->candidate_time, last_at, blur) < 0))
 		return false;
-	return conversation->tie || (current->has_last && conversation->candidate_time == last_at);
+	return conversation->tie ||
+		   (current->has_last && compare_times(conversation->candidate_time, last_at, blur) == 0);
 }
 
 static bool
@@ -106,7 +135,7 @@ counters_equal(const ChatCounters *a, const ChatCounters *b)
 
 /*
  * What the table can hold: columns that it lacks, or where it wants some value, stay as they were read; a preview is cut
- * to the column's length.
+ * to the column's length, a time to its digits.
  */
 static void
 keep_what_must_stay(const ChatLayout *layout, const ChatCounters *current, ChatCounters *wanted)
@@ -124,6 +153,8 @@ keep_what_must_stay(const ChatLayout *layout, const ChatCounters *current, ChatC
 		wanted->has_last = current->has_last;
 		wanted->last_at = current->last_at;
 	}
+	else if (wanted->has_last)
+		wanted->last_at = chat_time_held(layout, CHAT_C_LAST_AT, wanted->last_at);
 	if (layout->att[CHAT_C_PREVIEW] == 0)
 		wanted->preview = current->preview;
 	if (wanted->preview != NULL && layout->preview_chars >= 0)

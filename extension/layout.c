@@ -11,6 +11,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "optimizer/optimizer.h"
+#include "rewrite/prs2lock.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
@@ -206,6 +207,17 @@ key_is_taken(const ChatLayout *layout, const char *key)
 	return false;
 }
 
+/* Notes the column of a role. */
+static void
+take_role(ChatLayout *layout, ChatRole role, Form_pg_attribute attribute)
+{
+	int32 typmod = attribute->atttypmod;
+
+	layout->att[role] = attribute->attnum;
+	layout->type[role] = getBaseTypeAndTypmod(attribute->atttypid, &typmod);
+	layout->typmod[role] = typmod;
+}
+
 /* Builds the layout of one table: columns with a role of the triggers' first, so that their JSON keys win. */
 static ChatLayout *
 build_fields(const ChatAttachment *attachment, Oid relid, TupleDesc desc, bool messages,
@@ -236,10 +248,7 @@ build_fields(const ChatAttachment *attachment, Oid relid, TupleDesc desc, bool m
 			if ((role < CHAT_ROLES && !(chat_roles[role].flags & CHAT_API)) != (pass == 0))
 				continue;
 			if (role < CHAT_ROLES && role_type_ok(role, type))
-			{
-				layout->att[role] = attribute->attnum;
-				layout->type[role] = type;
-			}
+				take_role(layout, role, attribute);
 			if (!type_is_carried(type) || role == CHAT_C_LIST_KEY)
 				continue;
 			fill_field(field, attribute, role, context);
@@ -275,13 +284,42 @@ has_foreign_trigger(Relation relation)
 	return false;
 }
 
-/* True when a CHECK constraint reads one of the columns that the flush writes. */
+/* True when a rule does something else beside each UPDATE of counters. */
+static bool
+has_rule(Relation relation)
+{
+	const RuleLock *rules = relation->rd_rules;
+
+	for (int i = 0; rules != NULL && i < rules->numLocks; i++)
+	{
+		if (rules->rules[i]->event == CMD_UPDATE && !rules->rules[i]->isInstead)
+			return true;
+	}
+	return false;
+}
+
+/* Columns that the flush writes. */
+static const ChatRole kept[] = {CHAT_C_UNREAD, CHAT_C_LAST_AT, CHAT_C_PREVIEW, CHAT_C_UPDATED,
+								CHAT_C_LIST_KEY};
+
+/* True when the type of one of them is a domain, which has a say in what it holds. */
+static bool
+is_domain_kept(const ChatLayout *layout, TupleDesc desc)
+{
+	for (int i = 0; i < (int) lengthof(kept); i++)
+	{
+		AttrNumber attnum = layout->att[kept[i]];
+
+		if (attnum != 0 && TupleDescAttr(desc, attnum - 1)->atttypid != layout->type[kept[i]])
+			return true;
+	}
+	return false;
+}
+
+/* True when a CHECK constraint reads one of them. */
 static bool
 check_reads_kept(const ChatLayout *layout, const TupleConstr *constraints)
 {
-	static const ChatRole kept[] = {CHAT_C_UNREAD, CHAT_C_LAST_AT, CHAT_C_PREVIEW, CHAT_C_UPDATED,
-									CHAT_C_LIST_KEY};
-
 	for (int i = 0; constraints != NULL && i < constraints->num_check; i++)
 	{
 		Bitmapset *columns = NULL;
@@ -298,17 +336,11 @@ check_reads_kept(const ChatLayout *layout, const TupleConstr *constraints)
 
 /* Declared length of a varchar column in characters, or -1. */
 static int
-column_length(TupleDesc desc, AttrNumber attnum)
+column_length(const ChatLayout *layout, ChatRole role)
 {
-	Form_pg_attribute attribute;
-	int32 typmod;
-
-	if (attnum == 0)
+	if (layout->att[role] == 0 || layout->typmod[role] <= (int32) VARHDRSZ)
 		return -1;
-	attribute = TupleDescAttr(desc, attnum - 1);
-	typmod = attribute->atttypmod;
-	(void) getBaseTypeAndTypmod(attribute->atttypid, &typmod);
-	return typmod > (int32) VARHDRSZ ? typmod - (int32) VARHDRSZ : -1;
+	return layout->typmod[role] - (int32) VARHDRSZ;
 }
 
 /* What writing counters into a conversations table has to know of it. */
@@ -321,10 +353,11 @@ examine_conversations(ChatLayout *layout, Relation relation, TupleDesc desc)
 	layout->list_index = chat_list_key_index(relation, layout->att[CHAT_C_OWNER],
 											 layout->att[CHAT_C_LIST_KEY], layout->att[CHAT_C_ID]);
 	layout->plain = relation->rd_rel->relkind == RELKIND_RELATION &&
-					!has_foreign_trigger(relation) &&
+					!has_foreign_trigger(relation) && !has_rule(relation) &&
+					!is_domain_kept(layout, desc) &&
 					!(constraints != NULL && constraints->has_generated_stored) &&
 					!check_reads_kept(layout, constraints) && chat_indexes_plain(relation);
-	layout->preview_chars = column_length(desc, layout->att[CHAT_C_PREVIEW]);
+	layout->preview_chars = column_length(layout, CHAT_C_PREVIEW);
 	for (int role = CHAT_C_LAST_AT; role <= CHAT_C_PREVIEW; role++)
 	{
 		if (layout->att[role] != 0 && TupleDescAttr(desc, layout->att[role] - 1)->attnotnull)

@@ -36,6 +36,7 @@ typedef struct ChatLayout
 	Oid relid;
 	AttrNumber att[CHAT_ROLES];
 	Oid type[CHAT_ROLES];      /* of a domain, its base type */
+	int32 typmod[CHAT_ROLES];  /* likewise; -1: none */
 	bool own_rule[CHAT_ROLES]; /* of a word: the table itself says what is allowed */
 	int max_content_bytes;     /* of the pair's own, or -1 */
 	int nfields;

@@ -103,6 +103,15 @@ chat_row_time(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role, Tim
 	return true;
 }
 
+TimestampTz
+chat_time_held(const ChatLayout *layout, ChatRole role, TimestampTz time)
+{
+	if (layout->typmod[role] < 0)
+		return time;
+	return DatumGetTimestampTz(DirectFunctionCall2(timestamptz_scale, TimestampTzGetDatum(time),
+												   Int32GetDatum(layout->typmod[role])));
+}
+
 bool
 chat_row_same(TupleTableSlot *old_slot, TupleTableSlot *new_slot, AttrNumber attnum)
 {

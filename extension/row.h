@@ -23,6 +23,8 @@ extern bool chat_row_is_set(TupleTableSlot *slot, const ChatLayout *layout, Chat
 /* A time column, without zone in UTC; false for SQL NULL and for a column that the table lacks. */
 extern bool
 chat_row_time(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role, TimestampTz *time);
+/* A time as the column of a role holds it, which may keep fewer digits of the seconds. */
+extern TimestampTz chat_time_held(const ChatLayout *layout, ChatRole role, TimestampTz time);
 /* True when two versions of a row have the same value in a column; attnum 0: true. */
 extern bool chat_row_same(TupleTableSlot *old_slot, TupleTableSlot *new_slot, AttrNumber attnum);
 

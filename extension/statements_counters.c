@@ -134,7 +134,10 @@ countable(const ChatSql *sql, const char *count)
 	}
 }
 
-/* Appends whether a column of conversation c differs from what it is to hold; one that must have a value keeps any. */
+/*
+ * Appends whether a column of conversation c differs from what it is to hold; one that must have a value keeps any. What a domain
+ * refuses is no reason to ask in vain.
+ */
 static void
 append_difference(ChatSql *sql, StringInfo differs, ChatRole role, const char *value, bool optional)
 {
@@ -144,6 +147,7 @@ append_difference(ChatSql *sql, StringInfo differs, ChatRole role, const char *v
 	int32 typmod;
 
 	get_atttypetypmodcoll(a->conversations, attnum, &type, &typmod, &collation);
+	type = getBaseTypeAndTypmod(type, &typmod);
 	appendStringInfo(
 		differs, "%s(%s IS DISTINCT FROM CAST(%s AS %s)%s)", differs->len > 0 ? " OR " : "",
 		chat_sql_column_of(sql, "c", role), value,
