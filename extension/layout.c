@@ -316,6 +316,28 @@ is_domain_kept(const ChatLayout *layout, TupleDesc desc)
 	return false;
 }
 
+/* True when rows of other tables may refer to one of them, or it refers to such: that is kept by triggers, too. */
+static bool
+is_key_kept(const ChatLayout *layout, Relation relation)
+{
+	Bitmapset *keys = RelationGetIndexAttrBitmap(relation, INDEX_ATTR_BITMAP_KEY);
+	ListCell *cell;
+
+	foreach (cell, RelationGetFKeyList(relation))
+	{
+		const ForeignKeyCacheInfo *foreign = lfirst(cell);
+
+		for (int i = 0; i < foreign->nkeys; i++)
+			keys = bms_add_member(keys, foreign->conkey[i] - FirstLowInvalidHeapAttributeNumber);
+	}
+	for (int i = 0; i < (int) lengthof(kept); i++)
+	{
+		if (bms_is_member(layout->att[kept[i]] - FirstLowInvalidHeapAttributeNumber, keys))
+			return true;
+	}
+	return false;
+}
+
 /* True when a CHECK constraint reads one of them. */
 static bool
 check_reads_kept(const ChatLayout *layout, const TupleConstr *constraints)
@@ -354,7 +376,7 @@ examine_conversations(ChatLayout *layout, Relation relation, TupleDesc desc)
 											 layout->att[CHAT_C_LIST_KEY], layout->att[CHAT_C_ID]);
 	layout->plain = relation->rd_rel->relkind == RELKIND_RELATION &&
 					!has_foreign_trigger(relation) && !has_rule(relation) &&
-					!is_domain_kept(layout, desc) &&
+					!is_domain_kept(layout, desc) && !is_key_kept(layout, relation) &&
 					!(constraints != NULL && constraints->has_generated_stored) &&
 					!check_reads_kept(layout, constraints) && chat_indexes_plain(relation);
 	layout->preview_chars = column_length(layout, CHAT_C_PREVIEW);

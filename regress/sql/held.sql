@@ -80,6 +80,25 @@ TABLE seen;
 DROP RULE noted ON chats;
 INSERT INTO msgs (conversation_id, content) VALUES (2, 'not noted');
 TABLE seen;
+-- A row that refers to one.
+\set QUIET on
+ALTER TABLE chats ADD UNIQUE (id, last_message_preview);
+CREATE TABLE pinned (chat bigint, preview text, FOREIGN KEY (chat, preview) REFERENCES chats (id, last_message_preview) ON UPDATE CASCADE);
+INSERT INTO pinned VALUES (2, 'not noted');
+\set QUIET off
+INSERT INTO msgs (conversation_id, content) VALUES (2, 'followed');
+TABLE pinned;
+\set QUIET on
+DROP TABLE pinned;
+CREATE TABLE allowed (preview text PRIMARY KEY);
+INSERT INTO allowed SELECT DISTINCT last_message_preview FROM chats UNION VALUES ('fine');
+ALTER TABLE chats DROP CONSTRAINT chats_id_last_message_preview_key, ADD FOREIGN KEY (last_message_preview) REFERENCES allowed;
+\set QUIET off
+INSERT INTO msgs (conversation_id, content) VALUES (2, 'fine');
+\set VERBOSITY terse
+INSERT INTO msgs (conversation_id, content) VALUES (2, 'not allowed');
+\set VERBOSITY default
+SELECT preview FROM held() WHERE id = 2;
 TABLE drifting;
 \set QUIET on
 \c :here
