@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, test } from 'node:test';
 import { Bed } from '../lib/bed.mjs';
-import { FaultyRealtime } from '../lib/faulty-realtime.mjs';
+import { Counter, FaultyRealtime } from '../lib/faulty-realtime.mjs';
 import { allDelivered } from '../lib/load.mjs';
 import { until } from '../lib/wait.mjs';
 
@@ -25,6 +25,7 @@ beforeEach(() => {
   realtime.poison = null;
   realtime.invalid = null;
   realtime.requests = {};
+  realtime.canaries = {};
 });
 
 async function write(count, text) {
@@ -89,6 +90,49 @@ test('a message that is named in a 422 is set aside at once, the rest of its bat
   assert.equal(realtime.requests[422], 1);
 });
 
+test('what is accepted and goes nowhere, as while the database of Realtime is away, is sent again once it goes through', async () => {
+  const lines = sidecar.log.length;
+  const lost = await sidecar.metric('chat_realtime_broadcasts_total', 'result="lost"');
+  realtime.drops = true;
+  realtime.canary = [429, '{"message":"Connection pool exhausted"}'];
+  await write(12, 'dropped');
+  await until(() => sidecar.log.slice(lines).some((line) => /accepts events and loses them/.test(line.msg)), () => `a line in the log: ${sidecar.tail()}`);
+  await until(async () => (await sidecar.get('/readyz')).status === 503, 'not ready');
+  assert.match(await (await sidecar.get('/readyz')).text(), /accepts events and loses them/);
+  assert.ok(realtime.dropped > 0);
+  realtime.drops = false;
+  realtime.canary = [202];
+  const result = await allDelivered(bed.db, () => realtime.accepted, { limit: 40000, only: (event) => !poisoned.has(event.id) });
+  assert.deepEqual(result.disorder, []);
+  assert.ok((await sidecar.metric('chat_realtime_broadcasts_total', 'result="lost"')) > lost);
+  await until(async () => (await sidecar.get('/readyz')).status === 200, 'ready');
+});
+
+test('until a canary says that it went through, nothing counts as done: another sidecar sends it again', async () => {
+  realtime.canary = [503];
+  const before = realtime.accepted.length;
+  await write(2, 'unconfirmed');
+  await until(() => realtime.accepted.slice(before).some((m) => m.payload.content === 'unconfirmed 1'), 'the messages at Realtime');
+  await until(() => realtime.canaries[503] > 0, 'a canary');
+  await sidecar.kill();
+  realtime.canary = [202];
+  sidecar = await bed.sidecar({ REALTIME_URL: realtime.url, REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
+  await until(() => realtime.accepted.slice(before).filter((m) => m.payload.content === 'unconfirmed 1').length === 2, 'them to be sent again', 20000);
+  const result = await allDelivered(bed.db, () => realtime.accepted, { limit: 40000, only: (event) => !poisoned.has(event.id) });
+  assert.deepEqual(result.disorder, []);
+});
+
+test('a limit that a canary meets is no loss: nothing is sent again', async () => {
+  realtime.canary = [429, '{"message":"Too many requests"}'];
+  const before = realtime.accepted.length;
+  await write(2, 'limited');
+  await until(() => realtime.canaries[429] > 1, 'two canaries');
+  realtime.canary = [202];
+  await allDelivered(bed.db, () => realtime.accepted, { limit: 40000, only: (event) => !poisoned.has(event.id) });
+  const ids = realtime.accepted.slice(before).map((m) => m.id);
+  assert.equal(new Set(ids).size, ids.length);
+});
+
 test('states that were replaced while Realtime was away are not sent, but every webhook gets each', async () => {
   realtime.mode = 503;
   const first = realtime.accepted.length;
@@ -142,3 +186,41 @@ for (const status of [401, 403]) {
     assert.equal((await sidecar.get('/readyz')).status, 200);
   });
 }
+
+test('a Realtime that cannot confirm: said, and what it accepts counts', async () => {
+  realtime.canary = [404, ''];
+  await write(2, 'never confirmed');
+  await until(() => sidecar.log.some((line) => /before 2\.97 cannot confirm/.test(line.msg)), () => `a line in the log: ${sidecar.tail()}`);
+  await until(async () => /before 2\.97 cannot confirm/.test((await (await sidecar.get('/readyz')).json()).notes[0]), 'a note on /readyz');
+  await write(2, 'not confirmed either');
+  await allDelivered(bed.db, () => realtime.accepted, { limit: 40000, only: (event) => !poisoned.has(event.id) });
+  assert.equal((await sidecar.kill('SIGTERM')).code, 0, sidecar.tail());
+});
+
+for (const status of [401, 403]) {
+  test(`a key that may not send private messages (${status} to the canary) stops the sending and is told of`, async () => {
+    realtime.canary = [202];
+    sidecar = await bed.sidecar({ REALTIME_URL: realtime.url, REALTIME_MAX_EVENTS_PER_SECOND: '100000' });
+    realtime.canary = [status];
+    await write(2, `not for ${status}`);
+    await until(async () => /service_role/.test(await (await sidecar.get('/readyz')).text()), '/readyz to say so');
+    realtime.canary = [202];
+    sidecar.child.kill('SIGHUP');
+    await allDelivered(bed.db, () => realtime.accepted, { limit: 40000, only: (event) => !poisoned.has(event.id) });
+    await until(async () => (await sidecar.get('/readyz')).status === 200, 'ready');
+    assert.equal((await sidecar.kill('SIGTERM')).code, 0, sidecar.tail());
+  });
+}
+
+test('under a limit of 100, which each subscriber counts against, all arrives and no channel is closed', async () => {
+  realtime.canary = [202];
+  realtime.counter = new Counter(100, 1);
+  sidecar = await bed.sidecar({ REALTIME_URL: realtime.url });
+  await bed.db.query(`INSERT INTO public.chat_messages (conversation_id, direction, content)
+    SELECT ($1::bigint[])[1 + n % 2], 'incoming', 'limited ' || n FROM generate_series(1, 300) n`, [conversations]);
+  const result = await allDelivered(bed.db, () => realtime.accepted, { limit: 60000, only: (event) => !poisoned.has(event.id) });
+  assert.deepEqual(result.disorder, []);
+  assert.equal(realtime.counter.closed, 0);
+  assert.ok(realtime.canaries[202] > 1);
+  assert.equal(realtime.overlaps, 0);
+});

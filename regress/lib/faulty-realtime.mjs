@@ -2,6 +2,38 @@
 import { Listener, readBody } from './http.mjs';
 import { freePort } from './ports.mjs';
 
+/** Counts as Realtime does: each event once, and once more for each subscriber; an average over up to twelve steps of 5 s. */
+export class Counter {
+  constructor(limit, subscribers) {
+    Object.assign(this, { limit, subscribers, steps: [], step: 0, ends: Date.now() + 5000, average: 0, closed: 0 });
+  }
+
+  /** Ends the steps that are over. Above the limit Realtime closes the channels of subscribers. */
+  advance() {
+    for (; Date.now() >= this.ends; this.ends += 5000) {
+      this.steps = [this.step, ...this.steps].slice(0, 12);
+      this.step = 0;
+      this.average = this.steps.reduce((sum, n) => sum + n, 0) / this.steps.length / 5;
+      if (this.average > this.limit) this.closed++;
+    }
+  }
+
+  /** Whether there is room for a batch, which is counted then. */
+  takes(events) {
+    this.advance();
+    if (this.average + events > this.limit) return false;
+    this.step += events * (1 + this.subscribers);
+    return true;
+  }
+
+  takesSingle() {
+    this.advance();
+    if (this.average >= this.limit) return false;
+    this.step++;
+    return true;
+  }
+}
+
 const bodies = {
   400: 'Bad Request',
   401: '{"message":"Unauthorized"}',
@@ -24,8 +56,13 @@ export class FaultyRealtime {
     fake.parallel = {}; // requests in flight by topic
     fake.overlaps = 0; // requests that came while another one with the same topic was in flight
     fake.delay = 0; // ms before each answer
-    fake.single = 202; // status for a message that is sent alone
+    fake.single = 202; // status for a message that is sent alone to ask about a key
     fake.singles = []; // those that came: {path, key, authorization}
+    fake.canary = [202]; // status and body for a message that is sent alone behind others
+    fake.canaries = {}; // number of those by status
+    fake.counter = null; // of a limit
+    fake.drops = false; // what is answered with 202 goes nowhere
+    fake.dropped = 0; // messages that went there
     fake.listener = new Listener((request, response) => fake.take(request, response), await freePort());
     await fake.up();
     return fake;
@@ -33,6 +70,13 @@ export class FaultyRealtime {
 
   /** One message alone, by its path: answered as it is, without any look at keys, unless this is changed. */
   takeSingle(request, response) {
+    if (request.url.includes('/events/canary?')) {
+      const [status, body] = this.counter && !this.counter.takesSingle() ? [429] : this.canary;
+      this.canaries[status] = (this.canaries[status] ?? 0) + 1;
+      response.writeHead(status, { 'content-type': 'application/json' });
+      response.end(body ?? bodies[status] ?? '');
+      return;
+    }
     this.singles.push({ path: request.url, key: request.headers.apikey, authorization: request.headers.authorization });
     response.writeHead(this.single, { 'content-type': 'application/json' });
     response.end(bodies[this.single] ?? '');
@@ -57,7 +101,8 @@ export class FaultyRealtime {
       request.socket.destroy();
       return;
     }
-    if (mode === 202) for (const message of messages) this.accepted.push({ ...message, key: request.headers.apikey, at: Date.now() });
+    if (mode === 202 && this.drops) this.dropped += messages.length;
+    else if (mode === 202) for (const message of messages) this.accepted.push({ ...message, key: request.headers.apikey, at: Date.now() });
     response.writeHead(mode, { 'content-type': mode === 400 ? 'text/html' : 'application/json' });
     response.end(this.body(mode, messages));
   }
@@ -65,6 +110,7 @@ export class FaultyRealtime {
   /** The mode of one request: messages that cannot be accepted count only where others would be. */
   judge(messages) {
     if (this.mode !== 202) return this.mode;
+    if (this.counter && !this.counter.takes(messages.length)) return 429;
     if (this.poison && messages.some(this.poison)) return 400;
     return this.invalid && messages.some(this.invalid) ? 422 : 202;
   }

@@ -48,8 +48,8 @@ export class RealtimeProcess {
 
 if (process.argv[1] === self) {
   const [port, file] = process.argv.slice(2);
-  await RawHttp.start(({ body }) => {
-    appendFileSync(file, `${body}\n`);
+  await RawHttp.start(({ head, body }) => {
+    if (head.startsWith('POST /api/broadcast ')) appendFileSync(file, `${body}\n`);
     return { status: 202 };
   }, Number(port));
   process.stdout.write('ready\n');

@@ -35,11 +35,16 @@ static struct
 	struct http_pool pool;
 	const struct sink *sink;
 	void *sink_arg;
-	http_callback callback; /* of the request under way; NULL: there is none */
-	void *arg;
-	char *body;
-	int sent; /* requests */
-	int done; /* reads */
+	struct request
+	{
+		http_callback callback;
+		void *arg;
+		char *body;
+	} requests[8]; /* batches under way, the oldest first */
+	int inflight;
+	struct request single; /* the canary under way */
+	int sent, singles;     /* requests */
+	int done;              /* reads */
 	bool leads;
 } world;
 
@@ -89,36 +94,65 @@ http_pool_create(struct http *http, const struct http_pool_options *options)
 }
 
 static void
-answer(struct http_response response)
+answer_to(struct request request, struct http_response response)
 {
-	http_callback callback = world.callback;
-
-	world.callback = NULL;
 	if (response.body == NULL)
 		response.body = "";
 	response.body_len = strlen(response.body);
-	callback(world.arg, &response);
+	request.callback(request.arg, &response);
+	free(request.body);
+}
+
+/* Answers the oldest batch. */
+static void
+answer(struct http_response response)
+{
+	struct request request = world.requests[0];
+
+	if (world.inflight == 0)
+		abort();
+	world.inflight--;
+	memmove(world.requests, world.requests + 1, sizeof(request) * (size_t) world.inflight);
+	answer_to(request, response);
+}
+
+static void
+answer_single(struct http_response response)
+{
+	struct request request = world.single;
+
+	world.single.callback = NULL;
+	answer_to(request, response);
 }
 
 void
 http_pool_destroy(struct http_pool *pool)
 {
 	(void) pool;
-	if (world.callback != NULL)
+	while (world.inflight > 0)
 		answer((struct http_response){.error = "shutdown"});
+	if (world.single.callback != NULL)
+		answer_single((struct http_response){.error = "shutdown"});
 }
 
 void
 http_send(struct http_pool *pool, const struct http_request *request, http_callback callback,
 		  void *arg)
 {
+	struct request sent = {callback, arg, strndup(request->body, request->body_len)};
+
 	(void) pool;
-	if (world.callback != NULL)
+	if (strstr(request->url, "/events/") != NULL)
+	{
+		if (world.single.callback != NULL)
+			abort();
+		world.single = sent;
+		world.singles++;
+		return;
+	}
+	if (world.inflight == 8)
 		abort();
-	world.callback = callback;
-	world.arg = arg;
-	free(world.body);
-	world.body = strndup(request->body, request->body_len);
+	world.requests[world.inflight++] = sent;
 	world.sent++;
 }
 
@@ -212,14 +246,16 @@ carries(int first_id, int count)
 	int found = 0;
 	char wanted[24];
 
-	for (const char *at = world.body; (at = strstr(at, "\"id\":\"")) != NULL; at++)
+	if (world.inflight == 0)
+		return false;
+	for (const char *at = world.requests[0].body; (at = strstr(at, "\"id\":\"")) != NULL; at++)
 	{
 		snprintf(wanted, sizeof(wanted), "\"id\":\"%d\"", first_id + found);
 		if (strncmp(at, wanted, strlen(wanted)) != 0)
 			return false;
 		found++;
 	}
-	return world.callback != NULL && found == count;
+	return found == count;
 }
 
 /* Delivers one read, which is accepted. */
@@ -231,7 +267,7 @@ check_accepted(const char *name, int first_id, int count)
 	bool sent = carries(first_id, count);
 
 	answer((struct http_response){.status = 202});
-	require(name, sent && world.done == done + 1 && world.callback == NULL);
+	require(name, sent && world.done == done + 1 && world.inflight == 0);
 	free_read(read);
 }
 
@@ -260,7 +296,7 @@ check_closed_twice(struct app *app)
 
 	answer(closed);
 	answer(closed);
-	require("repeated at once only once", world.callback == NULL && world.done == done);
+	require("repeated at once only once", world.inflight == 0 && world.done == done);
 	realtime_reload(app);
 	answer(closed);
 	require("each request by itself", carries(30, 1));
@@ -276,7 +312,7 @@ check_lease(struct app *app)
 
 	world.leads = false;
 	answer((struct http_response){.error = "closed", .reused_connection_closed = true});
-	require("nothing is repeated without the lease", world.callback == NULL);
+	require("nothing is repeated without the lease", world.inflight == 0);
 	world.leads = true;
 	uv_run(app->loop, UV_RUN_DEFAULT);
 	require("but when it is there again", carries(40, 2));
@@ -293,7 +329,7 @@ check_mismatch(struct app *app)
 	set_message(event_of(read, 2), 53, "conversation:1");
 	answer((struct http_response){.status = 202});
 	require("events whose bytes were not sent are not finished",
-			world.done == done && world.callback == NULL);
+			world.done == done && world.inflight == 0);
 	set_message(event_of(read, 2), 52, "conversation:1");
 	uv_run(app->loop, UV_RUN_DEFAULT);
 	require("but sent again", carries(50, 3));
@@ -342,12 +378,12 @@ check_refused(struct app *app)
 			carries(0, 0) && world.done == done + 1);
 	answer((struct http_response){.status = 400});
 	require("where an empty batch is refused, too, it is not the message",
-			world.done == done + 1 && world.callback == NULL && realtime_trouble(app) != NULL);
+			world.done == done + 1 && world.inflight == 0 && realtime_trouble(app) != NULL);
 	realtime_reload(app);
 	answer((struct http_response){.status = 400});
 	answer(blank);
 	answer((struct http_response){.status = 400});
-	require("else it is set aside", world.done == done + 2 && world.callback == NULL);
+	require("else it is set aside", world.done == done + 2 && world.inflight == 0);
 	require("which is no trouble of Realtime", realtime_trouble(app) == NULL);
 	free_read(first);
 	free_read(second);
@@ -362,7 +398,7 @@ check_stranger(struct app *app, long status)
 
 	answer((struct http_response){.status = status});
 	snprintf(name, sizeof(name), "%ld is no acceptance, and the trouble has the URL alone", status);
-	require(name, world.done == done && world.callback == NULL &&
+	require(name, world.done == done && world.inflight == 0 &&
 					  strstr(realtime_trouble(app), "http://realtime:4000/api/broadcast") != NULL &&
 					  strstr(realtime_trouble(app), "password") == NULL);
 	realtime_reload(app);
@@ -378,9 +414,10 @@ carried(bool *ordered, int *last)
 	int count = 0;
 
 	*ordered = true;
-	while (world.callback != NULL)
+	while (world.inflight > 0)
 	{
-		for (const char *at = world.body; (at = strstr(at, "\"topic\":\"")) != NULL; at++)
+		for (const char *at = world.requests[0].body; (at = strstr(at, "\"topic\":\"")) != NULL;
+			 at++)
 		{
 			int number = atoi(at + strlen("\"topic\":\"conversation:"));
 			int id = atoi(strstr(at, "\"id\":\"") + 6);
@@ -460,13 +497,188 @@ check_states(void)
 	free_read(read);
 }
 
+/* Topics of one lane and of another. */
+static const char *
+topic_of(int lane)
+{
+	static char topics[2][32];
+	static bool known;
+
+	for (int i = 1; !known; i++)
+	{
+		struct read *read = make_read(1, 2);
+
+		snprintf(topics[0], sizeof(topics[0]), "conversation:%d", 1);
+		snprintf(topics[1], sizeof(topics[1]), "conversation:%d", i + 1);
+		set_message(event_of(read, 0), 1, topics[0]);
+		set_message(event_of(read, 1), 2, topics[1]);
+		world.sink->deliver(world.sink_arg, read);
+		known = world.inflight == 2;
+		while (world.inflight > 0)
+			answer((struct http_response){.status = 202});
+		free_read(read);
+	}
+	return topics[lane];
+}
+
+/* A read of events that go to the lanes in turn. */
+static struct read *
+deliver_both(int first_id, int count)
+{
+	const char *topics[] = {topic_of(0), topic_of(1)};
+	struct read *read = make_read(first_id, count);
+
+	for (int i = 0; i < count; i++)
+		set_message(event_of(read, i), first_id + i, topics[i % 2]);
+	world.sink->deliver(world.sink_arg, read);
+	return read;
+}
+
+static void
+check_lanes(struct app *app)
+{
+	const struct http_response blank = {.status = 422,
+										.body = "{\"errors\":{\"messages\":[\"can't be blank\"]}}"};
+	struct read *first = deliver_both(201, 4), *second = deliver_both(205, 2);
+	int done = world.done, sent;
+
+	require("a request in each lane, and no more", world.inflight == 2);
+	answer((struct http_response){.status = 400});
+	require("one is halved, the other is not", world.inflight == 2 && world.done == done);
+	answer((struct http_response){.status = 202});
+	require("a read is not done before its last event in any lane", world.done == done);
+	for (int i = 0; i < 20 && world.inflight > 0; i++)
+		answer((struct http_response){.status = 202});
+	require("then it is", world.done == done + 2);
+	free_read(first);
+	free_read(second);
+
+	first = deliver_both(211, 2);
+	answer((struct http_response){.status = 400});
+	answer((struct http_response){.status = 202});
+	require("a lane that asks about a message has nothing to do with the other",
+			world.inflight == 1 && world.done == done + 2);
+	answer(blank);
+	answer((struct http_response){.status = 400});
+	require("its message is set aside", world.done == done + 3 && world.inflight == 0);
+	free_read(first);
+
+	first = deliver_both(221, 2);
+	sent = world.sent;
+	answer((struct http_response){.status = 503});
+	answer((struct http_response){.status = 503});
+	require("an outage is that of both", world.inflight == 0 && realtime_trouble(app) == NULL);
+	realtime_reload(app);
+	require("and one of them finds out whether it is over",
+			world.inflight == 1 && world.sent == sent + 1);
+	answer((struct http_response){.status = 202});
+	answer((struct http_response){.status = 202});
+	require("then both go on", world.done == done + 4);
+	free_read(first);
+}
+
+/* Lets time pass until a canary is sent. */
+static void
+await_single(struct app *app)
+{
+	int singles = world.singles;
+
+	while (world.singles == singles)
+		uv_run(app->loop, UV_RUN_ONCE);
+}
+
+static void
+check_canary(struct app *app)
+{
+	const struct http_response lost = {.status = 429,
+									   .body = "{\"message\":\"Connection pool exhausted\"}"};
+	struct read *first, *second;
+	int done = world.done, sent;
+
+	first = deliver(301, 2);
+	answer((struct http_response){.status = 202});
+	require("what is accepted is not done", world.done == done);
+	await_single(app);
+	second = deliver(303, 1);
+	answer((struct http_response){.status = 202});
+	answer_single((struct http_response){.status = 202});
+	require("but when a canary that was sent after it was, too", world.done == done + 1);
+	await_single(app);
+	answer_single(
+		(struct http_response){.status = 429, .body = "{\"message\":\"Too many requests\"}"});
+	require("a limit says nothing", world.done == done + 1 && world.inflight == 0);
+	await_single(app);
+	answer_single((struct http_response){.error = "reset"});
+	realtime_reload(app);
+	await_single(app);
+	answer_single((struct http_response){.status = 202});
+	require("and it is asked again", world.done == done + 2 && world.inflight == 0);
+	free_read(first);
+	free_read(second);
+
+	sent = world.sent;
+	first = deliver(311, 2);
+	answer((struct http_response){.status = 202});
+	await_single(app);
+	second = deliver(313, 1);
+	answer_single(lost);
+	answer((struct http_response){.status = 202});
+	require("what was lost waits, and does not count",
+			world.done == done + 2 && world.inflight == 0 && world.sent == sent + 2 &&
+				realtime_trouble(app) != NULL);
+	realtime_reload(app);
+	require("then it goes out again", carries(311, 2));
+	answer((struct http_response){.status = 202});
+	require("in order", carries(313, 1));
+	answer((struct http_response){.status = 202});
+	await_single(app);
+	answer_single((struct http_response){.status = 202});
+	require("and is done", world.done == done + 4 && realtime_trouble(app) == NULL);
+	free_read(first);
+	free_read(second);
+
+	first = deliver(321, 1);
+	answer((struct http_response){.status = 202});
+	await_single(app);
+	answer_single((struct http_response){.status = 403, .body = "{\"message\":\"Unauthorized\"}"});
+	second = deliver(322, 1);
+	require("a key that may not send stops all, and is told of",
+			world.inflight == 0 && realtime_trouble(app) != NULL &&
+				strstr(realtime_trouble(app), "service_role") != NULL);
+	realtime_reload(app);
+	await_single(app);
+	answer_single((struct http_response){.status = 404});
+	require("where nobody can confirm, what is accepted is done",
+			world.done == done + 5 && realtime_trouble(app) == NULL && realtime_note(app) != NULL);
+	answer((struct http_response){.status = 202});
+	require("at once from then on", world.done == done + 6);
+	free_read(first);
+	free_read(second);
+}
+
+/* Everything that is accepted and not confirmed is read again by the next leader. */
+static void
+check_canary_stopped(struct app *app)
+{
+	struct read *read = deliver(401, 2);
+	int done = world.done;
+
+	answer((struct http_response){.status = 202});
+	await_single(app);
+	world.sink->stop(world.sink_arg);
+	answer_single((struct http_response){.status = 202});
+	require("a canary of an earlier lease finishes nothing", world.done == done);
+	world.sink->start(world.sink_arg);
+	free_read(read);
+}
+
 int
 main(void)
 {
 	uv_loop_t loop;
 	struct config config = {.realtime_url = (char *) "http://user:password@realtime:4000/",
 							.realtime_key = (char *) "key",
-							.realtime_private = true};
+							.realtime_private = false};
 	struct app app = {.loop = &loop, .config = &config};
 	struct read *last;
 
@@ -491,13 +703,24 @@ main(void)
 	check_states();
 	check_expired();
 
+	check_lanes(&app);
+
 	last = deliver(90, 1);
 	realtime_destroy(&app);
-	require("a request under way at the end finishes nothing", world.callback == NULL);
+	require("a request under way at the end finishes nothing", world.inflight == 0);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	free_read(last);
+
+	config.realtime_private = true;
+	app.realtime = realtime_create(&app);
+	world.sink->start(world.sink_arg);
+	check_canary_stopped(&app);
+	check_canary(&app);
+	last = deliver(91, 1);
+	realtime_destroy(&app);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	require("and nothing is left of the sink", uv_loop_close(&loop) == 0);
 	free_read(last);
-	free(world.body);
 	metrics_destroy(app.metrics);
 	return 0;
 }

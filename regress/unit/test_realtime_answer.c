@@ -19,9 +19,33 @@ check(long status, const char *body, enum answer wanted)
 		exit(1);
 }
 
+static void
+check_single(long status, const char *body, enum confirmation wanted)
+{
+	struct http_response response = {.status = status, .body = body, .body_len = strlen(body)};
+	enum confirmation got = answer_confirms(&response);
+
+	printf("%s alone: %ld %s\n", got == wanted ? "ok" : "not ok", status, body);
+	if (got != wanted)
+		exit(1);
+}
+
 int
 main(void)
 {
+	check_single(202, "", CONFIRMED);
+	check_single(429, "{\"message\":\"Connection pool exhausted\"}", CONFIRMED_LOST);
+	check_single(429, "{\"message\":\"Too many requests\"}", CONFIRMS_LATER);
+	check_single(429, "{\"message\":\"You have exceeded your rate limit\"}", CONFIRMS_LATER);
+	check_single(422, "{\"message\":\"Query canceled\"}", CONFIRMED_LOST);
+	check_single(422, "{\"message\":\"Tenant database connection initializing\"}", CONFIRMED_LOST);
+	check_single(422, "{\"message\":\"RLS policy error\"}", CONFIRMATION_REFUSED);
+	check_single(422, "<html>", CONFIRMS_LATER);
+	check_single(401, "", CONFIRMATION_REFUSED);
+	check_single(403, "{\"message\":\"Unauthorized\"}", CONFIRMATION_REFUSED);
+	check_single(404, "", CONFIRMS_NOTHING);
+	check_single(503, "", CONFIRMS_LATER);
+	check_single(0, "", CONFIRMS_LATER);
 	check(202, "", ANSWER_ACCEPTED);
 	check(200, "<html>", ANSWER_STRANGER);
 	check(201, "", ANSWER_STRANGER);

@@ -27,6 +27,7 @@ struct read
 	const struct log_event
 		*events; /* of a sink that reads by chat.read_log; else the rows from 1 on are the events */
 	int nevents;
+	int left;          /* the sink's own count of what is not finished */
 	struct read *next; /* consumer's own list */
 	/* position after this read */
 	int64_t last_id;

@@ -18,4 +18,7 @@ void realtime_reload(struct app *app);
 /* What keeps Realtime from accepting events; NULL: nothing that is known. */
 const char *realtime_trouble(const struct app *app);
 
+/* What is not as good as it could be, and keeps nothing from being delivered; NULL: nothing. */
+const char *realtime_note(const struct app *app);
+
 #endif

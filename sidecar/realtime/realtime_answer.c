@@ -67,6 +67,51 @@ answer_judge(const struct http_response *response, int count, bool *flags)
 	}
 }
 
+/* {"message": …} of what passes, in the words of the server. */
+static bool
+is_transient(const char *body)
+{
+	static const char *const texts[] = {"Query canceled",
+										"Missing messages partition",
+										"Tenant database unavailable",
+										"Tenant database initializing",
+										"Tenant database connection initializing",
+										"Tenant database has too many connections",
+										"Connect rate limit reached"};
+
+	for (size_t i = 0; i < sizeof(texts) / sizeof(texts[0]); i++)
+	{
+		if (strstr(body, texts[i]) != NULL)
+			return true;
+	}
+	return false;
+}
+
+enum confirmation
+answer_confirms(const struct http_response *response)
+{
+	switch (response->status)
+	{
+		case 202:
+			return CONFIRMED;
+		case 401:
+		case 403:
+			return CONFIRMATION_REFUSED;
+		case 404:
+			return CONFIRMS_NOTHING;
+		case 422:
+			if (is_transient(response->body))
+				return CONFIRMED_LOST;
+			return strstr(response->body, "RLS policy error") != NULL ? CONFIRMATION_REFUSED
+																	  : CONFIRMS_LATER;
+		case 429:
+			return strstr(response->body, "Connection pool exhausted") != NULL ? CONFIRMED_LOST
+																			   : CONFIRMS_LATER;
+		default:
+			return CONFIRMS_LATER;
+	}
+}
+
 const char *
 answer_hint(const struct http_response *response)
 {

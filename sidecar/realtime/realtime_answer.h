@@ -1,5 +1,5 @@
 /*
- * What an answer of Realtime to a batch means. No I/O.
+ * What an answer of Realtime means. No I/O.
  */
 #ifndef SIDECAR_REALTIME_ANSWER_H
 #define SIDECAR_REALTIME_ANSWER_H
@@ -22,6 +22,18 @@ enum answer
 
 /* Judges an answer to count messages. With ANSWER_POISONED, flags those that are refused. */
 enum answer answer_judge(const struct http_response *response, int count, bool *flags);
+
+/* What the answer to a private message alone says of what was accepted before it was sent. */
+enum confirmation
+{
+	CONFIRMED,
+	CONFIRMED_LOST,      /* it did not go through */
+	CONFIRMS_LATER,      /* nothing: ask again */
+	CONFIRMS_NOTHING,    /* this Realtime has no such route */
+	CONFIRMATION_REFUSED /* the key may not send private messages */
+};
+
+enum confirmation answer_confirms(const struct http_response *response);
 
 /* Says for people what to look at; "" when there is nothing to advise. */
 const char *answer_hint(const struct http_response *response);

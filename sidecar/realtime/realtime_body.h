@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #include "base/buffer.h"
-#include "realtime/realtime_queue.h"
+#include "realtime/realtime_event.h"
 
 /* What is sent, and which events' bytes are in it. All zero before its first use. */
 struct body

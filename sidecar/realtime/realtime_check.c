@@ -3,24 +3,18 @@
  */
 #include "realtime/realtime_check.h"
 
-#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/backoff.h"
 #include "base/log.h"
 #include "base/memory.h"
 #include "config.h"
 #include "realtime/realtime_key.h"
+#include "realtime/realtime_single.h"
 
-#define TIMEOUT_MS 15000
-#define RESPONSE_MAX 1024
 #define RETRY_MIN_MS 200
 #define RETRY_MAX_MS 15000
 #define REFUSED_MS 30000 /* only a person can mend it */
-#define URL_SIZE 4096
-
-static const char body[] = "{\"check\":true}";
 
 struct realtime_check
 {
@@ -127,21 +121,8 @@ on_response(void *arg, const struct http_response *response)
 static void
 send_message(struct realtime_check *check)
 {
-	char url[URL_SIZE];
-	struct http_request request = {
-		.method = "POST",
-		.url = url,
-		.headers = realtime_target_headers(check->target),
-		.body = body,
-		.body_len = sizeof(body) - 1,
-		.timeout_ms = TIMEOUT_MS,
-		.max_response = RESPONSE_MAX,
-	};
-
-	snprintf(url, sizeof(url), "%s/canary%%3A%08x%08x/events/check?private=true",
-			 realtime_target_url(check->target), backoff_random(), backoff_random());
 	check->inflight = true;
-	http_send(check->pool, &request, on_response, check);
+	realtime_single_send(check->pool, check->target, "check", on_response, check);
 }
 
 static bool

@@ -15,13 +15,6 @@
 #define NOTHING UINT64_MAX
 #define RING_MIN 1024
 
-struct realtime_load
-{
-	struct read *read;
-	int left;
-	struct realtime_load *next, **link;
-};
-
 struct slot
 {
 	struct event event; /* row NULL: replaced */
@@ -34,7 +27,6 @@ struct realtime_queue
 	uint64_t size; /* a power of two */
 	uint64_t first, end;
 	int count; /* without those that were replaced */
-	struct realtime_load *loads;
 	uint64_t newest[BUCKETS];
 };
 
@@ -49,20 +41,9 @@ realtime_queue_create(void)
 	return queue;
 }
 
-static void
-free_load(struct realtime_load *load)
-{
-	*load->link = load->next;
-	if (load->next != NULL)
-		load->next->link = load->link;
-	free(load);
-}
-
 void
 realtime_queue_clear(struct realtime_queue *queue)
 {
-	while (queue->loads != NULL)
-		free_load(queue->loads);
 	queue->first = queue->end;
 	queue->count = 0;
 }
@@ -73,18 +54,6 @@ realtime_queue_destroy(struct realtime_queue *queue)
 	realtime_queue_clear(queue);
 	free(queue->ring);
 	free(queue);
-}
-
-void
-realtime_queue_finish(struct realtime_queue *queue, struct event event)
-{
-	struct read *read = event.load->read;
-
-	(void) queue;
-	if (--event.load->left > 0)
-		return;
-	free_load(event.load);
-	consumer_done(read);
 }
 
 static struct slot *
@@ -129,8 +98,8 @@ hash_state(const struct log_event *row)
 	return hash_bytes(hash, row->conversation, row->conversation_length);
 }
 
-/* Replaces the waiting event of the same state, if there is one. The new one is the last in the ring. */
-static int
+/* Takes out the waiting event of the same state, if there is one. The new one is the last in the ring. */
+static struct event
 replace_older(struct realtime_queue *queue, struct event event)
 {
 	uint64_t *newest = &queue->newest[hash_state(event.row) % BUCKETS];
@@ -147,42 +116,20 @@ replace_older(struct realtime_queue *queue, struct event event)
 			continue;
 		slot->event.row = NULL;
 		queue->count--;
-		realtime_queue_finish(queue, older);
-		return 1;
+		return older;
 	}
-	return 0;
+	return (struct event){NULL, NULL};
 }
 
-static int
-push_event(struct realtime_queue *queue, struct event event)
+struct event
+realtime_queue_push(struct realtime_queue *queue, struct event event)
 {
 	if (queue->end - queue->first == queue->size)
 		grow(queue);
 	*slot_at(queue, queue->end) = (struct slot){event, NOTHING};
 	queue->end++;
 	queue->count++;
-	if (event.row->state)
-		return replace_older(queue, event);
-	return 0;
-}
-
-int
-realtime_queue_push(struct realtime_queue *queue, struct read *read)
-{
-	struct realtime_load *load = xcalloc(1, sizeof(*load));
-	int replaced = 0;
-
-	load->read = read;
-	load->left = read->nevents;
-	load->next = queue->loads;
-	if (load->next != NULL)
-		load->next->link = &load->next;
-	load->link = &queue->loads;
-	queue->loads = load;
-	/* The last event keeps the read alive all the while. */
-	for (int i = 0, count = read->nevents; i < count; i++)
-		replaced += push_event(queue, (struct event){load, &read->events[i]});
-	return replaced;
+	return event.row->state ? replace_older(queue, event) : (struct event){NULL, NULL};
 }
 
 struct event

@@ -57,8 +57,8 @@ add_database(json_t *reasons, const struct consumer *consumer)
 static int
 answer_ready(struct app *app, char **body, size_t *len, const char **type)
 {
-	json_t *reasons = json_object();
-	const char *trouble = realtime_trouble(app);
+	json_t *reasons = json_object(), *notes = json_array();
+	const char *trouble = realtime_trouble(app), *note = realtime_note(app);
 	bool ready;
 
 	add_database(reasons, app->realtime);
@@ -68,11 +68,13 @@ answer_ready(struct app *app, char **body, size_t *len, const char **type)
 		add_reason(reasons, "realtime", trouble);
 	if (app->draining)
 		add_reason(reasons, "process", "ending");
+	if (note != NULL)
+		json_array_append_new(notes, json_string(note));
 	ready = json_object_size(reasons) == 0;
 	return answer_json(ready ? 200 : 503,
-					   json_pack("{s:b,s:s,s:s,s:o,s:o}", "ready", ready, "realtime",
+					   json_pack("{s:b,s:s,s:s,s:o,s:o,s:o}", "ready", ready, "realtime",
 								 role(app->realtime), "webhooks", role(app->webhooks), "reasons",
-								 reasons, "hints", hints_list(app->hints)),
+								 reasons, "hints", hints_list(app->hints), "notes", notes),
 					   body, len, type);
 }
 
