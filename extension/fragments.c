@@ -182,6 +182,15 @@ chat_sql_message_unread(const ChatAttachment *a, const char *alias)
 					chat_sql_message_kept(a, alias, true));
 }
 
+char *
+chat_sql_message_pending(const ChatAttachment *a, const char *alias)
+{
+	return psprintf(
+		"%s OPERATOR(pg_catalog.=) 'outgoing' AND %s OPERATOR(pg_catalog.=) 'pending'%s",
+		as_word(a, alias, CHAT_M_DIRECTION, "outgoing"),
+		as_word(a, alias, CHAT_M_STATUS, "pending"), chat_sql_message_kept(a, alias, true));
+}
+
 /* Appends the CHECK constraints that judge a column alone, over one of that name. */
 static void
 append_checks(StringInfo sql, Oid relid, TupleDesc desc, AttrNumber attnum)

@@ -40,5 +40,7 @@ extern char *chat_sql_message_unread(const ChatAttachment *a, const char *alias)
  * the list of types. It raises, class 22 or 23, for what the column's type cannot hold.
  */
 extern char *chat_sql_type_allowed(const ChatAttachment *a, const char *value);
+/* The message is outgoing, to be seen by the contact, and not sent yet. */
+extern char *chat_sql_message_pending(const ChatAttachment *a, const char *alias);
 
 #endif

@@ -25,6 +25,7 @@
 PG_FUNCTION_INFO_V1(chat_save_message);
 PG_FUNCTION_INFO_V1(chat_update_message_status);
 PG_FUNCTION_INFO_V1(chat_mark_read);
+PG_FUNCTION_INFO_V1(chat_new_message_id);
 
 #define EXTERNAL_ID_BYTES 9
 
@@ -61,6 +62,13 @@ new_external_id(void)
 	for (int i = 0; i < EXTERNAL_ID_BYTES; i++)
 		appendStringInfo(&id, "%02X", bytes[i]);
 	return id.data;
+}
+
+/* SQL: chat.new_message_id() */
+Datum
+chat_new_message_id(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_TEXT_P(cstring_to_text(new_external_id()));
 }
 
 static void

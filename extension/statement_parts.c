@@ -151,3 +151,26 @@ chat_sql_agent_of(const ChatSql *sql)
 	return a->agent.column ? chat_sql_user(&a->agent, chat_sql_column("c", a->agent.column))
 						   : "NULL::pg_catalog.text";
 }
+
+const char *
+chat_sql_route_of(const ChatSql *sql)
+{
+	const ChatAttachment *a = sql->attachment;
+	const char *inbox = "NULL::pg_catalog.jsonb";
+	const char *kept[] = {"NULL::pg_catalog.jsonb", "NULL::pg_catalog.jsonb"};
+	static const char *const keys[] = {"instance", "inboxId"};
+	bool has_metadata =
+		a->column[CHAT_C_METADATA] != NULL &&
+		get_atttype(a->conversations, get_attnum(a->conversations, a->column[CHAT_C_METADATA])) ==
+			JSONBOID;
+
+	if (a->column[CHAT_C_INBOX] != NULL)
+		inbox = psprintf("pg_catalog.to_jsonb(%s)", chat_sql_column_of(sql, "c", CHAT_C_INBOX));
+	for (int i = 0; i < 2 && has_metadata; i++)
+		kept[i] = psprintf("(%s OPERATOR(pg_catalog.->) '%s')",
+						   chat_sql_column_of(sql, "c", CHAT_C_METADATA), keys[i]);
+	return psprintf(
+		"CAST(pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('instance', %s,"
+		" 'inboxId', COALESCE(%s, %s))) AS pg_catalog.text)",
+		kept[0], inbox, kept[1]);
+}

@@ -33,6 +33,8 @@ extern const char *chat_sql_ownership(const ChatSql *sql, const char *user);
 extern const char *chat_sql_agency(const ChatSql *sql, const char *user);
 /* The user behind the agent's column of conversation c; NULL where there is none. */
 extern const char *chat_sql_agent_of(const ChatSql *sql);
+/* By which of the owner's numbers conversation c is answered: {instance, inboxId} as text, as far as the table keeps it. */
+extern const char *chat_sql_route_of(const ChatSql *sql);
 
 /* The builders, by file. Of the triggers, and what else is about counters: */
 extern void chat_build_set(ChatSql *sql);
@@ -65,5 +67,12 @@ extern void chat_build_latest_among(ChatSql *sql);
 extern void chat_build_type_is_allowed(ChatSql *sql);
 extern void chat_build_new_rows(ChatSql *sql);
 extern void chat_build_name_contacts(ChatSql *sql);
+/* Of what is to be sent: */
+extern void chat_build_pending_conversations(ChatSql *sql);
+extern void chat_build_lock_if_free(ChatSql *sql);
+extern void chat_build_pending_of(ChatSql *sql);
+extern void chat_build_recipient(ChatSql *sql);
+extern void chat_build_sending_target(ChatSql *sql);
+extern void chat_build_external_ids(ChatSql *sql);
 
 #endif

@@ -45,30 +45,6 @@ build_find_message(ChatSql *sql)
 					 chat_sql_column_of(sql, "m", CHAT_M_ID), id, chat_sql_ownership(sql, user));
 }
 
-/* By which of the owner's numbers conversation c is answered: {instance, inboxId}, as far as the table keeps it. */
-static const char *
-route_of(const ChatSql *sql)
-{
-	const ChatAttachment *a = sql->attachment;
-	const char *inbox = "NULL::pg_catalog.jsonb";
-	const char *kept[] = {"NULL::pg_catalog.jsonb", "NULL::pg_catalog.jsonb"};
-	static const char *const keys[] = {"instance", "inboxId"};
-	bool has_metadata =
-		a->column[CHAT_C_METADATA] != NULL &&
-		get_atttype(a->conversations, get_attnum(a->conversations, a->column[CHAT_C_METADATA])) ==
-			JSONBOID;
-
-	if (a->column[CHAT_C_INBOX] != NULL)
-		inbox = psprintf("pg_catalog.to_jsonb(%s)", chat_sql_column_of(sql, "c", CHAT_C_INBOX));
-	for (int i = 0; i < 2 && has_metadata; i++)
-		kept[i] = psprintf("(%s OPERATOR(pg_catalog.->) '%s')",
-						   chat_sql_column_of(sql, "c", CHAT_C_METADATA), keys[i]);
-	return psprintf(
-		"CAST(pg_catalog.jsonb_strip_nulls(pg_catalog.jsonb_build_object('instance', %s,"
-		" 'inboxId', COALESCE(%s, %s))) AS pg_catalog.text)",
-		kept[0], inbox, kept[1]);
-}
-
 /*
  * $1 id, $2 user: status; what the agent's column holds when that is the user; whether the user does not own it; its route. Who may is
  * asked for under the lock: while it was waited for, the conversation may have been given to somebody else.
@@ -90,7 +66,7 @@ build_lock_conversation(ChatSql *sql)
 					 " FOR NO KEY UPDATE OF c",
 					 chat_sql_text_of(sql, "c", CHAT_C_STATUS), agent, chat_sql_agency(sql, user),
 					 a->column[CHAT_C_INBOX] || a->column[CHAT_C_METADATA]
-						 ? route_of(sql)
+						 ? chat_sql_route_of(sql)
 						 : "NULL::pg_catalog.text",
 					 chat_sql_conversations(sql), chat_sql_column_of(sql, "c", CHAT_C_ID), id,
 					 chat_sql_ownership(sql, user));
@@ -473,7 +449,7 @@ static const Statement statements[CHAT_PLANS] = {
 	[CHAT_PLAN_FIND_CONVERSATION] = {"find_conversation", build_find_conversation, CHAT_READ,
 									 CONVERSATIONS},
 	[CHAT_PLAN_FIND_MESSAGE] = {"find_message", build_find_message, CHAT_READ, MESSAGES},
-	[CHAT_PLAN_LOCK_CONVERSATION] = {NULL, build_lock_conversation, CHAT_LOCK, CONVERSATIONS},
+	[CHAT_PLAN_LOCK_CONVERSATION] = {"lock_conversation", build_lock_conversation, CHAT_LOCK, CONVERSATIONS},
 	[CHAT_PLAN_LOCK_CONVERSATION_OF] = {"lock_conversation_of", build_lock_conversation_of,
 										CHAT_LOCK, CONVERSATIONS},
 	[CHAT_PLAN_LOCK_MESSAGE] = {"lock_message", build_lock_message, CHAT_LOCK, MESSAGES},
@@ -522,6 +498,12 @@ static const Statement statements[CHAT_PLANS] = {
 	[CHAT_PLAN_INSERT_MESSAGES] = {NULL, build_insert_messages, CHAT_WRITE, MESSAGES},
 	[CHAT_PLAN_NAME_CONTACTS] = {"name_contacts", chat_build_name_contacts, CHAT_WRITE,
 								 CONVERSATIONS},
+	[CHAT_PLAN_PENDING_CONVERSATIONS] = {"pending_conversations", chat_build_pending_conversations, CHAT_READ, MESSAGES},
+	[CHAT_PLAN_LOCK_IF_FREE] = {"lock_if_free", chat_build_lock_if_free, CHAT_LOCK, CONVERSATIONS},
+	[CHAT_PLAN_PENDING_OF] = {"pending_of", chat_build_pending_of, CHAT_READ, MESSAGES},
+	[CHAT_PLAN_RECIPIENT] = {"recipient", chat_build_recipient, CHAT_READ, CONVERSATIONS},
+	[CHAT_PLAN_SENDING_TARGET] = {"sending_target", chat_build_sending_target, CHAT_READ, MESSAGES},
+	[CHAT_PLAN_EXTERNAL_IDS] = {"external_ids", chat_build_external_ids, CHAT_FIND, MESSAGES},
 };
 
 void

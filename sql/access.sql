@@ -142,7 +142,7 @@ $$
         save_message,update_message_status,edit_message,delete_message,mark_read,list_messages,list_conversations,get_conversation,
         create_conversation,update_conversation,archive_conversation,delete_conversation,search_messages,topic_events,
         list_webhooks,update_webhook,delete_webhook,rotate_webhook_secret,test_webhook,enable_webhook,redeliver,
-        realtime_provider,
+        realtime_provider,pending_messages,message_sent,message_failed,action_done,send_edit,send_deletion,send_reaction,send_read,
         authenticate,request_by,create_api_key,rotate_api_key,revoke_api_key,list_api_keys,update_api_key}'::text[]
 $$;
 REVOKE ALL ON FUNCTION chat.backend_functions() FROM PUBLIC;
@@ -153,7 +153,8 @@ CREATE FUNCTION chat.user_functions() RETURNS text[]
 $$
     -- The others count or ask for somebody else.
     SELECT ARRAY(SELECT n FROM unnest(chat.backend_functions()) n
-                  WHERE n NOT IN ('status', 'verify_wuzapi', 'check_rate_limit', 'api_stats', 'request_by', 'authenticate', 'can_join'))
+                  WHERE n NOT IN ('status', 'verify_wuzapi', 'check_rate_limit', 'api_stats', 'request_by', 'authenticate', 'can_join',
+                                    'pending_messages', 'message_sent', 'message_failed', 'action_done'))
 $$;
 REVOKE ALL ON FUNCTION chat.user_functions() FROM PUBLIC;
 COMMENT ON FUNCTION chat.user_functions() IS 'Names of the functions that a signed-in user may call for itself: each checks ownership.';

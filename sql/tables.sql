@@ -105,7 +105,7 @@ COMMENT ON COLUMN chat.maintenance.error IS 'Why it could not be done the last t
 -- before a partition's, and dropping events comes last of what has to do with the log.
 INSERT INTO chat.maintenance (place, part) VALUES (0, 'drop_left_over'), (1, 'advance_event_partition'), (2, 'recount_portions'),
     (3, 'drop_attempt_partitions'), (4, 'make_attempt_partitions'), (5, 'forget_deliveries'), (6, 'expire_audit_log'), (7, 'expire_events'), (8, 'forget_contacts'),
-    (9, 'merge_portions')
+    (9, 'merge_portions'), (10, 'forget_sending')
     ON CONFLICT (part) DO UPDATE SET place = EXCLUDED.place;
 
 CREATE TABLE chat.rollout (
