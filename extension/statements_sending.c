@@ -145,7 +145,7 @@ chat_build_recipient(ChatSql *sql)
 		&sql->text,
 		"SELECT pg_catalog.jsonb_build_object('conversationId', %s, 'to', %s, 'owner', %s)"
 		" OPERATOR(pg_catalog.||) CAST(%s AS pg_catalog.jsonb) FROM %s AS c WHERE %s" EQUALS "%s",
-		chat_sql_text_of(sql, "c", CHAT_C_ID), chat_sql_column_of(sql, "c", CHAT_C_JID),
+		chat_sql_text_of(sql, "c", CHAT_C_ID), column_or_null(sql, "c", CHAT_C_JID),
 		chat_sql_user(&a->owner, chat_sql_column("c", a->owner.column)), chat_sql_route_of(sql),
 		chat_sql_conversations(sql), chat_sql_column_of(sql, "c", CHAT_C_ID),
 		chat_sql_value_of(sql, CHAT_C_ID));

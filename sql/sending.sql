@@ -131,6 +131,19 @@ $$;
 REVOKE ALL ON FUNCTION chat.pending_messages(integer, interval) FROM PUBLIC;
 COMMENT ON FUNCTION chat.pending_messages(integer, interval) IS 'Takes for a sender what is to be sent, at most limit (1000) things, and gives them to nobody else for as long as lease says (60 s; 1 s to 1 h): outgoing messages that are pending, no notes, and changes of such as were sent, of the last day, in order per conversation; a conversation is given to one sender at a time. [{action: send | edit | delete | react | read, id of the message, actionId (of a change), conversationId, to (the contact''s address), owner, instance, inboxId (by which of the owner''s numbers it must leave), messageId (WhatsApp''s, to be given at each try), type, content, mediaUrl, mediaMimeType, mediaFilename, metadata, replyTo {messageId, fromMe, participant}, fromMe, participant, emoji, messages}]. Report each by chat.message_sent, chat.message_failed or chat.action_done; what is not reported is given again when the lease has run out. For service callers. Errors: 22004, 22023, 42501, 55000.';
 
+CREATE FUNCTION chat.recipient(conversation_id text, owner text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    place record := chat.find_conversation(conversation_id, owner, 'write');
+    pair chat.attachment := place.pair;
+BEGIN
+    RETURN CASE WHEN place.key IS NOT NULL THEN chat.run(NULL::jsonb, pair.id, 'recipient', place.key) END;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.recipient(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.recipient(text, text) IS 'Where what is sent of a conversation goes, for what is sent without being stored, such as typing: {conversationId, to, owner, instance, inboxId}, as chat.pending_messages has them. NULL: no such conversation of the owner''s or agent''s. Errors: 22004, 22P02, 42501.';
+
 -- What became of it.
 
 CREATE FUNCTION chat.close_sending(pair integer, item text) RETURNS void

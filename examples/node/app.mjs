@@ -4,6 +4,7 @@ import { fileURLToPath } from 'node:url';
 import express from 'express';
 import { createAuth } from './auth.mjs';
 import { answerErrors, HttpError, notFound } from './errors.mjs';
+import { typing } from './outgoing.mjs';
 import { createWuzapi } from './wuzapi.mjs';
 
 const openapi = fileURLToPath(new URL('openapi.yaml', import.meta.url));
@@ -15,7 +16,7 @@ const scopes = ['chat:read', 'chat:write', 'chat:admin'];
 const invalid = (message, field, hint) => new HttpError(400, 'INVALID_VALUE', message, { field, hint });
 
 /** Fields that are text: the driver would turn anything else into text, and nobody would notice. */
-const textFields = ['contactJid', 'contactName', 'content', 'name', 'url', 'secret', 'username', 'upTo', 'expiresAt'];
+const textFields = ['contactJid', 'contactName', 'content', 'name', 'url', 'secret', 'username', 'upTo', 'expiresAt', 'emoji'];
 /** Of these, the times: PostgreSQL would also take "tomorrow" and "infinity". */
 const timeFields = ['upTo', 'expiresAt'];
 /** Of the address: numbers and truths. */
@@ -59,7 +60,8 @@ function required(value, message, field) {
   return value;
 }
 
-export function createApp({ db, jwtSecret, wuzapiInstances = [], log = console.error }) {
+/** client: where there is one, a worker sends (send.mjs), and what is changed is passed on to the contact. */
+export function createApp({ db, jwtSecret, wuzapiInstances = [], client, log = console.error }) {
   const { authenticateApiKey, requireLogin, rateLimiter } = createAuth({ db, jwtSecret });
   const read = authenticateApiKey('chat:read');
   const write = authenticateApiKey('chat:write');
@@ -74,13 +76,23 @@ export function createApp({ db, jwtSecret, wuzapiInstances = [], log = console.e
   }
 
   /** A route that answers with what its function returns; of a NULL, that what was asked for is not there. */
-  const one = (what, sql, values, { status = 200, envelope = (data) => ({ success: true, data }) } = {}) => async (req, res) => {
+  const one = (what, sql, values, { status = 200, envelope = (data) => ({ success: true, data }), afterwards } = {}) => async (req, res) => {
     const data = await call(sql, values(req, req.body), req.by);
     if (data === null || data === false) throw notFound(what);
     res.status(status).json(envelope(data));
+    afterwards?.(req).catch((error) => log(error, req));
   };
   /** Lists come from the database in their envelope: {success, data, pagination}. */
   const list = (sql, values) => one('Conversation', sql, values, { envelope: (answer) => answer });
+
+  /** The contact sees that somebody types. What is lost is not tried again: it would be late. */
+  async function passTypingOn({ params, owner, body }) {
+    const recipient = client && await call('chat.recipient($1, owner => $2)', [params.id, owner]);
+    if (recipient?.to) await client.post(client.find(recipient), typing(recipient.to, body.isTyping ?? true));
+  }
+  const edit = client ? 'chat.send_edit' : 'chat.edit_message';
+  const remove = client ? 'chat.send_deletion' : 'chat.delete_message';
+  const markRead = client ? 'chat.send_read' : 'chat.mark_read';
 
   const chat = express.Router();
   // Before the JSON parser: its signature is over the bytes of the body.
@@ -102,12 +114,12 @@ export function createApp({ db, jwtSecret, wuzapiInstances = [], log = console.e
     ({ params, owner }, body) => [params.id, body, owner]));
   chat.delete('/conversations/:id', write, one('Conversation', 'chat.archive_conversation($1, owner => $2)',
     ({ params, owner }) => [params.id, owner]));
-  chat.post('/conversations/:id/read', write, one('Conversation', 'chat.mark_read($1, $2, owner => $3)',
+  chat.post('/conversations/:id/read', write, one('Conversation', `${markRead}($1, $2, owner => $3)`,
     ({ params, owner }, body) => [params.id, body.upTo, owner],
     { envelope: (updated) => ({ success: true, message: 'Conversation marked as read', data: { updated } }) }));
   chat.post('/conversations/:id/typing', write, one('Conversation',
     `chat.presence($1, 'typing', user_id => $2, username => $3, is_typing => $4, owner => $2)`,
-    ({ params, owner }, body) => [params.id, owner, body.username, body.isTyping]));
+    ({ params, owner }, body) => [params.id, owner, body.username, body.isTyping], { afterwards: passTypingOn }));
   chat.post('/conversations/:id/presence', write, one('Conversation',
     `chat.presence($1, 'join', user_id => $2, username => $3, owner => $2)`, ({ params, owner }, body) => [params.id, owner, body.username]));
   chat.delete('/conversations/:id/presence', write, one('Conversation',
@@ -118,11 +130,14 @@ export function createApp({ db, jwtSecret, wuzapiInstances = [], log = console.e
     ({ params, query, owner }) => [params.id, query.limit ?? 50, query.cursor, owner]));
   chat.post('/conversations/:id/messages', write, rateLimiter('api-chat-send', 60), one('Conversation',
     'chat.save_message($1, $2, owner => $3)',
-    ({ params, owner }, body) => [params.id, { ...body, direction: 'outgoing' }, owner], { status: 201 }));
-  chat.patch('/messages/:id', write, one('Message', 'chat.edit_message($1, $2, owner => $3)',
+    // Sent it is when the worker has sent it.
+    ({ params, owner }, body) => [params.id, { ...body, status: body.status ?? (body.isPrivateNote === true ? 'sent' : 'pending'), direction: 'outgoing' }, owner], { status: 201 }));
+  chat.patch('/messages/:id', write, one('Message', `${edit}($1, $2, owner => $3)`,
     ({ params, owner }, body) => [params.id, body.content, owner]));
-  chat.delete('/messages/:id', write, one('Message', 'chat.delete_message($1, owner => $2)',
+  chat.delete('/messages/:id', write, one('Message', `${remove}($1, owner => $2)`,
     ({ params, owner }) => [params.id, owner]));
+  chat.post('/messages/:id/reaction', write, one('Message', 'chat.send_reaction($1, $2, owner => $3)',
+    ({ params, owner }, body) => [params.id, body.emoji, owner]));
 
   // Search, and what a client missed while it was away
   chat.get('/search/conversations', read, list('chat.list_conversations($1, "limit" => $2, search => $3)',

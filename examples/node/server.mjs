@@ -3,8 +3,9 @@ import { readFileSync } from 'node:fs';
 import http from 'node:http';
 import { createApp } from './app.mjs';
 import { createDb } from './db.mjs';
+import { WuzapiClient } from './wuzapi-client.mjs';
 
-const { DATABASE_URL, JWT_SECRET, PORT = '3000', HOST = '127.0.0.1', POOL_SIZE = '10', WUZAPI_INSTANCES } = process.env;
+const { DATABASE_URL, JWT_SECRET, PORT = '3000', HOST = '127.0.0.1', POOL_SIZE = '10', WUZAPI_INSTANCES, WUZAPI_URL } = process.env;
 if (!DATABASE_URL || !JWT_SECRET) {
   console.error('DATABASE_URL and JWT_SECRET must be set');
   process.exit(2);
@@ -18,7 +19,8 @@ const db = createDb({
   statement_timeout: 30_000, connectionTimeoutMillis: 5_000, // as long as WUZAPI waits: a history may be large
 }, log);
 const wuzapiInstances = WUZAPI_INSTANCES ? JSON.parse(readFileSync(WUZAPI_INSTANCES, 'utf8')) : [];
-const app = createApp({ db, jwtSecret: JWT_SECRET, wuzapiInstances, log });
+const client = WUZAPI_URL && new WuzapiClient({ url: WUZAPI_URL, instances: wuzapiInstances, timeoutMs: 5_000 });
+const app = createApp({ db, jwtSecret: JWT_SECRET, wuzapiInstances, client, log });
 const notValid = JSON.stringify({ error: 'The request is not valid', code: 'BAD_REQUEST' });
 
 // Express passes on what has no path.

@@ -64,6 +64,7 @@ SELECT chat.save_message('1', '{"content": "from support", "messageId": "R1", "s
 INSERT INTO chat_messages (id, conversation_id, message_id, direction, content, metadata) VALUES
     (20, 1, 'R2', 'outgoing', 'from sales', '{"instance": "sales"}'), (21, 1, 'R3', 'outgoing', 'as the conversation', '{}');
 SELECT content, rest FROM taken();
+SELECT chat.recipient('1'), chat.recipient('1', :bob);
 SELECT count(chat.message_sent(id::text)) FROM chat_messages WHERE message_id IN ('R1', 'R2', 'R3');
 -- What it answers
 INSERT INTO chat_messages (id, conversation_id, message_id, direction, content, status, metadata) VALUES
