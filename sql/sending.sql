@@ -248,6 +248,10 @@ BEGIN
              SELECT FROM chat.sending_lease l WHERE l.attachment = pair.id AND l.conversation = target ->> 'conversation' AND key = ANY (l.open))) THEN
         RETURN;
     END IF;
+    -- A later one takes the place of an earlier one that nobody has taken.
+    DELETE FROM chat.sending_action a
+     WHERE a.attachment = pair.id AND a.conversation = target ->> 'conversation' AND a.message = key AND a.action = $3
+       AND NOT EXISTS (SELECT FROM chat.sending_lease l WHERE l.attachment = a.attachment AND l.conversation = a.conversation AND 'action:' || a.id = ANY (l.open));
     INSERT INTO chat.sending_action (attachment, conversation, message, action, details)
     VALUES (pair.id, target ->> 'conversation', key, action,
             (SELECT jsonb_object_agg(t.key, t.value) FROM jsonb_each(target) t WHERE t.key IN ('messageId', 'fromMe', 'participant')) || details);
@@ -298,17 +302,20 @@ DECLARE
     place record := chat.find_message(message_id, owner);
     pair chat.attachment := place.pair;
     message jsonb := CASE WHEN place.key IS NOT NULL THEN chat.lock_message(pair, place.key, chat.caller_scope(owner)) END;
-    others jsonb;
+    mine CONSTANT jsonb := jsonb_strip_nulls(jsonb_build_object('from', 'self', 'emoji', NULLIF(emoji, ''), 'at', chat.iso_time(now())));
+    marks jsonb;
 BEGIN
     IF emoji IS NULL OR length(emoji) > 32 THEN
         PERFORM chat.bad_input('emoji must be one, or empty to take the reaction away', code => CASE WHEN emoji IS NULL THEN '22004' ELSE '22023' END, field => 'emoji');
     ELSIF message IS NULL THEN
         RETURN NULL;
     END IF;
-    SELECT COALESCE(jsonb_agg(e ORDER BY n), '[]') INTO others
-      FROM jsonb_array_elements(chat.entries_of(message, 'reactions')) WITH ORDINALITY u (e, n) WHERE e ->> 'from' IS DISTINCT FROM 'self';
-    PERFORM chat.mark_message(pair, message, '{}', jsonb_build_object('reactions', others || CASE WHEN emoji = '' THEN '[]'
-        ELSE jsonb_build_array(jsonb_build_object('from', 'self', 'emoji', emoji, 'at', chat.iso_time(now()))) END));
+    -- As a reaction from a phone is noted: what was taken away is remembered with its time.
+    SELECT jsonb_object_agg(l.name, (SELECT COALESCE(jsonb_agg(e ORDER BY n), '[]') FROM jsonb_array_elements(chat.entries_of(message, l.name)) WITH ORDINALITY u (e, n)
+                                      WHERE e ->> 'from' IS DISTINCT FROM 'self')
+                                    || CASE WHEN l.wanted THEN jsonb_build_array(mine) ELSE '[]' END) INTO marks
+      FROM (VALUES ('reactions', emoji <> ''), ('reactionsRemoved', emoji = '')) l (name, wanted) WHERE l.wanted OR message -> 'metadata' ? l.name;
+    PERFORM chat.mark_message(pair, message, '{}', marks);
     PERFORM chat.add_action(pair, place.key, 'react', jsonb_build_object('emoji', emoji));
     RETURN chat.object_json(pair, true, place.key);
 END

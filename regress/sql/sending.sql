@@ -76,7 +76,7 @@ SELECT count(chat.message_sent(g::text)) FROM generate_series(31, 32) g;
 -- Changes of what is sent are passed on, in the order they were made
 SELECT chat.send_edit('31', 'me!') -> 'content', chat.send_edit('31', 'me!') -> 'content', chat.send_reaction('30', '👍') #- '{metadata,reactions,0,at}' #> '{metadata,reactions}', chat.send_reaction('31', '🎉') -> 'id';
 SELECT chat.send_deletion('32') -> 'id', chat.send_read('2'), chat.send_read('2');
-SELECT chat.send_reaction('30', '') #> '{metadata,reactions}';
+SELECT m #> '{metadata,reactions}', (m #> '{metadata,reactionsRemoved,0}') - 'at'::text FROM chat.send_reaction('30', '') m;
 -- Not of incoming ones, notes, failed ones, or what nobody has taken yet
 INSERT INTO chat_messages (id, conversation_id, message_id, direction, content) VALUES (40, 2, 'E1', 'outgoing', 'before');
 SELECT chat.send_edit('30', 'forged') IS NULL, chat.send_edit('6', 'another note') IS NULL, chat.send_edit('1', 'failed') IS NULL, chat.send_edit('40', 'after') IS NULL, chat.send_deletion('6') IS NULL;
