@@ -449,7 +449,8 @@ static const Statement statements[CHAT_PLANS] = {
 	[CHAT_PLAN_FIND_CONVERSATION] = {"find_conversation", build_find_conversation, CHAT_READ,
 									 CONVERSATIONS},
 	[CHAT_PLAN_FIND_MESSAGE] = {"find_message", build_find_message, CHAT_READ, MESSAGES},
-	[CHAT_PLAN_LOCK_CONVERSATION] = {"lock_conversation", build_lock_conversation, CHAT_LOCK, CONVERSATIONS},
+	[CHAT_PLAN_LOCK_CONVERSATION] = {"lock_conversation", build_lock_conversation, CHAT_LOCK,
+									 CONVERSATIONS},
 	[CHAT_PLAN_LOCK_CONVERSATION_OF] = {"lock_conversation_of", build_lock_conversation_of,
 										CHAT_LOCK, CONVERSATIONS},
 	[CHAT_PLAN_LOCK_MESSAGE] = {"lock_message", build_lock_message, CHAT_LOCK, MESSAGES},
@@ -498,12 +499,13 @@ static const Statement statements[CHAT_PLANS] = {
 	[CHAT_PLAN_INSERT_MESSAGES] = {NULL, build_insert_messages, CHAT_WRITE, MESSAGES},
 	[CHAT_PLAN_NAME_CONTACTS] = {"name_contacts", chat_build_name_contacts, CHAT_WRITE,
 								 CONVERSATIONS},
-	[CHAT_PLAN_PENDING_CONVERSATIONS] = {"pending_conversations", chat_build_pending_conversations, CHAT_READ, MESSAGES},
+	[CHAT_PLAN_PENDING_CONVERSATIONS] = {"pending_conversations", chat_build_pending_conversations,
+										 CHAT_LIST, MESSAGES},
 	[CHAT_PLAN_LOCK_IF_FREE] = {"lock_if_free", chat_build_lock_if_free, CHAT_LOCK, CONVERSATIONS},
 	[CHAT_PLAN_PENDING_OF] = {"pending_of", chat_build_pending_of, CHAT_READ, MESSAGES},
 	[CHAT_PLAN_RECIPIENT] = {"recipient", chat_build_recipient, CHAT_READ, CONVERSATIONS},
 	[CHAT_PLAN_SENDING_TARGET] = {"sending_target", chat_build_sending_target, CHAT_READ, MESSAGES},
-	[CHAT_PLAN_EXTERNAL_IDS] = {"external_ids", chat_build_external_ids, CHAT_FIND, MESSAGES},
+	[CHAT_PLAN_EXTERNAL_IDS] = {"external_ids", chat_build_external_ids, CHAT_READ, MESSAGES},
 };
 
 void

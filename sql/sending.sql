@@ -334,7 +334,7 @@ DECLARE
 BEGIN
     IF place.key IS NOT NULL AND pair.columns ? 'external_id' THEN
         PERFORM chat.run(NULL::text, pair.id, 'lock_conversation', place.key, chat.caller_scope(owner));
-        keys := chat.unread_keys(pair, place.key, up_to);
+        keys := chat.run(NULL::text[], pair.id, 'lock_unread', place.key, up_to);
         -- The newest of very many will do.
         messages := chat.run(NULL::jsonb, pair.id, 'external_ids', keys[GREATEST(cardinality(keys) - 999, 1) : ]);
     END IF;
