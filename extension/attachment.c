@@ -375,7 +375,9 @@ chat_attachment_peek(int32 id)
 	}
 	PG_CATCH();
 	{
-		(void) hash_search(attachments, &id, HASH_REMOVE, NULL);
+		entry->valid = entry->building = false;
+		if (!found)
+			(void) hash_search(attachments, &id, HASH_REMOVE, NULL);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
