@@ -10,10 +10,10 @@ export function median(numbers) {
 
 /**
  * Measures every side in every round, in an order that turns from round to round: measure(side) resolves to an object
- * of numbers. Returns per side and name the median figure, and the median of its ratios to the first side of the same
- * round.
+ * of numbers. Returns per side and name the median figure, the least one, and the median of its ratios to another side
+ * of the same round, the first one unless baseOf(side) is given.
  */
-export async function paired(sides, rounds, measure) {
+export async function paired(sides, rounds, measure, baseOf = () => sides[0]) {
   const seen = sides.map(() => []);
   for (let round = 0; round < rounds; round++) {
     for (let i = 0; i < sides.length; i++) {
@@ -21,8 +21,12 @@ export async function paired(sides, rounds, measure) {
       seen[at].push(await measure(sides[at]));
     }
   }
-  return seen.map((figures) => Object.fromEntries(Object.keys(figures[0]).map((name) => [name, {
-    figure: median(figures.map((one) => one[name])),
-    ratio: median(figures.map((one, round) => one[name] / seen[0][round][name])),
-  }])));
+  return seen.map((figures, i) => {
+    const base = seen[sides.indexOf(baseOf(sides[i]))];
+    return Object.fromEntries(Object.keys(figures[0]).map((name) => [name, {
+      figure: median(figures.map((one) => one[name])),
+      least: Math.min(...figures.map((one) => one[name])),
+      ratio: median(figures.map((one, round) => one[name] / base[round][name])),
+    }]));
+  });
 }

@@ -2,7 +2,7 @@
 // are found, no updated_at, private notes, message_id and timestamp.
 import { rows } from './db.mjs';
 
-const tables = `
+export const tables = `
   CREATE SCHEMA live;
   CREATE TABLE live.accounts (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), name text NOT NULL, owner_user_id uuid NOT NULL);
   CREATE TABLE live.agents (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), account_id uuid NOT NULL REFERENCES live.accounts ON DELETE CASCADE,

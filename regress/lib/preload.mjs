@@ -1,4 +1,5 @@
-// Libraries that stand between a program that a test starts and the system: another clock, slow look-ups of names.
+// Libraries that stand between a program that a test starts and the system: another clock, slow look-ups of names, a disk
+// whose flush takes a known time.
 import path from 'node:path';
 import { runProgram } from './program.mjs';
 import { root, temporaryDirectory } from './workspace.mjs';
@@ -26,3 +27,6 @@ export const clockFaster = (times) => preloaded('skewed-clock', { CLOCK_FASTER: 
 
 /** Look-ups of names that take so many milliseconds longer, and are told of. */
 export const slowNames = (ms) => preloaded('slow-names', { LOOKUP_MS: String(ms) });
+
+/** Flushes of the disk that take so many microseconds and do nothing. */
+export const flushTime = (us) => preloaded('slow-flush', { FLUSH_US: String(us) });

@@ -1,7 +1,7 @@
 // What all throw-away clusters of one run share: a staged installation of the extension and an empty
 // data directory to copy. regress/run makes it once; a test file started by itself makes its own.
 import { execFile } from 'node:child_process';
-import { chownSync, chmodSync, cpSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { chownSync, chmodSync, cpSync, mkdirSync, mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
 import { randomBytes } from 'node:crypto';
 import os from 'node:os';
 import path from 'node:path';
@@ -98,6 +98,15 @@ export function otherWorkspace(pgConfig) {
     cpSync(path.join(root, name), path.join(tree, name), { recursive: true, filter: (file) => !/\.(o|bc|tmp)$/.test(file) });
   }
   return fill(dir, tree, pgConfig);
+}
+
+/** The same with the extension as it was at a commit. */
+export async function earlierWorkspace(commit) {
+  const dir = temporaryDirectory(0o755);
+  const tree = path.join(dir, 'tree');
+  mkdirSync(tree);
+  await runProgram('sh', ['-c', 'git -C "$0" archive "$1" | tar -x -C "$2"', root, commit, tree]);
+  return fill(dir, tree, process.env.PG_CONFIG ?? 'pg_config');
 }
 
 let current;
