@@ -149,17 +149,6 @@ check(const ChatValues *values, const ChatAttachment *attachment)
 					   "Use user, contact, bot or system.");
 }
 
-/* Key of the message with a WhatsApp id in a conversation, or NULL. */
-static char *
-find_external(ChatAttachment *attachment, const char *conversation, const char *external)
-{
-	ChatArgument args[2] = {chat_text_given(conversation), chat_text_given(external)};
-
-	return chat_plan_run_given(attachment, CHAT_PLAN_FIND_EXTERNAL, 0, 2, args) > 0
-			   ? chat_plan_text(2)
-			   : NULL;
-}
-
 /* What the agent of a conversation writes is that agent's. */
 static void
 set_sender(ChatValues *values, const ChatPlace *place)
@@ -211,7 +200,7 @@ set_reply(ChatValues *values, ChatAttachment *attachment, const char *conversati
 	type = get_atttype(attachment->messages, get_attnum(attachment->messages, column));
 	if (type == TEXTOID || type == VARCHAROID)
 		return;
-	key = find_external(attachment, conversation, external);
+	key = chat_place_message(attachment, conversation, external);
 	if (key != NULL || !chat_key_fits(attachment->messages, column, external))
 		chat_values_set(values, CHAT_M_REPLY_TO, key);
 }
@@ -261,7 +250,7 @@ chat_save_message(PG_FUNCTION_ARGS)
 	check(&values, place.attachment);
 	if (place.attachment->column[CHAT_M_EXTERNAL] != NULL &&
 		chat_values_has(&values, CHAT_M_EXTERNAL))
-		key = find_external(place.attachment, conversation, values.text[CHAT_M_EXTERNAL]);
+		key = chat_place_message(place.attachment, conversation, values.text[CHAT_M_EXTERNAL]);
 	if (key == NULL)
 	{
 		reopen(&values, &place, conversation);

@@ -11,6 +11,7 @@
 
 #include "claims.h"
 #include "input.h"
+#include "merged.h"
 #include "names.h"
 #include "owner.h"
 #include "place.h"
@@ -200,20 +201,10 @@ chat_place_lock(const char *id, char *user)
 char *
 chat_place_merged_into(const ChatPlace *place, const char *id)
 {
-	Oid types[2] = {INT4OID, TEXTOID};
-	Datum values[2];
-
 	if (place->attachment == NULL || place->status == NULL ||
 		strcmp(place->status, "resolved") != 0)
 		return NULL;
-	values[0] = Int32GetDatum(place->attachment->id);
-	values[1] = CStringGetTextDatum(id);
-	if (SPI_execute_with_args("SELECT m.into_id FROM chat.merged_conversation m"
-							  " WHERE m.attachment OPERATOR(pg_catalog.=) $1"
-							  " AND m.from_id OPERATOR(pg_catalog.=) $2",
-							  2, types, values, NULL, false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "merged conversations cannot be read");
-	return SPI_processed > 0 ? chat_plan_text(1) : NULL;
+	return chat_merged_into(place->attachment, id);
 }
 
 ChatAttachment *
@@ -225,6 +216,16 @@ chat_place_lock_of(const char *message, char *user)
 	if (attachment != NULL && result_flag(1))
 		chat_require_agents_write(attachment);
 	return attachment;
+}
+
+char *
+chat_place_message(ChatAttachment *attachment, const char *conversation, const char *external)
+{
+	ChatArgument args[2] = {chat_text_given(conversation), chat_text_given(external)};
+
+	return chat_plan_run_given(attachment, CHAT_PLAN_FIND_EXTERNAL, 0, 2, args) > 0
+			   ? chat_plan_text(2)
+			   : NULL;
 }
 
 /* SQL: chat.caller_scope(owner) */

@@ -44,5 +44,8 @@ extern ChatPlace chat_place_lock(const char *id, char *user);
 extern char *chat_place_merged_into(const ChatPlace *place, const char *id);
 /* The same of the conversation of a message; the attachment, or NULL. */
 extern ChatAttachment *chat_place_lock_of(const char *message, char *user);
+/* Key of the message with a WhatsApp id in a conversation, or NULL. Callers are connected to SPI. */
+extern char *
+chat_place_message(ChatAttachment *attachment, const char *conversation, const char *external);
 
 #endif

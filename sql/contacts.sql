@@ -106,15 +106,10 @@ CREATE FUNCTION chat.contact_rows(attachment integer, owner_keys text[], address
 REVOKE ALL ON FUNCTION chat.contact_rows(integer, text[], text[], text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.contact_rows(integer, text[], text[], text, boolean) IS 'The owner''s conversations with a contact, the best first: under one of its addresses, however spelled, then under a number that chat_realtime.phone_rules takes for the same. [{id, jid, name, status, inbox, metadata, exact: not by such a rule}]; NULL for none. thorough: also under addresses with a device.';
 
-CREATE FUNCTION chat.merged_into(attachment chat.attachment, key text) RETURNS text
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    RETURN (SELECT m.into_id FROM chat.merged_conversation m WHERE m.attachment = $1.id AND m.from_id = $2);
-END
-$$;
-REVOKE ALL ON FUNCTION chat.merged_into(chat.attachment, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.merged_into(chat.attachment, text) IS 'The conversation that one was merged into, or NULL.';
+CREATE FUNCTION chat.merged_into(attachment integer, key text) RETURNS text
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_merged_into_sql';
+REVOKE ALL ON FUNCTION chat.merged_into(integer, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.merged_into(integer, text) IS 'The conversation that one was merged into, or NULL.';
 
 CREATE FUNCTION chat.merged_under(attachment chat.attachment, owner_keys text[], addresses text[]) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -160,7 +155,7 @@ BEGIN
         rows := chat.contact_rows(attachment.id, owner_keys, addresses, inbox, thorough);
         key := rows -> 0 ->> 'id';
         -- Only that is locked where the contact's messages go: who merges locks two, in the order of their ids.
-        into_key := CASE WHEN key IS NULL THEN chat.merged_under(attachment, owner_keys, addresses) ELSE chat.merged_into(attachment, key) END;
+        into_key := CASE WHEN key IS NULL THEN chat.merged_under(attachment, owner_keys, addresses) ELSE chat.merged_into(attachment.id, key) END;
         IF COALESCE(into_key, key) IS NULL THEN
             RETURN NULL;
         ELSIF jsonb_array_length(rows) > 1 AND lock AND chat.merge_twins(attachment, rows) THEN
@@ -171,7 +166,7 @@ BEGIN
         IF conversation IS NULL THEN
             -- Deleted meanwhile, or long ago: then what was merged into it stands for itself again.
             DELETE FROM chat.merged_conversation m WHERE m.attachment = $1.id AND m.into_id = COALESCE(into_key, key);
-        ELSIF NOT lock OR chat.merged_into(attachment, COALESCE(into_key, key)) IS NULL THEN
+        ELSIF NOT lock OR chat.merged_into(attachment.id, COALESCE(into_key, key)) IS NULL THEN
             RETURN conversation || jsonb_build_object('isMerged', into_key IS NOT NULL);
         END IF;
     END LOOP;

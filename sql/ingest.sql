@@ -107,6 +107,9 @@ BEGIN
     ELSIF other IS NOT NULL THEN
         event := event || jsonb_build_object('chat', other, 'lid', event -> 'chat', 'hidden', true);
     END IF;
+    IF news = '[]' THEN
+        RETURN event;
+    END IF;
     -- A contact has a new number: its conversation is under the old one.
     RETURN event || COALESCE((SELECT jsonb_build_object('before', n -> 'before') FROM jsonb_array_elements(news) n
                                WHERE n ->> 'lid' = event ->> 'lid' AND n ? 'before'), '{}');
@@ -160,7 +163,9 @@ BEGIN
     END IF;
     IF changes <> '{}' THEN
         PERFORM chat.update_rows(attachment.id, false, changes, ARRAY[conversation ->> 'id']);
-        PERFORM chat.keep_address(attachment, holder, conversation ->> 'jid');
+        IF holder IS NOT NULL THEN
+            PERFORM chat.keep_address(attachment, holder, conversation ->> 'jid');
+        END IF;
     END IF;
 END
 $$;
@@ -187,19 +192,13 @@ BEGIN
        AND COALESCE(attachment.settings ->> 'reopen', current_setting('chat_realtime.reopen')) = '' THEN
         changes := changes || jsonb_build_object('conversation_status', 'open');
     END IF;
-    PERFORM chat.refresh_contact(attachment, conversation, event, changes);
+    IF changes <> '{}' OR chat.new_address(conversation, event) IS NOT NULL THEN
+        PERFORM chat.refresh_contact(attachment, conversation, event, changes);
+    END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_refresh(chat.attachment, jsonb, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_refresh(chat.attachment, jsonb, jsonb) IS 'What a new message tells of its conversation: a name it had not, the address to write to, the inbox, and that a resolved one is open again.';
-
-CREATE FUNCTION chat.wuzapi_integer(value jsonb) RETURNS bigint
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE
-    RETURN CASE WHEN pg_catalog.jsonb_typeof(value) = 'number'
-                THEN CASE WHEN value::numeric BETWEEN 0 AND 2147483647 THEN pg_catalog.trunc(value::numeric)::bigint END
-           END;
-REVOKE ALL ON FUNCTION chat.wuzapi_integer(jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.wuzapi_integer(jsonb) IS 'A number that an integer column can hold, else NULL.';
 
 CREATE FUNCTION chat.type_is_allowed(attachment chat.attachment, type text) RETURNS boolean
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -239,45 +238,14 @@ $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_storable(chat.attachment, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_storable(chat.attachment, jsonb) IS 'A parsed message in a type that the table takes; its own is kept as whatsappType in the metadata.';
 
+CREATE FUNCTION chat.wuzapi_values(attachment integer, conversation_id text, event jsonb) RETURNS jsonb
+    LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'chat_wuzapi_values';
+REVOKE ALL ON FUNCTION chat.wuzapi_values(integer, text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.wuzapi_values(integer, text, jsonb) IS 'A parsed message, of a type that the table takes, as values by role.';
+
 CREATE FUNCTION chat.wuzapi_row(attachment chat.attachment, conversation_id text, event jsonb) RETURNS jsonb
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    c jsonb := attachment.columns;
-    outgoing boolean := (event ->> 'fromMe')::boolean;
-    media jsonb := COALESCE(event -> 'media', '{}');
-    content text;
-    reply_to text := event ->> 'replyTo';
-BEGIN
-    event := chat.wuzapi_storable(attachment, event);
-    -- What it quotes is kept where the original is not: that one may be edited or deleted.
-    IF event #> '{metadata,quoted}' IS NOT NULL AND (event #> '{metadata,quoted}' = '{}'
-           OR chat.run(NULL::jsonb, attachment.id, 'find_external', conversation_id, reply_to) IS NOT NULL) THEN
-        event := event #- '{metadata,quoted}';
-    END IF;
-    content := event ->> 'content';
-    IF content IS NULL THEN
-        SELECT CASE WHEN a.attnotnull THEN '' END INTO content
-          FROM pg_attribute a WHERE a.attrelid = attachment.messages AND a.attname = c ->> 'content';
-    END IF;
-    -- Where the column is a key of this table instead of WhatsApp's id, the message it names is looked up.
-    IF reply_to IS NOT NULL AND chat.cast_type(attachment.messages, c ->> 'reply_to', true)
-                                NOT IN ('text', 'character varying') THEN
-        reply_to := chat.run(NULL::jsonb, attachment.id, 'find_external', conversation_id, reply_to) #>> '{}';
-    END IF;
-    RETURN jsonb_build_object(
-        'conversation', conversation_id, 'external_id', event ->> 'id',
-        'direction', CASE WHEN outgoing THEN 'outgoing' ELSE 'incoming' END,
-        'status', COALESCE(event ->> 'status', CASE WHEN outgoing THEN 'sent' ELSE 'delivered' END),
-        'sender_type', CASE WHEN outgoing THEN 'user' ELSE 'contact' END,
-        'type', event ->> 'type', 'content', content, 'metadata', (event -> 'metadata') || chat.event_route(event),
-        'time', event ->> 'timestamp', 'reply_to', reply_to,
-        'media_url', media ->> 'url', 'media_mime_type', media ->> 'mimeType',
-        'media_filename', media ->> 'fileName',
-        'media_size_bytes', chat.wuzapi_integer(media -> 'sizeBytes'),
-        'media_duration_seconds', chat.wuzapi_integer(media -> 'seconds'));
-END
-$$;
+    LANGUAGE sql VOLATILE
+    RETURN chat.wuzapi_values((attachment).id, conversation_id, CASE WHEN event ->> 'type' = 'text' THEN event ELSE chat.wuzapi_storable(attachment, event) END);
 REVOKE ALL ON FUNCTION chat.wuzapi_row(chat.attachment, text, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_row(chat.attachment, text, jsonb) IS 'A parsed message as values by role.';
 
@@ -414,26 +382,8 @@ $$;
 REVOKE ALL ON FUNCTION chat.wuzapi_typing(chat.attachment, text[], jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_typing(chat.attachment, text[], jsonb) IS 'Passes on that a contact is typing: {action: typing, conversationId, isTyping}.';
 
--- What was sent when there was no WhatsApp yet, or will be, was sent now: somebody's clock is wrong, and a message of 2031 would
--- stay the last one for years.
 CREATE FUNCTION chat.wuzapi_timed(event jsonb) RETURNS jsonb
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    at timestamptz := event ->> 'timestamp';
-    sent timestamptz := event ->> 'sentAt';
-BEGIN
-    IF at IS NULL OR at < '2009-01-01 00:00:00+00' OR at > now() + interval '1 day' THEN
-        at := now();
-        event := event || jsonb_build_object('timestamp', chat.iso_time(at));
-    END IF;
-    -- Reactions and votes of one person are in the order of that person's clock.
-    IF sent BETWEEN '2009-01-01 00:00:00+00' AND at + interval '1 day' THEN
-        event := event || jsonb_build_object('timestamp', chat.iso_time(sent));
-    END IF;
-    RETURN event;
-END
-$$;
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_wuzapi_timed';
 REVOKE ALL ON FUNCTION chat.wuzapi_timed(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.wuzapi_timed(jsonb) IS 'A parsed event with a time that can be: that of its arrival where it has none, or one before 2009 or more than a day ahead; for reactions and votes the sender''s.';
 

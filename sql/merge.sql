@@ -207,11 +207,11 @@ CREATE FUNCTION chat.lock_to_merge(pair chat.attachment, INOUT from_id text, INO
 $$
 BEGIN
     LOOP
-        from_id := COALESCE(chat.merged_into(pair, from_id), from_id);
-        into_id := COALESCE(chat.merged_into(pair, into_id), into_id);
+        from_id := COALESCE(chat.merged_into(pair.id, from_id), from_id);
+        into_id := COALESCE(chat.merged_into(pair.id, into_id), into_id);
         BEGIN
             PERFORM chat.run(NULL::boolean, pair.id, 'lock_conversations', ARRAY[from_id, into_id]);
-            IF chat.merged_into(pair, from_id) IS NULL AND chat.merged_into(pair, into_id) IS NULL THEN
+            IF chat.merged_into(pair.id, from_id) IS NULL AND chat.merged_into(pair.id, into_id) IS NULL THEN
                 RETURN;
             END IF;
             RAISE EXCEPTION USING ERRCODE = 'CHLET', MESSAGE = 'locks are let go';
@@ -321,7 +321,7 @@ BEGIN
         RETURN false;
     END IF;
     FOR keys IN SELECT t FROM chat.twins(pair, rows) t LOOP
-        CONTINUE WHEN COALESCE(chat.merged_into(pair, keys[1]), keys[1]) = COALESCE(chat.merged_into(pair, keys[2]), keys[2]);
+        CONTINUE WHEN COALESCE(chat.merged_into(pair.id, keys[1]), keys[1]) = COALESCE(chat.merged_into(pair.id, keys[2]), keys[2]);
         keys := chat.find_on(NULL::text[], pair.conversations, format('SELECT array_agg(c.%1$I::text ORDER BY %2$sc.%1$I) FROM %3$s AS c WHERE c.%1$I = ANY ($1::%4$s[])',
             id, COALESCE('c.' || quote_ident(pair.columns ->> 'conversation_created_at') || ', ', ''), pair.conversations, chat.cast_type(pair.conversations, id)), keys);
         IF cardinality(keys) = 2 THEN
@@ -354,7 +354,7 @@ DECLARE
     pair chat.attachment := stays.pair;
     merge chat.merge;
 BEGIN
-    IF stays.key IS NULL OR goes.key IS NULL AND chat.merged_into(pair, "from") IS NULL THEN
+    IF stays.key IS NULL OR goes.key IS NULL AND chat.merged_into(pair.id, "from") IS NULL THEN
         RETURN NULL;
     ELSIF goes.key IS NOT NULL AND (goes.pair).id <> pair.id THEN
         PERFORM chat.bad_input('conversations of different tables cannot be merged', field => 'into');
