@@ -1,7 +1,7 @@
 /*
- * See http.h. A pool owns one curl multi handle, one timer for it, and one uv_poll_t for each descriptor that
- * curl wants watched; these are freed in their close callbacks. A transfer is one easy handle and what belongs
- * to its request; finished ones are kept for the next request, for setting one up costs more than sending.
+ * See http.h. A pool owns one curl multi handle, one timer for it with what takes its place at once, and one uv_poll_t for
+ * each descriptor that curl wants watched; these are freed in their close callbacks. A transfer is one easy handle and what
+ * belongs to its request; finished ones are kept for the next request, for setting one up costs more than sending.
  *
  * Callbacks are called only from collect(), outside of curl's own callbacks, so they may send again.
  */
@@ -40,6 +40,13 @@ struct http_pool
 	struct http_pool_options options;
 	CURLM *multi;
 	uv_timer_t timer;
+	/*
+	 * For what curl wants at once: a timer of 0 ms that curl sets again and again would be all that the loop does. A check
+	 * comes after sockets were looked at, and the idle handle keeps the loop from waiting for them.
+	 */
+	uv_check_t at_once;
+	uv_idle_t hurry;
+	int handles; /* not closed yet */
 	struct transfer *running;
 	struct transfer *kept;
 	int nkept;
@@ -329,7 +336,7 @@ http_send(struct http_pool *pool, const struct http_request *request, http_callb
 	transfer->arg = arg;
 	set_request(transfer, request);
 	link_transfer(transfer);
-	/* Starts curl's timer, from which all else follows. */
+	/* Sets curl's timer, from which all else follows. */
 	if (curl_multi_add_handle(pool->multi, transfer->easy) != CURLM_OK)
 		memory_gone("a request");
 }
@@ -443,26 +450,60 @@ collect(struct http_pool *pool)
 }
 
 static void
-on_timer(uv_timer_t *timer)
+act(struct http_pool *pool)
 {
-	struct http_pool *pool = timer->data;
 	int running;
 
 	curl_multi_socket_action(pool->multi, CURL_SOCKET_TIMEOUT, 0, &running);
 	collect(pool);
 }
 
-/* Only starts the timer, even for 0 ms: curl must not be called from its own callback. */
+static void
+on_timer(uv_timer_t *timer)
+{
+	act(timer->data);
+}
+
+static void
+stop_hurry(struct http_pool *pool)
+{
+	uv_check_stop(&pool->at_once);
+	uv_idle_stop(&pool->hurry);
+}
+
+static void
+on_check(uv_check_t *check)
+{
+	struct http_pool *pool = check->data;
+
+	stop_hurry(pool);
+	act(pool);
+}
+
+static void
+on_idle(uv_idle_t *idle)
+{
+	(void) idle;
+}
+
+/* Only notes when, even for 0 ms: curl must not be called from its own callback. */
 static int
 on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
 {
 	struct http_pool *pool = arg;
 
 	(void) multi;
+	uv_timer_stop(&pool->timer);
+	stop_hurry(pool);
 	if (timeout_ms < 0 || pool->closing)
-		uv_timer_stop(&pool->timer);
-	else
+		return 0;
+	if (timeout_ms > 0)
 		uv_timer_start(&pool->timer, on_timer, (uint64_t) timeout_ms, 0);
+	else
+	{
+		uv_check_start(&pool->at_once, on_check);
+		uv_idle_start(&pool->hurry, on_idle);
+	}
 	return 0;
 }
 
@@ -537,7 +578,10 @@ http_pool_create(struct http *http, const struct http_pool_options *options)
 	pool->options = *options;
 	pool->multi = curl_multi_init();
 	uv_timer_init(http->app->loop, &pool->timer);
-	pool->timer.data = pool;
+	uv_check_init(http->app->loop, &pool->at_once);
+	uv_idle_init(http->app->loop, &pool->hurry);
+	pool->timer.data = pool->at_once.data = pool->hurry.data = pool;
+	pool->handles = 3;
 	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
 	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool);
 	curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
@@ -551,7 +595,10 @@ http_pool_create(struct http *http, const struct http_pool_options *options)
 static void
 on_pool_closed(uv_handle_t *handle)
 {
-	free(handle->data);
+	struct http_pool *pool = handle->data;
+
+	if (--pool->handles == 0)
+		free(pool);
 }
 
 static void
@@ -584,4 +631,6 @@ http_pool_destroy(struct http_pool *pool)
 	}
 	curl_multi_cleanup(pool->multi);
 	uv_close((uv_handle_t *) &pool->timer, on_pool_closed);
+	uv_close((uv_handle_t *) &pool->at_once, on_pool_closed);
+	uv_close((uv_handle_t *) &pool->hurry, on_pool_closed);
 }
