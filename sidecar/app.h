@@ -1,5 +1,5 @@
 /*
- * What every part of the sidecar shares: one process, one event loop, one struct app.
+ * What every part of a process shares: one event loop, one struct app. The core and the endpoint have one each.
  *
  * The parts own themselves (opaque structs with create, destroy and event callbacks) and are reached
  * from here; there are no file globals. Nothing on the loop may block.
@@ -16,6 +16,7 @@ struct http;
 struct server;
 struct consumer;
 struct embedded;
+struct link;
 struct webhook;
 struct hints;
 struct realtime;
@@ -26,10 +27,11 @@ struct app
 	const struct config *config;
 	struct metrics *metrics;
 	struct http *http;              /* outgoing HTTP, libcurl */
-	struct server *server;          /* incoming HTTP and WebSocket, libwebsockets */
-	struct embedded *embedded;      /* NULL when REALTIME_URL is set */
-	struct consumer *realtime;      /* delivers to Realtime */
-	struct realtime *realtime_sink; /* its sink, for realtime_destroy */
+	struct server *server;          /* incoming HTTP, for health and metrics */
+	struct embedded *embedded;      /* in the endpoint's process, which has little else of this */
+	struct link *link;              /* to that process; NULL when REALTIME_URL is set */
+	struct consumer *realtime;      /* delivers to Realtime, or over the link */
+	struct realtime *realtime_sink; /* its sink, for realtime_destroy; NULL with a link */
 	struct consumer *webhooks;      /* NULL when WEBHOOKS=off */
 	struct webhook *webhook;        /* their sink, for webhook_destroy */
 	struct hints *hints;            /* what the database wants mended; for /readyz */

@@ -80,6 +80,10 @@ static const struct setting settings[] = {
 	 "address of /healthz, /readyz and /metrics"},
 	{"EMBEDDED_LISTEN", TEXT, "127.0.0.1:4000", 0, 0, NULL, FIELD(embedded_listen),
 	 "address of the embedded Realtime endpoint"},
+	{"ENDPOINT_DATABASE_URL", TEXT, NULL, 0, 0, NULL, FIELD(endpoint_database_url),
+	 "the embedded endpoint's own role (chat.grant_endpoint); unset: DATABASE_URL"},
+	{"ENDPOINT_DATABASE_URL_FILE", TEXT, NULL, 0, 0, NULL, FIELD(endpoint_database_url_file),
+	 "file that holds ENDPOINT_DATABASE_URL"},
 	{"EMBEDDED_JWT_SECRET", TEXT, NULL, 0, 0, NULL, FIELD(embedded_jwt_secret),
 	 "secret of the embedded endpoint's tokens, at least 32 bytes; unset: random for this run"},
 	{"EMBEDDED_JWT_SECRET_FILE", TEXT, NULL, 0, 0, NULL, FIELD(embedded_jwt_secret_file),
@@ -384,6 +388,8 @@ config_load(int argc, char **argv)
 	read_environment(config);
 	read_arguments(config, argc, argv);
 	take_secret("DATABASE_URL", config->database_url_file, &config->database_url);
+	take_secret("ENDPOINT_DATABASE_URL", config->endpoint_database_url_file,
+				&config->endpoint_database_url);
 	take_secret("REALTIME_KEY", config->realtime_key_file, &config->realtime_key);
 	take_secret("EMBEDDED_JWT_SECRET", config->embedded_jwt_secret_file,
 				&config->embedded_jwt_secret);
@@ -475,9 +481,44 @@ config_warn(const struct config *config, void (*warn)(const char *text))
 	if (config->realtime_url == NULL && config->embedded_secret_random)
 		warn(
 			"EMBEDDED_JWT_SECRET is not set: a random one is used, and no token outlives this run");
+	if (config->realtime_url == NULL && config->endpoint_database_url == NULL)
+		warn(
+			"ENDPOINT_DATABASE_URL is not set: the endpoint, which strangers talk to, has the rights of "
+			"DATABASE_URL; give it a role of its own, with chat.grant_endpoint");
 	if (!config->realtime_private)
 		warn("REALTIME_PRIVATE is false: whoever has the anon key hears every conversation; set it "
 			 "to true once all clients join with private: true");
+}
+
+void
+config_take_secrets(struct config *config, const char *database_url,
+					const char *embedded_jwt_secret)
+{
+	if (database_url != NULL)
+	{
+		free(config->database_url);
+		config->database_url = copy(database_url);
+	}
+	free(config->embedded_jwt_secret);
+	config->embedded_jwt_secret = copy(embedded_jwt_secret);
+	config->embedded_secret_random = false;
+}
+
+bool
+config_log_json(const struct config *config)
+{
+	return strcmp(config->log_format, "json") == 0;
+}
+
+enum log_level
+config_log_level(const struct config *config)
+{
+	static const char *const names[] = {"debug", "info", "warn", "error"};
+	int level = LOG_DEBUG;
+
+	while (level < LOG_ERROR && strcmp(names[level], config->log_level) != 0)
+		level++;
+	return (enum log_level) level;
 }
 
 void

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "base/log.h"
+
 struct config
 {
 	char *database_url;
@@ -28,8 +30,10 @@ struct config
 	int webhook_max_inflight;
 	int webhook_max_per_host; /* requests at a time to one host name */
 	char *socketio_channel;
-	char *http_listen;     /* host:port */
-	char *embedded_listen; /* host:port */
+	char *http_listen;           /* host:port */
+	char *embedded_listen;       /* host:port */
+	char *endpoint_database_url; /* NULL: database_url */
+	char *endpoint_database_url_file;
 	char *embedded_jwt_secret_file;
 	char *embedded_jwt_secret; /* never NULL after config_load: random when unset */
 	bool embedded_secret_random;
@@ -52,6 +56,11 @@ void config_warn(const struct config *config, void (*warn)(const char *text));
  * value of that one stays.
  */
 bool config_reload(struct config *config, char *error, size_t size);
+/* In the endpoint, which is told them by the core. NULL: as it was. */
+void config_take_secrets(struct config *config, const char *database_url,
+						 const char *embedded_jwt_secret);
+bool config_log_json(const struct config *config);
+enum log_level config_log_level(const struct config *config);
 void config_free(struct config *config);
 
 #endif

@@ -55,19 +55,19 @@ option_value(const PQconninfoOption *options, const char *keyword)
 }
 
 static void
-check_database(const char *url)
+check_database(const char *name, const char *url)
 {
 	PQconninfoOption *options = PQconninfoParse(url, NULL);
 
 	/* libpq's own message may quote the password. */
 	if (options == NULL)
-		config_fail("DATABASE_URL", "%s",
+		config_fail(name, "%s",
 					"cannot be parsed: expected postgresql://user:password@host:port/database or "
 					"key=value pairs; " ENCODE);
 	if (is_ambiguous(url))
-		config_fail("DATABASE_URL", "%s", "is ambiguous: " ENCODE);
+		config_fail(name, "%s", "is ambiguous: " ENCODE);
 	if (option_value(options, "port")[strspn(option_value(options, "port"), "0123456789,")] != '\0')
-		config_fail("DATABASE_URL", "%s", "has a port that is no number: " ENCODE);
+		config_fail(name, "%s", "has a port that is no number: " ENCODE);
 	PQconninfoFree(options);
 }
 
@@ -155,7 +155,9 @@ config_check(struct config *config)
 {
 	const char *fault;
 
-	check_database(config->database_url);
+	check_database("DATABASE_URL", config->database_url);
+	if (config->endpoint_database_url != NULL)
+		check_database("ENDPOINT_DATABASE_URL", config->endpoint_database_url);
 	check_realtime(config);
 	check_webhooks(config);
 	check_listen("HTTP_LISTEN", config->http_listen);

@@ -15,9 +15,12 @@
 #include "base/metrics.h"
 #include "config.h"
 #include "consumer/consumer.h"
-#include "endpoint/embedded.h"
+#include "endpoint/process.h"
+#include "io/files.h"
 #include "io/http.h"
 #include "io/server.h"
+#include "link/link.h"
+#include "link/link_wire.h"
 #include "realtime/realtime.h"
 #include "watch/hints.h"
 #include "watch/maintain.h"
@@ -62,10 +65,11 @@ close_everything(struct process *process)
 	app->hints = NULL;
 	maintain_destroy(process->maintain);
 	surroundings_destroy(process->surroundings);
-	realtime_destroy(app);
+	if (app->link != NULL)
+		link_destroy(app);
+	else
+		realtime_destroy(app);
 	webhook_destroy(app);
-	if (app->embedded != NULL)
-		embedded_stop(app->embedded);
 	server_destroy(app->server);
 }
 
@@ -80,7 +84,7 @@ static void
 drain_consumers(struct app *app, uint64_t elapsed)
 {
 	bool late = elapsed >= DRAIN_MS;
-	bool troubled = elapsed >= DRAIN_TROUBLED_MS && realtime_trouble(app) != NULL;
+	bool troubled = elapsed >= DRAIN_TROUBLED_MS && page_realtime_trouble(app) != NULL;
 
 	consumer_drain(app->realtime, late || troubled);
 	if (app->webhooks != NULL)
@@ -108,7 +112,10 @@ reload(struct process *process)
 		log_event(LOG_ERROR, "reloading failed", "error", "%s", error, NULL);
 	else
 		log_event(LOG_INFO, "reloaded", NULL);
-	realtime_reload(&process->app);
+	if (process->app.link != NULL)
+		link_reload(&process->app);
+	else
+		realtime_reload(&process->app);
 }
 
 static void
@@ -149,17 +156,6 @@ watch_signals(struct process *process)
 	process->drain.data = process;
 }
 
-static enum log_level
-level_of(const char *name)
-{
-	static const char *const names[] = {"debug", "info", "warn", "error"};
-	int level = LOG_DEBUG;
-
-	while (level < LOG_ERROR && strcmp(names[level], name) != 0)
-		level++;
-	return (enum log_level) level;
-}
-
 static void
 log_warning(const char *text)
 {
@@ -175,7 +171,7 @@ print_warning(const char *text)
 static void
 set_up_log(const struct config *config)
 {
-	log_setup(strcmp(config->log_format, "json") == 0, level_of(config->log_level));
+	log_setup(config_log_json(config), config_log_level(config));
 	log_event(LOG_INFO, "starting", "version", "%s", SIDECAR_VERSION, "realtime", "%s",
 			  config->realtime_url != NULL ? "remote" : "embedded", "webhooks", "%s",
 			  config->webhooks ? "on" : "off", NULL);
@@ -197,15 +193,17 @@ create_parts(struct process *process)
 	struct app *app = &process->app;
 
 	app->loop = &process->loop;
+	(void) files_raise_limit();
 	app->metrics = metrics_create();
 	register_build(app->metrics);
 	app->http = http_create(app);
-	app->server = server_create(app, page_answer);
+	app->server = server_create(app, page_answer, page_refresh);
 	if (app->server == NULL)
 		return false;
-	if (app->config->realtime_url == NULL)
-		app->embedded = embedded_create(app);
-	app->realtime = realtime_create(app);
+	if (app->config->realtime_url != NULL)
+		app->realtime = realtime_create(app);
+	else if (!link_create(app))
+		return false;
 	if (app->config->webhooks)
 	{
 		app->webhooks = webhook_create(app);
@@ -228,8 +226,6 @@ free_parts(struct process *process)
 	int left = uv_loop_close(&process->loop);
 
 	server_free(app->server);
-	if (app->embedded != NULL)
-		embedded_destroy(app->embedded);
 	http_destroy(app->http);
 	metrics_destroy(app->metrics);
 	if (left != 0)
@@ -258,9 +254,12 @@ int
 main(int argc, char **argv)
 {
 	struct process process = {.closing = false};
-	struct config *config = config_load(argc, argv);
+	struct config *config;
 	int status;
 
+	if (argc == 3 && strcmp(argv[1], LINK_ARGUMENT) == 0)
+		return endpoint_process(argv, argv[2]);
+	config = config_load(argc, argv);
 	if (config->check_only)
 	{
 		config_warn(config, print_warning);

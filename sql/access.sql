@@ -135,6 +135,14 @@ $$;
 REVOKE ALL ON FUNCTION chat.grant_sidecar(name) FROM PUBLIC;
 COMMENT ON FUNCTION chat.grant_sidecar(name) IS 'Gives a role exactly what the sidecar needs: no table, only functions. Errors: 42704.';
 
+CREATE FUNCTION chat.grant_endpoint(role name) RETURNS void
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT chat.grant_functions(role, '{can_join}')
+$$;
+REVOKE ALL ON FUNCTION chat.grant_endpoint(name) FROM PUBLIC;
+COMMENT ON FUNCTION chat.grant_endpoint(name) IS 'Gives a role what the embedded endpoint, which strangers talk to, asks the database: who may join. Nothing of the log, no secret. Errors: 42704.';
+
 CREATE FUNCTION chat.backend_functions() RETURNS text[]
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -174,10 +182,10 @@ CREATE FUNCTION chat.grant_admin(role name) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
-    PERFORM chat.grant_functions(role, '{grant_sidecar,grant_backend,set_rollout,set_consumer}');
+    PERFORM chat.grant_functions(role, '{grant_sidecar,grant_endpoint,grant_backend,set_rollout,set_consumer}');
     EXECUTE format('GRANT SELECT ON chat.attachment, chat.consumer, chat.rollout, chat.audit_log TO %I', role);
     PERFORM chat.audit('admin.granted', role::text);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.grant_admin(name) FROM PUBLIC;
-COMMENT ON FUNCTION chat.grant_admin(name) IS 'Lets a role that is no superuser administer chat_realtime: attach its tables beside those of others, name roles to chat.grant_sidecar and chat.grant_backend, move the rollout, turn consumers off, see all of chat.status and mend all counters. Whoever may do this can reach everybody''s messages. For superusers. Errors: 42704.';
+COMMENT ON FUNCTION chat.grant_admin(name) IS 'Lets a role that is no superuser administer chat_realtime: attach its tables beside those of others, name roles to chat.grant_sidecar, chat.grant_endpoint and chat.grant_backend, move the rollout, turn consumers off, see all of chat.status and mend all counters. Whoever may do this can reach everybody''s messages. For superusers. Errors: 42704.';

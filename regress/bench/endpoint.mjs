@@ -48,7 +48,7 @@ async function fanOut(binary, sidecar) {
     messageType: 'text', metadata: null, createdAt: '2026-01-01T00:00:00.000000+00:00', updatedAt: '2026-01-01T00:00:00.000000+00:00' };
   const body = JSON.stringify({ messages: Array.from({ length: batch }, () => ({ topic, event: 'message.new', payload, private: false })) });
   const agent = new http.Agent({ keepAlive: true, maxSockets: 2 });
-  const [began, spent] = [performance.now(), ticks(sidecar.child.pid)];
+  const [began, spent] = [performance.now(), ticks(sidecar.endpointPid)];
   const done = once(child, 'exit');
   let left = messages / batch;
   const sender = async () => {
@@ -62,14 +62,14 @@ async function fanOut(binary, sidecar) {
   if (code !== 0) throw new Error(`the crowd ended with ${code}`);
   const deliveries = messages * subscribers;
   const seconds = (performance.now() - began) / 1000;
-  console.log(`  ${subscribers} subscribers, batches of ${batch}: ${Math.round(deliveries / seconds)} deliveries/s, ${((ticks(sidecar.child.pid) - spent) * 1e4 / deliveries).toFixed(2)} µs of CPU each`);
+  console.log(`  ${subscribers} subscribers, batches of ${batch}: ${Math.round(deliveries / seconds)} deliveries/s, ${((ticks(sidecar.endpointPid) - spent) * 1e4 / deliveries).toFixed(2)} µs of CPU each`);
   agent.destroy();
 }
 
 async function sleepers(binary, sidecar) {
-  const before = memory(sidecar.child.pid);
+  const before = memory(sidecar.endpointPid);
   const child = await crowd(binary, sidecar, '', idle, 0);
-  const took = memory(sidecar.child.pid) - before;
+  const took = memory(sidecar.endpointPid) - before;
   console.log(`  ${idle} idle sockets: ${(took / idle / 1024).toFixed(1)} KiB each (anonymous memory)`);
   child.stdin.end();
   await once(child, 'exit');

@@ -29,7 +29,7 @@ const port = (url) => Number(new URL(url).port);
 /** Says how much memory was taken at most. AddressSanitizer keeps what is freed: nothing can be said there. */
 function tookLess(before, sidecar, most, what) {
   if (process.env.SIDECAR_SANITIZE) return;
-  assert.ok(memory(sidecar.child.pid) - before < most, `${memory(sidecar.child.pid) - before} bytes ${what}`);
+  assert.ok(memory(sidecar.endpointPid) - before < most, `${memory(sidecar.endpointPid) - before} bytes ${what}`);
 }
 
 /** So many connections that say something and then nothing; settled(received) ends the wait for each. Returns what each received. */
@@ -79,7 +79,7 @@ test('4,100 idle WebSockets, 300 half requests, 200 POSTs of 8 MB without a toke
     await strangers(300, port(url), 'POST /api/broadcast HTTP/1.1\r\nHost: x\r\nContent-');
     await works(sidecar, subscriber, `beside half requests to ${url}`);
   }
-  const before = memory(sidecar.child.pid);
+  const before = memory(sidecar.endpointPid);
   const posts = await strangers(200, port(sidecar.url), request('/api/broadcast', { length: 8_000_000, headers: { 'Content-Type': 'application/json' } }) + 'x'.repeat(100_000), answered);
   assert.ok(posts.every((one) => one.received === '' || one.received.startsWith('HTTP/1.1 401')), 'refused by their heads');
   tookLess(before, sidecar, 16 * 1024 * 1024, 'for bodies that nobody may send');
@@ -91,7 +91,7 @@ test('4,100 idle WebSockets, 300 half requests, 200 POSTs of 8 MB without a toke
 
 test('bodies under the public key have a bound together; the service has none', async () => {
   const [sidecar, subscriber] = await start();
-  const before = memory(sidecar.child.pid);
+  const before = memory(sidecar.endpointPid);
   const head = request('/api/broadcast', { length: 8_000_000, headers: { apikey: sidecar.anonKey, 'Content-Type': 'application/json' } });
   await strangers(150, port(sidecar.url), head + 'x'.repeat(1024 * 1024));
   await until(async () => await sidecar.metric('chat_realtime_port_refused_total', 'port="embedded",reason="memory"') > 0, 'a body that is refused for memory');
@@ -103,7 +103,7 @@ test('bodies under the public key have a bound together; the service has none', 
 
 test('frames that are not complete have a bound together', async () => {
   const [sidecar, subscriber] = await start();
-  const before = memory(sidecar.child.pid);
+  const before = memory(sidecar.endpointPid);
   // 1 MB of a frame of 4 MB each.
   const frame = Buffer.concat([Buffer.from([0x81, 0xff, 0, 0, 0, 0, 0, 0x40, 0, 0, 0, 0, 0, 0]), Buffer.alloc(1024 * 1024, 0x78)]);
   const sockets = await strangers(120, port(sidecar.url), handshake(sidecar), answered);
@@ -116,7 +116,7 @@ test('frames that are not complete have a bound together', async () => {
 });
 
 test('every slot taken: new ones are refused, logged and counted, delivery and health go on', async () => {
-  const [sidecar, subscriber] = await start({ files: 700 });
+  const [sidecar, subscriber] = await start({ files: 450 });
   const taken = await strangers(400, port(sidecar.url), handshake(sidecar), answered);
   const refused = taken.filter((one) => one.received.startsWith('HTTP/1.1 429'));
   assert.ok(refused.length > 100 && refused.length < 400, `${refused.length} of 400 refused`);
@@ -144,9 +144,9 @@ test('every slot taken: new ones are refused, logged and counted, delivery and h
 test('half a request is ended, and the program is not busy with those that wait', async () => {
   const [sidecar, subscriber] = await start();
   const waiting = [...await strangers(20, port(sidecar.url), 'GET / HT'), ...await strangers(20, port(sidecar.httpUrl), 'GET / HT')];
-  const before = ticks(sidecar.child.pid);
+  const before = ticks(sidecar.endpointPid);
   await until(() => waiting.every((one) => !one.open), 'the end of all half requests', 25000);
-  assert.ok(ticks(sidecar.child.pid) - before < 300, 'a loop that spins all the time uses a thousand');
+  assert.ok(ticks(sidecar.endpointPid) - before < 300, 'a loop that spins all the time uses a thousand');
   assert.ok(await sidecar.metric('chat_realtime_port_refused_total', 'reason="late"') >= 40);
   await works(sidecar, subscriber, 'after half requests');
   await subscriber.close();

@@ -392,7 +392,7 @@ test('a second SIGTERM ends it at once', async () => {
 
 test('while no descriptor is left a port rests, with a line in the log, and goes on once there is one', async () => {
   const sidecar = await bed.sidecar();
-  const limit = (files) => execFileSync('prlimit', ['--pid', `${sidecar.child.pid}`, `--nofile=${files}:`]);
+  const limit = (files) => execFileSync('prlimit', ['--pid', `${sidecar.endpointPid}`, `--nofile=${files}:`]);
   limit(8);
   const answer = fetch(`${sidecar.url}/api/broadcast`);
   await until(() => sidecar.log.some((line) => line.msg === 'no room for more connections' && /open files/.test(line.reason)), () => `a line: ${sidecar.tail()}`);

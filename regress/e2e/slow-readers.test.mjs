@@ -55,12 +55,12 @@ const closings = () => sidecar.metric('chat_realtime_embedded_slow_sockets_total
 test('20 clients that read nothing are closed; one that reads gets everything in order', async () => {
   await start();
   await stalled(20);
-  const before = memory(sidecar.child.pid);
+  const before = memory(sidecar.endpointPid);
   const contents = await messages(400, 60000, 'much');
   await until(() => heard('much').length === contents.length, () => `${heard('much').length} of ${contents.length} at the one that reads`, 60000);
   assert.deepEqual(heard('much'), contents);
   await until(async () => await closings() === 20, 'the end of those that do not');
-  if (!process.env.SIDECAR_SANITIZE) assert.ok(memory(sidecar.child.pid) - before < 64 * 1024 * 1024, `${memory(sidecar.child.pid) - before} bytes more`);
+  if (!process.env.SIDECAR_SANITIZE) assert.ok(memory(sidecar.endpointPid) - before < 64 * 1024 * 1024, `${memory(sidecar.endpointPid) - before} bytes more`);
   const lines = sidecar.log.filter((line) => line.msg === 'a WebSocket is closed that does not read what it is sent');
   assert.ok(lines.length === 1 && lines[0].bytes > 4 * 1024 * 1024, JSON.stringify(lines));
   for (const one of slow) one.socket.resume();

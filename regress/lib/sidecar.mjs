@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { addProcess, removeProcess } from './janitor.mjs';
 import { roleToken, userToken } from './jwt.mjs';
 import { freePort } from './ports.mjs';
+import { children } from './usage.mjs';
 import { until, within } from './wait.mjs';
 import { sidecarBinary } from './workspace.mjs';
 
@@ -80,6 +81,11 @@ export class Sidecar {
 
   get running() {
     return this.child.exitCode === null && this.child.signalCode === null;
+  }
+
+  /** The process of the embedded endpoint. */
+  get endpointPid() {
+    return children(this.child.pid)[0];
   }
 
   get httpUrl() {

@@ -9,3 +9,6 @@ export function ticks(pid) {
 
 /** Memory of its own (anonymous), in bytes. */
 export const memory = (pid) => Number(/RssAnon:\s+(\d+)/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))[1]) * 1024;
+
+/** The processes that a process has started, and that run. */
+export const children = (pid) => readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean).map(Number);

@@ -10,13 +10,11 @@
 
 #include "../../sidecar/config.h"
 #include "../../sidecar/consumer/consumer.h"
-#include "../../sidecar/endpoint/embedded.h"
 #include "../../sidecar/io/http.h"
 #include "../../sidecar/base/log.h"
 #include "../../sidecar/base/metrics.h"
 #include "../../sidecar/realtime/realtime.h"
 #include "../../sidecar/realtime/realtime_queue.h"
-#include "../../sidecar/io/server.h"
 
 struct consumer
 {
@@ -154,20 +152,6 @@ http_send(struct http_pool *pool, const struct http_request *request, http_callb
 		abort();
 	world.requests[world.inflight++] = sent;
 	world.sent++;
-}
-
-int
-server_embedded_port(const struct server *server)
-{
-	(void) server;
-	abort();
-}
-
-char *
-embedded_service_token(struct embedded *embedded)
-{
-	(void) embedded;
-	abort();
 }
 
 static void

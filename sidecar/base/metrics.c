@@ -32,6 +32,8 @@ struct metric
 	char *labels;
 	const char *help;
 	double value; /* of a histogram: the sum */
+	double
+		before; /* of a counter that another process counts: by those that were there before it */
 	uint64_t count;
 	uint64_t *buckets; /* not cumulative */
 };
@@ -39,6 +41,7 @@ struct metric
 struct metrics
 {
 	struct metric *first;
+	struct metrics *other; /* of another process, or NULL */
 };
 
 struct metrics *
@@ -62,6 +65,8 @@ metrics_destroy(struct metrics *m)
 		free(metric->buckets);
 		free(metric);
 	}
+	if (m->other != NULL)
+		metrics_destroy(m->other);
 	free(m);
 }
 
@@ -185,23 +190,109 @@ render_histogram(FILE *out, const struct metric *metric)
 	render_value(out, metric, "_count", (double) metric->count);
 }
 
+static void
+render_metric(FILE *out, const struct metric *metric)
+{
+	if (metric->kind == HISTOGRAM)
+		render_histogram(out, metric);
+	else
+		render_value(out, metric, "", metric->value);
+}
+
+/* The series of a name that begin here; answers what follows. */
+static const struct metric *
+render_family(FILE *out, const struct metric *metric)
+{
+	const char *name = metric->name;
+
+	for (; metric != NULL && strcmp(metric->name, name) == 0; metric = metric->next)
+		render_metric(out, metric);
+	return metric;
+}
+
+static const struct metric *
+find_family(const struct metrics *m, const char *name)
+{
+	const struct metric *metric = m != NULL ? m->first : NULL;
+
+	while (metric != NULL && strcmp(metric->name, name) != 0)
+		metric = metric->next;
+	return metric;
+}
+
+/* Families, but for those that are in another list; series of one name stand together, whoever counts them. */
+static void
+render(FILE *out, const struct metrics *m, const struct metrics *but)
+{
+	const struct metric *next;
+
+	for (const struct metric *metric = m->first; metric != NULL; metric = next)
+	{
+		const struct metric *others = find_family(m->other, metric->name);
+
+		if (find_family(but, metric->name) != NULL)
+		{
+			next = metric->next;
+			continue;
+		}
+		render_head(out, metric);
+		next = render_family(out, metric);
+		if (others != NULL)
+			(void) render_family(out, others);
+	}
+}
+
 char *
 metrics_render(const struct metrics *m, size_t *len)
 {
-	const char *previous = "";
 	char *page = NULL;
 	FILE *out = open_memstream(&page, len);
 
-	for (const struct metric *metric = m->first; metric != NULL; metric = metric->next)
-	{
-		if (strcmp(metric->name, previous) != 0)
-			render_head(out, metric);
-		previous = metric->name;
-		if (metric->kind == HISTOGRAM)
-			render_histogram(out, metric);
-		else
-			render_value(out, metric, "", metric->value);
-	}
+	render(out, m, NULL);
+	if (m->other != NULL)
+		render(out, m->other, m);
 	fclose(out);
 	return page;
+}
+
+void
+metrics_attach(struct metrics *m, struct metrics *other)
+{
+	m->other = other;
+}
+
+size_t
+metrics_count(const struct metrics *m)
+{
+	size_t count = 0;
+
+	for (const struct metric *metric = m->first; metric != NULL; metric = metric->next)
+		count++;
+	return count;
+}
+
+void
+metrics_values(const struct metrics *m, double *values)
+{
+	for (const struct metric *metric = m->first; metric != NULL; metric = metric->next)
+		*values++ = metric->value;
+}
+
+void
+metrics_take(struct metrics *m, const double *values)
+{
+	for (struct metric *metric = m->first; metric != NULL; metric = metric->next)
+		metric->value = metric->before + *values++;
+}
+
+void
+metrics_settle(struct metrics *m)
+{
+	for (struct metric *metric = m->first; metric != NULL; metric = metric->next)
+	{
+		if (metric->kind == GAUGE)
+			metric->value = 0;
+		else
+			metric->before = metric->value;
+	}
 }

@@ -31,6 +31,19 @@ void
 metric_set_histogram(struct metric *metric, const uint64_t *below, uint64_t count, double seconds);
 extern const size_t metrics_buckets;
 
+/*
+ * Metrics of another process, which registers the same series in the same order as were registered in other (no
+ * histograms): m's page shows them, too. m frees it.
+ */
+void metrics_attach(struct metrics *m, struct metrics *other);
+size_t metrics_count(const struct metrics *m);
+/* All values, in the order of the page. */
+void metrics_values(const struct metrics *m, double *values);
+/* Takes over what metrics_values said there, in a process that began when metrics_settle was called here. */
+void metrics_take(struct metrics *m, const double *values);
+/* The other process has ended: its counters go on from where they are, and its gauges are 0. */
+void metrics_settle(struct metrics *m);
+
 /* The page; malloc'ed, *len bytes. */
 char *metrics_render(const struct metrics *m, size_t *len);
 

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/log.h"
 #include "base/memory.h"
 
 #include "endpoint/internal.h"
@@ -86,6 +87,17 @@ is_bool(struct json value)
 		   (value.len == 7 && memcmp(value.start, "\"false\"", 7) == 0);
 }
 
+static bool
+has_errors(const struct item *item)
+{
+	for (size_t i = 0; i < ITEM_KEYS; i++)
+	{
+		if (item->errors[i] != NULL)
+			return true;
+	}
+	return false;
+}
+
 /* Reads one message; false: it has errors. */
 static bool
 read_item(struct json value, struct item *item)
@@ -111,12 +123,7 @@ read_item(struct json value, struct item *item)
 		free(item->id);
 		item->id = NULL;
 	}
-	for (size_t i = 0; i < ITEM_KEYS; i++)
-	{
-		if (item->errors[i] != NULL)
-			return false;
-	}
-	return true;
+	return !has_errors(item);
 }
 
 static void
@@ -168,7 +175,7 @@ errors_reply(const struct item *items, size_t count)
 static struct reply
 unauthorized(struct embedded *embedded)
 {
-	metric_add(embedded->refused_broadcasts, 1);
+	metric_add(embedded->metrics.refused_broadcasts, 1);
 	return json_reply(403, "{\"message\":\"Unauthorized\"}");
 }
 
@@ -192,7 +199,7 @@ waited(void *arg, struct embedded *embedded, bool allowed, bool known)
 	if (waiting->request_id != 0)
 		request_answer(embedded, waiting->request_id, answer_of(embedded, allowed, known));
 	else if (!allowed)
-		metric_add(embedded->refused_broadcasts, 1);
+		metric_add(embedded->metrics.refused_broadcasts, 1);
 	free(waiting->topic);
 	free(waiting->event);
 	free(waiting->payload);
@@ -238,7 +245,7 @@ send_item(struct embedded *embedded, const struct item *item, const struct jwt *
 	if (service || !item->is_private)
 		channel_broadcast(embedded, item->is_private, &broadcast, NULL);
 	else if (!ask_first(embedded, 0, token, &broadcast))
-		metric_add(embedded->refused_broadcasts, 1);
+		metric_add(embedded->metrics.refused_broadcasts, 1);
 }
 
 /* The messages of a batch. */
@@ -342,6 +349,30 @@ broadcast_batch(struct embedded *embedded, const struct jwt *token, const char *
 	reply = send_items(embedded, &items, token);
 	free_items(items.list, items.count);
 	return reply;
+}
+
+void
+broadcast_events(struct embedded *embedded, const char *body, size_t len)
+{
+	static char role[] = "service_role";
+	const struct jwt core = {.role = role};
+	struct items items = {.good = false};
+	struct json value;
+	size_t refused = 0;
+
+	if (json_validate(body, len, &value))
+		read_items(json_member(value, "messages"), &items);
+	for (size_t i = 0; i < items.count; i++)
+	{
+		if (has_errors(&items.list[i]))
+			refused++;
+		else
+			send_item(embedded, &items.list[i], &core);
+	}
+	if (refused > 0 || items.count == 0)
+		log_event(LOG_ERROR, "the core sent what is no event", "events", "%zu", refused, "of",
+				  "%zu", items.count, NULL);
+	free_items(items.list, items.count);
 }
 
 /* {"_json": value} around what is no object, as Realtime does; malloc'ed. */

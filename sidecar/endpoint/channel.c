@@ -72,7 +72,7 @@ channel_broadcast(struct embedded *embedded, bool is_private, const struct broad
 	struct message *messages[SERIALIZERS] = {NULL};
 	bool printed[SERIALIZERS] = {false};
 
-	metric_add(embedded->messages, 1);
+	metric_add(embedded->metrics.messages, 1);
 	if (channel == NULL)
 		return;
 	for (struct subscription *s = channel->first; s != NULL; s = s->next_on_channel)
@@ -89,7 +89,7 @@ channel_broadcast(struct embedded *embedded, bool is_private, const struct broad
 		if (messages[serializer] == NULL)
 			continue;
 		socket_send(s->socket, message_share(messages[serializer]));
-		metric_add(embedded->deliveries, 1);
+		metric_add(embedded->metrics.deliveries, 1);
 	}
 	for (int i = 0; i < SERIALIZERS; i++)
 	{

@@ -10,23 +10,36 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "config.h"
+#include "endpoint/feed.h"
 #include "endpoint/internal.h"
+#include "endpoint/websockets.h"
 #include "io/db.h"
 
-#define TOKEN_SECONDS 3600
 #define CLOSE_RESTART 1012 /* service restart */
+
+static void
+tell_database(struct embedded *embedded, bool connected)
+{
+	metric_set(embedded->metrics.database, connected);
+	if (embedded->feed != NULL)
+		feed_tell_database(embedded->feed, connected);
+}
 
 static void
 database_ready(void *arg)
 {
-	(void) arg;
+	struct embedded *embedded = arg;
+
+	tell_database(embedded, true);
 }
 
 static void
 database_lost(void *arg, const char *why)
 {
-	(void) arg;
+	struct embedded *embedded = arg;
+
 	(void) why;
+	tell_database(embedded, false);
 }
 
 static const struct db_handlers handlers = {.ready = database_ready, .lost = database_lost};
@@ -53,34 +66,46 @@ static const char *const refusal_names[] = {"unauthorized", "token", "database",
 _Static_assert(sizeof(refusal_names) / sizeof(refusal_names[0]) == REFUSALS, "a name for each");
 
 static void
-register_metrics(struct embedded *embedded, struct metrics *metrics)
+register_metrics(struct embedded_metrics *of, struct metrics *metrics)
 {
-	embedded->connections = metrics_gauge(metrics, "chat_realtime_connections", "",
-										  "WebSocket connections to the embedded endpoint.");
-	embedded->messages = metrics_counter(metrics, "chat_realtime_embedded_messages_total", "",
-										 "Messages broadcast by the embedded endpoint.");
-	embedded->deliveries = metrics_counter(metrics, "chat_realtime_embedded_deliveries_total", "",
-										   "Messages handed to subscribers.");
+	of->database =
+		metrics_gauge(metrics, "chat_realtime_endpoint_database_up", "",
+					  "Whether the embedded endpoint can ask the database who may join.");
+	of->connections = metrics_gauge(metrics, "chat_realtime_connections", "",
+									"WebSocket connections to the embedded endpoint.");
+	of->messages = metrics_counter(metrics, "chat_realtime_embedded_messages_total", "",
+								   "Messages broadcast by the embedded endpoint.");
+	of->deliveries = metrics_counter(metrics, "chat_realtime_embedded_deliveries_total", "",
+									 "Messages handed to subscribers.");
 	for (int i = 0; i < REFUSALS; i++)
 	{
 		char labels[40];
 
 		snprintf(labels, sizeof(labels), "reason=\"%s\"", refusal_names[i]);
-		embedded->refused_joins[i] =
+		of->refused_joins[i] =
 			metrics_counter(metrics, "chat_realtime_embedded_refused_joins_total", labels,
 							"Joins that the embedded endpoint refused.");
 	}
-	embedded->refused_broadcasts =
+	of->refused_broadcasts =
 		metrics_counter(metrics, "chat_realtime_embedded_refused_broadcasts_total", "",
 						"Messages of clients that they may not send, or too many at a time.");
-	embedded->refused_sockets =
+	of->refused_sockets =
 		metrics_counter(metrics, "chat_realtime_embedded_refused_sockets_total", "reason=\"limit\"",
 						"WebSockets that the embedded endpoint refused.");
-	embedded->refused_handshakes =
+	of->refused_handshakes =
 		metrics_counter(metrics, "chat_realtime_embedded_refused_sockets_total", "reason=\"token\"",
 						"WebSockets that the embedded endpoint refused.");
-	embedded->slow_sockets = metrics_counter(metrics, "chat_realtime_embedded_slow_sockets_total",
-											 "", "WebSockets closed because they did not read.");
+	of->slow_sockets = metrics_counter(metrics, "chat_realtime_embedded_slow_sockets_total", "",
+									   "WebSockets closed because they did not read.");
+}
+
+void
+embedded_register_metrics(struct metrics *metrics)
+{
+	struct embedded_metrics unused;
+
+	register_metrics(&unused, metrics);
+	(void) listener_register_metrics(metrics, embedded_rules.name);
 }
 
 void
@@ -88,7 +113,7 @@ embedded_refused_join(struct embedded *embedded, enum refusal refusal, const cha
 {
 	int times = log_pace_due(&embedded->refusals[refusal], uv_now(embedded->app->loop));
 
-	metric_add(embedded->refused_joins[refusal], 1);
+	metric_add(embedded->metrics.refused_joins[refusal], 1);
 	if (times > 0)
 		log_event(LOG_WARN, "join refused", "reason", "%s", refusal_names[refusal], "topic", "%s",
 				  topic, "times", "%d", times, NULL);
@@ -99,7 +124,7 @@ embedded_refused_rate(struct embedded *embedded, const char *topic)
 {
 	int times = log_pace_due(&embedded->too_many, uv_now(embedded->app->loop));
 
-	metric_add(embedded->refused_broadcasts, 1);
+	metric_add(embedded->metrics.refused_broadcasts, 1);
 	if (times > 0)
 		log_event(LOG_WARN, "a user broadcasts more than 10 messages a second", "topic", "%s",
 				  topic, "times", "%d", times, NULL);
@@ -111,11 +136,14 @@ embedded_create(struct app *app)
 	struct embedded *embedded = xcalloc(1, sizeof(*embedded));
 
 	embedded->app = app;
+	embedded->websockets = websockets_create(app);
+	if (embedded->websockets == NULL)
+		return NULL;
 	table_init(&embedded->channels);
 	table_init(&embedded->sockets);
 	table_init(&embedded->requests);
 	rates_init(&embedded->rates);
-	register_metrics(embedded, app->metrics);
+	register_metrics(&embedded->metrics, app->metrics);
 	embedded->db = db_open(app, "embedded", NULL, &handlers, embedded);
 	embedded->timer = xcalloc(1, sizeof(*embedded->timer));
 	uv_timer_init(app->loop, embedded->timer);
@@ -159,6 +187,7 @@ embedded_stop(struct embedded *embedded)
 	table_each(&embedded->sockets, say_goodbye, NULL);
 	/* Sockets that close write what they have by themselves, and are sent nothing more. */
 	uv_close((uv_handle_t *) embedded->writer, handle_closed);
+	websockets_close(embedded->websockets);
 }
 
 void
@@ -168,19 +197,8 @@ embedded_destroy(struct embedded *embedded)
 	table_clear(&embedded->sockets, forget);
 	table_clear(&embedded->requests, forget);
 	rates_clear(&embedded->rates);
+	websockets_free(embedded->websockets);
 	free(embedded);
-}
-
-char *
-embedded_service_token(struct embedded *embedded)
-{
-	char claims[160];
-	long long now = time(NULL);
-
-	snprintf(claims, sizeof(claims),
-			 "{\"role\":\"service_role\",\"iss\":\"chat_realtime\",\"iat\":%lld,\"exp\":%lld}", now,
-			 now + TOKEN_SECONDS);
-	return jwt_mint(claims, embedded->app->config->embedded_jwt_secret);
 }
 
 int

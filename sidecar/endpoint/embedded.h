@@ -1,6 +1,6 @@
 /*
- * The Realtime-compatible endpoint: broadcast over WebSocket and HTTP on public and private topics. The delivery core
- * reaches it through HTTP only.
+ * The Realtime-compatible endpoint: broadcast over WebSocket and HTTP on public and private topics. Events of the
+ * database come from the core, over the link.
  */
 #ifndef SIDECAR_EMBEDDED_H
 #define SIDECAR_EMBEDDED_H
@@ -12,13 +12,14 @@
 
 struct embedded;
 
+/* NULL: it cannot work, and has said why. */
 struct embedded *embedded_create(struct app *app);
-/* Starts the end: tells sockets 1012 and closes the loop handles. */
+/* All that an endpoint registers, its port's included, in the same order: for the process that shows them. */
+void embedded_register_metrics(struct metrics *metrics);
+/* Starts the end: tells sockets 1012 and closes them and the loop handles. */
 void embedded_stop(struct embedded *embedded);
-/* Call when the server's connections are gone. */
+/* When the loop has ended. */
 void embedded_destroy(struct embedded *embedded);
-/* A service_role token, good for an hour; malloc'ed. */
-char *embedded_service_token(struct embedded *embedded);
 
 /* HTTP of the endpoint; its argument is the app. */
 extern const struct listener_rules embedded_rules;

@@ -47,10 +47,26 @@ struct admission
 	enum serializer serializer;
 };
 
+struct embedded_metrics
+{
+	struct metric *database; /* whether it can be asked */
+	struct metric *connections;
+	struct metric *messages;
+	struct metric *deliveries;
+	struct metric *refused_joins[REFUSALS];
+	struct metric *refused_broadcasts;
+	struct metric *refused_sockets;    /* no room */
+	struct metric *refused_handshakes; /* no good token */
+	struct metric *slow_sockets;       /* closed since they did not read */
+};
+
 struct embedded
 {
 	struct app *app;
-	struct db *db; /* answers who may join */
+	struct websockets *websockets;
+	struct feed *feed; /* to the core; NULL before and after it is there */
+	int most_sockets;  /* WebSockets that there may be: by the limit of descriptors */
+	struct db *db;     /* answers who may join */
 	struct table channels;
 	struct table sockets;
 	struct table requests; /* HTTP requests */
@@ -62,19 +78,12 @@ struct embedded
 	struct socket *to_write; /* at the end of this turn of the loop */
 	uv_prepare_t *writer;
 	size_t receiving;           /* bytes kept for frames that sockets send */
-	struct admission *admitted; /* only while server_upgrade runs */
+	struct admission *admitted; /* only while websockets_upgrade runs */
 	struct log_pace refusals[REFUSALS];
 	struct log_pace full;
 	struct log_pace slow;
 	struct log_pace too_many; /* messages of a user */
-	struct metric *connections;
-	struct metric *messages;
-	struct metric *deliveries;
-	struct metric *refused_joins[REFUSALS];
-	struct metric *refused_broadcasts;
-	struct metric *refused_sockets;    /* no room */
-	struct metric *refused_handshakes; /* no good token */
-	struct metric *slow_sockets;       /* closed since they did not read */
+	struct embedded_metrics metrics;
 	struct log_pace handshakes;
 };
 
@@ -211,7 +220,10 @@ bool access_is_reserved(const char *topic);
 /* Answers a request that waited, if it is still there; takes over reply.body. */
 void request_answer(struct embedded *embedded, uint64_t request_id, struct reply reply);
 
-/* broadcast.c: HTTP requests that are read completely. Status 0: comes later, by request_answer. */
+/* broadcast.c */
+/* Broadcasts what the core read: {"messages":[…]} of events. One that is none is left out, with a line in the log. */
+void broadcast_events(struct embedded *embedded, const char *body, size_t len);
+/* HTTP requests that are read completely. Status 0: comes later, by request_answer. */
 struct reply
 broadcast_batch(struct embedded *embedded, const struct jwt *token, const char *body, size_t len);
 struct reply broadcast_single(struct embedded *embedded, uint64_t request_id,

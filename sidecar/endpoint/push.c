@@ -46,7 +46,7 @@ answered(void *arg, struct embedded *embedded, bool allowed, bool known)
 
 	embedded->waiting_bytes -= push->broadcast.payload_len;
 	if (!allowed)
-		metric_add(embedded->refused_broadcasts, 1);
+		metric_add(embedded->metrics.refused_broadcasts, 1);
 	if (subscription != NULL)
 	{
 		/* What later pushes still wait for must not be overtaken. */
@@ -73,7 +73,7 @@ ask(struct subscription *subscription, struct frame *frame, const struct broadca
 	if (subscription->checks >= MAX_CHECKS ||
 		embedded->waiting_bytes + broadcast->payload_len > MAX_WAITING_BYTES)
 	{
-		metric_add(embedded->refused_broadcasts, 1);
+		metric_add(embedded->metrics.refused_broadcasts, 1);
 		subscription_fail(subscription, TOO_MANY, "");
 		return;
 	}
@@ -146,7 +146,7 @@ send_or_ask(struct subscription *subscription, struct frame *frame,
 		deliver(subscription, frame, broadcast);
 	else if (access_is_reserved(subscription->topic) ||
 			 (subscription->is_private && subscription->may_write == WRITE_NO))
-		metric_add(embedded->refused_broadcasts, 1);
+		metric_add(embedded->metrics.refused_broadcasts, 1);
 	else if (!within_rate(subscription, frame, broadcast))
 		return;
 	else if (!subscription->is_private || subscription->may_write == WRITE_YES)

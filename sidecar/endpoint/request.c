@@ -13,7 +13,7 @@
 #include "base/text.h"
 #include "config.h"
 #include "endpoint/internal.h"
-#include "io/server.h"
+#include "endpoint/websockets.h"
 
 #define MAX_BODY 8000000
 #define ROUTE "/api/broadcast"
@@ -226,7 +226,7 @@ upgrade(void *arg, struct exchange *exchange, int fd)
 
 	app->embedded->admitted = request->admission;
 	request->admission = NULL;
-	server_upgrade(app->server, fd, exchange->head.websocket_key);
+	websockets_upgrade(app->embedded->websockets, fd, exchange->head.websocket_key);
 	if (app->embedded->admitted != NULL) /* libwebsockets would not have it */
 		admission_free(app->embedded->admitted);
 	app->embedded->admitted = NULL;

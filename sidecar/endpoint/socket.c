@@ -11,7 +11,6 @@
 #include "base/memory.h"
 #include "config.h"
 #include "endpoint/internal.h"
-#include "io/server.h"
 
 #define MAX_FRAME 5000000
 #define MAX_RECEIVING (64 * 1024 * 1024) /* bytes of frames that are not complete, of all sockets */
@@ -128,7 +127,7 @@ give_up(struct socket *socket)
 	int fd = lws_get_socket_fd(socket->wsi);
 	int times = log_pace_due(&embedded->slow, uv_now(embedded->app->loop));
 
-	metric_add(embedded->slow_sockets, 1);
+	metric_add(embedded->metrics.slow_sockets, 1);
 	if (times > 0)
 		log_event(LOG_WARN, "a WebSocket is closed that does not read what it is sent", "bytes",
 				  "%zu", socket->out.bytes, "times", "%d", times, NULL);
@@ -199,7 +198,7 @@ create(struct embedded *embedded, struct lws *wsi, char *token, enum serializer 
 	socket->heard_at = uv_now(embedded->app->loop);
 	snprintf(key, sizeof(key), "%llu", (unsigned long long) socket->id);
 	table_add(&embedded->sockets, &socket->entry, key);
-	metric_set(embedded->connections, embedded->sockets.count);
+	metric_set(embedded->metrics.connections, embedded->sockets.count);
 	return socket;
 }
 
@@ -232,7 +231,7 @@ destroy(struct socket *socket)
 
 	protocol_drop(socket);
 	table_remove(&embedded->sockets, &socket->entry);
-	metric_set(embedded->connections, embedded->sockets.count);
+	metric_set(embedded->metrics.connections, embedded->sockets.count);
 	forget_write(socket);
 	outbox_clear(&socket->out);
 	forget_frame(socket);
@@ -335,10 +334,10 @@ refuse_full(struct embedded *embedded)
 {
 	int times = log_pace_due(&embedded->full, uv_now(embedded->app->loop));
 
-	metric_add(embedded->refused_sockets, 1);
+	metric_add(embedded->metrics.refused_sockets, 1);
 	if (times > 0)
-		log_event(LOG_WARN, "no room for more WebSockets", "most", "%d",
-				  server_most_sockets(embedded->app->server), "times", "%d", times, NULL);
+		log_event(LOG_WARN, "no room for more WebSockets", "most", "%d", embedded->most_sockets,
+				  "times", "%d", times, NULL);
 	return refuse(429, "Too many connected users");
 }
 
@@ -347,7 +346,7 @@ refuse_token(struct embedded *embedded, const char *error)
 {
 	int times = log_pace_due(&embedded->handshakes, uv_now(embedded->app->loop));
 
-	metric_add(embedded->refused_handshakes, 1);
+	metric_add(embedded->metrics.refused_handshakes, 1);
 	if (times > 0)
 		log_event(LOG_WARN, "WebSocket refused", "reason", "%s", error, "times", "%d", times, NULL);
 	return refuse(401, error);
@@ -383,7 +382,7 @@ socket_admit(struct embedded *embedded, const struct request_head *head,
 		free(token);
 		return refuse_token(embedded, error);
 	}
-	if ((int) embedded->sockets.count >= server_most_sockets(embedded->app->server))
+	if ((int) embedded->sockets.count >= embedded->most_sockets)
 	{
 		free(token);
 		return refuse_full(embedded);

@@ -155,7 +155,7 @@ release(struct connection *c)
 	end_exchange(c);
 	delist(c);
 	l->count--;
-	metric_set(l->connections, l->count);
+	metric_set(l->metrics.connections, l->count);
 	c->state = CLOSED;
 	uv_poll_stop(&c->poll);
 	uv_close((uv_handle_t *) &c->poll, freed);
@@ -308,7 +308,7 @@ make_room(struct connection *c, size_t least)
 static void
 refuse_for_memory(struct connection *c)
 {
-	metric_add(c->listener->refused_memory, 1);
+	metric_add(c->listener->metrics.refused_memory, 1);
 	refuse_plainly(c, 503);
 }
 
@@ -490,7 +490,7 @@ connection_create(struct listener *listener, int fd)
 	}
 	c->poll.data = c;
 	listener->count++;
-	metric_set(listener->connections, listener->count);
+	metric_set(listener->metrics.connections, listener->count);
 	enlist(c);
 	enter(c, READING_HEAD, HEAD_MS, UV_READABLE);
 }

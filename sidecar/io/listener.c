@@ -63,9 +63,8 @@ bind_and_listen(const struct addrinfo *address)
 	return -1;
 }
 
-/* A listening socket; -1: there is none, and the reason was told. */
-static int
-open_socket(const char *variable, const char *listen)
+int
+listener_bind(const char *variable, const char *listen)
 {
 	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *found = NULL;
@@ -95,26 +94,12 @@ open_socket(const char *variable, const char *listen)
 	return fd;
 }
 
-static int
-port_of(int fd)
-{
-	struct sockaddr_storage address;
-	socklen_t len = sizeof(address);
-	char service[NI_MAXSERV];
-
-	if (getsockname(fd, (struct sockaddr *) &address, &len) != 0 ||
-		getnameinfo((struct sockaddr *) &address, len, NULL, 0, service, sizeof(service),
-					NI_NUMERICSERV) != 0)
-		return 0;
-	return atoi(service);
-}
-
 static void
 tell_full(struct listener *l, const char *what)
 {
 	int times = log_pace_due(&l->full, uv_now(l->app->loop));
 
-	metric_add(l->refused_full, 1);
+	metric_add(l->metrics.refused_full, 1);
 	if (times > 0)
 		log_event(LOG_WARN, "no room for more connections", "port", "%s", l->rules->name, "reason",
 				  "%s", what, "most", "%d", l->most, "times", "%d", times, NULL);
@@ -195,7 +180,7 @@ on_tick(uv_timer_t *timer)
 		if (c->deadline > now)
 			continue;
 		if (c->state != LINGERING && !(c->state == READING_HEAD && c->in_len == 0))
-			metric_add(l->refused_late, 1);
+			metric_add(l->metrics.refused_late, 1);
 		connection_destroy(c);
 	}
 	if (l->paused)
@@ -206,45 +191,41 @@ on_tick(uv_timer_t *timer)
 }
 
 static struct metric *
-refusals(struct listener *l, const char *reason)
+refusals(struct metrics *metrics, const char *port, const char *reason)
 {
 	char labels[80];
 
-	snprintf(labels, sizeof(labels), "port=\"%s\",reason=\"%s\"", l->rules->name, reason);
-	return metrics_counter(l->app->metrics, "chat_realtime_port_refused_total", labels,
+	snprintf(labels, sizeof(labels), "port=\"%s\",reason=\"%s\"", port, reason);
+	return metrics_counter(metrics, "chat_realtime_port_refused_total", labels,
 						   "Connections and requests refused for want of room, time or memory.");
 }
 
-static void
-register_metrics(struct listener *l)
+struct listener_metrics
+listener_register_metrics(struct metrics *metrics, const char *port)
 {
+	struct listener_metrics of;
 	char labels[40];
 
-	snprintf(labels, sizeof(labels), "port=\"%s\"", l->rules->name);
-	l->connections = metrics_gauge(l->app->metrics, "chat_realtime_port_connections", labels,
+	snprintf(labels, sizeof(labels), "port=\"%s\"", port);
+	of.connections = metrics_gauge(metrics, "chat_realtime_port_connections", labels,
 								   "HTTP connections to a port, but for WebSockets.");
-	l->refused_full = refusals(l, "full");
-	l->refused_late = refusals(l, "late");
-	l->refused_memory = refusals(l, "memory");
+	of.refused_full = refusals(metrics, port, "full");
+	of.refused_late = refusals(metrics, port, "late");
+	of.refused_memory = refusals(metrics, port, "memory");
+	return of;
 }
 
 struct listener *
-listener_open(struct app *app, const char *variable, const char *listen, int most,
-			  const struct listener_rules *rules, void *arg)
+listener_open(struct app *app, int fd, int most, const struct listener_rules *rules, void *arg)
 {
-	int fd = open_socket(variable, listen);
-	struct listener *l;
+	struct listener *l = xcalloc(1, sizeof(*l));
 
-	if (fd < 0)
-		return NULL;
-	l = xcalloc(1, sizeof(*l));
 	l->app = app;
 	l->rules = rules;
 	l->arg = arg;
 	l->fd = fd;
-	l->port = port_of(fd);
 	l->most = most;
-	register_metrics(l);
+	l->metrics = listener_register_metrics(app->metrics, rules->name);
 	if (uv_poll_init_socket(app->loop, &l->poll, fd) != 0)
 		memory_gone("a poll handle");
 	l->poll.data = l;
@@ -273,10 +254,4 @@ listener_close(struct listener *l)
 	close(l->fd);
 	while (l->first != NULL)
 		connection_destroy(l->first);
-}
-
-int
-listener_port(const struct listener *l)
-{
-	return l->port;
 }

@@ -13,6 +13,15 @@
 #include "io/request_head.h"
 
 struct listener;
+struct metric;
+
+struct listener_metrics
+{
+	struct metric *connections;
+	struct metric *refused_full;
+	struct metric *refused_late;
+	struct metric *refused_memory;
+};
 
 struct reply
 {
@@ -47,11 +56,14 @@ struct listener_rules
 	void (*end)(void *arg, struct exchange *exchange);
 };
 
-/* most: connections at a time. NULL: it cannot listen on host:port, and has said why. rules are static. */
-struct listener *listener_open(struct app *app, const char *variable, const char *listen, int most,
-							   const struct listener_rules *rules, void *arg);
+/* A socket that listens on host:port, closed on exec. -1: there is none, and stderr says why, naming the variable. */
+int listener_bind(const char *variable, const char *listen);
+/* Takes over such a socket. most: connections at a time. rules are static. */
+struct listener *
+listener_open(struct app *app, int fd, int most, const struct listener_rules *rules, void *arg);
 void listener_close(struct listener *listener);
-int listener_port(const struct listener *listener);
+/* What listener_open registers for a port of that name. */
+struct listener_metrics listener_register_metrics(struct metrics *metrics, const char *port);
 
 /* Answers an exchange whose complete said 0, once, before its end; takes over reply.body. */
 void exchange_answer(struct exchange *exchange, struct reply reply);

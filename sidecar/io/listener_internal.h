@@ -49,7 +49,6 @@ struct listener
 	const struct listener_rules *rules;
 	void *arg;
 	int fd;
-	int port;
 	uv_poll_t poll;
 	uv_timer_t tick;
 	bool paused; /* accept failed; the next tick tries again */
@@ -60,10 +59,7 @@ struct listener
 	size_t buffered; /* bytes of bodies that are being read, but for trusted ones */
 	struct connection *first;
 	struct connection *last;
-	struct metric *connections;
-	struct metric *refused_full;
-	struct metric *refused_late;
-	struct metric *refused_memory;
+	struct listener_metrics metrics;
 	struct log_pace full;
 };
 

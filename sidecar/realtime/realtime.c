@@ -30,13 +30,9 @@
 static void
 on_finished(void *arg, struct event event, enum event_result result)
 {
-	static const enum result results[] = {[EVENT_OK] = OK,
-										  [EVENT_POISONED] = POISONED,
-										  [EVENT_COALESCED] = COALESCED,
-										  [EVENT_EXPIRED] = EXPIRED};
 	struct realtime *realtime = arg;
 
-	metric_add(realtime->broadcasts[results[result]], 1);
+	realtime_metrics_count(&realtime->metrics, result);
 	if (--event.read->left == 0)
 		consumer_done(event.read);
 }
@@ -111,24 +107,6 @@ realtime_note(const struct app *app)
 	return "Realtime before 2.97 cannot confirm what it accepts: events count as delivered then";
 }
 
-static void
-register_metrics(struct realtime *realtime, struct metrics *m)
-{
-	static const char *const labels[RESULTS] = {"result=\"ok\"",       "result=\"failed\"",
-												"result=\"poisoned\"", "result=\"coalesced\"",
-												"result=\"expired\"",  "result=\"lost\""};
-
-	for (int i = 0; i < RESULTS; i++)
-		realtime->broadcasts[i] = metrics_counter(m, "chat_realtime_broadcasts_total", labels[i],
-												  "Events for Realtime by what became of them.");
-	realtime->requests =
-		metrics_counter(m, "chat_realtime_broadcast_requests_total", "", "Requests to Realtime.");
-	realtime->failures = metrics_gauge(m, "chat_realtime_broadcast_failures_in_a_row", "",
-									   "Requests to Realtime that failed since one was accepted.");
-	realtime->latency = metrics_histogram(m, "chat_realtime_delivery_latency_seconds", "",
-										  "From an event's row to its acceptance by Realtime.");
-}
-
 /*
  * Realtime refuses a batch for which its average has no room: the smaller it is, the more of the limit can be used, and
  * one above the limit never gets in.
@@ -182,7 +160,7 @@ create_realtime(struct app *app)
 	realtime->slow = (struct backoff){SLOW_MIN_MS, SLOW_MAX_MS, 0};
 	pace_init(&realtime->pace, app->config->realtime_max_events_per_second, realtime->most,
 			  uv_now(app->loop));
-	register_metrics(realtime, app->metrics);
+	realtime->metrics = realtime_metrics_register(app->metrics);
 	uv_timer_init(app->loop, &realtime->timer);
 	realtime->timer.data = realtime;
 	return realtime;

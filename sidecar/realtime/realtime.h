@@ -1,12 +1,11 @@
 /*
- * The realtime consumer: delivers events to Realtime, or to the embedded endpoint, as batches of broadcasts.
+ * The realtime consumer: delivers events to Realtime as batches of broadcasts.
  */
 #ifndef SIDECAR_REALTIME_H
 #define SIDECAR_REALTIME_H
 
 #include "app.h"
 
-/* The server, and the embedded endpoint if there is one, must exist. */
 struct consumer *realtime_create(struct app *app);
 
 /* Destroys the consumer and all that belongs to it; while the loop still runs, its handles close. */

@@ -12,22 +12,10 @@
 #include "realtime/realtime_canary.h"
 #include "realtime/realtime_check.h"
 #include "realtime/realtime_lane.h"
+#include "realtime/realtime_metrics.h"
 #include "realtime/realtime_target.h"
 
 #define LANES 2
-
-struct metric;
-
-enum result
-{
-	OK,
-	FAILED,
-	POISONED,
-	COALESCED,
-	EXPIRED,
-	LOST,
-	RESULTS
-};
 
 struct realtime
 {
@@ -45,8 +33,7 @@ struct realtime
 	struct backoff backoff, slow, losses;
 	char trouble[512];
 	uv_timer_t timer; /* nothing is sent while it runs */
-	struct metric *broadcasts[RESULTS];
-	struct metric *latency, *requests, *failures;
+	struct realtime_metrics metrics;
 };
 
 /* realtime_send.c */

@@ -47,7 +47,7 @@ report_failure(struct realtime *realtime, const struct http_response *response)
 static void
 show_failures(struct realtime *realtime)
 {
-	metric_set(realtime->failures, realtime->backoff.failures + realtime->slow.failures);
+	metric_set(realtime->metrics.failures, realtime->backoff.failures + realtime->slow.failures);
 }
 
 /* Counts one more failure and returns how long to wait. */
@@ -67,7 +67,7 @@ fail(struct realtime *realtime, const struct lane *lane, const struct http_respo
 {
 	uint32_t delay = count_failure(realtime, slow ? &realtime->slow : &realtime->backoff);
 
-	metric_add(realtime->broadcasts[FAILED], lane->body.count);
+	metric_add(realtime->metrics.broadcasts[FAILED], lane->body.count);
 	report_failure(realtime, response);
 	realtime_wait(realtime, delay > least_ms ? delay : least_ms);
 }
@@ -96,7 +96,7 @@ accept_events(struct realtime *realtime, struct lane *lane)
 	{
 		double latency = now - (double) lane_event(lane, i).row->created_at / MICROSECONDS;
 
-		metric_observe(realtime->latency, latency > 0 ? latency : 0);
+		metric_observe(realtime->metrics.latency, latency > 0 ? latency : 0);
 	}
 	lane_accept(lane, realtime_canary_wanted(realtime->canary));
 }
@@ -153,7 +153,7 @@ static void
 limit(struct realtime *realtime, struct lane *lane, const struct http_response *response)
 {
 	pace_slow_down(&realtime->pace, uv_now(realtime->app->loop));
-	metric_add(realtime->broadcasts[FAILED], lane->body.count);
+	metric_add(realtime->metrics.broadcasts[FAILED], lane->body.count);
 	(void) count_failure(realtime, &realtime->backoff);
 	if (realtime->backoff.failures > LIMITED_PATIENCE)
 		lane_halve(lane);
@@ -170,7 +170,7 @@ report_mismatch(struct realtime *realtime, const struct lane *lane)
 	strcpy(realtime->trouble, what);
 	log_event(LOG_ERROR, what, "first_id", "%lld", (long long) lane->body.first_id, "last_id",
 			  "%lld", (long long) lane->body.last_id, NULL);
-	metric_add(realtime->broadcasts[FAILED], lane->body.count);
+	metric_add(realtime->metrics.broadcasts[FAILED], lane->body.count);
 	realtime_wait(realtime, count_failure(realtime, &realtime->backoff));
 }
 
@@ -256,7 +256,7 @@ on_lost(void *arg, const struct http_response *response)
 				  NULL);
 	for (int i = 0; i < LANES; i++)
 	{
-		metric_add(realtime->broadcasts[LOST], realtime->lanes[i].accepted.events);
+		metric_add(realtime->metrics.broadcasts[LOST], realtime->lanes[i].accepted.events);
 		lane_lose(&realtime->lanes[i]);
 	}
 	realtime_wait(realtime, delay);

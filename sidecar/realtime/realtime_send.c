@@ -132,7 +132,7 @@ on_response(void *arg, const struct http_response *response)
 	struct lane *lane = arg;
 	struct realtime *realtime = lane->owner;
 
-	metric_add(realtime->requests, 1);
+	metric_add(realtime->metrics.requests, 1);
 	if (!lane->orphaned && !is_void(lane, response))
 		realtime_judge(realtime, lane, response);
 	else if (!lane->orphaned && consumer_leads(realtime->consumer))

@@ -1,6 +1,5 @@
 /*
- * See realtime_target.h. The embedded endpoint is given a short-lived token of its own making, which is renewed
- * long before it ends.
+ * See realtime_target.h.
  */
 #define _GNU_SOURCE
 #include "realtime/realtime_target.h"
@@ -11,10 +10,7 @@
 
 #include "base/memory.h"
 #include "config.h"
-#include "endpoint/embedded.h"
-#include "io/server.h"
 
-#define TOKEN_MS 60000
 #define MAX_HEADERS 6
 #define APIKEY "apikey: "
 
@@ -24,27 +20,8 @@ struct realtime_target
 	char *url;
 	char *shown; /* the same for people */
 	char *host, *authorization, *apikey;
-	uint64_t token_at; /* loop time; 0: there is none */
 	const char *headers[MAX_HEADERS];
 };
-
-/* The embedded endpoint's address as it can be connected to: what listens on all addresses does on this one. */
-static char *
-embedded_url(const struct app *app)
-{
-	const char *listen = app->config->embedded_listen;
-	int len = (int) (strrchr(listen, ':') - listen);
-	static const char *const any[] = {"", "*", "0.0.0.0", "::", "[::]"};
-
-	for (size_t i = 0; i < sizeof(any) / sizeof(any[0]); i++)
-	{
-		if ((int) strlen(any[i]) == len && strncmp(listen, any[i], (size_t) len) == 0)
-			return xasprintf("http://127.0.0.1:%d/api/broadcast",
-							 server_embedded_port(app->server));
-	}
-	return xasprintf("http://%.*s:%d/api/broadcast", len, listen,
-					 server_embedded_port(app->server));
-}
 
 static char *
 remote_url(const char *base)
@@ -78,26 +55,11 @@ set_key(struct realtime_target *target, const char *key)
 		strncmp(key, "sb_", 3) != 0 ? xasprintf("Authorization: Bearer %s", key) : NULL;
 }
 
-static void
-renew_token(struct realtime_target *target)
-{
-	char *token = embedded_service_token(target->app->embedded);
-
-	set_key(target, token);
-	free(token);
-	target->token_at = uv_now(target->app->loop);
-}
-
 bool
 realtime_target_renew(struct realtime_target *target)
 {
 	const char *key = target->app->config->realtime_key;
 
-	if (target->app->embedded != NULL)
-	{
-		target->token_at = 0;
-		return true;
-	}
 	if (strcmp(target->apikey + strlen(APIKEY), key) == 0)
 		return false;
 	set_key(target, key);
@@ -111,11 +73,8 @@ realtime_target_create(struct app *app)
 	const struct config *config = app->config;
 
 	target->app = app;
-	target->url =
-		config->realtime_url != NULL ? remote_url(config->realtime_url) : embedded_url(app);
+	target->url = remote_url(config->realtime_url);
 	target->shown = without_userinfo(target->url);
-	if (config->realtime_url == NULL)
-		return target;
 	set_key(target, config->realtime_key);
 	if (config->realtime_host != NULL)
 		target->host = xasprintf("Host: %s", config->realtime_host);
@@ -148,12 +107,8 @@ realtime_target_shown(const struct realtime_target *target)
 const char *const *
 realtime_target_headers(struct realtime_target *target)
 {
-	uint64_t now = uv_now(target->app->loop);
 	int n = 0;
 
-	if (target->app->embedded != NULL &&
-		(target->token_at == 0 || now - target->token_at > TOKEN_MS))
-		renew_token(target);
 	target->headers[n++] = "Content-Type: application/json";
 	target->headers[n++] = "User-Agent: chat_realtime/" SIDECAR_VERSION;
 	target->headers[n++] = target->apikey;

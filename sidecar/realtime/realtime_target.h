@@ -1,5 +1,5 @@
 /*
- * Where broadcasts go, and with which key: Realtime as it is configured, or the embedded endpoint.
+ * Where broadcasts go, and with which key: Realtime as it is configured.
  */
 #ifndef SIDECAR_REALTIME_TARGET_H
 #define SIDECAR_REALTIME_TARGET_H

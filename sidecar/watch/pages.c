@@ -10,6 +10,7 @@
 #include "base/memory.h"
 #include "base/metrics.h"
 #include "consumer/consumer.h"
+#include "link/link.h"
 #include "realtime/realtime.h"
 #include "watch/hints.h"
 
@@ -54,18 +55,27 @@ add_database(json_t *reasons, const struct consumer *consumer)
 									 hint[0] != '\0' ? hint : "the log says what to change"));
 }
 
+const char *
+page_realtime_trouble(const struct app *app)
+{
+	if (app->link != NULL)
+		return link_trouble(app);
+	/* A standby does not deliver, so it has nothing to say about Realtime. */
+	return consumer_leads(app->realtime) ? realtime_trouble(app) : NULL;
+}
+
 static int
 answer_ready(struct app *app, char **body, size_t *len, const char **type)
 {
 	json_t *reasons = json_object(), *notes = json_array();
-	const char *trouble = realtime_trouble(app), *note = realtime_note(app);
+	const char *trouble = page_realtime_trouble(app);
+	const char *note = app->link == NULL ? realtime_note(app) : NULL;
 	bool ready;
 
 	add_database(reasons, app->realtime);
 	add_database(reasons, app->webhooks);
-	/* A standby does not deliver, so it has nothing to say about Realtime. */
-	if (trouble != NULL && consumer_leads(app->realtime))
-		add_reason(reasons, "realtime", trouble);
+	if (trouble != NULL)
+		add_reason(reasons, app->link != NULL ? "endpoint" : "realtime", trouble);
 	if (app->draining)
 		add_reason(reasons, "process", "ending");
 	if (note != NULL)
@@ -92,4 +102,10 @@ page_answer(struct app *app, const char *path, char **body, size_t *len, const c
 	if (strcmp(path, "/healthz") == 0)
 		return answer_json(200, json_pack("{s:s}", "status", "ok"), body, len, type);
 	return answer_json(404, json_pack("{s:s}", "error", "not found"), body, len, type);
+}
+
+uint64_t
+page_refresh(struct app *app, const char *path)
+{
+	return app->link != NULL && strcmp(path, "/metrics") == 0 ? link_refresh(app) : 0;
 }

@@ -1,0 +1,294 @@
+/*
+ * The sink that hands events to the endpoint's process: what is under way, what an acknowledgement finishes, what the next
+ * endpoint gets again. The consumer and the process are those of this file.
+ */
+#define _GNU_SOURCE
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "../../sidecar/base/metrics.h"
+#include "../../sidecar/config.h"
+#include "../../sidecar/consumer/consumer.h"
+#include "../../sidecar/io/listener.h"
+#include "../../sidecar/io/server.h"
+#include "../../sidecar/link/link.h"
+#include "../../sidecar/link/link_process.h"
+
+struct consumer
+{
+	int unused;
+};
+
+struct link_process
+{
+	int unused;
+};
+
+static struct
+{
+	struct consumer consumer;
+	struct link_process process;
+	const struct sink *sink;
+	void *sink_arg;
+	struct link_process_handlers handlers;
+	void *arg;
+	bool up, leads;
+	int sent; /* batches */
+	uint64_t number;
+	char *body; /* of the last one */
+	int done;   /* reads */
+} world;
+
+struct consumer *
+consumer_create(struct app *app, const struct sink *sink, void *arg)
+{
+	(void) app;
+	world.sink = sink;
+	world.sink_arg = arg;
+	return &world.consumer;
+}
+
+void
+consumer_destroy(struct consumer *consumer)
+{
+	(void) consumer;
+	world.sink->stop(world.sink_arg);
+}
+
+void
+consumer_done(struct read *read)
+{
+	(void) read;
+	world.done++;
+}
+
+double
+consumer_now(const struct consumer *consumer)
+{
+	(void) consumer;
+	return (double) time(NULL);
+}
+
+bool
+consumer_leads(const struct consumer *consumer)
+{
+	(void) consumer;
+	return world.leads;
+}
+
+int
+listener_bind(const char *variable, const char *listen)
+{
+	(void) variable;
+	(void) listen;
+	return 7;
+}
+
+void
+server_refreshed(struct server *server, uint64_t number)
+{
+	(void) server;
+	(void) number;
+}
+
+struct link_process *
+link_process_create(struct app *app, int port, const struct link_process_handlers *handlers,
+					void *arg)
+{
+	(void) app;
+	(void) port;
+	world.handlers = *handlers;
+	world.arg = arg;
+	return &world.process;
+}
+
+void
+link_process_destroy(struct link_process *process)
+{
+	(void) process;
+}
+
+bool
+link_process_is_up(const struct link_process *process)
+{
+	(void) process;
+	return world.up;
+}
+
+const char *
+link_process_trouble(const struct link_process *process)
+{
+	(void) process;
+	return NULL;
+}
+
+void
+link_process_send(struct link_process *process, uint64_t number, const char *body, size_t len)
+{
+	(void) process;
+	free(world.body);
+	world.body = strndup(body, len);
+	world.number = number;
+	world.sent++;
+}
+
+uint64_t
+link_process_refresh(struct link_process *process)
+{
+	(void) process;
+	return 0;
+}
+
+void
+link_process_reload(struct link_process *process)
+{
+	(void) process;
+}
+
+static void
+require(const char *name, bool holds)
+{
+	printf("%s %s\n", holds ? "ok" : "not ok", name);
+	if (!holds)
+		exit(1);
+}
+
+/* A read of one event, as the consumer has it. expires_at: microseconds since 1970; 0: never. */
+static struct read *
+deliver(int id, int64_t expires_at)
+{
+	struct read *read = calloc(1, sizeof(*read));
+	struct log_event *event = calloc(1, sizeof(*event));
+	char *message;
+
+	if (asprintf(&message, "{\"topic\":\"t\",\"event\":\"e\",\"payload\":{},\"id\":\"%d\"}", id) <
+		0)
+		abort();
+	*event = (struct log_event){.id = id,
+								.expires_at = expires_at,
+								.conversation = "1",
+								.conversation_length = 1,
+								.message = message,
+								.message_length = (uint32_t) strlen(message),
+								.topic_length = 1,
+								.name_length = 1,
+								.payload_length = 2};
+	read->events = event;
+	read->nevents = 1;
+	world.sink->deliver(world.sink_arg, read);
+	return read;
+}
+
+static void
+free_read(struct read *read)
+{
+	free((char *) read->events[0].message);
+	free((void *) read->events);
+	free(read);
+}
+
+static bool
+last_is(int id)
+{
+	char wanted[24];
+
+	snprintf(wanted, sizeof(wanted), "\"id\":\"%d\"", id);
+	return strstr(world.body, wanted) != NULL;
+}
+
+static bool
+acknowledge(uint64_t number)
+{
+	return world.handlers.acknowledged(world.arg, number);
+}
+
+static void
+come_up(void)
+{
+	world.up = true;
+	world.handlers.up(world.arg);
+}
+
+static void
+check_window(struct read **reads)
+{
+	reads[0] = deliver(1, 0);
+	require("nothing is sent before the endpoint serves", world.sent == 0);
+	come_up();
+	require("then what waits is", world.sent == 1 && last_is(1));
+	for (int i = 1; i < 6; i++)
+		reads[i] = deliver(i + 1, 0);
+	require("a few batches are under way, and no more", world.sent == 4 && last_is(4));
+	require("what was never sent is not acknowledged", !acknowledge(world.number + 1));
+	require("an acknowledgement is for all before it",
+			acknowledge(2) && world.done == 2 && world.sent == 5);
+	require("what waited goes together", last_is(5) && last_is(6));
+	require("one that comes twice does nothing", acknowledge(2) && world.done == 2);
+}
+
+static void
+check_again(void)
+{
+	int sent = world.sent;
+
+	world.up = false;
+	world.handlers.down(world.arg);
+	come_up();
+	require("the next endpoint gets what was not acknowledged, in order",
+			world.sent == sent + 3 && last_is(5) && last_is(6));
+	require("and finishes it", acknowledge(world.number) && world.done == 6);
+}
+
+static void
+check_stopped(struct read **reads)
+{
+	int done = world.done, sent = world.sent;
+
+	reads[6] = deliver(7, 0);
+	world.sink->stop(world.sink_arg);
+	require("what was forgotten is finished by no acknowledgement",
+			acknowledge(world.number) && world.done == done);
+	reads[7] = deliver(8, 1);
+	require("what has expired is finished unsent",
+			world.sent == sent + 1 && world.done == done + 1);
+}
+
+static void
+check_lease(struct app *app, struct read **reads)
+{
+	int sent = world.sent;
+
+	world.leads = false;
+	reads[8] = deliver(9, 0);
+	require("nothing is sent without the lease", world.sent == sent);
+	world.leads = true;
+	uv_run(app->loop, UV_RUN_DEFAULT);
+	require("but when it is there again", world.sent == sent + 1 && last_is(9));
+}
+
+int
+main(void)
+{
+	struct config config = {.realtime_private = true};
+	uv_loop_t loop;
+	struct app app = {.loop = &loop, .config = &config, .metrics = metrics_create()};
+	struct read *reads[9];
+
+	uv_loop_init(&loop);
+	world.leads = true;
+	require("it begins", link_create(&app) && app.realtime == &world.consumer);
+	check_window(reads);
+	check_again();
+	check_stopped(reads);
+	check_lease(&app, reads);
+	link_destroy(&app);
+	uv_run(&loop, UV_RUN_DEFAULT);
+	uv_loop_close(&loop);
+	for (int i = 0; i < 9; i++)
+		free_read(reads[i]);
+	metrics_destroy(app.metrics);
+	free(world.body);
+	return 0;
+}
