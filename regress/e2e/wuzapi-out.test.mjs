@@ -7,6 +7,7 @@ import { after, before, beforeEach, test } from 'node:test';
 import { Backend, call } from '../lib/backend.mjs';
 import { Bed, fixture } from '../lib/bed.mjs';
 import { rows, value } from '../lib/db.mjs';
+import { Listener } from '../lib/http.mjs';
 import { liveModel } from '../lib/live-model.mjs';
 import { sleep, until } from '../lib/wait.mjs';
 import { root } from '../lib/workspace.mjs';
@@ -15,7 +16,7 @@ import { WuzapiServer } from '../lib/wuzapi-server.mjs';
 const program = path.join(root, 'examples/node/send.mjs');
 const settings = { leaseMs: 5_000, pollMs: 50, firstWaitMs: 30, longestWaitMs: 300, timeoutMs: 500, mediaTimeoutMs: 500, maxTries: 3 };
 const liveOwner = randomUUID();
-let bed, wuzapi, backend, instances, worker;
+let bed, wuzapi, files, backend, instances, worker;
 let contacts = 0;
 
 before(async () => {
@@ -24,9 +25,15 @@ before(async () => {
   await bed.db.query("INSERT INTO live.accounts (name, owner_user_id) VALUES ('An account', $1)", [liveOwner]);
   wuzapi = await WuzapiServer.start(['token-sales', 'token-support', 'token-live']);
   bed.closing.push(() => wuzapi.http.down());
+  files = await new Listener((request, response) => {
+    if (request.url === '/a.png') response.writeHead(200, { 'Content-Type': 'image/png' }).end('a picture');
+    else if (request.url === '/moved') response.writeHead(302, { Location: '/a.png' }).end();
+    else response.writeHead(404).end();
+  }).up();
+  bed.closing.push(() => files.down());
   instances = [
     { userID: 'u1', token: 'token-sales', owner: bed.owner, instance: 'sales', jid: '5511911110000@s.whatsapp.net' },
-    { userID: 'u2', token: 'token-support', owner: bed.owner, instance: 'support', inboxId: '7' },
+    { userID: 'u2', token: 'token-support', owner: bed.owner, inboxId: 7 },
     { userID: 'u3', token: 'token-live', owner: liveOwner },
   ];
   backend = await Backend.unlimited(bed, { wuzapi: instances, env: { WUZAPI_URL: wuzapi.url } });
@@ -37,7 +44,7 @@ after(() => bed.close());
 beforeEach(() => wuzapi.forget());
 
 async function start() {
-  const started = await Backend.start(bed.cluster, { wuzapi: instances, program, env: { WUZAPI_URL: wuzapi.url, SENDER: JSON.stringify(settings) } });
+  const started = await Backend.start(bed.cluster, { wuzapi: instances, program, env: { WUZAPI_URL: wuzapi.url, MEDIA_ORIGINS: files.url, SENDER: JSON.stringify(settings) } });
   bed.closing.push(() => started.stop('SIGKILL'));
   return started;
 }
@@ -53,11 +60,11 @@ const conversation = async (owner = bed.owner) => {
 };
 const say = (to, body, owner) => api('POST', `/conversations/${to.id}/messages`, typeof body === 'string' ? { content: body } : body, owner);
 const message = (id) => value(bed.db, 'SELECT to_jsonb(m) FROM public.chat_messages m WHERE id = $1', [id]);
-const reached = (id, status) => until(async () => (await message(id)).status === status, async () => `status ${status}: ${JSON.stringify(await message(id))} ${worker.output.slice(-2000)}`, 20000);
-const arrived = (count) => until(() => wuzapi.arrived.length >= count, () => `${count} requests: ${JSON.stringify(wuzapi)} ${worker.output.slice(-2000)}`, 20000);
+const reached = (id, status) => until(async () => (await message(id)).status === status, async () => `status ${status}: ${JSON.stringify(await message(id))} ${worker.output.slice(-2000)}`, 60000);
+const arrived = (count) => until(() => wuzapi.arrived.length >= count, () => `${count} requests: ${JSON.stringify(wuzapi)} ${worker.output.slice(-2000)}`, 60000);
 const nothingWaits = () => until(async () => await value(bed.db, `SELECT (SELECT count(*) FROM chat.sending_lease) + (SELECT count(*) FROM chat.sending_action)
     + (SELECT count(*) FROM public.chat_messages WHERE direction = 'outgoing' AND status = 'pending') + (SELECT count(*) FROM live.chat_messages WHERE direction = 'outgoing' AND status = 'pending')`) === 0,
-async () => `all to be sent: ${JSON.stringify(await rows(bed.db, 'SELECT * FROM chat.sending_lease'))} ${worker.output.slice(-2000)}`, 30000);
+async () => `all to be sent: ${JSON.stringify(await rows(bed.db, 'SELECT * FROM chat.sending_lease'))} ${worker.output.slice(-2000)}`, 60000);
 
 test('every kind of message, as WUZAPI wants it; the API says pending until it is sent', async () => {
   const ana = await conversation();
@@ -151,7 +158,25 @@ test('what WUZAPI refuses has failed, with its reason; what it cannot do now wai
   assert.match((await message(poll.id)).metadata.sendError, /messages of type poll are not sent/);
 });
 
+test('media that are elsewhere are fetched from where the operator says, and followed nowhere', async () => {
+  const ana = await conversation();
+  const image = (mediaUrl) => say(ana, { messageType: 'image', mediaUrl });
+  const saved = [await image(`${files.url}/a.png`), await image(`${files.url}/gone`), await image(`${files.url}/moved`), await image(`${files.url}.example.com/a.png`)];
+  await nothingWaits();
+  const stored = [];
+  for (const { id } of saved) stored.push(await message(id));
+  assert.deepEqual(stored.map((m) => [m.status, m.metadata.sendError?.split(':')[0]]), [['sent', undefined], ['failed', 'the media could not be fetched'],
+    ['failed', 'the media could not be fetched'], ['failed', 'mediaUrl is neither a data URL nor at one of MEDIA_ORIGINS']]);
+  assert.deepEqual(wuzapi.arrived.map(({ body }) => body), [{ Phone: ana.phone, Id: saved[0].messageId, Image: `data:image/png;base64,${Buffer.from('a picture').toString('base64')}` }]);
+});
+
+test('a worker that could never send does not start', async () => {
+  await assert.rejects(Backend.start(bed.cluster, { program, env: { WUZAPI_URL: wuzapi.url, SENDER: '{"leaseMs": 1000}' } }), /leaseMs must be longer/);
+  await assert.rejects(Backend.start(bed.cluster, { program }), /WUZAPI_URL and WUZAPI_INSTANCES must be set/);
+});
+
 test('a reply leaves by the number that the contact wrote to, and by no other', async () => {
+  await bed.db.query(`SELECT chat.configure('public.chat_messages', '{"inboxes": {"support": "7"}}')`);
   const from = (instanceName, userID, token, jid) => {
     const body = structuredClone(fixture('text.json'));
     Object.assign(body.event.Info, { Chat: jid, Sender: jid, ID: `IN${randomUUID().slice(0, 8)}` });
@@ -190,7 +215,7 @@ test('two workers, one killed and started again, connections to both sides cut: 
     for (const thread of threads) (expected[thread.phone] ??= []).push((await say(thread, `message ${n}`, thread.owner)).messageId);
     if (n % 5 === 2) await bed.db.query("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'chat-sender'");
     if (n === 5 || n === 10) {
-      await until(() => wuzapi.arrived.length > killed * 20, () => `some to arrive: ${worker.output.slice(-2000)}`, 20000);
+      await until(() => wuzapi.arrived.length > killed * 20, () => `some to arrive: ${worker.output.slice(-2000)}`, 60000);
       killed++;
       await worker.stop('SIGKILL');
       await sleep(20);
