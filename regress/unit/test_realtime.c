@@ -631,13 +631,21 @@ check_canary(struct app *app)
 				strstr(realtime_trouble(app), "service_role") != NULL);
 	realtime_reload(app);
 	await_single(app);
+	answer_single(lost);
+	realtime_reload(app);
+	require("what is lost behind that goes out again", carries(321, 1));
+	answer((struct http_response){.status = 202});
+	answer((struct http_response){.status = 202});
+	await_single(app);
 	answer_single((struct http_response){.status = 404});
 	require("where nobody can confirm, what is accepted is done",
-			world.done == done + 5 && realtime_trouble(app) == NULL && realtime_note(app) != NULL);
-	answer((struct http_response){.status = 202});
-	require("at once from then on", world.done == done + 6);
+			world.done == done + 6 && realtime_trouble(app) == NULL && realtime_note(app) != NULL);
 	free_read(first);
 	free_read(second);
+	first = deliver(331, 1);
+	answer((struct http_response){.status = 202});
+	require("at once from then on", world.done == done + 7);
+	free_read(first);
 }
 
 /* Everything that is accepted and not confirmed is read again by the next leader. */

@@ -144,8 +144,9 @@ judge(struct realtime_canary *canary, const struct http_response *response)
 		case CONFIRMED_LOST:
 			metric_add(canary->results[LOST], 1);
 			wait_longer(canary);
-			/* All of it will be accepted anew. */
+			/* All of it will be accepted anew, which a refusal must not keep from being tried. */
 			canary->confirmed = canary->wanted;
+			canary->trouble = NULL;
 			canary->handlers.lost(canary->arg, response);
 			break;
 		case CONFIRMS_NOTHING:
