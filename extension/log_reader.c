@@ -9,11 +9,17 @@
  *
  *   header  version u8 (1), flags u8 (1 armed, 2 more), 0 u16, events u32, last_id i64, late_id i64, now i64,
  *           lengths of snapshot u32 and of target u32, snapshot, target
- *   event   length u32 of what follows, id i64, created_at i64, expires_at i64 (0: never), flags u32 (1: a state), lengths
+ *   event   length u32 of what follows, id i64, created_at i64, expires_at i64 (0: never), flags u32 (1: a state, 2: see below), lengths
  *           of conversation u32 and, as the message has them, of topic u32, name u32 and payload u32; conversation, message
  *
  * Times are microseconds since 1970. The message is one of /api/broadcast, ready to be sent:
  *   {"topic":"…","event":"…","payload":…,"private":true,"id":"…"}
+ *
+ * For webhooks, where flag 4 asks for it, there are only the events that webhooks get. In place of the topic stands the
+ * owner (empty: nobody knows), before the message and not in it; the name is the webhooks', and the message their body:
+ *   {"id":"evt_…","type":"…","event":"…","timestamp":"…","data":…}
+ * A conversation that is closed is an event more, with the id of the one that said so, flag 2 and "evt_…_closed" in it.
+ *
  * The first piece begins with the header. No event is split over pieces.
  *
  * The position after an answer is (last_id, snapshot). Late events have no limit in number, so they are told in portions.
@@ -32,6 +38,7 @@
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/json.h"
+#include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
@@ -46,8 +53,14 @@
 #define ANSWER_ARMED 1
 #define ANSWER_MORE 2
 #define EVENT_STATE 1
+#define EVENT_CLOSED 2
 #define READ_ARM 1
 #define READ_PRIVATE 2
+#define READ_WEBHOOKS 4
+
+/* Where these lengths stand in an event. */
+#define TOPIC_LENGTH_AT 36
+#define NAME_LENGTH_AT 40
 
 #define PIECE_BYTES 32768
 #define KEPT_BYTES (4 * 1024 * 1024)
@@ -81,6 +94,7 @@ typedef struct Read
 	int max_rows;
 	int max_bytes;
 	bool is_private;
+	bool for_webhooks;
 	MemoryContext per_row;
 	int64 restored; /* ids up to it count as committed */
 	bool is_late;   /* late events are being told */
@@ -208,16 +222,15 @@ set_number(StringInfo out, int at, uint32 number)
 	memcpy(out->data + at, &wire, sizeof(wire));
 }
 
-static void
-put_event(Read *read, const ChatLogRow *row, int64 id, const struct varlena *topic,
-		  const char *name, bool state, const struct varlena *payload)
+/* An event up to its conversation; answers where it begins. Lengths that stand there as 0 are set at its end. */
+static int
+begin_event(Read *read, const ChatLogRow *row, int64 id, uint32 flags,
+			const struct varlena *payload)
 {
 	StringInfo out = read->out;
 	const struct varlena *conversation = text_of(row, row->columns->conversation);
-	int start, lengths_at, topic_length, name_length;
+	int start;
 
-	if (topic == NULL || payload == NULL)
-		return;
 	if (out->len - read->piece >= PIECE_BYTES)
 	{
 		end_piece(read);
@@ -228,19 +241,106 @@ put_event(Read *read, const ChatLogRow *row, int64 id, const struct varlena *top
 	pq_sendint64(out, id);
 	pq_sendint64(out, time_of(row, row->columns->created_at));
 	pq_sendint64(out, time_of(row, row->columns->expires_at));
-	pq_sendint32(out, state ? EVENT_STATE : 0);
+	pq_sendint32(out, flags);
 	pq_sendint32(out, conversation != NULL ? VARSIZE_ANY_EXHDR(conversation) : 0);
-	lengths_at = out->len;
 	pq_sendint32(out, 0);
 	pq_sendint32(out, 0);
 	pq_sendint32(out, VARSIZE_ANY_EXHDR(payload));
 	if (conversation != NULL)
 		put_text(out, conversation);
-	put_message(read, id, topic, name, payload, &topic_length, &name_length);
-	set_number(out, lengths_at, topic_length);
-	set_number(out, lengths_at + sizeof(uint32), name_length);
-	set_number(out, start, out->len - start - sizeof(uint32));
+	return start;
+}
+
+static void
+end_event(Read *read, int start, int topic_length, int name_length)
+{
+	set_number(read->out, start, read->out->len - start - sizeof(uint32));
+	set_number(read->out, start + TOPIC_LENGTH_AT, topic_length);
+	set_number(read->out, start + NAME_LENGTH_AT, name_length);
 	read->count++;
+}
+
+static void
+put_event(Read *read, const ChatLogRow *row, int64 id, const struct varlena *topic,
+		  const char *name, bool state, const struct varlena *payload)
+{
+	int start, topic_length, name_length;
+
+	if (topic == NULL || payload == NULL)
+		return;
+	start = begin_event(read, row, id, state ? EVENT_STATE : 0, payload);
+	put_message(read, id, topic, name, payload, &topic_length, &name_length);
+	end_event(read, start, topic_length, name_length);
+}
+
+/* As to_char gives it: YYYY-MM-DD"T"HH24:MI:SS.MS"Z", in UTC. */
+static void
+put_time(StringInfo out, TimestampTz time)
+{
+	struct pg_tm tm;
+	fsec_t fraction;
+
+	if (timestamp2tm(time, NULL, &tm, &fraction, NULL, NULL) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+	appendStringInfo(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year, tm.tm_mon, tm.tm_mday,
+					 tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fraction / 1000);
+}
+
+/* A body of a webhook. */
+static void
+put_body(Read *read, const ChatLogRow *row, int64 id, const char *name, bool closed,
+		 const struct varlena *payload)
+{
+	const struct varlena *owner = text_of(row, row->columns->owner);
+	StringInfo out = read->out;
+	int start, name_length;
+
+	if (payload == NULL)
+		return;
+	start = begin_event(read, row, id, closed ? EVENT_CLOSED : 0, payload);
+	if (owner != NULL)
+		put_text(out, owner);
+	appendStringInfo(out, "{\"id\":\"evt_" INT64_FORMAT "%s\",\"type\":\"", id,
+					 closed ? "_closed" : "");
+	name_length = put_escaped(out, name, strlen(name));
+	PUT(out, "\",\"event\":\"");
+	put_escaped(out, name, strlen(name));
+	PUT(out, "\",\"timestamp\":\"");
+	put_time(out, DatumGetTimestampTz(row->slot->tts_values[row->columns->created_at - 1]));
+	PUT(out, "\",\"data\":");
+	put_text(out, payload);
+	PUT(out, "}");
+	end_event(read, start, owner != NULL ? VARSIZE_ANY_EXHDR(owner) : 0, name_length);
+}
+
+/* Whether what changed is that the status became resolved. */
+static bool
+is_closed(const ChatLogRow *row, AttrNumber column)
+{
+	JsonbValue status, now;
+	Jsonb *changes;
+
+	if (column == 0 || row->slot->tts_isnull[column - 1])
+		return false;
+	changes = DatumGetJsonbP(row->slot->tts_values[column - 1]);
+	return JB_ROOT_IS_OBJECT(changes) &&
+		   getKeyJsonValueFromContainer(&changes->root, "status", 6, &status) != NULL &&
+		   status.type == jbvBinary && JsonContainerIsObject(status.val.binary.data) &&
+		   getKeyJsonValueFromContainer(status.val.binary.data, "new", 3, &now) != NULL &&
+		   now.type == jbvString && now.val.string.len == 8 &&
+		   memcmp(now.val.string.val, "resolved", 8) == 0;
+}
+
+/* An event as webhooks get it, and one more where it closed its conversation. */
+static void
+put_bodies(Read *read, const ChatLogRow *row, int64 id, const char *name,
+		   const struct varlena *payload, AttrNumber changes)
+{
+	put_body(read, row, id, name, false, payload);
+	if (strcmp(name, chat_events[CHAT_EVENT_CONVERSATION_UPDATED].webhook) == 0 &&
+		is_closed(row, changes))
+		put_body(read, row, id, chat_events[CHAT_EVENT_CONVERSATION_CLOSED].webhook, true, payload);
 }
 
 static bool
@@ -249,21 +349,48 @@ is_wanted(const Read *read, int64 id)
 	return id > read->beyond && id <= read->up_to;
 }
 
+/* The event that a row is. */
+static void
+put_own(Read *read, const ChatLogRow *row)
+{
+	const ChatLogColumns *columns = row->columns;
+	AttrNumber named = read->for_webhooks ? columns->webhook : columns->event;
+	const struct varlena *payload = text_of(row, columns->payload);
+	struct varlena *own = text_of(row, named);
+	char *name;
+
+	if (own == NULL)
+		return;
+	name = text_to_cstring((text *) own);
+	if (read->for_webhooks)
+		put_bodies(read, row, row->id, name, payload, columns->changes);
+	else
+		put_event(read, row, row->id, text_of(row, columns->topic), name, chat_event_is_state(name),
+				  payload);
+}
+
+/* One that rides on it, to a topic. Webhooks get the first of them: the others say the same to others. */
+static void
+put_rider(Read *read, const ChatLogRow *row, int number, const struct varlena *topic)
+{
+	const ChatEventRow *rider = &chat_events[CHAT_EVENT_CONVERSATION_UPDATED];
+	const struct varlena *payload = text_of(row, row->columns->conversation_payload);
+	int64 id = row->id + 1 + number;
+
+	if (!read->for_webhooks)
+		put_event(read, row, id, topic, rider->name, rider->state, payload);
+	else if (number == 0)
+		put_bodies(read, row, id, rider->webhook, payload, row->columns->conversation_changes);
+}
+
 static void
 put_row(Read *read, const ChatLogRow *row)
 {
-	const ChatLogColumns *columns = row->columns;
-	const ChatEventRow *rider = &chat_events[CHAT_EVENT_CONVERSATION_UPDATED];
-	AttrNumber inboxes[CHAT_MOST_RIDERS] = {columns->inbox, columns->agent_inbox};
+	AttrNumber inboxes[CHAT_MOST_RIDERS] = {row->columns->inbox, row->columns->agent_inbox};
 	int64 last = row->id;
 
 	if (is_wanted(read, row->id))
-	{
-		char *name = text_to_cstring((text *) text_of(row, columns->event));
-
-		put_event(read, row, row->id, text_of(row, columns->topic), name, chat_event_is_state(name),
-				  text_of(row, columns->payload));
-	}
+		put_own(read, row);
 	for (int i = 0; i < CHAT_MOST_RIDERS; i++)
 	{
 		const struct varlena *topic = text_of(row, inboxes[i]);
@@ -272,8 +399,7 @@ put_row(Read *read, const ChatLogRow *row)
 			continue;
 		last = row->id + 1 + i;
 		if (is_wanted(read, last))
-			put_event(read, row, last, topic, rider->name, rider->state,
-					  text_of(row, columns->conversation_payload));
+			put_rider(read, row, i, topic);
 	}
 	if (read->is_late)
 		read->after.late_id = Min(last, read->up_to);
@@ -544,6 +670,7 @@ read_arguments(FunctionCallInfo fcinfo, Read *read)
 	read->max_rows = number_argument(fcinfo, 4, "max_rows", 100000);
 	read->max_bytes = number_argument(fcinfo, 5, "max_bytes", 64 * 1024 * 1024);
 	read->is_private = (PG_GETARG_INT32(6) & READ_PRIVATE) != 0;
+	read->for_webhooks = (PG_GETARG_INT32(6) & READ_WEBHOOKS) != 0;
 }
 
 /* The header is known last and comes first: the first piece is made anew with it. */

@@ -145,6 +145,10 @@ find_columns(Oid relid, ChatLogColumns *columns)
 	columns->inbox = get_attnum(relid, "inbox");
 	columns->agent_inbox = get_attnum(relid, "agent_inbox");
 	columns->conversation_payload = get_attnum(relid, "conversation_payload");
+	columns->conversation_changes = get_attnum(relid, "conversation_changes");
+	columns->owner = get_attnum(relid, "owner");
+	columns->webhook = get_attnum(relid, "webhook");
+	columns->changes = get_attnum(relid, "changes");
 }
 
 /* The index, by its first column, that has every row; error 55000: there is none. */

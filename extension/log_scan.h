@@ -30,7 +30,8 @@ extern bool chat_seen_has(const ChatSeen *seen, uint64 xid);
 typedef struct ChatLogColumns
 {
 	AttrNumber id, xid, created_at, expires_at, conversation, topic, event, payload;
-	AttrNumber inbox, agent_inbox, conversation_payload;
+	AttrNumber inbox, agent_inbox, conversation_payload, conversation_changes;
+	AttrNumber owner, webhook, changes;
 } ChatLogColumns;
 
 /* A row that is looked at; what it points to lives until the next one. */

@@ -74,6 +74,8 @@ static const struct setting settings[] = {
 	 "webhook requests at a time"},
 	{"WEBHOOK_MAX_PER_HOST", NUMBER, "32", 1, 10000, NULL, FIELD(webhook_max_per_host),
 	 "of these, to one host name"},
+	{"CORE_MEMORY_LIMIT", NUMBER, "128", 32, 65536, NULL, FIELD(core_memory_limit),
+	 "MiB; a quarter of it for webhooks, beyond which reading waits"},
 	{"SOCKETIO_CHANNEL", TEXT, NULL, 0, 0, NULL, FIELD(socketio_channel),
 	 "NOTIFY channel of the Socket.IO adapter; not in this version"},
 	{"HTTP_LISTEN", TEXT, "127.0.0.1:9464", 0, 0, NULL, FIELD(http_listen),

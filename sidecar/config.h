@@ -29,6 +29,7 @@ struct config
 	char *webhook_ca_file; /* PEM; NULL: the system's authorities */
 	int webhook_max_inflight;
 	int webhook_max_per_host; /* requests at a time to one host name */
+	int core_memory_limit;    /* MiB */
 	char *socketio_channel;
 	char *http_listen;           /* host:port */
 	char *embedded_listen;       /* host:port */

@@ -107,7 +107,7 @@ COMMENT ON FUNCTION chat.adopt_log() IS 'Finds out whether this database is a re
 
 -- Partitions hold 2^32 ids each, of which most are never drawn.
 CREATE FUNCTION chat.ids_after(last_id bigint) RETURNS bigint
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
 $$
     SELECT COALESCE(sum(newest.id - GREATEST($1, (p << 32) - 1)), 0)::bigint

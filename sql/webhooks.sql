@@ -74,98 +74,71 @@ $$;
 REVOKE ALL ON FUNCTION chat.owners_of(text[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.owners_of(text[]) IS 'The users who own conversations, of those that only one attached pair of tables can have.';
 
--- The events of one read. Inlined into the queries below.
-CREATE FUNCTION chat.external_webhook_events(last_id bigint, seen pg_snapshot, max_rows integer, max_bytes integer)
-    RETURNS TABLE (id bigint, owner text, conversation text, webhook text, changes jsonb,
-                   created_at timestamptz, payload text)
-    LANGUAGE sql STABLE AS
-$$
-    SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload
-      FROM (SELECT f.*, sum(octet_length(f.payload)) OVER (ORDER BY f.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
-              FROM chat.fresh_events($1, $3) f) e
-     WHERE e.bytes_before IS NULL OR e.bytes_before < $4
-    UNION ALL
-    SELECT e.id, e.owner, e.conversation, e.webhook, e.changes, e.created_at, e.payload FROM chat.late_events($1, $2) e
-$$;
-REVOKE ALL ON FUNCTION chat.external_webhook_events(bigint, pg_snapshot, integer, integer) FROM PUBLIC;
-COMMENT ON FUNCTION chat.external_webhook_events(bigint, pg_snapshot, integer, integer) IS 'Part of chat.webhook_read: the events since a position, late ones and at most max_rows with ids above it, of about max_bytes of payloads, whether a webhook gets them or not.';
-
--- Same cursor as chat.read_log. Deliveries and attempts are looked up one by one, by the index on the event: an event
--- has few of them, a webhook may have a million ("IS NOT DISTINCT FROM" fits no index). A message that is stored already is not handed out again. Being STABLE,
--- all of its statements see the one snapshot that it returns.
-CREATE FUNCTION chat.webhook_read(last_id bigint, snapshot text, max_rows integer, max_bytes integer)
-    RETURNS TABLE (id bigint, message_id text, type text, webhook uuid, owner text, url text, secret text, old_secret text,
-                   conversation text, created_at text, blocked boolean, payload text)
+-- Deliveries and attempts are looked up one by one, by the index on the event: an event has few of them, a webhook may have
+-- a million.
+CREATE FUNCTION chat.webhook_terms(owners text[], conversations text[], again bigint[])
+    RETURNS TABLE (kind text, webhook uuid, owner text, url text, secret text, old_secret text, events text, paused boolean,
+                   conversation text, message_id text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0 SET jit = off
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
 $$
 #variable_conflict use_column
 DECLARE
-    seen pg_snapshot := $2::pg_snapshot;
-    owners text[];
-    orphans text[];
-    adopted_conversations text[];
-    adopted_owners text[];
+    orphans text[] := ARRAY(SELECT DISTINCT p.conversation FROM unnest($1, $2) p (owner, conversation) WHERE p.owner IS NULL AND p.conversation <> '');
+    adopted text[];
+    adopters text[];
     endpoints chat.webhook_endpoint[];
-    -- Attempts beyond the position: it was saved before a crash, and some of what follows was delivered.
-    again boolean := COALESCE((SELECT max(a.event_id) FROM chat.webhook_attempt a) > $1, false);
+    waiting chat.webhook_endpoint[];
 BEGIN
-    SELECT GREATEST(max(e.id), $1), array_agg(DISTINCT e.owner) FILTER (WHERE e.webhook IS NOT NULL AND e.owner IS NOT NULL),
-           array_agg(DISTINCT e.conversation) FILTER (WHERE e.webhook IS NOT NULL AND e.owner IS NULL AND e.conversation IS NOT NULL)
-      INTO id, owners, orphans
-      FROM chat.external_webhook_events($1, seen, $3, $4) e;
-    payload := pg_current_snapshot();
-    RETURN NEXT;
-    IF orphans IS NOT NULL THEN
-        SELECT array_agg(o.conversation), array_agg(o.owner) INTO adopted_conversations, adopted_owners FROM chat.owners_of(orphans) o;
-        owners := owners || adopted_owners;
+    IF cardinality(orphans) > 0 THEN
+        SELECT array_agg(o.conversation), array_agg(o.owner) INTO adopted, adopters FROM chat.owners_of(orphans) o;
+        RETURN QUERY SELECT 'owner', NULL::uuid, o.owner, NULL, NULL, NULL, NULL, NULL::boolean, o.conversation, NULL FROM unnest(adopted, adopters) o (conversation, owner);
     END IF;
-    IF owners IS NOT NULL THEN
-        endpoints := ARRAY(SELECT w FROM chat.external_webhooks(NULL, owners) w);
+    endpoints := ARRAY(SELECT w FROM chat.external_webhooks(NULL, ARRAY(SELECT DISTINCT o FROM unnest($1 || adopters) o WHERE o IS NOT NULL)) w);
+    IF cardinality(endpoints) = 0 THEN
+        RETURN;
     END IF;
-    IF cardinality(endpoints) > 0 THEN
+    RETURN QUERY
+    SELECT 'endpoint', w.id, w.owner, w.url, w.secret, w.old_secret, ',' || array_to_string(w.events, ',') || ',',
+           EXISTS (SELECT FROM chat.webhook_state s WHERE s.webhook = w.id AND s.paused_until > clock_timestamp() OFFSET 0), NULL, NULL
+      FROM unnest(endpoints) w;
+    waiting := ARRAY(SELECT w FROM unnest(endpoints) w WHERE EXISTS (SELECT FROM chat.webhook_delivery d WHERE d.webhook = w.id OFFSET 0));
+    IF cardinality(waiting) > 0 THEN
         RETURN QUERY
-        WITH message AS (
-            SELECT e.id, 0 AS part, 'evt_' || e.id AS message_id, e.webhook AS type,
-                   COALESCE(e.owner, a.owner) AS owner, COALESCE(e.conversation, '') AS conversation, e.created_at, e.payload
-              FROM chat.external_webhook_events($1, seen, $3, $4) e
-              LEFT JOIN unnest(adopted_conversations, adopted_owners) a (conversation, owner) ON e.owner IS NULL AND a.conversation = e.conversation
-             WHERE e.webhook IS NOT NULL
-            UNION ALL
-            SELECT e.id, 1, 'evt_' || e.id || '_closed', 'conversation.closed', e.owner,
-                   COALESCE(e.conversation, ''), e.created_at, e.payload
-              FROM chat.external_webhook_events($1, seen, $3, $4) e
-             WHERE e.webhook = 'conversation.updated' AND e.changes #>> '{status,new}' = 'resolved'
-        ), paused AS MATERIALIZED (
-            SELECT s.webhook FROM chat.webhook_state s WHERE s.paused_until > clock_timestamp()
-        )
-        SELECT m.id, m.message_id, m.type, w.id, w.owner, w.url, w.secret, w.old_secret, m.conversation,
-               to_char(m.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'),
-               w.id IN (SELECT p.webhook FROM paused p)
-               OR EXISTS (SELECT FROM chat.webhook_delivery d
-                           WHERE d.webhook = w.id AND d.conversation = m.conversation OFFSET 0),
-               CASE WHEN row_number() OVER (PARTITION BY m.id, m.part ORDER BY w.id) = 1 THEN m.payload END
-          FROM message m
-          JOIN unnest(endpoints) w ON w.owner = m.owner AND (m.type = ANY (w.events) OR '*' = ANY (w.events))
-         WHERE NOT EXISTS (SELECT FROM chat.webhook_delivery d
-                            WHERE d.event_id = m.id AND d.message_id = m.message_id
-                              AND d.webhook IS NOT DISTINCT FROM w.id OFFSET 0)
-           AND (NOT (again OR m.id <= $1)
-                OR NOT EXISTS (SELECT FROM chat.webhook_attempt a
-                                WHERE a.event_id = m.id AND a.message_id = m.message_id
-                                  AND a.webhook IS NOT DISTINCT FROM w.id AND a.error IS NULL OFFSET 0))
-         ORDER BY m.id, m.part, w.id;
+        SELECT 'blocked', w.id, w.owner, NULL, NULL, NULL, NULL, NULL::boolean, p.conversation, NULL
+          FROM (SELECT DISTINCT COALESCE(g.owner, a.owner) AS owner, g.conversation
+                  FROM unnest($1, $2) g (owner, conversation)
+                  LEFT JOIN unnest(adopted, adopters) a (conversation, owner) ON g.owner IS NULL AND a.conversation = g.conversation) p
+          JOIN unnest(waiting) w ON w.owner = p.owner
+         WHERE EXISTS (SELECT FROM chat.webhook_delivery d WHERE d.webhook = w.id AND d.conversation = p.conversation OFFSET 0);
+    END IF;
+    IF cardinality($3) > 0 THEN
+        RETURN QUERY
+        SELECT DISTINCT 'known', k.webhook, NULL, NULL, NULL, NULL, NULL, NULL::boolean, NULL, k.message_id
+          FROM unnest($3) e (id)
+         CROSS JOIN LATERAL (
+                SELECT d.webhook, d.message_id FROM chat.webhook_delivery d WHERE d.event_id = e.id
+                 UNION ALL
+                SELECT a.webhook, a.message_id FROM chat.webhook_attempt a WHERE a.event_id = e.id AND a.error IS NULL OFFSET 0) k
+         WHERE k.webhook IN (SELECT w.id FROM unnest(endpoints) w);
     END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.webhook_read(bigint, text, integer, integer) FROM PUBLIC;
-COMMENT ON FUNCTION chat.webhook_read(bigint, text, integer, integer) IS 'What came since a position. First row: the position after this read (id, and the snapshot as payload), which advances also past events that no webhook wants. Then one row per event and matching active webhook, in the order of ids, of at most max_rows events and about max_bytes of payloads, late ones aside; payload is in the first row of each event alone; without what chat.webhook_delivery holds, and without what was delivered already according to chat.webhook_attempt. old_secret: only while it is still valid. created_at: ISO 8601, UTC. blocked: an unfinished delivery of the same webhook and conversation exists, or the webhook is paused.';
+REVOKE ALL ON FUNCTION chat.webhook_terms(text[], text[], bigint[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.webhook_terms(text[], text[], bigint[]) IS 'Who gets the events of a read of the log, given as pairs of owner (NULL: unknown) and conversation (empty: none), each once. Rows by kind: owner, that of a conversation that came without; endpoint, an active webhook of one of the owners, with the events it wants between commas, whether it is paused, and old_secret only while that is still valid; blocked, a conversation of which deliveries to a webhook are stored, so that what comes now waits behind them; known, a message of the events in again that chat.webhook_delivery holds or that was delivered according to chat.webhook_attempt.';
+
+CREATE FUNCTION chat.webhook_last() RETURNS bigint
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
+$$ SELECT GREATEST((SELECT max(a.event_id) FROM chat.webhook_attempt a), (SELECT max(d.event_id) FROM chat.webhook_delivery d), 0) $$;
+REVOKE ALL ON FUNCTION chat.webhook_last() FROM PUBLIC;
+COMMENT ON FUNCTION chat.webhook_last() IS 'The newest event of which an attempt was made or a delivery stored: a position is saved later than these are, so that events up to it may come to the next leader again.';
 
 -- Goes from webhook to webhook through the index, each one's earliest delivery, so that one with many hides no other.
 CREATE FUNCTION chat.webhook_due(max_rows integer, max_bytes integer, taken bigint[], busy uuid[])
     RETURNS TABLE (id bigint, message_id text, type text, webhook uuid, owner text, url text, secret text, old_secret text,
-                   conversation text, created_at text, blocked boolean, payload text, delivery bigint,
+                   conversation text, created_at text, payload text, delivery bigint,
                    attempts integer)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0 SET jit = off
@@ -195,7 +168,7 @@ BEGIN
     -- Owners take turns, each with what has waited longest; what is looked at is bounded, however many webhooks there are.
     RETURN QUERY
     SELECT q.event_id, q.message_id, q.type, q.webhook, q.owner, q.url, q.secret, q.old_secret, q.conversation,
-           to_char(q.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), false, q.payload, q.id, q.attempts
+           to_char(q.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), q.payload, q.id, q.attempts
       FROM (SELECT t.*, sum(octet_length(t.payload)) OVER (ORDER BY t.turn, t.next_attempt_at, t.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
               FROM (SELECT d.*, w.owner, w.url, w.secret, w.old_secret, row_number() OVER (PARTITION BY w.owner ORDER BY d.next_attempt_at, d.id) AS turn
                       FROM chat.external_webhooks(candidates, NULL) w
@@ -209,4 +182,4 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.webhook_due(integer, integer, bigint[], uuid[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.webhook_due(integer, integer, bigint[], uuid[]) IS 'Deliveries whose next attempt is due, at most max_rows, of about max_bytes of payloads, and 64 per webhook; owners take turns; without those in taken (delivery ids) and without webhooks that are in busy, paused or not active. Columns as in chat.webhook_read, with payload in each row; delivery: id of the row, attempts: made so far.';
+COMMENT ON FUNCTION chat.webhook_due(integer, integer, bigint[], uuid[]) IS 'Deliveries whose next attempt is due, at most max_rows, of about max_bytes of payloads, and 64 per webhook; owners take turns; without those in taken (delivery ids) and without webhooks that are in busy, paused or not active. created_at: ISO 8601, UTC; delivery: id of the row, attempts: made so far.';

@@ -30,7 +30,7 @@ async function replace(signature, result, body) {
 const logRead = 'read_log(bigint, text, text, bigint, integer, integer, integer)';
 const pieces = 'SETOF bytea';
 const real = 'chat.old_read_log($1, $2, $3, $4, $5, $6, $7) piece';
-const webhookRead = 'webhook_read(bigint, text, integer)';
+const terms = 'webhook_terms(text[], text[], bigint[])';
 
 for (const [what, signature, result, body, says] of [
   ['a read without a piece', logRead, pieces, `SELECT '\\x'::bytea WHERE false`, /read: 0 rows/],
@@ -39,15 +39,12 @@ for (const [what, signature, result, body, says] of [
   ['a read whose event has no room for its topic', logRead, pieces,
     `SELECT CASE WHEN length(piece) < 200 THEN piece ELSE overlay(piece PLACING '\\xfffffff0'::bytea FROM 41 + get_byte(piece, 35) + 36) END FROM ${real}`,
     /read: an event is misshapen/],
-  ['due webhooks with a column less', 'webhook_due(integer, bigint[], uuid[])',
-    'TABLE (id bigint, message_id text, type text)', `SELECT 1::bigint, 'm', 't'`, /webhook_due: prepared for another/],
-  ['a read whose event names no webhook', webhookRead,
-    `TABLE (id bigint, message_id text, type text, webhook uuid, url text, secret text, old_secret text,
-      conversation text, created_at text, blocked boolean, payload text)`,
-    `SELECT $1, NULL, NULL, NULL::uuid, NULL, NULL, NULL, NULL, NULL, NULL::boolean, pg_current_snapshot()::text
-      UNION ALL SELECT $1 + 1, 'm', 't', NULL, 'u', NULL, NULL, '', '0', false, '{}'`, /read: webhook is NULL/],
-  ['read webhooks with a column less', webhookRead, 'TABLE (id bigint, payload text)',
-    'SELECT $1, pg_current_snapshot()::text', /column .* does not exist/],
+  ['due webhooks with a column less', 'webhook_due(integer, integer, bigint[], uuid[])',
+    'TABLE (id bigint, message_id text, type text)', `SELECT 1::bigint, 'm', 't'`, /column .* does not exist/],
+  ['an endpoint that is no webhook', terms,
+    `TABLE (kind text, webhook uuid, owner text, url text, secret text, old_secret text, events text, paused boolean, conversation text, message_id text)`,
+    `SELECT 'endpoint', NULL::uuid, $1[1], 'u', NULL, NULL, ',*,', false, NULL, NULL`, /webhook_terms: a row lacks what its kind needs/],
+  ['endpoints with a column less', terms, 'TABLE (kind text, webhook uuid)', `SELECT 'endpoint', NULL::uuid`, /column .* does not exist/],
   ['a renewal that answers nothing', 'consumer_renew(text, bigint, integer)', 'boolean', 'SELECT NULL::boolean', /consumer_renew: renewed is NULL/],
   ['a lease of two rows', 'consumer_acquire(text, text, integer)', 'TABLE (epoch bigint, last_id bigint, snapshot text)',
     `SELECT n::bigint, 1::bigint, '1:1:' FROM generate_series(1, 2) n`, /consumer_acquire: 2 rows/],

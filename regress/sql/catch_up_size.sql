@@ -11,6 +11,8 @@ CREATE EXTENSION chat_realtime;
 \getenv srcdir PG_ABS_SRCDIR
 \set shared :srcdir '/sql/shared/read_log.sql'
 \i :shared
+\set shared :srcdir '/sql/shared/webhook_read.sql'
+\i :shared
 SELECT count(*) FROM chat.setup() \g /dev/null
 CREATE FUNCTION fill(transactions int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -41,7 +43,7 @@ BEGIN;
 SELECT scans, rows FROM counted() \gset
 SELECT count(*) FROM read_log(:last, pg_current_snapshot()::text, 100);
 SELECT count(*) FROM read_log(:middle, pg_current_snapshot()::text, 100);
-SELECT count(*) FROM chat.webhook_read(:last, pg_current_snapshot()::text, 100, 1000000);
+SELECT count(*) FROM webhook_read(:last, pg_current_snapshot()::text, 100, 1000000);
 SELECT scans > :scans AS sequential, rows - :rows < 2500 AS few FROM counted();
 ROLLBACK;
 -- The same with statistics.
@@ -51,7 +53,7 @@ SELECT scans, rows FROM counted() \gset
 SELECT count(*), min(id) > :middle AS after FROM chat.events_since('topic:7', :middle);
 SELECT count(*) FROM chat.events_since('topic:7', :last, 1000);
 SELECT count(*) FROM read_log(:last, pg_current_snapshot()::text, 100);
-SELECT count(*) FROM chat.webhook_read(:last, pg_current_snapshot()::text, 100, 1000000);
+SELECT count(*) FROM webhook_read(:last, pg_current_snapshot()::text, 100, 1000000);
 SELECT chat.event_partition_is_done('chat.event_0');
 SELECT scans > :scans AS sequential, rows - :rows < 2500 AS few FROM counted();
 ROLLBACK;

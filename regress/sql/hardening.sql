@@ -11,6 +11,11 @@ SET client_min_messages = warning;
 CREATE EXTENSION chat_realtime;
 SET chat_realtime.rate_limits = off;
 GRANT USAGE ON SCHEMA public TO authenticated;
+\getenv srcdir PG_ABS_SRCDIR
+\set shared :srcdir '/sql/shared/read_log.sql'
+\i :shared
+\set shared :srcdir '/sql/shared/webhook_read.sql'
+\i :shared
 SELECT count(*) > 0 AS set_up FROM chat.setup() \g /dev/null
 \pset format unaligned
 \pset tuples_only on
@@ -85,7 +90,7 @@ BEGIN;
 INSERT INTO chat_messages (conversation_id, direction, content) VALUES (77, 'incoming', 'early');
 INSERT INTO conversations (id, user_id, contact_jid) VALUES (77, :ann, '77@s');
 COMMIT;
-SELECT type, conversation, payload::jsonb ->> 'content' FROM chat.webhook_read(:last, pg_current_snapshot()::text, 100, 1000000) WHERE webhook = :'hook';
+SELECT type, conversation, payload::jsonb ->> 'content' FROM webhook_read(:last, pg_current_snapshot()::text, 100, 1000000) WHERE webhook = :'hook';
 
 -- What a user deletes itself leaves its mark, and deliveries go with the webhook
 SELECT chat.create_api_key(:ann, 'one') ->> 'id' AS key, chat.create_webhook(:ann, 'https://example.com/', '{*}') ->> 'id' AS other \gset

@@ -81,6 +81,19 @@ UPDATE chat.event SET inbox = 'user:x:inbox' WHERE id = :start + 5;
 SELECT id - :start AS id, topic FROM read_log(:start + 4, pg_current_snapshot()::text) WHERE topic IS NOT NULL ORDER BY id;
 ROLLBACK;
 
+-- For webhooks: bodies of what they get, with the owner; a conversation that is closed is one event more.
+SELECT max(id) AS last FROM chat.events \gset
+SELECT count(chat.emit_change('conversation:7', e.name, e.owner, '7', e.webhook, jsonb_build_object('n', e.n), NULL, e.changes, NULL)) FROM (VALUES
+    (1, 'message.new', 'ann', 'message.received', NULL::jsonb), (2, 'message.new', 'ann', NULL, NULL), (3, 'message.new', NULL, 'message.sent', NULL),
+    (4, 'conversation.updated', 'bob', 'conversation.updated', '{"status": {"old": "open", "new": "resolved"}}'),
+    (5, 'conversation.updated', 'bob', 'conversation.updated', '{"status": {"old": "resolved", "new": "open"}}'),
+    (6, 'conversation.updated', 'bob', 'conversation.updated', '{"status": "resolved"}'), (7, 'message.status', 'bob', 'message.status', '{"status": {"new": "resolved"}}')) e (n, name, owner, webhook, changes);
+SELECT armed, more, events, id - :last AS last FROM read_log(:last, pg_current_snapshot()::text, flags => 4) LIMIT 1;
+SELECT r.id - :last AS id, r.owner, r.conversation, r.event, r.closed, r.state, r.payload, replace(r.message ->> 'id', r.id::text, 'N') AS message_id, r.message ->> 'event' = r.event AS same,
+       r.message ->> 'timestamp' = to_char(e.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"') AS its_time, (SELECT count(*) FROM jsonb_object_keys(r.message)) AS keys
+  FROM read_log(:last, pg_current_snapshot()::text, flags => 4) r JOIN chat.events e ON e.id = r.id WHERE r.event IS NOT NULL ORDER BY r.id, r.closed;
+SELECT armed, more, events, id - :last AS last FROM read_log(:last + 7, pg_current_snapshot()::text, flags => 5);
+
 -- The doorbell: armed where nothing came, and let go of by the next call; not where something came.
 SELECT max(id) AS last FROM chat.event \gset
 CREATE FUNCTION armed() RETURNS bigint LANGUAGE sql AS
@@ -139,6 +152,9 @@ CREATE FUNCTION differs(last bigint, seen text, max_rows integer) RETURNS TABLE 
                   AND e.id <= (SELECT max(r.id) FROM read_log(last, seen, max_rows) r)) e
         ON e.id = r.id AND e.topic = r.topic AND e.event = r.event AND e.payload::jsonb = r.payload AND e.conversation = r.conversation
      WHERE r.id IS NULL OR e.id IS NULL $$;
+-- What webhooks get of them.
+SELECT array_agg(r.id ORDER BY r.id) = (SELECT array_agg(e.id ORDER BY e.id) FROM chat.events e WHERE e.webhook IS NOT NULL) AS ids, bool_and(r.event = e.webhook AND r.owner = e.owner AND r.payload = e.payload::jsonb) AS same
+  FROM read_log(0, pg_current_snapshot()::text, flags => 4) r JOIN chat.events e ON e.id = r.id WHERE r.event IS NOT NULL;
 SELECT last, rows, d.* FROM generate_series(0, (SELECT max(id) FROM chat.events)) last, unnest(ARRAY[1, 2, 3, 1000]) rows, differs(last, pg_current_snapshot()::text, rows) d;
 SELECT last, d.* FROM generate_series(0, (SELECT max(id) FROM chat.events)) last, differs(last, :'seen', 1000) d;
 -- In portions of one row, from the first to the last: each once, late ones in order.

@@ -11,6 +11,8 @@ CREATE EXTENSION chat_realtime;
 \getenv srcdir PG_ABS_SRCDIR
 \set shared :srcdir '/sql/shared/read_log.sql'
 \i :shared
+\set shared :srcdir '/sql/shared/webhook_read.sql'
+\i :shared
 SELECT count(*) > 0 AS set_up FROM chat.setup() \g /dev/null
 \set ann '''aaaaaaaa-0000-4000-8000-000000000001'''
 \set bob '''bbbbbbbb-0000-4000-8000-000000000002'''
@@ -59,8 +61,8 @@ BEGIN
             got := '{}';
             place := mark;
             LOOP
-                EXECUTE format('SELECT max(id) FILTER (WHERE n = 1), %L::bigint[] || array_agg(id ORDER BY n) FILTER (WHERE n > 1) FROM (SELECT r.id, row_number() OVER () AS n FROM %s(%s, %L, %s%s) r) r',
-                               got, CASE what WHEN 'read_log' THEN what ELSE 'chat.' || what END, place, seen, most, CASE what WHEN 'webhook_read' THEN ', 1000000' END) INTO events, got;
+                EXECUTE format('SELECT max(id) FILTER (WHERE n = 1), %L::bigint[] || array_agg(id ORDER BY n) FILTER (WHERE n > 1) FROM (SELECT r.id, row_number() OVER () AS n FROM %I(%s, %L, %s) r) r',
+                               got, what, place, seen, most) INTO events, got;
                 EXIT WHEN events = place;
                 place := events;
             END LOOP;

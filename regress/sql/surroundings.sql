@@ -140,7 +140,8 @@ SELECT chat.save_message('1', '{"content": "q"}') ->> 'content', chat.list_messa
        chat.may_join('presence:1', :ann, true), chat.recount(), chat.status() IS NOT NULL;
 SELECT chat.create_api_key(:ann, 'k') ->> 'key' AS key, chat.create_webhook(:ann, 'https://example.com', '{*}') ->> 'id' AS hook \gset
 SELECT (chat.authenticate(:'key')).code, chat.list_api_keys(:ann) IS NOT NULL, chat.list_webhooks(:ann) IS NOT NULL, chat.enable_webhook(:'hook'), chat.delete_webhook(:'hook');
-SELECT count(*) FROM chat.webhook_read(0, pg_current_snapshot()::text, 5, 1000000);
+SELECT count(*) FROM chat.webhook_terms(ARRAY[:ann, NULL], ARRAY['1', '1'], ARRAY[1]);
+SELECT chat.webhook_last();
 SELECT count(*) FROM chat.events_since('conversation:1', 0, 5);
 SELECT bool_and(action NOT LIKE 'put off%') IS NOT FALSE FROM chat.maintain();
 SELECT action FROM chat.setup();

@@ -4,6 +4,11 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS chat_realtime;
 SET TIME ZONE 'UTC';
+\getenv srcdir PG_ABS_SRCDIR
+\set shared :srcdir '/sql/shared/read_log.sql'
+\i :shared
+\set shared :srcdir '/sql/shared/webhook_read.sql'
+\i :shared
 UPDATE chat.attachment SET webhooks = NULL;
 CREATE SCHEMA hook;
 CREATE TABLE hook.conversations (id bigint PRIMARY KEY);
@@ -30,7 +35,7 @@ INSERT INTO hook.webhooks (id, user_id, url, events, secret) VALUES
 
 \set QUIET off
 -- One test's position: what was there before does not matter.
-SELECT id AS position, payload AS snapshot FROM chat.webhook_read(9000000000000, '1:1:', 1, 1000000) \gset start_
+SELECT pg_current_snapshot() AS snapshot \gset start_
 SELECT COALESCE(max(id), 0) AS position FROM chat.events \gset start_
 
 CREATE FUNCTION hook.emit(owner text, conversation text, webhook text, body text) RETURNS void LANGUAGE sql AS
@@ -42,7 +47,7 @@ CREATE FUNCTION hook.reading(start bigint, snapshot text, max_rows integer DEFAU
 $$
     SELECT r.id - start, replace(r.message_id, r.id::text, (r.id - start)::text), r.type, r.url, r.conversation,
            r.blocked, CASE WHEN r.webhook IS NULL THEN '(header)' ELSE r.payload END
-      FROM chat.webhook_read(start, snapshot, max_rows, 1000000) r
+      FROM webhook_read(start, snapshot, max_rows, 1000000) r
 $$;
 
 SELECT hook.emit(:u1, '1', 'message.received', 'one');
@@ -52,20 +57,20 @@ SELECT hook.emit(:u2, '2', 'message.sent', 'nobody wants it');
 SELECT hook.emit('no uuid', '3', 'message.received', 'foreign owner');
 SELECT * FROM hook.reading(:start_position, :'start_snapshot');
 -- Of the bytes at least one event, and then as many as fit.
-SELECT b AS bytes, max(r.id) - :start_position AS position FROM unnest('{1,12,13,50}'::int[]) b, chat.webhook_read(:start_position, pg_current_snapshot()::text, 100, b) r GROUP BY 1 ORDER BY 1;
+SELECT b AS bytes, max(r.id) - :start_position AS position FROM unnest('{1,400,500,1000}'::int[]) b, webhook_read(:start_position, pg_current_snapshot()::text, 100, b) r GROUP BY 1 ORDER BY 1;
 -- The position advances past what no webhook wants.
 SELECT * FROM hook.reading(:start_position + 3, pg_current_snapshot()::text);
--- Rows below the position that its snapshot did not see are late, and come without a limit.
+-- Rows below the position that its snapshot did not see are late, and come first, in portions.
 SELECT * FROM hook.reading(:start_position + 3, :'start_snapshot', 1);
 SELECT * FROM hook.reading(:start_position, :'start_snapshot', 1);
 SELECT created_at ~ '^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$' AS iso, secret, old_secret
-  FROM chat.webhook_read(:start_position, :'start_snapshot', 1, 1000000) WHERE webhook = :a;
+  FROM webhook_read(:start_position, :'start_snapshot', 1, 1000000) WHERE webhook = :a;
 
 -- The old secret is handed out while it is valid.
 UPDATE hook.webhooks SET old_secret = 'before', old_secret_expires_at = now() + interval '1 h' WHERE id = :a;
-SELECT secret, old_secret FROM chat.webhook_read(:start_position, :'start_snapshot', 1, 1000000) WHERE webhook = :a;
+SELECT secret, old_secret FROM webhook_read(:start_position, :'start_snapshot', 1, 1000000) WHERE webhook = :a;
 UPDATE hook.webhooks SET old_secret_expires_at = now() - interval '1 s' WHERE id = :a;
-SELECT secret, old_secret FROM chat.webhook_read(:start_position, :'start_snapshot', 1, 1000000) WHERE webhook = :a;
+SELECT secret, old_secret FROM webhook_read(:start_position, :'start_snapshot', 1, 1000000) WHERE webhook = :a;
 
 -- Under a lease: failed ones are stored, later ones of the conversation wait behind them.
 SELECT epoch FROM chat.consumer_acquire('webhooks', 'test', 60000) \gset
@@ -266,7 +271,7 @@ SELECT * FROM hook.save(:epoch, :a, :start_position + 1, 'done', true, 1, 410, '
 SELECT is_active, failure_count FROM hook.webhooks WHERE id = :a;
 -- Without a table of webhooks the position still advances.
 DELETE FROM chat.attachment WHERE messages = 'hook.messages'::regclass;
-SELECT id > :start_position AS advanced, message_id FROM chat.webhook_read(:start_position, :'start_snapshot', 100, 1000000);
+SELECT id > :start_position AS advanced, message_id FROM webhook_read(:start_position, :'start_snapshot', 100, 1000000);
 SELECT count(*) FROM chat.webhook_due(10, 1000000, '{}', '{}');
 SELECT chat.create_webhook(:u1, 'https://example.com/', '{*}');
 
@@ -276,3 +281,4 @@ DELETE FROM chat.webhook_attempt;
 DELETE FROM chat.webhook_state;
 SELECT chat.consumer_release('webhooks', :epoch);
 DROP SCHEMA hook CASCADE;
+DROP FUNCTION webhook_read, read_log, number_of, words_of;

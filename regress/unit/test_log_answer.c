@@ -88,16 +88,22 @@ rows_of(const struct buffer *pieces, int count)
 }
 
 static const char *
-refusal(const struct buffer *pieces, int count)
+refusal_of(enum log_form form, const struct buffer *pieces, int count)
 {
 	PGresult *rows = rows_of(pieces, count);
 	struct log_answer answer;
 	const char *why = NULL;
 
-	if (log_answer_read(&answer, rows, &why))
+	if (log_answer_read(&answer, form, rows, &why))
 		log_answer_clear(&answer);
 	PQclear(rows);
 	return why;
+}
+
+static const char *
+refusal(const struct buffer *pieces, int count)
+{
+	return refusal_of(LOG_BROADCASTS, pieces, count);
 }
 
 /* Three events in two pieces. */
@@ -134,7 +140,7 @@ check_whole(void)
 
 	make_pieces(pieces);
 	rows = rows_of(pieces, 2);
-	require("an answer", log_answer_read(&answer, rows, &why));
+	require("an answer", log_answer_read(&answer, LOG_BROADCASTS, rows, &why));
 	require("its header", !answer.armed && answer.more && answer.last_id == 77 &&
 							  answer.late_id == 66 && answer.now == 1700000000000000 &&
 							  strcmp(answer.snapshot, "10:20:15") == 0 &&
@@ -170,7 +176,7 @@ check_empty(void)
 	piece.data[1] = 1;
 	rows = rows_of(&piece, 1);
 	require("an answer without events, and armed",
-			log_answer_read(&answer, rows, &why) && answer.armed && !answer.more &&
+			log_answer_read(&answer, LOG_BROADCASTS, rows, &why) && answer.armed && !answer.more &&
 				answer.nevents == 0 && answer.target == NULL);
 	log_answer_clear(&answer);
 	PQclear(rows);
@@ -275,9 +281,85 @@ check_any_byte(void)
 	free_pieces(pieces);
 }
 
+/* An event as webhooks get it; its body may be another than it should be. */
+static void
+put_webhook_event(struct buffer *out, const char *owner, const char *type, const char *body)
+{
+	put_number(out, 44 + strlen("c1") + strlen(owner) + strlen(body), 4);
+	put_number(out, 70, 8);
+	put_number(out, 5, 8);
+	put_number(out, 0, 8);
+	put_number(out, 0, 4);
+	put_number(out, strlen("c1"), 4);
+	put_number(out, strlen(owner), 4);
+	put_number(out, strlen(type), 4);
+	put_number(out, strlen("{\"a\":1}"), 4);
+	buffer_text(out, "c1");
+	buffer_text(out, owner);
+	buffer_text(out, body);
+}
+
+#define BODY(id, type, event, time, rest)                                                          \
+	"{\"id\":\"" id "\",\"type\":\"" type "\",\"event\":\"" event "\",\"timestamp\":\"" time       \
+	"\",\"data\":" rest
+#define TIME "2026-01-31T12:34:56.789Z"
+
+static void
+check_bodies(void)
+{
+	static const char *const bad[] = {
+		BODY("evt_70", "a.b", "a.c", TIME, "{\"a\":1}}"),
+		BODY("", "a.b", "a.b", TIME, "{\"a\":1}}"),
+		BODY("evt_7000000000000000000000000000000000000000000000000000000000000000", "a.b", "a.b",
+			 TIME, "{\"a\":1}}"),
+		BODY("evt_70", "a.b", "a.b", "2026", "{\"a\":1}}"),
+		BODY("evt_70", "a.b", "a.b", TIME, "{\"a\":1}"),
+		BODY("evt_70", "a.b", "a.b", TIME, "{\"a\":1}}}"),
+		BODY("evt_70", "a.bc", "a.bc", TIME, "{\"a\":1}}"),
+		"{\"id\":\"evt_70",
+		"",
+	};
+	struct buffer piece = {0};
+	struct log_answer answer;
+	const struct log_event *event;
+	size_t whole;
+	bool refused = true;
+	const char *why;
+	PGresult *rows;
+
+	put_header(&piece, 1, "10:20:", "");
+	put_webhook_event(&piece, "owner", "a.b",
+					  BODY("evt_70_closed", "a.b", "a.b", TIME, "{\"a\":1}}"));
+	rows = rows_of(&piece, 1);
+	require("a body", log_answer_read(&answer, LOG_BODIES, rows, &why) && answer.nevents == 1);
+	event = answer.events;
+	require("its parts", has(event->owner, event->owner_length, "owner") &&
+							 has(event->conversation, event->conversation_length, "c1") &&
+							 has(log_body_id(event), event->id_length, "evt_70_closed") &&
+							 has(log_body_type(event), event->name_length, "a.b") &&
+							 has(log_body_time(event), LOG_TIME_LENGTH, TIME));
+	log_answer_clear(&answer);
+	PQclear(rows);
+	require("it is no broadcast", refusal(&piece, 1) != NULL);
+	whole = piece.len;
+	for (piece.len = 0; piece.len < whole; piece.len++)
+		refused = refused && refusal_of(LOG_BODIES, &piece, 1) != NULL;
+	require("a body that is cut off at any byte", refused);
+	buffer_free(&piece);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+	{
+		put_header(&piece, 1, "10:20:", "");
+		put_webhook_event(&piece, "", "a.b", bad[i]);
+		refused = refused && refusal_of(LOG_BODIES, &piece, 1) != NULL;
+		buffer_free(&piece);
+	}
+	require("bodies of another form", refused);
+}
+
 int
 main(void)
 {
+	check_bodies();
 	check_whole();
 	check_empty();
 	check_cut_off();

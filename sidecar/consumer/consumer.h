@@ -23,9 +23,8 @@ struct db;
 struct read
 {
 	struct consumer *consumer;
-	PGresult *rows; /* the database's answer */
-	const struct log_event
-		*events; /* of a sink that reads by chat.read_log; else the rows from 1 on are the events */
+	PGresult *rows;                 /* the database's answer */
+	const struct log_event *events; /* they point into it */
 	int nevents;
 	int left;          /* the sink's own count of what is not finished */
 	struct read *next; /* consumer's own list */
@@ -37,15 +36,9 @@ struct read
 
 struct sink
 {
-	const char *name; /* consumer's name: "realtime", "webhooks" */
-	/*
-	 * NULL: by chat.read_log. Else SELECT … FROM chat.…_read($1 last_id, $2 snapshot, $3 max_rows), whose first row is
-	 * about the others: of it the consumer takes id and payload (the position behind them) and created_at (the
-	 * database's clock, as Unix seconds).
-	 */
-	const char *rows_sql;
-	const char *rows_columns; /* of its answer, as in struct db_statement */
-	bool private_messages;    /* by chat.read_log: messages go to private topics */
+	const char *name;      /* consumer's name: "realtime", "webhooks" */
+	enum log_form form;    /* of the messages that chat.read_log gives */
+	bool private_messages; /* broadcasts go to private topics */
 	int max_rows;
 	int max_reads; /* read ahead at most so many unfinished reads */
 	/* The lease was obtained (again): forget everything undelivered, start afresh. */
@@ -56,12 +49,16 @@ struct sink
 	void (*stop)(void *arg);
 	/* Whether something is under way that no read stands for any more; a drain waits for it. NULL: never. */
 	bool (*busy)(void *arg);
+	/* Whether it holds as much as it may: then nothing is read until a read is done. NULL: never. */
+	bool (*full)(void *arg);
 };
 
 struct consumer *consumer_create(struct app *app, const struct sink *sink, void *sink_arg);
 void consumer_destroy(struct consumer *consumer);
 
 void consumer_done(struct read *read);
+/* Frees the events and rows of a read that is not done yet: the sink has what it needs of them. */
+void consumer_release(struct read *read);
 
 /* The consumer's own connection, for the sink's statements (webhook attempts). */
 struct db *consumer_db(struct consumer *consumer);

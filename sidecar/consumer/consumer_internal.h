@@ -1,6 +1,6 @@
 /*
  * What the files of a consumer share: consumer.c holds its life and its lease, consumer_log.c the reads that are under
- * way, the position and the doorbell, consumer_read.c the statements of a read and what their answers mean.
+ * way, the position and the doorbell, consumer_read.c the statement of a read and what its answer means.
  */
 #ifndef SIDECAR_CONSUMER_INTERNAL_H
 #define SIDECAR_CONSUMER_INTERNAL_H
@@ -62,7 +62,6 @@ struct consumer
 	double asked_to_read; /* by the local clock */
 	struct db_clock clock;
 	bool skewed; /* this machine's clock is known to be wrong */
-	bool arming; /* the read under way is to arm the doorbell */
 	bool armed;
 	bool rung;  /* a NOTIFY came while reading */
 	bool quiet; /* transactions ring no doorbell: chat_realtime.notify is off */
@@ -113,8 +112,8 @@ struct found
 
 /* Makes the statement that reads for its sink. */
 void consumer_read_init(struct consumer *consumer);
-/* Sends a read from the position on, which arms the doorbell first or, by chat.read_log, where nothing comes. */
-void consumer_read_send(struct consumer *consumer, bool arm, db_callback callback);
+/* Sends a read from the position on, which arms the doorbell where nothing comes. */
+void consumer_read_send(struct consumer *consumer, db_callback callback);
 /* Whether an answer can be read; what was found is the caller's then. why: static. */
 bool consumer_read_take(const struct consumer *consumer, const PGresult *rows, struct found *found,
 						const char **why);

@@ -39,6 +39,15 @@ set_position(struct position *position, struct position next)
 	*position = next;
 }
 
+void
+consumer_release(struct read *read)
+{
+	PQclear(read->rows);
+	free((void *) read->events);
+	read->rows = NULL;
+	read->events = NULL;
+}
+
 static void
 pop_read(struct consumer *consumer)
 {
@@ -48,8 +57,7 @@ pop_read(struct consumer *consumer)
 	if (consumer->first == NULL)
 		consumer->tail = &consumer->first;
 	consumer->nreads--;
-	PQclear(read->rows);
-	free((void *) read->events);
+	consumer_release(read);
 	free(read->snapshot);
 	free(read);
 }
@@ -168,24 +176,25 @@ consumer_done(struct read *read)
 
 static void on_read(void *arg, PGresult *result);
 
-/* arm: nothing was found just now. chat.read_log arms nowhere else, so it may always. */
 static void
-read_log(struct consumer *consumer, bool arm)
+read_log(struct consumer *consumer)
 {
 	uv_timer_stop(&consumer->poll);
 	consumer->reading = true;
 	consumer->asked_to_read = db_clock_local();
-	consumer->arming = arm || consumer->sink->rows_sql == NULL;
 	consumer->rung = false;
 	metric_add(consumer->reads, 1);
-	consumer_read_send(consumer, consumer->arming, on_read);
+	consumer_read_send(consumer, on_read);
 }
 
 static bool
 may_read(const struct consumer *consumer)
 {
+	const struct sink *sink = consumer->sink;
+
 	return consumer->state == LEADING && !consumer->draining && !consumer->reading &&
-		   consumer->nreads < consumer->sink->max_reads && consumer_leads(consumer);
+		   consumer->nreads < sink->max_reads && consumer_leads(consumer) &&
+		   (sink->full == NULL || !sink->full(consumer->sink_arg));
 }
 
 /* Asleep, or between two tries to arm. A ring wakes it, also one that came while the lease was in doubt. */
@@ -201,7 +210,7 @@ void
 consumer_advance(struct consumer *consumer)
 {
 	if (may_read(consumer) && !resting(consumer))
-		read_log(consumer, false);
+		read_log(consumer);
 }
 
 static void
@@ -211,7 +220,7 @@ on_poll_timer(uv_timer_t *timer)
 
 	/* Armed, this is the safety net; else writers were committing just now. */
 	if (may_read(consumer))
-		read_log(consumer, !consumer->armed);
+		read_log(consumer);
 }
 
 void
@@ -220,16 +229,16 @@ consumer_rung(struct consumer *consumer)
 	metric_add(consumer->notifications, 1);
 	consumer->rung = true;
 	if (consumer->armed && may_read(consumer))
-		read_log(consumer, false);
+		read_log(consumer);
 }
 
 /* Nothing was found: arms, tries to arm again, or sleeps. */
 static void
 rest(struct consumer *consumer)
 {
-	if (!consumer->arming || consumer->rung)
+	if (consumer->rung)
 	{
-		read_log(consumer, !consumer->rung);
+		read_log(consumer);
 		return;
 	}
 	if (consumer->armed)
@@ -295,7 +304,7 @@ take_found(struct consumer *consumer, PGresult *rows, const struct found *found)
 		return;
 	}
 	free(found->events);
-	if (consumer->arming && !consumer->armed)
+	if (!consumer->armed)
 		metric_add(consumer->refused, 1);
 	if (may_read(consumer))
 		rest(consumer);
@@ -341,7 +350,7 @@ consumer_forget(struct consumer *consumer)
 		pop_read(consumer);
 	set_position(&consumer->position, (struct position){.snapshot = NULL});
 	set_position(&consumer->done, (struct position){.snapshot = NULL});
-	consumer->reading = consumer->arming = consumer->armed = consumer->rung = false;
+	consumer->reading = consumer->armed = consumer->rung = false;
 	consumer->saving = false;
 	consumer->retry_ms = 0;
 	uv_timer_stop(&consumer->poll);

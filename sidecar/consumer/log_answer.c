@@ -14,6 +14,7 @@
 #define MORE 2
 #define EVENT_SIZE 44 /* of what stands before its texts, its own length left out */
 #define STATE 1
+#define MOST_ID 64 /* bytes of the id of a message */
 
 /* What stands between the texts of a message. */
 #define BEFORE_TOPIC "{\"topic\":\""
@@ -21,6 +22,13 @@
 #define BEFORE_PAYLOAD "\",\"payload\":"
 #define BEHIND_PAYLOAD ",\"private\":"
 #define LENGTH(literal) (sizeof(literal) - 1)
+
+/* And of a body. */
+#define BEFORE_ID "{\"id\":\""
+#define BEFORE_TYPE "\",\"type\":\""
+#define BEFORE_EVENT "\",\"event\":\""
+#define BEFORE_TIME "\",\"timestamp\":\""
+#define BEFORE_DATA "\",\"data\":"
 
 /* What is not read yet of a piece. */
 struct rest
@@ -120,8 +128,47 @@ read_texts(struct log_event *event, struct rest *rest)
 		   rest->at[rest->left - 1] == '}';
 }
 
+/* Nothing of an id must be escaped. */
 static bool
-read_event(struct log_event *event, struct rest *rest)
+take_id(struct rest *rest, uint32_t *length)
+{
+	size_t n = 0;
+
+	while (n < rest->left && rest->at[n] != '"')
+		n++;
+	*length = (uint32_t) n;
+	rest->at += n;
+	rest->left -= n;
+	return n > 0 && n < MOST_ID;
+}
+
+/* The same of a body, and of the owner before it. */
+static bool
+read_body(struct log_event *event, struct rest *rest)
+{
+	const char *type, *name, *bytes;
+
+	event->owner_length = event->topic_length;
+	event->topic_length = 0;
+	if (!take_bytes(rest, event->conversation_length, &event->conversation) ||
+		!take_bytes(rest, event->owner_length, &event->owner) || rest->left > UINT32_MAX)
+		return false;
+	event->message = rest->at;
+	event->message_length = (uint32_t) rest->left;
+	return take_literal(rest, BEFORE_ID, LENGTH(BEFORE_ID)) && take_id(rest, &event->id_length) &&
+		   take_literal(rest, BEFORE_TYPE, LENGTH(BEFORE_TYPE)) &&
+		   take_bytes(rest, event->name_length, &type) &&
+		   take_literal(rest, BEFORE_EVENT, LENGTH(BEFORE_EVENT)) &&
+		   take_bytes(rest, event->name_length, &name) &&
+		   memcmp(type, name, event->name_length) == 0 &&
+		   take_literal(rest, BEFORE_TIME, LENGTH(BEFORE_TIME)) &&
+		   take_bytes(rest, LOG_TIME_LENGTH, &bytes) &&
+		   take_literal(rest, BEFORE_DATA, LENGTH(BEFORE_DATA)) &&
+		   take_bytes(rest, event->payload_length, &bytes) && rest->left == 1 && *rest->at == '}';
+}
+
+static bool
+read_event(struct log_event *event, enum log_form form, struct rest *rest)
 {
 	struct rest own;
 
@@ -138,7 +185,9 @@ read_event(struct log_event *event, struct rest *rest)
 	event->topic_length = (uint32_t) take_number(&own, 4);
 	event->name_length = (uint32_t) take_number(&own, 4);
 	event->payload_length = (uint32_t) take_number(&own, 4);
-	return read_texts(event, &own);
+	event->owner = NULL;
+	event->owner_length = event->id_length = 0;
+	return form == LOG_BODIES ? read_body(event, &own) : read_texts(event, &own);
 }
 
 static struct rest
@@ -162,7 +211,8 @@ make_room(struct log_answer *answer, const PGresult *rows, uint32_t count)
 }
 
 static const char *
-read_events(struct log_answer *answer, const PGresult *rows, struct rest first, uint32_t count)
+read_events(struct log_answer *answer, enum log_form form, const PGresult *rows, struct rest first,
+			uint32_t count)
 {
 	if (!make_room(answer, rows, count))
 		return "read: events are missing";
@@ -174,7 +224,7 @@ read_events(struct log_answer *answer, const PGresult *rows, struct rest first, 
 		{
 			if ((uint32_t) answer->nevents == count)
 				return "read: there are more events than it says";
-			if (!read_event(&answer->events[answer->nevents], &rest))
+			if (!read_event(&answer->events[answer->nevents], form, &rest))
 				return "read: an event is misshapen";
 			answer->nevents++;
 		}
@@ -183,7 +233,8 @@ read_events(struct log_answer *answer, const PGresult *rows, struct rest first, 
 }
 
 bool
-log_answer_read(struct log_answer *answer, const PGresult *rows, const char **why)
+log_answer_read(struct log_answer *answer, enum log_form form, const PGresult *rows,
+				const char **why)
 {
 	struct rest rest;
 	uint32_t count;
@@ -195,7 +246,7 @@ log_answer_read(struct log_answer *answer, const PGresult *rows, const char **wh
 		rest = piece_of(rows, 0);
 		*why = read_header(answer, &rest, &count);
 		if (*why == NULL)
-			*why = read_events(answer, rows, rest, count);
+			*why = read_events(answer, form, rows, rest, count);
 	}
 	if (*why != NULL)
 		log_answer_clear(answer);
@@ -221,4 +272,23 @@ const char *
 log_event_name(const struct log_event *event)
 {
 	return log_event_topic(event) + event->topic_length + LENGTH(BEFORE_NAME);
+}
+
+const char *
+log_body_id(const struct log_event *event)
+{
+	return event->message + LENGTH(BEFORE_ID);
+}
+
+const char *
+log_body_type(const struct log_event *event)
+{
+	return log_body_id(event) + event->id_length + LENGTH(BEFORE_TYPE);
+}
+
+const char *
+log_body_time(const struct log_event *event)
+{
+	return log_body_type(event) + 2 * event->name_length + LENGTH(BEFORE_EVENT) +
+		   LENGTH(BEFORE_TIME);
 }

@@ -9,6 +9,13 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* What the messages of an answer are. */
+enum log_form
+{
+	LOG_BROADCASTS, /* {"topic":"…","event":"…","payload":…,…}, ready to be sent to Realtime */
+	LOG_BODIES /* {"id":"evt_…","type":"…","event":"…","timestamp":"…","data":…}, of webhooks */
+};
+
 /* An event; it points into the answer, whose texts have lengths and no end. Times are microseconds since 1970. */
 struct log_event
 {
@@ -17,9 +24,11 @@ struct log_event
 	int64_t expires_at; /* it is of no use after that; 0: never */
 	bool state;         /* a later one of its topic and conversation replaces it */
 	const char *conversation;
-	const char *message; /* {"topic":"…","event":"…","payload":…,…}, ready to be sent */
-	uint32_t conversation_length, message_length;
-	uint32_t topic_length, name_length, payload_length; /* in the message */
+	const char *owner; /* with bodies; its length is owner_length, 0: nobody knows */
+	const char *message;
+	uint32_t conversation_length, owner_length, message_length;
+	/* in the message; of a body id is that of the message, and name its type */
+	uint32_t topic_length, id_length, name_length, payload_length;
 };
 
 struct log_answer
@@ -37,15 +46,23 @@ struct log_answer
 };
 
 /*
- * Reads the rows of an answer, whose one column is in binary form. The events point into them. False: it is none, why says
+ * Reads the rows of an answer of a form, whose one column is in binary form. The events point into them. False: it is none, why says
  * what is wrong (static), and the answer is empty.
  */
-bool log_answer_read(struct log_answer *answer, const PGresult *rows, const char **why);
+bool log_answer_read(struct log_answer *answer, enum log_form form, const PGresult *rows,
+					 const char **why);
 /* Frees what it holds. */
 void log_answer_clear(struct log_answer *answer);
 
 /* As in the message: escaped, without quotes. */
 const char *log_event_topic(const struct log_event *event);
 const char *log_event_name(const struct log_event *event);
+
+#define LOG_TIME_LENGTH 24 /* 2026-01-31T12:34:56.789Z */
+
+/* Of a body. */
+const char *log_body_id(const struct log_event *event);
+const char *log_body_type(const struct log_event *event);
+const char *log_body_time(const struct log_event *event);
 
 #endif

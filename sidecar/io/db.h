@@ -28,8 +28,7 @@ enum db_rows
 	DB_ANY_ROWS,
 	DB_ONE_ROW,
 	DB_UP_TO_ONE_ROW,
-	DB_HEAD_AND_ROWS, /* a first row that is about the others */
-	DB_BINARY_ROWS    /* at least one, and their values are in binary form, not texts */
+	DB_BINARY_ROWS /* at least one, and their values are in binary form, not texts */
 };
 
 /* One SQL statement, prepared at first use on each connection, under its own name behind the connection's. Static storage. */
@@ -38,7 +37,7 @@ struct db_statement
 	const char *name;
 	const char *sql;
 	int nparams;
-	/* Its answer: names of all columns, apart by blanks. With ? one may be NULL, with ^ in the first row. */
+	/* Its answer: names of all columns, apart by blanks. With ? one may be NULL. */
 	const char *columns;
 	enum db_rows rows;
 };

@@ -21,10 +21,10 @@ next_column(const char **list, int rows, struct column *column)
 {
 	*list += strspn(*list, " ");
 	column->name = *list;
-	column->len = strcspn(*list, " ?^");
+	column->len = strcspn(*list, " ?");
 	*list += column->len;
-	column->not_null_from = **list == '?' ? rows : **list == '^' ? 1 : 0;
-	*list += **list == '?' || **list == '^';
+	column->not_null_from = **list == '?' ? rows : 0;
+	*list += **list == '?';
 	return column->len > 0;
 }
 
@@ -37,7 +37,6 @@ rows_fit(enum db_rows wanted, int rows)
 			return rows == 1;
 		case DB_UP_TO_ONE_ROW:
 			return rows <= 1;
-		case DB_HEAD_AND_ROWS:
 		case DB_BINARY_ROWS:
 			return rows >= 1;
 		case DB_ANY_ROWS:

@@ -22,7 +22,7 @@
 #include "webhook/webhook.h"
 #include "base/memory.h"
 #include "webhook/webhook_internal.h"
-#include "webhook/webhook_request.h"
+#include "webhook/webhook_terms.h"
 
 #define PATIENCE_MS 1000
 #define LONG_PATIENCE_MS 3000
@@ -31,9 +31,8 @@
 #define OWN_ADDRESSES_MS 60000
 #define SWEEP_MS 60000
 #define READ_ROWS 256
-#define READ_BYTES "1048576" /* of payloads */
 #define READ_AHEAD 32
-#define MEMORY_BYTES (32 * 1024 * 1024)
+#define MIB 1048576
 
 /* Tells the consumer about loads of which nothing is left to do. */
 static void
@@ -45,7 +44,7 @@ finish_loads(struct webhook *webhook)
 	{
 		struct load *load = *link;
 
-		if (load->unfinished > 0)
+		if (load->asked || load->unfinished > 0)
 		{
 			link = &load->next;
 			continue;
@@ -58,19 +57,17 @@ finish_loads(struct webhook *webhook)
 	}
 }
 
-static void
-deliver_row(struct webhook *webhook, struct load *load, struct parcel *parcel, int row)
+void
+webhook_take(struct webhook *webhook, struct load *load, struct pair *pair, struct parcel *parcel,
+			 bool paused)
 {
-	PGresult *rows = load->read->rows;
-	struct pair *pair = webhook_row_pair(webhook, rows, row);
-	struct message *message = request_message(parcel, rows, row);
+	struct message *message = message_make(parcel);
 
 	queue_own(webhook->queue, pair, message);
 	message->load = load;
 	webhook_link(&load->messages, message);
 	load->unfinished++;
-	if (PQgetvalue(rows, row, ROW_BLOCKED)[0] == 't' ||
-		pair->endpoint->paused_until > load->started ||
+	if (paused || pair->endpoint->paused_until > load->started ||
 		queue_is_full(webhook->queue, pair->endpoint))
 		pair->parked = true;
 	if (pair->parked)
@@ -79,26 +76,27 @@ deliver_row(struct webhook *webhook, struct load *load, struct parcel *parcel, i
 		queue_push(webhook->queue, message);
 }
 
+void
+webhook_loaded(struct webhook *webhook, struct load *load)
+{
+	load->asked = false;
+	load->started = uv_now(webhook->app->loop);
+	consumer_release(load->read);
+	webhook_dispatch(webhook);
+	finish_loads(webhook);
+}
+
 static void
 on_deliver(void *arg, struct read *read)
 {
 	struct webhook *webhook = arg;
-	struct parcel *parcel = NULL;
-	struct load *load;
+	struct load *load = xcalloc(1, sizeof(*load));
 
-	load = xcalloc(1, sizeof(*load));
 	load->read = read;
 	load->started = uv_now(webhook->app->loop);
 	*webhook->loads_tail = load;
 	webhook->loads_tail = &load->next;
-	for (int row = 1; row <= read->nevents; row++)
-	{
-		/* The payload comes with the first of the endpoints that get it. */
-		if (!PQgetisnull(read->rows, row, ROW_PAYLOAD))
-			parcel = request_parcel(read->rows, row);
-		deliver_row(webhook, load, parcel, row);
-	}
-	webhook_dispatch(webhook);
+	webhook_terms_ask(webhook, load);
 }
 
 /* Answers whether a message of a load that was read at that time has had its chance. */
@@ -198,6 +196,7 @@ on_start(void *arg)
 
 	webhook->leading = true;
 	webhook->next_poll = webhook->next_count = 0;
+	webhook_terms_begin(webhook);
 	store_begin(webhook->store, consumer_db(webhook->consumer), consumer_epoch(webhook->consumer));
 }
 
@@ -207,7 +206,7 @@ make_queue(const struct config *config)
 	const struct webhook_limits limits = {
 		.inflight = config->webhook_max_inflight,
 		.per_host = config->webhook_max_per_host,
-		.bytes = MEMORY_BYTES,
+		.bytes = (size_t) config->core_memory_limit * MIB / 4,
 	};
 
 	return queue_create(&limits);
@@ -233,6 +232,14 @@ on_stop(void *arg)
 	}
 	webhook->loads_tail = &webhook->loads;
 	metric_set(webhook->inflight, 0);
+}
+
+static bool
+is_full(void *arg)
+{
+	struct webhook *webhook = arg;
+
+	return queue_has_no_room(webhook->queue);
 }
 
 static bool
@@ -305,14 +312,13 @@ webhook_create(struct app *app)
 {
 	static const struct sink sink = {
 		.name = "webhooks",
-		.rows_sql = "SELECT " ROW_COLUMNS " FROM chat.webhook_read($1, $2, $3, " READ_BYTES ")",
-		.rows_columns = "id message_id^ type^ webhook^ owner^ url? secret? old_secret? "
-						"conversation^ created_at blocked^ payload?",
+		.form = LOG_BODIES,
 		.max_rows = READ_ROWS,
 		.max_reads = READ_AHEAD,
 		.start = on_start,
 		.deliver = on_deliver,
 		.stop = on_stop,
+		.full = is_full,
 	};
 	static const struct store_handlers handlers = {on_saved, on_settled};
 	struct webhook *webhook = xcalloc(1, sizeof(*webhook));

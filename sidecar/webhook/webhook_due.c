@@ -23,33 +23,41 @@
 struct query
 {
 	struct webhook *webhook;
+	struct load *load;
 	unsigned generation;
 };
 
 static const struct db_statement due_statement = {
 	"webhook_due",
-	"SELECT " ROW_COLUMNS ", delivery, attempts FROM chat.webhook_due($1, $2, $3, $4)", 4,
-	ROW_NAMES " delivery attempts", DB_ANY_ROWS};
+	"SELECT id, message_id, type, webhook, owner, url, secret, old_secret, conversation, created_at, "
+	"payload, delivery, attempts FROM chat.webhook_due($1, $2, $3, $4)",
+	4,
+	"id message_id type webhook owner url? secret? old_secret? conversation created_at payload "
+	"delivery attempts",
+	DB_ANY_ROWS};
 static const struct db_statement count_statement = {
 	"webhook_pending", "SELECT chat.webhook_pending() AS pending", 0, "pending", DB_ONE_ROW};
 
-static struct query *
-make_query(struct webhook *webhook)
+void *
+webhook_query(struct webhook *webhook, struct load *load)
 {
 	struct query *query = xcalloc(1, sizeof(*query));
 
 	query->webhook = webhook;
+	query->load = load;
 	query->generation = webhook->generation;
 	return query;
 }
 
-/* Unwraps the answer to a query; NULL when it came too late. */
-static struct webhook *
-end_query(struct query *query)
+struct webhook *
+webhook_query_end(void *arg, struct load **load)
 {
+	struct query *query = arg;
 	struct webhook *webhook = query->webhook;
 	bool current = query->generation == webhook->generation;
 
+	if (load != NULL)
+		*load = query->load;
 	free(query);
 	return current ? webhook : NULL;
 }
@@ -60,8 +68,9 @@ value_or_null(PGresult *rows, int row, int column)
 	return PQgetisnull(rows, row, column) ? NULL : PQgetvalue(rows, row, column);
 }
 
-struct pair *
-webhook_row_pair(struct webhook *webhook, PGresult *rows, int row)
+/* Finds or makes the pair of a row, with the endpoint as the row says it is. */
+static struct pair *
+row_pair(struct webhook *webhook, PGresult *rows, int row)
 {
 	const struct endpoint_terms terms = {
 		.id = PQgetvalue(rows, row, ROW_WEBHOOK),
@@ -93,8 +102,8 @@ add_due_row(struct webhook *webhook, PGresult *rows, int row)
 
 	if (pair != NULL && (pair->active != NULL || pair->queue != NULL))
 		return;
-	message = request_message(request_parcel(rows, row), rows, row);
-	queue_own(webhook->queue, webhook_row_pair(webhook, rows, row), message);
+	message = request_message(rows, row);
+	queue_own(webhook->queue, row_pair(webhook, rows, row), message);
 	webhook_link(&webhook->due, message);
 	queue_push(webhook->queue, message);
 }
@@ -102,7 +111,7 @@ add_due_row(struct webhook *webhook, PGresult *rows, int row)
 static void
 on_due(void *arg, PGresult *rows)
 {
-	struct webhook *webhook = end_query(arg);
+	struct webhook *webhook = webhook_query_end(arg, NULL);
 	struct db_error error;
 
 	if (webhook == NULL)
@@ -149,7 +158,7 @@ webhook_poll(struct webhook *webhook)
 		webhook->polling = true;
 		db_query(consumer_db(webhook->consumer), &due_statement,
 				 (const char *[]){room_text, DUE_BYTES, pgarray_end(&taken), pgarray_end(&busy)},
-				 on_due, make_query(webhook));
+				 on_due, webhook_query(webhook, NULL));
 	}
 	buffer_free(&taken.text);
 	buffer_free(&busy.text);
@@ -158,7 +167,7 @@ webhook_poll(struct webhook *webhook)
 static void
 on_count(void *arg, PGresult *result)
 {
-	struct webhook *webhook = end_query(arg);
+	struct webhook *webhook = webhook_query_end(arg, NULL);
 
 	if (webhook != NULL && result != NULL && PQresultStatus(result) == PGRES_TUPLES_OK)
 		metric_set(webhook->pending, atof(PQgetvalue(result, 0, 0)));
@@ -167,5 +176,6 @@ on_count(void *arg, PGresult *result)
 void
 webhook_count(struct webhook *webhook)
 {
-	db_query(consumer_db(webhook->consumer), &count_statement, NULL, on_count, make_query(webhook));
+	db_query(consumer_db(webhook->consumer), &count_statement, NULL, on_count,
+			 webhook_query(webhook, NULL));
 }

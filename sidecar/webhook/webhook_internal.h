@@ -23,6 +23,7 @@ struct load
 	struct load *next;
 	struct read *read;
 	struct message *messages;
+	bool asked; /* who gets its events is being asked */
 	int unfinished;
 	uint64_t started;
 };
@@ -42,12 +43,21 @@ struct webhook
 	bool polling;
 	bool more_due; /* the last poll found something: there may be more */
 	unsigned generation;
+	int64_t known_up_to; /* events up to it may have been delivered under an earlier lease */
 	uint64_t next_poll, next_count, next_addresses, next_sweep;
 	uv_timer_t tick;
 	struct metric *attempts[3]; /* by enum webhook_result */
 	struct metric *inflight;
 	struct metric *pending;
 };
+
+/* webhook.c */
+
+/* Makes the message of an event for a pair. paused: its endpoint is, by the database. */
+void webhook_take(struct webhook *webhook, struct load *load, struct pair *pair,
+				  struct parcel *parcel, bool paused);
+/* All messages of a load are made. */
+void webhook_loaded(struct webhook *webhook, struct load *load);
 
 /* webhook_send.c */
 
@@ -64,8 +74,10 @@ void webhook_link(struct message **list, struct message *message);
 
 /* webhook_due.c: what is asked of the database beside the log */
 
-/* Finds or makes the pair of a row, with the endpoint as the row says it is. */
-struct pair *webhook_row_pair(struct webhook *webhook, PGresult *rows, int row);
+/* What goes with a statement whose answer is of no use after the lease was lost. load: what it is about, or NULL. */
+void *webhook_query(struct webhook *webhook, struct load *load);
+/* Unwraps it, and the load where that is asked for; NULL when it came too late. */
+struct webhook *webhook_query_end(void *query, struct load **load);
 /* Asks for stored deliveries that are due, as many as there is room for. */
 void webhook_poll(struct webhook *webhook);
 /* Asks how many deliveries are stored. */

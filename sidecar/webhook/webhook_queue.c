@@ -159,10 +159,10 @@ queue_endpoint(struct webhook_queue *queue, const struct endpoint_terms *terms)
 	return endpoint;
 }
 
-const struct endpoint *
+struct endpoint *
 queue_find_endpoint(const struct webhook_queue *queue, const char *id)
 {
-	return (const struct endpoint *) table_find(&queue->endpoints, id);
+	return (struct endpoint *) table_find(&queue->endpoints, id);
 }
 
 struct pair *

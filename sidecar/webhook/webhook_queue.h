@@ -143,7 +143,7 @@ struct pair *
 queue_pair(struct webhook_queue *queue, struct endpoint *endpoint, const char *conversation);
 struct pair *
 queue_find_pair(const struct webhook_queue *queue, const char *id, const char *conversation);
-const struct endpoint *queue_find_endpoint(const struct webhook_queue *queue, const char *id);
+struct endpoint *queue_find_endpoint(const struct webhook_queue *queue, const char *id);
 
 /* Makes a message belong to a pair, without queueing it. */
 void queue_own(struct webhook_queue *queue, struct pair *pair, struct message *message);

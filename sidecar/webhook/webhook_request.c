@@ -12,6 +12,7 @@
 
 #include "webhook/webhook_request.h"
 
+#define MICROSECONDS 1000000
 #define USER_AGENT "chat-sidecar/" SIDECAR_VERSION
 
 /* Appends a text and its NUL; returns where the next one begins. */
@@ -48,8 +49,8 @@ write_body(struct parcel *parcel, char *at, const char *payload, size_t payload_
 	parcel->body_len = (size_t) (end - at);
 }
 
-struct parcel *
-request_parcel(PGresult *rows, int row)
+static struct parcel *
+row_parcel(PGresult *rows, int row)
 {
 	size_t id_len = (size_t) PQgetlength(rows, row, ROW_MESSAGE_ID);
 	size_t type_len = (size_t) PQgetlength(rows, row, ROW_TYPE);
@@ -72,17 +73,35 @@ request_parcel(PGresult *rows, int row)
 }
 
 struct message *
-request_message(struct parcel *parcel, PGresult *rows, int row)
+request_message(PGresult *rows, int row)
 {
-	struct message *message = message_make(parcel);
+	struct message *message = message_make(row_parcel(rows, row));
 
-	if (PQnfields(rows) > ROW_DELIVERY)
-	{
-		message->stored = true;
-		message->delivery = strtoll(PQgetvalue(rows, row, ROW_DELIVERY), NULL, 10);
-		message->attempts = atoi(PQgetvalue(rows, row, ROW_ATTEMPTS));
-	}
+	message->stored = true;
+	message->delivery = strtoll(PQgetvalue(rows, row, ROW_DELIVERY), NULL, 10);
+	message->attempts = atoi(PQgetvalue(rows, row, ROW_ATTEMPTS));
 	return message;
+}
+
+/* The body came as it is to be sent. */
+struct parcel *
+request_event_parcel(const struct log_event *event)
+{
+	size_t bytes = sizeof(struct parcel) + event->id_length + event->name_length + LOG_TIME_LENGTH +
+				   event->message_length + 3;
+	struct parcel *parcel = xmalloc(bytes);
+	char *at = parcel->text;
+
+	*parcel = (struct parcel){.bytes = bytes,
+							  .event_id = event->id,
+							  .created_at = event->created_at / MICROSECONDS,
+							  .body_len = event->message_length};
+	at = append(at, log_body_id(event), event->id_length, &parcel->id);
+	at = append(at, log_body_type(event), event->name_length, &parcel->type);
+	at = append(at, log_body_time(event), LOG_TIME_LENGTH, &parcel->timestamp);
+	parcel->body = at;
+	memcpy(at, event->message, event->message_length);
+	return parcel;
 }
 
 static void __attribute__((format(printf, 3, 4)))

@@ -7,6 +7,7 @@
 #include <libpq-fe.h>
 #include <stdbool.h>
 
+#include "consumer/log_answer.h"
 #include "webhook/sign.h"
 #include "webhook/webhook_queue.h"
 
@@ -27,7 +28,7 @@ enum webhook_header
 	WEBHOOK_HEADERS
 };
 
-/* Columns that chat.webhook_read and chat.webhook_due have in common, and those only the latter has. */
+/* Columns of chat.webhook_due. */
 enum
 {
 	ROW_ID,
@@ -40,20 +41,10 @@ enum
 	ROW_OLD_SECRET,
 	ROW_CONVERSATION,
 	ROW_CREATED_AT,
-	ROW_BLOCKED,
 	ROW_PAYLOAD,
 	ROW_DELIVERY,
 	ROW_ATTEMPTS
 };
-
-/* The same, as a statement selects them and as struct db_statement names them. */
-#define ROW_COLUMNS                                                                                \
-	"id, message_id, type, webhook, owner, url, secret, old_secret, conversation, COALESCE("       \
-	"created_at, pg_catalog.date_part('epoch', pg_catalog.clock_timestamp())::pg_catalog.text) "   \
-	"AS created_at, blocked, payload"
-#define ROW_NAMES                                                                                  \
-	"id message_id^ type^ webhook^ owner^ url? secret? old_secret? conversation^ created_at "      \
-	"blocked^ payload"
 
 struct request_headers
 {
@@ -62,10 +53,10 @@ struct request_headers
 	int count;
 };
 
-/* Makes what a row's event says, without a reference yet; the payload's bytes go into its body as they are. */
-struct parcel *request_parcel(PGresult *rows, int row);
-/* Makes the message of a row. */
-struct message *request_message(struct parcel *parcel, PGresult *rows, int row);
+/* Makes what an event says, without a reference yet. */
+struct parcel *request_event_parcel(const struct log_event *event);
+/* Makes the message of a stored delivery; the payload's bytes go into its body as they are. */
+struct message *request_message(PGresult *rows, int row);
 
 /*
  * Writes the headers of an attempt that starts now (Unix seconds). False: the message could not be signed.

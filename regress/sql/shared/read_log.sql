@@ -8,7 +8,7 @@ $$ SELECT convert_from(substr(bytes, at::integer + 1, size::integer), 'UTF8') $$
 CREATE FUNCTION read_log(last_id bigint, snapshot text, max_rows integer DEFAULT 1000, flags integer DEFAULT 2,
                                  target text DEFAULT NULL, late_id bigint DEFAULT NULL, max_bytes integer DEFAULT 1000000,
     OUT id bigint, OUT topic text, OUT event text, OUT conversation text, OUT created_at timestamptz, OUT expires_at timestamptz, OUT state boolean,
-    OUT payload jsonb, OUT message jsonb, OUT armed boolean, OUT more boolean, OUT events bigint, OUT next_snapshot text, OUT next_target text, OUT next_late_id bigint)
+    OUT closed boolean, OUT owner text, OUT payload jsonb, OUT message jsonb, OUT armed boolean, OUT more boolean, OUT events bigint, OUT next_snapshot text, OUT next_target text, OUT next_late_id bigint)
     RETURNS SETOF record LANGUAGE plpgsql AS
 $$
 DECLARE
@@ -39,9 +39,20 @@ BEGIN
             created_at := 'epoch'::timestamptz + number_of(piece, at + 12, 8) * interval '1 us';
             micros := number_of(piece, at + 20, 8);
             expires_at := CASE WHEN micros > 0 THEN 'epoch'::timestamptz + micros * interval '1 us' END;
-            state := number_of(piece, at + 28, 4) = 1;
+            state := number_of(piece, at + 28, 4) & 1 = 1;
+            closed := number_of(piece, at + 28, 4) & 2 = 2;
             texts := ARRAY[number_of(piece, at + 32, 4), number_of(piece, at + 36, 4), number_of(piece, at + 40, 4), number_of(piece, at + 44, 4)];
             conversation := words_of(piece, at + 48, texts[1]);
+            IF flags & 4 = 4 THEN
+                owner := words_of(piece, at + 48 + texts[1], texts[2]);
+                message := words_of(piece, at + 48 + texts[1] + texts[2], number_of(piece, at, 4) - 44 - texts[1] - texts[2])::jsonb;
+                ASSERT length(message ->> 'type') = texts[3];
+                event := message ->> 'type';
+                payload := message -> 'data';
+                RETURN NEXT;
+                at := at + 4 + number_of(piece, at, 4);
+                CONTINUE;
+            END IF;
             message := words_of(piece, at + 48 + texts[1], number_of(piece, at, 4) - 44 - texts[1])::jsonb;
             topic := words_of(piece, at + 48 + texts[1] + 10, texts[2]);
             event := words_of(piece, at + 48 + texts[1] + 10 + texts[2] + 11, texts[3]);
