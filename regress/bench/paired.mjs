@@ -10,12 +10,12 @@ export function median(numbers) {
 
 /**
  * Measures every side in every round, in an order that turns from round to round: measure(side) resolves to an object
- * of numbers. Returns per side and name the median figure, the least one, and the median of its ratios to another side
- * of the same round, the first one unless baseOf(side) is given.
+ * of numbers. Returns per side and name the median figure, the least one, the median of its ratios to another side of the
+ * same round, the first one unless baseOf(side) is given, and the number of rounds: no more are begun after `end`.
  */
-export async function paired(sides, rounds, measure, baseOf = () => sides[0]) {
+export async function paired(sides, rounds, measure, { baseOf = () => sides[0], end = Infinity } = {}) {
   const seen = sides.map(() => []);
-  for (let round = 0; round < rounds; round++) {
+  for (let round = 0; round < rounds && (round === 0 || Date.now() < end); round++) {
     for (let i = 0; i < sides.length; i++) {
       const at = (i + round) % sides.length;
       seen[at].push(await measure(sides[at]));
@@ -27,6 +27,7 @@ export async function paired(sides, rounds, measure, baseOf = () => sides[0]) {
       figure: median(figures.map((one) => one[name])),
       least: Math.min(...figures.map((one) => one[name])),
       ratio: median(figures.map((one, round) => one[name] / base[round][name])),
+      rounds: figures.length,
     }]));
   });
 }

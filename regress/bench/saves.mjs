@@ -24,7 +24,7 @@ export function script(side, conversations) {
 
 /** CPU milliseconds of the server's ended children: sessions of pgbench that are over. */
 async function cpuOf(cluster) {
-  await sleep(100); // until the postmaster has seen their end
+  await sleep(60); // until the postmaster has seen their end
   const fields = readFileSync(`/proc/${cluster.server.pid}/stat`, 'utf8').split(') ')[1].split(' ');
   return (Number(fields[13]) + Number(fields[14])) * clockTick;
 }
@@ -90,15 +90,20 @@ function print(title, sides, calm, flushed) {
   });
 }
 
-/** Measures and prints what saving a message costs in so many conversations. flush: also with a flush of 1 ms. */
-export async function measure(title, { sides: wanted, settings, conversations, rounds, transactions, flush }) {
+/**
+ * Measures and prints what saving a message costs in so many conversations. flush: also with a flush of 1 ms. minutes: how long it
+ * may take, about; then there are fewer rounds.
+ */
+export async function measure(title, { sides: wanted, settings, conversations, rounds, transactions, flush, minutes = Infinity }) {
+  const start = Date.now();
+  const after = (share) => start + minutes * 60000 * share;
   const { sides, clusters } = await build(wanted, { fsync: 'off', ...settings }, conversations);
-  const baseOf = (side) => bareOf(sides, side);
+  const options = { baseOf: (side) => bareOf(sides, side) };
   for (const side of sides) {
     side.file = script(side, conversations);
     await pgbench(side, 1, ['-t', 1000]);
   }
-  const calm = await paired(sides, rounds, (side) => measureSide(side, transactions), baseOf);
+  const calm = await paired(sides, rounds, (side) => measureSide(side, transactions), { ...options, end: after(0.65) });
   let flushed;
   if (flush) {
     const environment = Object.entries(await flushTime(1000)).map(([name, value]) => `${name}=${value}`);
@@ -107,8 +112,8 @@ export async function measure(title, { sides: wanted, settings, conversations, r
       await cluster.stop();
       await cluster.start(['env', ...environment]);
     }
-    flushed = await paired(sides, rounds, (side) => warm(side, 32, ['-T', 1]), baseOf);
+    flushed = await paired(sides, rounds, (side) => warm(side, 32, ['-T', 1]), { ...options, end: after(0.93) });
   }
-  print(`${title}; ${rounds} rounds`, sides, calm, flushed);
+  print(`${title}; ${[calm, flushed].flatMap((figures) => figures?.[0].rate.rounds ?? []).join(' and ')} rounds`, sides, calm, flushed);
   for (const cluster of clusters) await cluster.remove();
 }

@@ -5,9 +5,10 @@ import { conversations, sides } from './variants.mjs';
 
 const rounds = Number(process.env.ROUNDS ?? 9);
 const transactions = Number(process.env.TRANSACTIONS ?? 3000);
+const minutes = Number(process.env.MINUTES ?? Infinity);
 
 try {
-  await measure('Saving a message', { sides, conversations, rounds, transactions, flush: true });
+  await measure('Saving a message', { sides, conversations, rounds, transactions, flush: true, minutes });
 } finally {
   await finish();
 }
