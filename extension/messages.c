@@ -188,8 +188,9 @@ set_route(ChatValues *values, const ChatPlace *place)
 
 /* Where the column is a key of this table instead of WhatsApp's id, the message it names is looked up. */
 static void
-set_reply(ChatValues *values, ChatAttachment *attachment, const char *conversation)
+set_reply(ChatValues *values, const ChatPlace *place)
 {
+	ChatAttachment *attachment = place->attachment;
 	char *external = values->text[CHAT_M_REPLY_TO];
 	const char *column = attachment->column[CHAT_M_REPLY_TO];
 	Oid type;
@@ -200,17 +201,17 @@ set_reply(ChatValues *values, ChatAttachment *attachment, const char *conversati
 	type = get_atttype(attachment->messages, get_attnum(attachment->messages, column));
 	if (type == TEXTOID || type == VARCHAROID)
 		return;
-	key = chat_place_message(attachment, conversation, external);
+	key = chat_place_message(attachment, place->id, external);
 	if (key != NULL || !chat_key_fits(attachment->messages, column, external))
 		chat_values_set(values, CHAT_M_REPLY_TO, key);
 }
 
 /* A resolved conversation in which the contact writes is open again. */
 static void
-reopen(const ChatValues *values, const ChatPlace *place, const char *conversation)
+reopen(const ChatValues *values, const ChatPlace *place)
 {
 	ChatValues open = {0};
-	ChatArgument key = chat_key_given(conversation);
+	ChatArgument key = chat_key_given(place->id);
 
 	if (chat_triggers_reopen(&place->attachment->settings) ||
 		!chat_values_is(values, CHAT_M_DIRECTION, "incoming") || place->status == NULL ||
@@ -226,23 +227,15 @@ reopen(const ChatValues *values, const ChatPlace *place, const char *conversatio
 Datum
 chat_save_message(PG_FUNCTION_ARGS)
 {
-	char *conversation = chat_text_argument(fcinfo, 0);
 	Jsonb *given = PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
 	char *scope = chat_caller_scope(chat_text_argument(fcinfo, 2));
 	ChatPlace place;
 	ChatValues values;
-	char *into;
 	char *key = NULL;
 
 	SPI_connect();
 	/* The lock, held from here on, makes the look-up of the id safe. */
-	place = chat_place_lock(conversation, scope);
-	into = chat_place_merged_into(&place, conversation);
-	if (into != NULL)
-	{
-		conversation = into;
-		place = chat_place_lock(conversation, scope);
-	}
+	place = chat_place_lock_followed(chat_text_argument(fcinfo, 0), scope);
 	if (place.attachment == NULL)
 		return chat_return_null(fcinfo);
 	chat_values_from_caller(&values, "message", given, place.attachment);
@@ -250,14 +243,14 @@ chat_save_message(PG_FUNCTION_ARGS)
 	check(&values, place.attachment);
 	if (place.attachment->column[CHAT_M_EXTERNAL] != NULL &&
 		chat_values_has(&values, CHAT_M_EXTERNAL))
-		key = chat_place_message(place.attachment, conversation, values.text[CHAT_M_EXTERNAL]);
+		key = chat_place_message(place.attachment, place.id, values.text[CHAT_M_EXTERNAL]);
 	if (key == NULL)
 	{
-		reopen(&values, &place, conversation);
+		reopen(&values, &place);
 		set_sender(&values, &place);
 		set_route(&values, &place);
-		set_reply(&values, place.attachment, conversation);
-		chat_values_set(&values, CHAT_M_CONVERSATION, conversation);
+		set_reply(&values, &place);
+		chat_values_set(&values, CHAT_M_CONVERSATION, place.id);
 		key = chat_values_insert(place.attachment, &values, true, false);
 	}
 	if (key == NULL)

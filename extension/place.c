@@ -140,12 +140,56 @@ chat_key_fits(Oid relid, const char *column, const char *value)
 	}
 }
 
+/* A statement that finds a row by id and user. */
+typedef struct Search
+{
+	ChatPlan plan;
+	ChatRole role;
+	const char *name; /* of the argument that is the id */
+	bool follows;     /* a merged conversation to the one it was merged into */
+	char *id;         /* of the row that is found */
+	char *user;
+} Search;
+
+static bool
+finds(ChatAttachment *attachment, const Search *search, const char *id)
+{
+	ChatArgument args[2] = {chat_text_given(id), chat_text_given(search->user)};
+
+	return chat_plan_run_given(attachment, search->plan, 0, 2, args) > 0;
+}
+
 /*
- * Runs a statement that finds a row by id and user in each pair of tables that could have it, until one has; the pair, or NULL.
- * One whose tables are gone has nothing; it is asked for, and raises, where none other has the row.
+ * The same of the conversation that one was merged into. That is looked for before anything is locked, since who locks two must do
+ * so in the order of their ids, and again afterwards: it may have been merged, or the other one deleted, while we waited.
+ */
+static bool
+finds_followed(ChatAttachment *attachment, Search *search)
+{
+	char *id = search->id;
+	char *last = NULL;
+	bool found = false;
+
+	for (;;)
+	{
+		char *into = chat_merged_into(attachment, id);
+
+		search->id = into != NULL ? into : id;
+		if (last != NULL && strcmp(search->id, last) == 0)
+			break;
+		last = search->id;
+		found = finds(attachment, search, last);
+	}
+	search->id = found ? last : id;
+	return found;
+}
+
+/*
+ * Searches each pair of tables that could have the row, until one has; the pair, or NULL. One whose tables are gone has nothing; it
+ * is asked for, and raises, where none other has the row.
  */
 static ChatAttachment *
-search(ChatPlan plan, ChatRole role, const char *name, const char *id, char *user)
+run_search(Search *search)
 {
 	int count;
 	int32 *ids = chat_attachment_ids(&count);
@@ -155,18 +199,19 @@ search(ChatPlan plan, ChatRole role, const char *name, const char *id, char *use
 	for (int i = 0; i < count; i++)
 	{
 		ChatAttachment *attachment = chat_attachment_peek(ids[i]);
-		Oid relid = chat_role_is_message(role) ? attachment->messages : attachment->conversations;
-		ChatArgument args[2] = {chat_text_given(id), chat_text_given(user)};
+		Oid relid =
+			chat_role_is_message(search->role) ? attachment->messages : attachment->conversations;
 
-		if (!chat_key_fits(relid, attachment->column[role], id))
+		if (!chat_key_fits(relid, attachment->column[search->role], search->id))
 			continue;
 		known = true;
 		if (attachment->missing != CHAT_ROLES)
 			broken = ids[i];
-		else if (chat_plan_run_given(attachment, plan, 0, 2, args) > 0)
+		else if (search->follows ? finds_followed(attachment, search)
+								 : finds(attachment, search, search->id))
 			return attachment;
 	}
-	chat_require_id(name, id, known);
+	chat_require_id(search->name, search->id, known);
 	if (broken != 0)
 		(void) chat_attachment_get(broken);
 	return NULL;
@@ -181,14 +226,15 @@ result_flag(int column)
 	return !isnull && DatumGetBool(value);
 }
 
-ChatPlace
-chat_place_lock(const char *id, char *user)
+static ChatPlace
+lock(char *id, char *user, bool follows)
 {
-	ChatPlace place = {0};
+	Search search = {CHAT_PLAN_LOCK_CONVERSATION, CHAT_C_ID, "conversation_id", follows, id, user};
+	ChatPlace place = {.attachment = run_search(&search)};
 
-	place.attachment = search(CHAT_PLAN_LOCK_CONVERSATION, CHAT_C_ID, "conversation_id", id, user);
 	if (place.attachment == NULL)
 		return place;
+	place.id = search.id;
 	place.status = chat_plan_text(1);
 	place.agent = chat_plan_text(2);
 	place.as_agent = result_flag(3);
@@ -198,20 +244,23 @@ chat_place_lock(const char *id, char *user)
 	return place;
 }
 
-char *
-chat_place_merged_into(const ChatPlace *place, const char *id)
+ChatPlace
+chat_place_lock(char *id, char *user)
 {
-	if (place->attachment == NULL || place->status == NULL ||
-		strcmp(place->status, "resolved") != 0)
-		return NULL;
-	return chat_merged_into(place->attachment, id);
+	return lock(id, user, false);
+}
+
+ChatPlace
+chat_place_lock_followed(char *id, char *user)
+{
+	return lock(id, user, true);
 }
 
 ChatAttachment *
-chat_place_lock_of(const char *message, char *user)
+chat_place_lock_of(char *message, char *user)
 {
-	ChatAttachment *attachment =
-		search(CHAT_PLAN_LOCK_CONVERSATION_OF, CHAT_M_ID, "message_id", message, user);
+	Search search = {CHAT_PLAN_LOCK_CONVERSATION_OF, CHAT_M_ID, "message_id", false, message, user};
+	ChatAttachment *attachment = run_search(&search);
 
 	if (attachment != NULL && result_flag(1))
 		chat_require_agents_write(attachment);

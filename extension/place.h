@@ -28,6 +28,7 @@ extern bool chat_key_fits(Oid relid, const char *column, const char *value);
 typedef struct ChatPlace
 {
 	ChatAttachment *attachment; /* NULL: there is no such conversation of the user's */
+	char *id; /* of the conversation that is locked */
 	char *status;
 	char *agent;   /* what the agent's column holds, when that is the user */
 	bool as_agent; /* the user does not own it */
@@ -39,11 +40,11 @@ typedef struct ChatPlace
  * Locks the conversation of this id that the user (NULL: anybody) owns or is assigned to. Callers are connected to SPI. Errors:
  * those of chat_require_id, 42501 for an agent that may not write.
  */
-extern ChatPlace chat_place_lock(const char *id, char *user);
-/* The id of the conversation that one was merged into, or NULL; asked of resolved ones alone, since merged ones are. */
-extern char *chat_place_merged_into(const ChatPlace *place, const char *id);
+extern ChatPlace chat_place_lock(char *id, char *user);
+/* The same, but of the one that it was merged into, where what comes for it goes. */
+extern ChatPlace chat_place_lock_followed(char *id, char *user);
 /* The same of the conversation of a message; the attachment, or NULL. */
-extern ChatAttachment *chat_place_lock_of(const char *message, char *user);
+extern ChatAttachment *chat_place_lock_of(char *message, char *user);
 /* Key of the message with a WhatsApp id in a conversation, or NULL. Callers are connected to SPI. */
 extern char *
 chat_place_message(ChatAttachment *attachment, const char *conversation, const char *external);

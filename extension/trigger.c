@@ -14,6 +14,7 @@
 #include "attachment.h"
 #include "checks.h"
 #include "flush.h"
+#include "merged.h"
 #include "payload.h"
 #include "pending.h"
 #include "plans.h"
@@ -343,6 +344,7 @@ chat_conversation_after(PG_FUNCTION_ARGS)
 	TriggerData *trigdata = (TriggerData *) fcinfo->context;
 	ChatLayout *layout = chat_layout_get(attachment, trigdata->tg_relation, false);
 	ChatPending *row;
+	ChatKey key;
 
 	if (!TRIGGER_FIRED_BY_DELETE(trigdata->tg_event))
 		chat_checks_keep(layout, trigdata->tg_relation);
@@ -354,8 +356,8 @@ chat_conversation_after(PG_FUNCTION_ARGS)
 								 trigdata->tg_newslot);
 		return PointerGetDatum(NULL);
 	}
-	row = note_row(attachment, trigdata->tg_relation, trigdata->tg_trigslot,
-				   chat_trigger_conversation(trigdata->tg_trigslot, layout),
+	key = chat_trigger_conversation(trigdata->tg_trigslot, layout);
+	row = note_row(attachment, trigdata->tg_relation, trigdata->tg_trigslot, key,
 				   CHAT_RIGHTS |
 					   (TRIGGER_FIRED_BY_DELETE(trigdata->tg_event) ? NOTE(CONVERSATION_DELETED)
 																	: NOTE(CONVERSATION_NEW)));
@@ -366,6 +368,11 @@ chat_conversation_after(PG_FUNCTION_ARGS)
 	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event) &&
 		chat_pending_is_awaited(row->attachment, row->conversation))
 		row->flags |= CHAT_RECOUNT; /* a deferred foreign key let messages come first */
+	if (TRIGGER_FIRED_BY_INSERT(trigdata->tg_event))
+		chat_merged_new(attachment, key);
+	else
+		chat_merged_gone(attachment, key, chat_pending_deleted_owner(attachment->id, key),
+						 chat_row_text(trigdata->tg_trigslot, layout, CHAT_C_JID));
 	return PointerGetDatum(NULL);
 }
 

@@ -116,7 +116,8 @@ CREATE FUNCTION chat.merged_under(attachment chat.attachment, owner_keys text[],
 $$
 BEGIN
     RETURN (SELECT m.into_id FROM chat.merged_conversation m
-             WHERE m.attachment = $1.id AND m.owner = ANY (owner_keys) AND m.address = ANY (addresses) ORDER BY m.merged_at DESC LIMIT 1);
+             WHERE m.attachment = $1.id AND m.owner = ANY (owner_keys) AND m.address = ANY (addresses || ARRAY(SELECT chat.contact_variant(a) FROM unnest(addresses) a))
+             ORDER BY m.address <> ALL (addresses), m.merged_at DESC LIMIT 1);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.merged_under(chat.attachment, text[], text[]) FROM PUBLIC;
@@ -174,6 +175,16 @@ END
 $$;
 REVOKE ALL ON FUNCTION chat.find_contact(chat.attachment, text[], text[], boolean, text, boolean) FROM PUBLIC;
 COMMENT ON FUNCTION chat.find_contact(chat.attachment, text[], text[], boolean, text, boolean) IS 'The owner''s conversation with a contact, known under one of several addresses, the first preferred: {id, jid, name, status, inbox, metadata, isMerged: found through one that was merged into it}, or NULL. lock: FOR NO KEY UPDATE, and two that turn out to be one are merged. inbox: where the table lets a contact have one in each. thorough: see chat.contact_rows.';
+
+CREATE FUNCTION chat.forget_contact(attachment integer, user_id text, address text) RETURNS void
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+    DELETE FROM chat.contact_pair p
+     WHERE p.owner = $2 AND (p.lid = $3 OR p.phone = $3)
+       AND chat.contact_rows($1, chat.user_keys($1, 'owner', $2), ARRAY[p.phone, p.lid], NULL, false) IS NULL
+$$;
+REVOKE ALL ON FUNCTION chat.forget_contact(integer, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.forget_contact(integer, text, text) IS 'For the trigger on conversations: forgets the pair of addresses of a contact with whom the user has no conversation any more.';
 
 -- Whoever makes a conversation comes through here: no unique index knows that two addresses are one contact. At most 64 locks an
 -- owner, taken in order, so that a history of many contacts fills no table of locks.

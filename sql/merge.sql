@@ -1,7 +1,8 @@
 -- Merging conversations: the contact of both turned out to be one.
 --
 -- Locks: both conversations in the order of their ids, then messages of the one that goes, of which nobody waits for any: those
--- that somebody else holds come with a later portion. From the first portion on all that comes for it goes to the other one.
+-- that somebody else holds come with a later portion. From the first portion on all that comes for it goes to the other one; what
+-- is written to it all the same (a stray) is moved by chat.maintain.
 
 CREATE FUNCTION chat.run_quietly(relation regclass, statement text, params text[], key text DEFAULT NULL) RETURNS jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_run_quietly';
@@ -176,6 +177,40 @@ $$;
 REVOKE ALL ON FUNCTION chat.move_messages(chat.attachment, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.move_messages(chat.attachment, text, text) IS 'Moves up to 1,000 messages that nobody else holds, the newest first, from one conversation to another, and drops those whose message id the other has. Nobody is told. remain: there are more.';
 
+-- What comes and goes with a conversation
+
+CREATE FUNCTION chat.unmark_merged(pair chat.attachment, keys text[]) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    id text := pair.columns ->> 'conversation_id';
+    mark text := pair.columns ->> 'conversation_metadata';
+BEGIN
+    IF keys IS NOT NULL AND chat.attribute_base_type(pair.conversations, mark) = 'jsonb'::regtype THEN
+        PERFORM chat.run_quietly(pair.conversations, format('WITH free AS (SELECT c.%2$I AS id FROM %1$s AS c WHERE c.%2$I OPERATOR(pg_catalog.=) ANY ($1::%3$s[]) FOR NO KEY UPDATE SKIP LOCKED) '
+            'UPDATE %1$s AS c SET %4$I = c.%4$I OPERATOR(pg_catalog.-) CAST($2 AS pg_catalog.text) FROM free AS f WHERE c.%2$I OPERATOR(pg_catalog.=) f.id '
+            'AND pg_catalog.jsonb_typeof(c.%4$I) OPERATOR(pg_catalog.=) ''object''::pg_catalog.text RETURNING pg_catalog.to_jsonb(1)',
+            pair.conversations, id, chat.cast_type(pair.conversations, id), mark), keys, 'mergedInto');
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.unmark_merged(chat.attachment, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.unmark_merged(chat.attachment, text[]) IS 'Takes the mark of merged ones from conversations, but for those that somebody else has locked: their locks come before the caller''s.';
+
+CREATE FUNCTION chat.forget_merges(attachment integer, key text) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    keys text[];
+BEGIN
+    WITH gone AS (DELETE FROM chat.merged_conversation m WHERE m.attachment = $1 AND (m.from_id = key OR m.into_id = key) RETURNING m.from_id)
+    SELECT array_agg(g.from_id) INTO keys FROM gone g;
+    PERFORM chat.unmark_merged(a, keys) FROM chat.attachment a WHERE a.id = $1;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.forget_merges(integer, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.forget_merges(integer, text) IS 'For the trigger on conversations: forgets what was merged into one, and that it was merged itself. It is deleted, or its id is a new one''s.';
+
 CREATE FUNCTION chat.merge_portion(pair chat.attachment, portion_of text) RETURNS chat.merge
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -235,7 +270,7 @@ BEGIN
     IF roots.from_id = roots.into_id THEN
         -- Or it went the other way.
         SELECT m.attachment, m.from_id, m.into_id, m.moved, m.dropped, m.finished_at INTO merge FROM chat.merged_conversation m WHERE m.attachment = pair.id AND m.from_id IN ($2, $3) ORDER BY m.from_id <> $2 LIMIT 1;
-        RETURN CASE WHEN merge.finished_at IS NULL THEN chat.continue_merge(pair, merge) ELSE merge END;
+        RETURN chat.continue_merge(pair, merge);
     END IF;
     sides := chat.merge_sides(pair, ARRAY[roots.from_id, roots.into_id]);
     IF (SELECT count(*) FROM jsonb_object_keys(sides)) < 2 THEN
@@ -261,24 +296,77 @@ $$;
 REVOKE ALL ON FUNCTION chat.merge_into(chat.attachment, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.merge_into(chat.attachment, text, text) IS 'Merges a conversation into another one, up to 1,000 messages at once; chat.maintain goes on. Done already: goes on, or does nothing. NULL: one of them is gone. Errors: 22023 for different owners.';
 
-CREATE FUNCTION chat.continue_merge(pair chat.attachment, merge chat.merge) RETURNS chat.merge
+-- Strays: who began before the merge was committed, or knows of none, writes messages to the conversation that is merged. What is
+-- unread of them must not be hidden.
+CREATE FUNCTION chat.strays(pair chat.attachment, keys text[]) RETURNS text[]
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
+    RETURN chat.find_on(NULL::text[], pair.messages, format('SELECT array_agg(k.id) FROM unnest($1) k (id) WHERE EXISTS (SELECT FROM %s AS m WHERE m.%I = k.id::%s)',
+        pair.messages, pair.columns ->> 'conversation', chat.cast_type(pair.messages, pair.columns ->> 'conversation')), keys);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.strays(chat.attachment, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.strays(chat.attachment, text[]) IS 'Which of these conversations have messages; NULL for none.';
+
+CREATE FUNCTION chat.open_for_strays(pair chat.attachment, merge chat.merge) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    sides jsonb := chat.merge_sides(pair, ARRAY[merge.from_id, merge.into_id]);
+    stays jsonb := sides -> merge.into_id;
+    status jsonb := chat.merge_values((sides -> merge.from_id) || '{"conversation_status": "open"}', stays) -> 'conversation_status';
+BEGIN
+    IF status IS NULL THEN
+        RETURN NULL;
+    END IF;
+    PERFORM chat.write_quietly(pair.id, jsonb_build_object('conversation_status', status), merge.into_id);
+    RETURN jsonb_build_object('status', jsonb_build_object('old', stays -> 'conversation_status', 'new', status));
+END
+$$;
+REVOKE ALL ON FUNCTION chat.open_for_strays(chat.attachment, chat.merge) FROM PUBLIC;
+COMMENT ON FUNCTION chat.open_for_strays(chat.attachment, chat.merge) IS 'Opens the conversation to which unread strays are about to be moved; returns what that changed, as events say it, or NULL.';
+
+CREATE FUNCTION chat.continue_merge(pair chat.attachment, merge chat.merge) RETURNS chat.merge
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    changes jsonb;
+BEGIN
     PERFORM chat.run(NULL::boolean, pair.id, 'lock_conversations', ARRAY[merge.from_id, merge.into_id]);
     SELECT m.attachment, m.from_id, m.into_id, m.moved, m.dropped, m.finished_at INTO merge FROM chat.merged_conversation m WHERE m.attachment = $2.attachment AND m.from_id = $2.from_id AND m.into_id = $2.into_id;
-    IF merge.from_id IS NULL OR merge.finished_at IS NOT NULL THEN
+    IF merge.from_id IS NULL OR merge.finished_at IS NOT NULL AND chat.strays(pair, ARRAY[merge.from_id]) IS NULL THEN
         RETURN merge;
+    ELSIF merge.finished_at IS NOT NULL THEN
+        changes := chat.open_for_strays(pair, merge);
     END IF;
     merge := chat.merge_portion(pair, merge.from_id);
     IF merge.finished_at IS NOT NULL THEN
-        PERFORM chat.tell_merge_done(pair, merge.into_id, NULL);
+        PERFORM chat.tell_merge_done(pair, merge.into_id, changes);
     END IF;
     RETURN merge;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.continue_merge(chat.attachment, chat.merge) FROM PUBLIC;
-COMMENT ON FUNCTION chat.continue_merge(chat.attachment, chat.merge) IS 'The next portion of a merge that is not finished, unless that has changed meanwhile; returns it as it is then.';
+COMMENT ON FUNCTION chat.continue_merge(chat.attachment, chat.merge) IS 'The next portion of a merge that is not finished, or has strays, unless that has changed meanwhile; returns it as it is then.';
+
+CREATE FUNCTION chat.due_merges() RETURNS SETOF chat.merge
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    pair chat.attachment;
+    strays text[];
+BEGIN
+    RETURN QUERY SELECT m.attachment, m.from_id, m.into_id, m.moved, m.dropped, m.finished_at FROM chat.merged_conversation m WHERE m.finished_at IS NULL ORDER BY m.merged_at;
+    FOR pair IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
+        strays := chat.strays(pair, ARRAY(SELECT m.from_id FROM chat.merged_conversation m WHERE m.attachment = pair.id AND m.finished_at IS NOT NULL));
+        RETURN QUERY SELECT m.attachment, m.from_id, m.into_id, m.moved, m.dropped, m.finished_at FROM chat.merged_conversation m
+                      WHERE m.attachment = pair.id AND m.from_id = ANY (strays) ORDER BY m.merged_at;
+    END LOOP;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.due_merges() FROM PUBLIC;
+COMMENT ON FUNCTION chat.due_merges() IS 'Merges that are not finished, then those with strays.';
 
 CREATE FUNCTION chat.merge_portions() RETURNS TABLE (object text, action text)
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET lock_timeout = '50ms' AS
@@ -288,7 +376,7 @@ DECLARE
     merge chat.merge;
     pair chat.attachment;
 BEGIN
-    FOR merge IN SELECT m.attachment, m.from_id, m.into_id, m.moved, m.dropped, m.finished_at FROM chat.merged_conversation m WHERE m.finished_at IS NULL ORDER BY m.merged_at LIMIT 100 LOOP
+    FOR merge IN SELECT d.* FROM chat.due_merges() d LIMIT 100 LOOP
         SELECT a.* INTO pair FROM chat.attachment a WHERE a.id = merge.attachment;
         object := pair.conversations::text;
         action := format('%s merged into %s', merge.from_id, merge.into_id);
@@ -307,7 +395,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.merge_portions() FROM PUBLIC;
-COMMENT ON FUNCTION chat.merge_portions() IS 'Part of chat.maintain: goes on with merges, some 200 ms a call. An action that ends in "goes on" asks to be called again soon.';
+COMMENT ON FUNCTION chat.merge_portions() IS 'Part of chat.maintain: goes on with merges and moves strays, some 200 ms a call. An action that ends in "goes on" asks to be called again soon.';
 
 CREATE FUNCTION chat.merge_twins(pair chat.attachment, rows jsonb) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS

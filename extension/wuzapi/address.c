@@ -65,9 +65,8 @@ user_length(const char *text, int length)
 	return colon == NULL ? user : (int) (colon - text);
 }
 
-/* The address in its one form, or NULL when the text is none: blanks around it do not count. */
-static char *
-canonical(const char *text, int length)
+char *
+chat_contact_one_form(const char *text, int length)
 {
 	JsonbValue value = {.type = jbvString};
 	char number[MAX_DIGITS + 1];
@@ -164,7 +163,7 @@ Datum
 chat_contact_address(PG_FUNCTION_ARGS)
 {
 	text *given = PG_GETARG_TEXT_PP(0);
-	char *address = canonical(VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given));
+	char *address = chat_contact_one_form(VARDATA_ANY(given), VARSIZE_ANY_EXHDR(given));
 
 	if (address == NULL)
 		PG_RETURN_NULL();

@@ -9,6 +9,9 @@
 /* As what one address may be stored, at most. */
 #define CHAT_MAX_SPELLINGS 104
 
+/* A contact's address in its one form, or NULL when the text is none: blanks around it do not count. */
+extern char *chat_contact_one_form(const char *text, int length);
+
 /*
  * Fills in as what an address, given in its one form, may be stored, and returns how many there are; devices: also with one of the
  * devices 1 to 99. Texts are in the current memory context.

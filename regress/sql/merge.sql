@@ -125,7 +125,8 @@ SELECT id, unread_count, last_message_preview FROM conversations WHERE id > 200 
 SELECT chat.ingest_wuzapi(:ann, said('140000000000201@lid', 'MEANWHILE')) ->> 'conversationId';
 SELECT event, topic, payload FROM news();
 DO $$ BEGIN
-    WHILE (SELECT finished_at IS NULL FROM chat.merged_conversation WHERE from_id = '202') LOOP
+    FOR i IN 1 .. 100 LOOP
+        EXIT WHEN (SELECT finished_at IS NOT NULL FROM chat.merged_conversation WHERE from_id = '202');
         PERFORM FROM chat.maintain();
     END LOOP;
 END $$;
