@@ -166,7 +166,7 @@ BEGIN
                              THEN chat.run(NULL::jsonb, attachment.id, CASE WHEN lock THEN 'lock_contact' ELSE 'contact' END, COALESCE(into_key, key)) ELSE rows -> 0 END;
         IF conversation IS NULL THEN
             -- Deleted meanwhile, or long ago: then what was merged into it stands for itself again.
-            DELETE FROM chat.merged_conversation m WHERE m.attachment = $1.id AND m.into_id = COALESCE(into_key, key);
+            PERFORM chat.forget_merges(attachment.id, COALESCE(into_key, key));
         ELSIF NOT lock OR chat.merged_into(attachment.id, COALESCE(into_key, key)) IS NULL THEN
             RETURN conversation || jsonb_build_object('isMerged', into_key IS NOT NULL);
         END IF;
