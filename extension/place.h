@@ -28,7 +28,7 @@ extern bool chat_key_fits(Oid relid, const char *column, const char *value);
 typedef struct ChatPlace
 {
 	ChatAttachment *attachment; /* NULL: there is no such conversation of the user's */
-	char *id; /* of the conversation that is locked */
+	char *id;                   /* of the conversation that is locked */
 	char *status;
 	char *agent;   /* what the agent's column holds, when that is the user */
 	bool as_agent; /* the user does not own it */

@@ -12,6 +12,7 @@ $$
         ('conversations', 'assigned_agent_id', false, 'uuid', 'to assign an agent'),
         ('conversations', 'contact_jid', false, 'text', 'to find the conversation with a contact'),
         ('conversations', 'updated_at', false, 'timestamptz NOT NULL DEFAULT now()', 'to tell when a conversation was changed'),
+        ('conversations', 'metadata', false, 'jsonb NOT NULL DEFAULT ''{}''', 'to tell by which number a conversation is answered, and which one it was merged into'),
         ('messages', 'message_id', false, 'text', 'to save a message that comes twice once, and to find it by WhatsApp''s id'),
         ('messages', 'message_type', false, 'text NOT NULL DEFAULT ''text''', 'to save media'),
         ('messages', 'media_url', false, 'text', 'to save media'),
