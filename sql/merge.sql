@@ -187,7 +187,7 @@ DECLARE
     mark text := pair.columns ->> 'conversation_metadata';
 BEGIN
     IF keys IS NOT NULL AND chat.attribute_base_type(pair.conversations, mark) = 'jsonb'::regtype THEN
-        PERFORM chat.run_quietly(pair.conversations, format('WITH free AS (SELECT c.%2$I AS id FROM %1$s AS c WHERE c.%2$I OPERATOR(pg_catalog.=) ANY ($1::%3$s[]) FOR NO KEY UPDATE SKIP LOCKED) '
+        PERFORM chat.run_on(pair.conversations, format('WITH free AS (SELECT c.%2$I AS id FROM %1$s AS c WHERE c.%2$I OPERATOR(pg_catalog.=) ANY ($1::%3$s[]) FOR NO KEY UPDATE SKIP LOCKED) '
             'UPDATE %1$s AS c SET %4$I = c.%4$I OPERATOR(pg_catalog.-) CAST($2 AS pg_catalog.text) FROM free AS f WHERE c.%2$I OPERATOR(pg_catalog.=) f.id '
             'AND pg_catalog.jsonb_typeof(c.%4$I) OPERATOR(pg_catalog.=) ''object''::pg_catalog.text RETURNING pg_catalog.to_jsonb(1)',
             pair.conversations, id, chat.cast_type(pair.conversations, id), mark), keys, 'mergedInto');

@@ -230,6 +230,11 @@ test('from 1.0 while both models are written: nothing fails, is lost or comes tw
     ['WARNING policy chat_realtime_read', 'WARNING policy chat_realtime_write']);
   const done = await rows(bed.db, 'SELECT * FROM chat.setup()');
   assert.equal(done.filter(({ action }) => /policy .* replaced/.test(action)).length, 2);
+  // What tables lack since is said, with the statement.
+  const [lacks, ...more] = await rows(bed.db, 'SELECT * FROM chat.setup()');
+  assert.deepEqual([lacks.object, more], ['public.conversations', []]);
+  await bed.db.query(/: (ALTER TABLE public.conversations ADD COLUMN metadata .*)$/.exec(lacks.action)[1]);
+  assert.equal((await rows(bed.db, 'SELECT * FROM chat.setup()'))[0].action, 'columns looked up again');
   assert.deepEqual(await rows(bed.db, 'SELECT * FROM chat.setup()'), []);
   for (const [conversations, table] of [['live.conversations', 'live.chat_messages'], ['parted.conversations', 'parted.messages']]) {
     assert.deepEqual((await rows(bed.db, 'SELECT * FROM chat.attach($1, $2)', [conversations, table])).filter(({ action }) => /^(attached|columns|trigger)|drifting/.test(action)), []);

@@ -78,6 +78,7 @@ async function history({ model, db, clients }, seed) {
     for (const [n, transaction] of transactions.entries()) await run(clients[i], owner, transaction, `${seed}.${i}.${n}`, insertsOnly(seed));
   }));
   for (const { reason } of done) if (reason) throw reason;
+  await db.query('SELECT record.sweep()');
   return judge(db, { owner, from, model });
 }
 

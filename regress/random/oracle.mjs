@@ -4,11 +4,14 @@ import { rows, value } from '../lib/db.mjs';
 
 /**
  * The record: ordinary PL/pgSQL triggers that note each row change in the transaction that made it. A conversation's has
- * the users behind its columns too.
+ * the users behind its columns too. What a merge writes is quiet; the merge itself is noted as a change of its own: its answer, whether
+ * it was begun by this call (fresh), the two conversations as they were before (goes, stays), and as the one is that stays. What is
+ * left of merges, and was written to merged ones afterwards, is swept at the end.
  */
 export const record = (model) => `
 CREATE SCHEMA record;
-CREATE TABLE record.change (seq bigserial, xid xid8 DEFAULT pg_current_xact_id(), of text, op text, old jsonb, new jsonb);
+CREATE TABLE record.change (seq bigserial, xid xid8 DEFAULT pg_current_xact_id(), of text, op text, old jsonb, new jsonb,
+    quiet boolean NOT NULL DEFAULT COALESCE(current_setting('record.quiet', true), '') = 'on');
 CREATE INDEX ON record.change (xid);
 ${model.users}
 CREATE FUNCTION record.seen(row_ jsonb, of text) RETURNS jsonb LANGUAGE sql AS $$
@@ -30,6 +33,38 @@ DECLARE
 BEGIN
     EXECUTE format('COPY (SELECT %L, ''incoming'', %L FROM generate_series(1, %s)) TO %L', conversation, content, rows, file);
     EXECUTE format('COPY public.chat_messages (conversation_id, direction, content) FROM %L', file);
+END $$;
+CREATE FUNCTION record.merge(a text, b text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    audited bigint := (SELECT COALESCE(max(id), 0) FROM chat.audit_log);
+    seq_before bigint := (SELECT last_value FROM record.change_seq_seq);
+    merge jsonb;
+    stays jsonb;
+BEGIN
+    IF a = b OR a IS NULL OR b IS NULL THEN
+        RETURN;
+    END IF;
+    PERFORM set_config('record.quiet', 'on', true);
+    merge := chat.merge_conversations(a, b);
+    PERFORM set_config('record.quiet', 'off', true);
+    IF merge IS NOT NULL THEN
+        SELECT record.seen(to_jsonb(c), 'conversations') INTO stays FROM public.conversations c WHERE c.id::text = merge ->> 'into';
+        INSERT INTO record.change (of, op, old, new)
+            SELECT 'merges', 'MERGE', merge || jsonb_build_object('goes', record.quiet_before(seq_before, merge ->> 'from'), 'stays', COALESCE(record.quiet_before(seq_before, merge ->> 'into'), stays),
+                'fresh', EXISTS (SELECT FROM chat.audit_log l WHERE l.id > audited AND l.action = 'conversation.merged' AND l.object = merge ->> 'from' AND pg_xact_status(l.xmin::text::xid8) = 'in progress')), stays;
+    END IF;
+END $$;
+CREATE FUNCTION record.quiet_before(after bigint, conversation text) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT old FROM record.change WHERE seq > after AND xid = pg_current_xact_id() AND quiet AND of = 'conversations' AND old ->> 'id' = conversation ORDER BY seq LIMIT 1 $$;
+CREATE FUNCTION record.sweep() RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM set_config('record.quiet', 'on', true);
+    FOR i IN 1 .. 100 LOOP
+        PERFORM FROM chat.merge_portions();
+        EXIT WHEN NOT FOUND;
+    END LOOP;
+    PERFORM set_config('record.quiet', 'off', true);
+    INSERT INTO record.change (of, op) VALUES ('merges', 'SWEEP');
 END $$;
 CREATE TRIGGER zzz_record AFTER INSERT OR UPDATE OR DELETE ON public.chat_messages FOR EACH ROW EXECUTE FUNCTION record.note('chat_messages');
 ${model.unwatched ? '' : "CREATE TRIGGER zzz_record AFTER INSERT OR UPDATE OR DELETE ON public.conversations FOR EACH ROW EXECUTE FUNCTION record.note('conversations');"}
@@ -71,6 +106,19 @@ function conversationEvents({ op, old, new: row }) {
   return list;
 }
 
+/** And for a merge that this transaction began. One that it only went on with may have ended already. */
+function mergeEvents({ old: merge, new: into }) {
+  const { from, goes, stays, fresh, finished } = merge;
+  if (!fresh) return [];
+  const users = [...new Set([stays.owner, stays.agent, goes?.agent])].filter(Boolean);
+  const list = [`conversation:${from}`, ...users.map((user) => `user:${user}:inbox`)].map((topic) => `${topic} conversation.merged ${from} into ${merge.into}`);
+  list.push(`rights of ${from}`, `rights of ${merge.into}`);
+  if (!finished) return list;
+  list.push(`rights of ${merge.into}`); // its agent may be another one
+  for (const user of new Set([into.owner, into.agent].filter(Boolean))) list.push(`user:${user}:inbox conversation.updated ${JSON.stringify(stateOf(into))}`);
+  return list;
+}
+
 /** Changes as they were meant: an UPDATE that moves a row to another partition is seen as a DELETE and an INSERT. */
 function joinMoves(changes) {
   const list = [];
@@ -87,8 +135,15 @@ function joinMoves(changes) {
 function said({ topic, event, conversation, payload: p }) {
   if (event === 'message.status') return `${event} ${JSON.stringify([p.id, p.conversationId, p.status])}`;
   if (event.startsWith('message.')) return `${event} ${JSON.stringify([p.id, p.conversationId, p.content, p.status, p.metadata])}`;
+  if (event === 'conversation.merged') return `${topic} ${event} ${p.from} into ${p.into}`;
   if (String(p.id) !== conversation) return `payload of ${p.id} under conversation ${conversation}`;
   return `${topic} ${event} ${JSON.stringify([p.id, p.unreadCount, p.lastMessagePreview, p.status, p.contactName, p.assignedAgentId])}`;
+}
+
+/** What one list has more of than another one. */
+function without(list, other) {
+  const left = [...other];
+  return list.filter((text) => !left.includes(text) || void left.splice(left.indexOf(text), 1));
 }
 
 /** Events per transaction: as the recorded changes ask for, and as written. */
@@ -96,20 +151,27 @@ async function events(db, from, model, problems) {
   const expected = new Map();
   const written = new Map();
   const add = (map, xid, text) => map.set(xid, [...(map.get(xid) ?? []), text]);
-  const changes = await rows(db, 'SELECT xid::text, of, op, old, new FROM record.change ORDER BY record.change.xid, seq');
+  const all = await rows(db, 'SELECT xid::text, of, op, old, new, quiet FROM record.change ORDER BY record.change.xid, seq');
+  const changes = all.filter((change) => !change.quiet);
   for (const change of model.partitioned ? joinMoves(changes) : changes) {
-    const list = change.of === 'conversations' ? conversationEvents(change) : messageEvents(change, model);
+    if (change.of === 'merges' && (change.op === 'SWEEP' || model.unwatched)) continue;
+    const list = change.of === 'merges' ? mergeEvents(change) : change.of === 'conversations' ? conversationEvents(change) : messageEvents(change, model);
     for (const text of list) add(expected, change.xid, text);
   }
+  /** What a transaction tells of a conversation to which it moved what was left of a merge: nobody knows whether it was the last of it. */
+  const ended = new Set(changes.filter(({ op, old }) => op === 'MERGE' && !old.fresh).map(({ xid, old }) => `${xid} ${old.into}`));
+  const swept = new Set(changes.filter(({ op }) => op === 'SWEEP').map(({ xid }) => xid));
   const log = await rows(db, 'SELECT xid::text, topic, conversation, event, payload::jsonb AS payload, rights FROM chat.events WHERE id > $1 ORDER BY id', [from]);
   for (const event of log) {
-    if (!event.event.startsWith('message.') && model.unwatched) continue;
+    if (!event.event.startsWith('message.') && (model.unwatched || swept.has(event.xid))) continue;
+    if (event.event === 'conversation.updated' && ended.has(`${event.xid} ${event.conversation}`)) continue;
     add(written, event.xid, said(event));
     if (event.rights) add(written, event.xid, `rights of ${event.rights}`);
   }
   for (const xid of new Set([...expected.keys(), ...written.keys()])) {
-    const [want, have] = [expected, written].map((map) => (map.get(xid) ?? []).sort());
-    if (!same(want, have)) problems.push(`events of transaction ${xid}: ${JSON.stringify({ want: want.filter((t) => !have.includes(t)), have: have.filter((t) => !want.includes(t)), counts: [want.length, have.length] })}`);
+    const told = (text) => ![...ended].some((one) => one.startsWith(`${xid} `) && text.includes(`conversation.updated [${JSON.stringify(one.split(' ')[1]).replace(/^"(\d+)"$/, '$1')},`));
+    const [want, have] = [expected, written].map((map) => (map.get(xid) ?? []).filter(told).sort());
+    if (!same(want, have)) problems.push(`events of transaction ${xid}: ${JSON.stringify({ want: without(want, have), have: without(have, want) })}`);
   }
 }
 
@@ -141,17 +203,23 @@ async function replay(db, owner, from, model, problems) {
   const messages = new Map();
   const conversations = new Map(); // as their owners were told
   const told = new Map(); // what each inbox heard last of each
-  const log = await rows(db, `SELECT id, conversation, topic, topic = format('user:%s:inbox', owner) AS own, event, payload::jsonb AS payload
+  // Of what merges move and drop nobody hears but by conversation.merged, and of the one that goes nobody hears any more.
+  const quiet = new Set(await rows(db, "SELECT DISTINCT COALESCE(old, new) ->> 'id' AS id FROM record.change WHERE quiet AND of = 'chat_messages'").then((list) => list.map((row) => row.id)));
+  const merges = await rows(db, "SELECT xid::text, old ->> 'from' AS from FROM record.change WHERE of = 'merges'");
+  const merging = new Set(merges.map((row) => row.xid));
+  const merged = new Set(merges.map((row) => row.from));
+  const log = await rows(db, `SELECT id, xid::text, conversation, topic, topic = format('user:%s:inbox', owner) AS own, event, payload::jsonb AS payload
     FROM chat.events WHERE id > $1 ORDER BY id`, [from]);
-  for (const { id, conversation, topic, own, event, payload } of log) {
+  for (const { id, xid, conversation, topic, own, event, payload } of log) {
+    if (event === 'conversation.merged') continue;
     if (event.startsWith('conversation.')) told.set(`${topic} ${payload.id}`, payload);
     if (event === 'message.new' || event === 'message.updated') messages.set(payload.id, { ...payload, told: id });
     else if (event === 'message.status' && messages.has(payload.id)) messages.get(payload.id).status = payload.status;
-    else if (event === 'message.deleted' && String(messages.get(payload.id)?.conversationId) === conversation) messages.delete(payload.id);
+    else if (event === 'message.deleted' && (quiet.has(String(payload.id)) || String(messages.get(payload.id)?.conversationId) === conversation)) messages.delete(payload.id);
     else if (own && event === 'conversation.deleted') conversations.delete(payload.id);
     else if (own && /^conversation\.(new|updated)$/.test(event)) {
       const before = conversations.get(payload.id);
-      if (event.endsWith('updated') && before && same({ ...before, updatedAt: 0 }, { ...payload, updatedAt: 0 })) {
+      if (event.endsWith('updated') && before && !merging.has(xid) && !merged.has(String(payload.id)) && same({ ...before, updatedAt: 0 }, { ...payload, updatedAt: 0 })) {
         problems.push(`event ${id} says nothing new of conversation ${conversation}`);
       }
       conversations.set(payload.id, payload);
@@ -161,16 +229,17 @@ async function replay(db, owner, from, model, problems) {
   const alive = stored.filter((row) => !model.mark.on(row));
   for (const row of alive) {
     const seen = messages.get(row.id);
-    const wrong = Object.entries(fields).filter(([key, column]) => !seen || !same(seen[key], row[column])).map(([key]) => key);
+    const wrong = Object.entries(fields).filter(([key, column]) => !seen || !same(seen[key], row[column])).map(([key]) => key)
+      .filter((key) => key !== 'conversationId' || !quiet.has(String(row.id)));
     if (wrong.length) problems.push(`message ${row.id} replayed differs in ${wrong}: ${JSON.stringify({ seen, row })}`);
   }
   const ids = new Set(alive.map((row) => row.id));
   // Emptying a table is told by its conversations alone: nobody hears of the messages that there were.
   const truncated = Number(await value(db, "SELECT max((old -> 'last')::bigint) FROM record.change WHERE op = 'TRUNCATE'") ?? 0);
-  for (const [id, { told }] of messages) if (!ids.has(id) && told > truncated) problems.push(`message ${id} lives on in the events`);
+  for (const [id, { told }] of messages) if (!ids.has(id) && told > truncated && !quiet.has(String(id))) problems.push(`message ${id} lives on in the events`);
   const there = await rows(db, `SELECT c.*, record.agent_of(to_jsonb(c)) AS agent FROM public.conversations c WHERE ${model.owner} = $1`, [owner]);
   for (const { agent, ...row } of there) {
-    for (const seen of [conversations.get(row.id), ...(agent ? [told.get(`user:${agent}:inbox ${row.id}`)] : [])]) {
+    for (const seen of merged.has(String(row.id)) ? [] : [conversations.get(row.id), ...(agent ? [told.get(`user:${agent}:inbox ${row.id}`)] : [])]) {
       if (isStale(seen, row)) problems.push(`conversation ${row.id} replayed differs: ${JSON.stringify({ agent, seen, row })}`);
     }
     conversations.delete(row.id);
@@ -189,6 +258,14 @@ async function order(db, from, problems) {
   for (const row of wrong) problems.push(`event ${row.id} of conversation ${row.conversation} committed before the one in front of it`);
 }
 
+/** What is merged is merged: nothing is in it, and it went to one that is there and is not merged itself. */
+async function merges(db, problems) {
+  const wrong = await rows(db, `SELECT m.* FROM chat.merged_conversation m
+     WHERE m.finished_at IS NULL OR EXISTS (SELECT FROM public.chat_messages x WHERE x.conversation_id::text = m.from_id)
+        OR NOT EXISTS (SELECT FROM public.conversations c WHERE c.id::text = m.into_id) OR EXISTS (SELECT FROM chat.merged_conversation n WHERE n.from_id = m.into_id)`);
+  for (const row of wrong) problems.push(`merge: ${JSON.stringify(row)}`);
+}
+
 /** A list of what is wrong after the history that began when the log stood at "from". */
 export async function judge(db, { owner, from, model }) {
   const problems = [];
@@ -196,5 +273,6 @@ export async function judge(db, { owner, from, model }) {
   await events(db, from, model, problems);
   await replay(db, owner, from, model, problems);
   await order(db, from, problems);
+  await merges(db, problems);
   return problems;
 }

@@ -93,6 +93,7 @@ function changesOf(r, model) {
     [3, () => g.setConversation(`status = '${r.pick(['open', 'pending', 'resolved'])}', unread_count = ${r.below(9)}`)],
     [2, () => g.setConversation(`assigned_agent_id = ${r.chance(0.7) ? model.agent : 'NULL'}`)],
     [2, () => g.setConversation(`last_message_preview = 'forged', last_message_at = ${g.time()}`)],
+    [2, () => `SELECT record.merge(${g.conversation()}::text, ${g.conversation()}::text)`],
     [1, () => `DELETE FROM public.conversations WHERE id = ${g.conversation()}`],
     [2, () => `INSERT INTO public.conversations (${model.owner}, contact_jid, assigned_agent_id) VALUES ($1, 'c${r.below(4)}', ${r.chance(0.5) ? model.agent : 'NULL'})
       ON CONFLICT (${model.owner}, contact_jid) DO UPDATE SET contact_name = 'again'`],
