@@ -1,6 +1,6 @@
 /*
- * What a WhatsApp message holds: content.c finds it, kinds.c and choices.c know the kinds, context.c what a message says of
- * others.
+ * What a WhatsApp message holds: content.c finds it, kinds.c knows the kinds and who reads each, context.c what a message says of
+ * others. Readers: plain.c, polls.c, calls.c, trade.c, choices.c, changes.c.
  */
 #ifndef CHAT_WUZAPI_CONTENT_H
 #define CHAT_WUZAPI_CONTENT_H
@@ -42,13 +42,17 @@ struct WuzapiContent
 	bool video; /* of a call */
 };
 
+struct WuzapiKind;
+
+/* Reads what a kind's key holds; returns NULL, or why the content cannot be stored. */
+typedef const char *
+WuzapiReader(WuzapiContent *content, const struct WuzapiKind *kind, const JsonbValue *value);
+
 /* A kind of content; the table of them is in kinds.c. */
 typedef struct WuzapiKind
 {
 	const char *key;
-	/* Returns NULL, or why the content cannot be stored. */
-	const char *(*read)(WuzapiContent *content, const struct WuzapiKind *kind,
-						const JsonbValue *value);
+	WuzapiReader *read;
 	const char *type;          /* message type, or for ignored kinds the reason */
 	const char *text;          /* field that becomes the content */
 	const char *whatsapp_type; /* where the type does not say it */
@@ -64,34 +68,35 @@ extern JsonbContainer *wuzapi_unwrap(JsonbContainer *message, WuzapiContent *con
 extern void wuzapi_set_missed_call(WuzapiContent *content, bool video);
 extern void wuzapi_set_view_once(WuzapiContent *content);
 
-/* An object of which one field is the content: what most kinds are. */
-extern const char *
-wuzapi_read_object(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value);
+/* plain.c: an object of which one field is the content, as most kinds are; a word and a name; texts, files, places, contacts. */
+extern WuzapiReader wuzapi_read_object, wuzapi_read_named;
+extern WuzapiReader wuzapi_read_text, wuzapi_read_extended, wuzapi_read_comment, wuzapi_read_media;
+extern WuzapiReader wuzapi_read_location, wuzapi_read_contact, wuzapi_read_contacts;
+/* polls.c */
+extern WuzapiReader wuzapi_read_poll, wuzapi_read_result, wuzapi_read_event;
+/* calls.c */
+extern WuzapiReader wuzapi_read_call;
+/* trade.c */
+extern WuzapiReader wuzapi_read_order, wuzapi_read_product, wuzapi_read_payment;
+/* changes.c */
+extern WuzapiReader wuzapi_read_protocol, wuzapi_read_reaction, wuzapi_read_secret,
+	wuzapi_read_vote;
+/* choices.c: what can be chosen, and what was. */
+extern WuzapiReader wuzapi_read_buttons, wuzapi_read_list, wuzapi_read_template;
+extern WuzapiReader wuzapi_read_structured, wuzapi_read_interactive;
+extern WuzapiReader wuzapi_read_answer, wuzapi_read_flow_answer;
+
 extern void wuzapi_set_text(WuzapiContent *content, const char *text);
 /* A text that is not empty, or NULL. */
 extern char *wuzapi_text_of(JsonbContainer *object, const char *field);
+/* Takes the text of a message that stands inside; of one inside that, nothing. */
+extern void wuzapi_take_inner_text(WuzapiContent *content, const char *field);
 /* Elements of a list that are looked at. */
 extern uint32 wuzapi_count(JsonbContainer *list);
 /* The object at a place of a list, or NULL. */
 extern JsonbContainer *wuzapi_element(JsonbContainer *list, uint32 i);
 /* Notes which message is meant by the key in a field; false when it does not say. */
 extern bool wuzapi_read_target(WuzapiContent *content, JsonbContainer *body, const char *field);
-
-/* choices.c: what can be chosen, and what was. */
-extern const char *
-wuzapi_read_buttons(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value);
-extern const char *
-wuzapi_read_list(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value);
-extern const char *
-wuzapi_read_template(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value);
-extern const char *
-wuzapi_read_structured(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value);
-extern const char *
-wuzapi_read_interactive(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value);
-extern const char *
-wuzapi_read_answer(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value);
-extern const char *
-wuzapi_read_flow_answer(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value);
 
 /* context.c: adds what a message says of the one it answers, where it was forwarded from, whom it mentions, which ad. */
 extern void wuzapi_put_context(WuzapiOutput *out, const WuzapiContent *content);
