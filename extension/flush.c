@@ -110,7 +110,8 @@ newest_is_open(const ChatConversation *conversation, const ChatLayout *layout,
 	TimestampTz last_at = current->last_at;
 	uint64 blur = blur_of(layout);
 
-	if (conversation->recount || layout->att[CHAT_C_LAST_AT] == 0 || layout->last_not_null)
+	if (conversation->recount || layout->att[CHAT_C_LAST_AT] == 0 ||
+		layout->not_null[CHAT_C_LAST_AT])
 		return true; /* what is stored may be of no message */
 	if (conversation->recheck &&
 		(!current->has_last || compare_times(conversation->recheck_time, last_at, blur) >= 0))
@@ -134,18 +135,19 @@ counters_equal(const ChatCounters *a, const ChatCounters *b)
 }
 
 /*
- * What the table can hold: columns that it lacks, or where it wants some value, stay as they were read; a preview is cut
- * to the column's length, a time to its digits.
+ * What the table can hold: columns that it lacks stay as they were read, and so does a time where it wants one and there is no
+ * message; no text of a message that is gone stays. A preview is cut to the column's length, a time to its digits.
  */
 static void
 keep_what_must_stay(const ChatLayout *layout, const ChatCounters *current, ChatCounters *wanted)
 {
-	if (layout->last_not_null && !wanted->has_last)
+	if (layout->not_null[CHAT_C_LAST_AT] && !wanted->has_last)
 	{
 		wanted->has_last = current->has_last;
 		wanted->last_at = current->last_at;
-		wanted->preview = current->preview;
 	}
+	if (layout->not_null[CHAT_C_PREVIEW] && wanted->preview == NULL)
+		wanted->preview = pstrdup("");
 	if (layout->att[CHAT_C_UNREAD] == 0)
 		wanted->unread = current->unread;
 	if (layout->att[CHAT_C_LAST_AT] == 0)

@@ -381,10 +381,8 @@ examine_conversations(ChatLayout *layout, Relation relation, TupleDesc desc)
 					!check_reads_kept(layout, constraints) && chat_indexes_plain(relation);
 	layout->preview_chars = column_length(layout, CHAT_C_PREVIEW);
 	for (int role = CHAT_C_LAST_AT; role <= CHAT_C_PREVIEW; role++)
-	{
-		if (layout->att[role] != 0 && TupleDescAttr(desc, layout->att[role] - 1)->attnotnull)
-			layout->last_not_null = true;
-	}
+		layout->not_null[role] =
+			layout->att[role] != 0 && TupleDescAttr(desc, layout->att[role] - 1)->attnotnull;
 }
 
 AttrNumber

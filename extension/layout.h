@@ -46,11 +46,11 @@ typedef struct ChatLayout
 	bool domains;       /* some column's type has to do with one */
 	ChatChecks *checks; /* NULL until a row was stored */
 	/* conversations only */
-	Oid key_index;      /* unique index on the id alone */
-	Oid list_index;     /* on owner, list key and id, where there is such */
-	bool plain;         /* an UPDATE of the counters would reach nothing of the user's */
-	bool last_not_null; /* a last-message column is declared NOT NULL */
-	int preview_chars;  /* most characters of a preview, -1: no limit of the table's */
+	Oid key_index;             /* unique index on the id alone */
+	Oid list_index;            /* on owner, list key and id, where there is such */
+	bool plain;                /* an UPDATE of the counters would reach nothing of the user's */
+	bool not_null[CHAT_ROLES]; /* of the last-message columns: has to have a value */
+	int preview_chars;         /* most characters of a preview, -1: no limit of the table's */
 	MemoryContext context;
 } ChatLayout;
 

@@ -46,6 +46,30 @@ UPDATE chats SET status = 'pending' WHERE id = 3;
 SELECT updated_at::text = updated_at::timestamp(1)::text, status_updated_at::text = status_updated_at::timestamptz(2)::text FROM msgs WHERE content = 'edited';
 SELECT updated FROM held() WHERE id = 3;
 
+-- Where a column has to have a value and there is no message any more: a time stays, no text of a message that is gone does. Counting
+-- finds nothing wrong with it, whichever of the two it is.
+\set QUIET on
+CREATE FUNCTION emptied(last_at text, preview text, OUT last boolean, OUT preview_left text, OUT unread int, OUT drifting bigint) LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE format('CREATE TABLE empties (id int PRIMARY KEY, user_id text, unread_count int, last_message_at timestamptz %s, last_message_preview text %s)', last_at, preview);
+    CREATE TABLE gone (id int PRIMARY KEY, conversation_id int, content text, direction text, status text DEFAULT 'sent', created_at timestamptz DEFAULT now());
+    PERFORM chat.attach('empties', 'gone');
+    INSERT INTO empties (id, user_id) VALUES (1, 'ann');
+    INSERT INTO gone (id, conversation_id, content, direction) VALUES (1, 1, 'private', 'incoming');
+    DELETE FROM gone;
+    SELECT e.last_message_at IS NOT NULL, e.last_message_preview, e.unread_count, (SELECT count(*) FROM chat.attachment a, chat.drifted(a)) INTO last, preview_left, unread, drifting FROM empties e;
+    DROP TABLE gone, empties;
+END $$;
+\pset null NULL
+\set QUIET off
+SELECT * FROM emptied('', '');
+SELECT * FROM emptied('', $$NOT NULL DEFAULT ''$$);
+SELECT * FROM emptied('NOT NULL DEFAULT now()', '');
+SELECT * FROM emptied('NOT NULL DEFAULT now()', $$NOT NULL DEFAULT 'none'$$);
+\set QUIET on
+\pset null ''
+\set QUIET off
+
 -- A domain has its say, and is told of as from any UPDATE.
 \set QUIET on
 CREATE DOMAIN few AS int CHECK (VALUE < 5);
