@@ -21,7 +21,7 @@
 #include "base/table.h"
 
 #define TOPIC_PREFIX "realtime:"
-#define MAX_TOPIC 1024 /* bytes, without prefix */
+#define MAX_TOPIC 246 /* bytes, without prefix */
 #define ID_TEXT 24
 /* Bytes of messages that wait for the database to say whether they may be sent; what comes above is refused. */
 #define MAX_WAITING_BYTES (16 * 1024 * 1024)
@@ -130,6 +130,8 @@ struct socket
 	char *token; /* as given in the URL */
 	struct subscription *subscriptions;
 	struct join *joins; /* that wait for the database */
+	uint64_t second;    /* loop time at which the second began that joins are counted in */
+	int joins_asked;    /* in it */
 	unsigned char *in;  /* frame being received */
 	size_t in_len;
 	size_t in_size;

@@ -11,6 +11,7 @@
 #include "endpoint/internal.h"
 
 #define MAX_CHANNELS 100
+#define MAX_JOINS 100 /* a second */
 #define PRIVATE_ONLY "PrivateOnly: This project only allows private channels: "
 #define UNAUTHORIZED "Unauthorized: You do not have permissions to read from this Channel topic: "
 
@@ -162,6 +163,20 @@ has_too_many(struct socket *socket, const char *topic)
 	return count >= MAX_CHANNELS;
 }
 
+/* Counts a join; each asks for a look at a token, and most for one at the database. */
+static bool
+joins_too_often(struct socket *socket)
+{
+	uint64_t now = uv_now(socket->embedded->app->loop);
+
+	if (now - socket->second >= 1000)
+	{
+		socket->second = now;
+		socket->joins_asked = 0;
+	}
+	return ++socket->joins_asked > MAX_JOINS;
+}
+
 static struct subscription *
 create_subscription(const struct frame *frame)
 {
@@ -198,6 +213,8 @@ join_begin(struct socket *socket, struct frame *frame)
 		refuse(join, REFUSED_TOPIC, "unmatched topic", "");
 	else if (has_too_many(socket, topic))
 		refuse(join, REFUSED_LIMIT, "ChannelRateLimitReached: ", "Too many channels");
+	else if (joins_too_often(socket))
+		refuse(join, REFUSED_LIMIT, "ClientJoinRateLimitReached: ", "Too many joins per second");
 	else if (check_token(join, payload))
 	{
 		if (would_hear_nothing(join))
