@@ -96,12 +96,18 @@ has(char *const *environment, const char *variable)
 static void
 check_environment(void)
 {
-	char *own[] = {"DATABASE_URL=secret", "REALTIME_KEY=secret", "EMBEDDED_JWT_SECRET=secret",
-				   "PATH=/bin",           "PATHS=other",         "PGPASSWORD=secret",
-				   "PGHOST=db",           "AWS_SECRET=secret",   NULL};
-	struct config config = {.log_format = "json",
-							.log_level = "warn",
-							.embedded_listen = "127.0.0.1:4000",
+	char *own[] = {xstrdup("DATABASE_URL=secret"),
+				   xstrdup("REALTIME_KEY=secret"),
+				   xstrdup("EMBEDDED_JWT_SECRET=secret"),
+				   xstrdup("PATH=/bin"),
+				   xstrdup("PATHS=other"),
+				   xstrdup("PGPASSWORD=secret"),
+				   xstrdup("PGHOST=db"),
+				   xstrdup("AWS_SECRET=secret"),
+				   NULL};
+	struct config config = {.log_format = xstrdup("json"),
+							.log_level = xstrdup("warn"),
+							.embedded_listen = xstrdup("127.0.0.1:4000"),
 							.realtime_private = true};
 	char **environment = link_environment_create(&config, own);
 
@@ -116,7 +122,7 @@ check_environment(void)
 									!has(environment, "EMBEDDED_JWT_SECRET=secret") &&
 									!has(environment, "AWS_SECRET=secret"));
 	link_environment_free(environment);
-	config.endpoint_database_url = "postgresql://endpoint@db/chat";
+	config.endpoint_database_url = xstrdup("postgresql://endpoint@db/chat");
 	environment = link_environment_create(&config, own);
 	require("those are the core's, where it has one of its own",
 			!has(environment, "PGPASSWORD=secret") && !has(environment, "PGHOST=db"));
