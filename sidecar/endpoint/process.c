@@ -96,7 +96,7 @@ read_settings(struct config *config)
 		config_take_secrets(config, url, secret);
 	else
 		state = LINK_BROKEN;
-	if (in.len > 0)
+	if (in.data != NULL)
 		explicit_bzero(in.data, in.len);
 	buffer_free(&in);
 	return state == LINK_COMPLETE;
