@@ -98,11 +98,12 @@ function once(fault) {
 
 const arrived = (server) => (server === hook ? received : accepted.filter(({ event }) => event === 'message.new')).length;
 
-/** Writes until a server has done its fault often enough, and then without it. */
-async function faulty(server, stage, fault, text) {
+/** Writes until a server has done its fault often enough, and then without it. afterCanary: what becomes of a connection that had one. */
+async function faulty(server, stage, fault, text, afterCanary) {
   let left = times;
   server.cut();
   server.fault = (at) => {
+    if (left > 0 && at.stage === 'answered' && isCanary(at.head)) return afterCanary;
     const how = left > 0 && at.stage === stage && (stage === 'idle' || !isCanary(at.head)) ? fault(at) : undefined;
     if (how) left--;
     return how;
@@ -120,7 +121,7 @@ async function faulty(server, stage, fault, text) {
 const large = ({ n, length, received: got }) => n > 1 && length > 65536 && got < length;
 const faults = [
   ['RST in place of the answer, on a connection that was used before', 'answer', ({ n }) => n > 1 && 'reset'],
-  ['RST in place of the answer, on a new connection', 'answer', ({ n }) => n === 1 && 'reset'],
+  ['RST in place of the answer, on a new connection', 'answer', ({ n }) => n === 1 && 'reset', 'end'],
   ['the end of the connection in place of the answer', 'answer', ({ n }) => n > 1 && 'end'],
   ['RST as soon as the header of a request is there', 'head', ({ n, length }) => n > 1 && length > 65536 && 'reset'],
   ['RST in the middle of a body over 64 KB', 'body', (at) => large(at) && 'reset'],
@@ -130,9 +131,9 @@ const faults = [
   ['the end of the connection after three requests', 'answered', ({ n }) => n >= 3 && 'end'],
 ];
 
-for (const [what, stage, fault] of faults) {
+for (const [what, stage, fault, afterCanary] of faults) {
   test(`Realtime: ${what}`, async () => {
-    await faulty(realtime, stage, fault, what);
+    await faulty(realtime, stage, fault, what, afterCanary);
     await allArrived();
   });
 
