@@ -151,6 +151,14 @@ find_columns(Oid relid, ChatLogColumns *columns)
 	columns->changes = get_attnum(relid, "changes");
 }
 
+struct varlena *
+chat_log_text(const ChatLogRow *row, AttrNumber column)
+{
+	if (column == 0 || row->slot->tts_isnull[column - 1])
+		return NULL;
+	return PG_DETOAST_DATUM_PACKED(row->slot->tts_values[column - 1]);
+}
+
 /* The index, by its first column, that has every row; error 55000: there is none. */
 static Relation
 open_index(Relation heap, AttrNumber column, const char *name)
@@ -352,6 +360,25 @@ chat_log_late(const ChatLogPartitions *partitions, int64 floor, int64 last_id, c
 		qsort(late.places, late.count, sizeof(*late.places), by_id);
 	*count = late.count;
 	return late.places;
+}
+
+PG_FUNCTION_INFO_V1(chat_has_late_events);
+
+Datum
+chat_has_late_events(PG_FUNCTION_ARGS)
+{
+	Snapshot snapshot = GetActiveSnapshot();
+	int64 last_id = PG_GETARG_INT64(0);
+	char *text = DatumGetCString(DirectFunctionCall1(pg_snapshot_out, PG_GETARG_DATUM(1)));
+	int64 floor = Max(chat_log_restored(snapshot), PG_GETARG_INT64(2) - 1);
+	ChatLogPartitions partitions;
+	ChatSeen seen;
+	int64 count;
+
+	chat_log_partitions(&partitions);
+	chat_seen_read(&seen, text);
+	(void) chat_log_late(&partitions, floor, last_id, &seen, NULL, snapshot, &count);
+	PG_RETURN_BOOL(count > 0);
 }
 
 /* False: it is there no more, or another row is: the partition was emptied since it was found. */

@@ -42,6 +42,9 @@ typedef struct ChatLogRow
 	const ChatLogColumns *columns;
 } ChatLogRow;
 
+/* A text of a row; NULL: it has none, or there is no such column. */
+extern struct varlena *chat_log_text(const ChatLogRow *row, AttrNumber column);
+
 /* False: no more rows are wanted. */
 typedef bool (*ChatLogVisit)(void *arg, const ChatLogRow *row);
 

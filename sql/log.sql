@@ -98,32 +98,15 @@ $$ SELECT max(v.id) FROM chat.events v WHERE v.row_id >= (SELECT max(e.id) FROM 
 REVOKE ALL ON FUNCTION chat.last_event_id() FROM PUBLIC;
 COMMENT ON FUNCTION chat.last_event_id() IS 'Id of the newest event; NULL: the log is empty.';
 
--- A snapshot's xmax is one past the newest completed transaction, so a running one that drew a lower id may lie above
--- it; what is visible now lies below the present one's. Rows that came with a restore have foreign xids and are never late.
--- Inlined likewise.
-CREATE FUNCTION chat.late_events(last_id bigint, seen pg_snapshot) RETURNS SETOF chat.told_event
-    LANGUAGE sql STABLE AS
-$$
-    SELECT l.*
-      FROM (SELECT v.*
-              FROM pg_catalog.pg_snapshot_xip($2) running
-             CROSS JOIN LATERAL (SELECT * FROM chat.events v
-                                  WHERE v.xid OPERATOR(pg_catalog.=) running AND v.id <= $1 OFFSET 0) v
-            UNION ALL
-            SELECT v.*
-              FROM (SELECT * FROM chat.events v
-                     WHERE v.xid OPERATOR(pg_catalog.>=) pg_catalog.pg_snapshot_xmax($2)
-                       AND v.xid OPERATOR(pg_catalog.<) pg_catalog.pg_snapshot_xmax(pg_catalog.pg_current_snapshot())
-                       AND v.id <= $1 OFFSET 0) v) l
-     WHERE l.id > (SELECT chat.committed_up_to())
-$$;
-REVOKE ALL ON FUNCTION chat.late_events(bigint, pg_snapshot) FROM PUBLIC;
-COMMENT ON FUNCTION chat.late_events(bigint, pg_snapshot) IS 'The late events of a position: id <= last_id, written by a transaction that seen did not see (in progress then, or at or above its xmax), and visible now.';
+CREATE FUNCTION chat.has_late_events(last_id bigint, seen pg_snapshot, first_id bigint) RETURNS boolean
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_has_late_events';
+REVOKE ALL ON FUNCTION chat.has_late_events(bigint, pg_snapshot, bigint) FROM PUBLIC;
+COMMENT ON FUNCTION chat.has_late_events(bigint, pg_snapshot, bigint) IS 'Whether a position has late events with ids from first_id to last_id: written by a transaction that seen did not see (in progress then, or at or above its xmax), and visible now.';
 
 CREATE FUNCTION chat.read_log(last_id bigint, snapshot text, target text, late_id bigint, max_rows integer, max_bytes integer, flags integer)
     RETURNS SETOF bytea LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_read_log';
 REVOKE ALL ON FUNCTION chat.read_log(bigint, text, text, bigint, integer, integer, integer) FROM PUBLIC;
-COMMENT ON FUNCTION chat.read_log(bigint, text, text, bigint, integer, integer, integer) IS 'What came since a position, ready to be sent, in pieces whose form extension/log_reader.c describes: about max_rows events or max_bytes bytes, or fewer with more to come. target and late_id: where an answer before had them, else NULL. flags: 1 arms the doorbell where nothing came, 2 makes messages private, 4 gives what webhooks get, as their bodies. A call lets go of the doorbell first. Errors: 22004, 22023, 22P02.';
+COMMENT ON FUNCTION chat.read_log(bigint, text, text, bigint, integer, integer, integer) IS 'What came since a position, ready to be sent, in pieces whose form extension/log_answer.h describes: about max_rows events or max_bytes bytes, or fewer with more to come. target and late_id: where an answer before had them, else NULL. flags: 1 arms the doorbell where nothing came, 2 makes messages private, 4 gives what webhooks get, as their bodies. A call lets go of the doorbell first. Errors: 22004, 22023, 22P02.';
 
 CREATE FUNCTION chat.sidecar_protocol() RETURNS integer LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_sidecar_protocol';
 REVOKE ALL ON FUNCTION chat.sidecar_protocol() FROM PUBLIC;

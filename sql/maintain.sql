@@ -82,8 +82,8 @@ DECLARE
     last bigint := (SELECT max(v.id) FROM chat.events v
                      WHERE v.row_id = (SELECT e.id FROM chat.event e WHERE e.id >= number << 32 AND e.id < (number + 1) << 32 ORDER BY e.id DESC LIMIT 1));
 BEGIN
-    RETURN NOT (EXISTS (SELECT FROM chat.consumer c WHERE c.enabled AND c.last_id < last) OR EXISTS (SELECT FROM chat.consumer c, chat.late_events(c.last_id, c.snapshot) late
-                                  WHERE c.enabled AND late.id >> 32 = number));
+    RETURN NOT EXISTS (SELECT FROM chat.consumer c
+                        WHERE c.enabled AND (c.last_id < last OR chat.has_late_events(LEAST(c.last_id, last), c.snapshot, number << 32)));
 END
 $$;
 REVOKE ALL ON FUNCTION chat.event_partition_is_done(regclass) FROM PUBLIC;

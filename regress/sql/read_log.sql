@@ -177,6 +177,12 @@ BEGIN
 END $$;
 SELECT last, array_agg(w) = (SELECT array_agg(e.id ORDER BY e.id) FROM chat.events e WHERE e.id > last) AS fresh FROM generate_series(0, 4) last, walk(last, pg_current_snapshot()::text) w GROUP BY last ORDER BY last;
 SELECT last, array_agg(w) = (SELECT array_agg(e.id ORDER BY e.id) FROM chat.events e) AS all FROM generate_series(0, (SELECT max(id) FROM chat.events)) last, walk(last, :'seen') w GROUP BY last ORDER BY last;
+-- A time that no calendar has
+BEGIN;
+INSERT INTO chat.event (id, xid, snapshot_xmin, next_xid, created_at, topic, event, webhook, payload)
+    VALUES (1000000, pg_current_xact_id(), '1', '1', '-infinity', 'read:never', 'e', 'e', '{}');
+SELECT * FROM read_log(0, pg_current_snapshot()::text, flags => 4);
+ROLLBACK;
 -- A partition that is gone before its late rows were asked for
 SELECT chat.make_event_partition(1);
 INSERT INTO chat.event (id, xid, snapshot_xmin, next_xid, created_at, topic, event, payload)

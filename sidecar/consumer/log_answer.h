@@ -1,5 +1,5 @@
 /*
- * What chat.read_log answers, in the form that extension/log_reader.c describes. Every length is checked before what it
+ * What chat.read_log answers, in the form that extension/log_answer.h describes. Every length is checked before what it
  * measures is looked at: an answer is taken as a whole or not at all. No I/O.
  */
 #ifndef SIDECAR_LOG_ANSWER_H

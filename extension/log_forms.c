@@ -1,0 +1,202 @@
+/*
+ * See log_forms.h.
+ */
+#include "postgres.h"
+
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+
+#include "event_log.h"
+#include "events.h"
+#include "log_forms.h"
+
+#define PUT(out, literal) appendBinaryStringInfo((out), (literal), sizeof(literal) - 1)
+
+static void
+put_text(StringInfo out, const struct varlena *text)
+{
+	appendBinaryStringInfo(out, VARDATA_ANY(text), VARSIZE_ANY_EXHDR(text));
+}
+
+/* As in a JSON string, without its quotes; the length. Topics and names seldom have what must be escaped. */
+static int
+put_escaped(StringInfo out, const char *bytes, int len)
+{
+	int start = out->len;
+	StringInfoData escaped;
+
+	for (int i = 0; i < len; i++)
+	{
+		if ((unsigned char) bytes[i] >= ' ' && bytes[i] != '"' && bytes[i] != '\\')
+			continue;
+		initStringInfo(&escaped);
+		escape_json(&escaped, pnstrdup(bytes, len));
+		appendBinaryStringInfo(out, escaped.data + 1, escaped.len - 2);
+		return out->len - start;
+	}
+	appendBinaryStringInfo(out, bytes, len);
+	return len;
+}
+
+/* {"topic":"…","event":"…","payload":…,"private":true,"id":"…"}; tells how long topic and name are in it. */
+static void
+put_message(ChatLogAnswer *answer, ChatLogForm form, int64 id, const struct varlena *topic,
+			const char *name, const struct varlena *payload, int *topic_length, int *name_length)
+{
+	StringInfo out = answer->out;
+
+	PUT(out, "{\"topic\":\"");
+	*topic_length = put_escaped(out, VARDATA_ANY(topic), VARSIZE_ANY_EXHDR(topic));
+	PUT(out, "\",\"event\":\"");
+	*name_length = put_escaped(out, name, strlen(name));
+	PUT(out, "\",\"payload\":");
+	put_text(out, payload);
+	if (form == CHAT_FORM_PRIVATE)
+		PUT(out, ",\"private\":true,\"id\":\"");
+	else
+		PUT(out, ",\"private\":false,\"id\":\"");
+	appendStringInfo(out, INT64_FORMAT "\"}", id);
+}
+
+static void
+put_event(ChatLogAnswer *answer, ChatLogForm form, const ChatLogRow *row, int64 id,
+		  const struct varlena *topic, const char *name, bool state, const struct varlena *payload)
+{
+	int start, topic_length, name_length;
+
+	if (topic == NULL || payload == NULL)
+		return;
+	start = chat_answer_begin_event(answer, row, id, state ? CHAT_EVENT_STATE : 0, payload);
+	put_message(answer, form, id, topic, name, payload, &topic_length, &name_length);
+	chat_answer_end_event(answer, start, topic_length, name_length);
+}
+
+/* As to_char gives it: YYYY-MM-DD"T"HH24:MI:SS.MS"Z", in UTC. */
+static void
+put_time(StringInfo out, TimestampTz time)
+{
+	struct pg_tm tm;
+	fsec_t fraction;
+
+	if (timestamp2tm(time, NULL, &tm, &fraction, NULL, NULL) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
+	appendStringInfo(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year, tm.tm_mon, tm.tm_mday,
+					 tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fraction / 1000);
+}
+
+/* A body of a webhook. */
+static void
+put_body(ChatLogAnswer *answer, const ChatLogRow *row, int64 id, const char *name, bool closed,
+		 const struct varlena *payload)
+{
+	const struct varlena *owner = chat_log_text(row, row->columns->owner);
+	StringInfo out = answer->out;
+	int start, name_length;
+
+	if (payload == NULL)
+		return;
+	start = chat_answer_begin_event(answer, row, id, closed ? CHAT_EVENT_CLOSED : 0, payload);
+	if (owner != NULL)
+		put_text(out, owner);
+	appendStringInfo(out, "{\"id\":\"evt_" INT64_FORMAT "%s\",\"type\":\"", id,
+					 closed ? "_closed" : "");
+	name_length = put_escaped(out, name, strlen(name));
+	PUT(out, "\",\"event\":\"");
+	put_escaped(out, name, strlen(name));
+	PUT(out, "\",\"timestamp\":\"");
+	put_time(out, DatumGetTimestampTz(row->slot->tts_values[row->columns->created_at - 1]));
+	PUT(out, "\",\"data\":");
+	put_text(out, payload);
+	PUT(out, "}");
+	chat_answer_end_event(answer, start, owner != NULL ? VARSIZE_ANY_EXHDR(owner) : 0, name_length);
+}
+
+/* Whether what changed is that the status became resolved. */
+static bool
+is_closed(const ChatLogRow *row, AttrNumber column)
+{
+	JsonbValue status, now;
+	Jsonb *changes;
+
+	if (column == 0 || row->slot->tts_isnull[column - 1])
+		return false;
+	changes = DatumGetJsonbP(row->slot->tts_values[column - 1]);
+	return JB_ROOT_IS_OBJECT(changes) &&
+		   getKeyJsonValueFromContainer(&changes->root, "status", 6, &status) != NULL &&
+		   status.type == jbvBinary && JsonContainerIsObject(status.val.binary.data) &&
+		   getKeyJsonValueFromContainer(status.val.binary.data, "new", 3, &now) != NULL &&
+		   now.type == jbvString && now.val.string.len == 8 &&
+		   memcmp(now.val.string.val, "resolved", 8) == 0;
+}
+
+/* An event as webhooks get it, and one more where it closed its conversation. */
+static void
+put_bodies(ChatLogAnswer *answer, const ChatLogRow *row, int64 id, const char *name,
+		   const struct varlena *payload, AttrNumber changes)
+{
+	put_body(answer, row, id, name, false, payload);
+	if (strcmp(name, chat_events[CHAT_EVENT_CONVERSATION_UPDATED].webhook) == 0 &&
+		is_closed(row, changes))
+		put_body(answer, row, id, chat_events[CHAT_EVENT_CONVERSATION_CLOSED].webhook, true,
+				 payload);
+}
+
+/* The event that a row is. */
+static void
+put_own(ChatLogAnswer *answer, ChatLogForm form, const ChatLogRow *row)
+{
+	const ChatLogColumns *columns = row->columns;
+	AttrNumber named = form == CHAT_FORM_WEBHOOK ? columns->webhook : columns->event;
+	const struct varlena *payload = chat_log_text(row, columns->payload);
+	struct varlena *own = chat_log_text(row, named);
+	char *name;
+
+	if (own == NULL)
+		return;
+	name = text_to_cstring((text *) own);
+	if (form == CHAT_FORM_WEBHOOK)
+		put_bodies(answer, row, row->id, name, payload, columns->changes);
+	else
+		put_event(answer, form, row, row->id, chat_log_text(row, columns->topic), name,
+				  chat_event_is_state(name), payload);
+}
+
+/* One that rides on it, to a topic. Webhooks get the first of them: the others say the same to others. */
+static void
+put_rider(ChatLogAnswer *answer, ChatLogForm form, const ChatLogRow *row, int number,
+		  const struct varlena *topic)
+{
+	const ChatEventRow *rider = &chat_events[CHAT_EVENT_CONVERSATION_UPDATED];
+	const struct varlena *payload = chat_log_text(row, row->columns->conversation_payload);
+	int64 id = row->id + 1 + number;
+
+	if (form != CHAT_FORM_WEBHOOK)
+		put_event(answer, form, row, id, topic, rider->name, rider->state, payload);
+	else if (number == 0)
+		put_bodies(answer, row, id, rider->webhook, payload, row->columns->conversation_changes);
+}
+
+int64
+chat_log_put(ChatLogAnswer *answer, ChatLogForm form, const ChatLogRow *row, int64 beyond,
+			 int64 up_to)
+{
+	AttrNumber inboxes[CHAT_MOST_RIDERS] = {row->columns->inbox, row->columns->agent_inbox};
+	int64 last = row->id;
+
+	if (last > beyond && last <= up_to)
+		put_own(answer, form, row);
+	for (int i = 0; i < CHAT_MOST_RIDERS; i++)
+	{
+		const struct varlena *topic = chat_log_text(row, inboxes[i]);
+
+		if (topic == NULL)
+			continue;
+		last = row->id + 1 + i;
+		if (last > beyond && last <= up_to)
+			put_rider(answer, form, row, i, topic);
+	}
+	return last;
+}
