@@ -1,11 +1,15 @@
-// How fast a backlog is delivered to the embedded endpoint: EVENTS messages written while no sidecar runs.
+// How fast a backlog is delivered, of EVENTS messages that were written while no sidecar ran: to the endpoint's process, and over HTTP to a
+// server that only counts. CPU of every process that takes part. EVENTS=300000 ROUNDS=3
 import { Bed } from '../lib/bed.mjs';
 import { value } from '../lib/db.mjs';
 import { finish } from '../lib/janitor.mjs';
 import { ticks } from '../lib/usage.mjs';
 import { until } from '../lib/wait.mjs';
+import { receive } from './counter.mjs';
+import { median } from './paired.mjs';
 
 const events = Number(process.env.EVENTS ?? 300_000);
+const rounds = Number(process.env.ROUNDS ?? 3);
 const conversations = 100;
 
 async function writeBacklog(bed) {
@@ -22,23 +26,37 @@ async function delivered(sidecar) {
     + (await sidecar.metric('chat_realtime_broadcasts_total', 'result="coalesced"'));
 }
 
-async function run() {
+/** Events a second, and µs of CPU an event of each process. receiver: that takes part beside sidecar and session. */
+async function drain(env, receiver) {
   const bed = await Bed.create({ settings: { max_wal_size: '8GB' } });
   const backlog = await writeBacklog(bed);
-  const sidecar = await bed.sidecar({ WEBHOOKS: 'off' });
+  const sidecar = await bed.sidecar({ WEBHOOKS: 'off', ...env });
   const start = Date.parse(sidecar.log.find((line) => line.msg === 'leading').ts);
   await until(async () => (await delivered(sidecar)) >= backlog, 'the backlog', 300_000, 10);
-  const seconds = (Date.now() - start) / 1000;
-  console.log('\nDraining a backlog to the embedded endpoint');
-  console.log(`  ${backlog} events in ${seconds.toFixed(2)} s: ${(backlog / seconds).toFixed(0)} events/s     goal 150000 events/s`);
+  const rate = backlog / ((Date.now() - start) / 1000);
   const session = await value(bed.db, `SELECT pid FROM pg_stat_activity WHERE application_name = 'chat-sidecar realtime'`);
-  const perEvent = (pid) => `${(ticks(pid) * 1e4 / backlog).toFixed(1)} µs`;
-  console.log(`  CPU an event: sidecar with endpoint ${perEvent(sidecar.child.pid)}, its database session ${perEvent(session)}`);
+  const cpu = [sidecar.child.pid, receiver ?? sidecar.endpointPid, session].map((pid) => ticks(pid) * 1e4 / backlog);
   await bed.close();
+  return { backlog, rate, cpu };
+}
+
+async function measure(what, goal, round) {
+  const seen = [];
+  for (let i = 0; i < rounds; i++) seen.push(await round());
+  const [core, receiver, session, all] = [...[0, 1, 2].map((i) => median(seen.map(({ cpu }) => cpu[i]))), median(seen.map(({ cpu }) => cpu.reduce((a, b) => a + b)))];
+  console.log(`  to ${what}: ${median(seen.map(({ rate }) => rate)).toFixed(0)} events/s     goal ${goal}`);
+  console.log(`    CPU an event: core ${core.toFixed(2)} µs, its database session ${session.toFixed(2)}, ${what.split(' that')[0]} ${receiver.toFixed(2)}; together ${all.toFixed(2)}     goal 2.5`);
 }
 
 try {
-  await run();
+  console.log(`\nDraining a backlog of ${events} messages`);
+  await measure("the endpoint's process", 300_000, () => drain({}));
+  await measure('a server that only counts', 350_000, async () => {
+    const server = await receive(0, 202);
+    const seen = await drain({ REALTIME_URL: server.url, REALTIME_PRIVATE: 'false', REALTIME_MAX_EVENTS_PER_SECOND: '0' }, server.pid);
+    server.end();
+    return seen;
+  });
 } finally {
   await finish();
 }

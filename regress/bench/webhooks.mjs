@@ -1,37 +1,20 @@
 // Webhooks: a backlog delivered to a receiver that only counts, over a bare libcurl loop that posts the same bodies to it, with 1 and
 // with 100 endpoints of one owner. All endpoints are at one host here: WEBHOOK_MAX_PER_HOST is raised, or it would bound them.
 // DELIVERIES=30000 ROUNDS=3
-import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
-import path from 'node:path';
 import { Bed } from '../lib/bed.mjs';
 import { value } from '../lib/db.mjs';
 import { finish } from '../lib/janitor.mjs';
 import { memory, ticks } from '../lib/usage.mjs';
+import { post, receive } from './counter.mjs';
 import { median } from './paired.mjs';
 
 const deliveries = Number(process.env.DELIVERIES ?? 30_000);
 const rounds = Number(process.env.ROUNDS ?? 3);
 const conversations = 100;
 
-function build(dir) {
-  const binary = path.join(dir, 'posts');
-  execFileSync('cc', ['-O2', '-o', binary, path.join(import.meta.dirname, 'posts.c'), '-lcurl'], { stdio: 'inherit' });
-  return binary;
-}
-
-/** A receiver; .seconds comes true when so many requests have come. */
-async function receive(binary, count) {
-  const child = spawn(binary, ['serve', `${count}`], { stdio: ['ignore', 'pipe', 'inherit'] });
-  child.stdout.setEncoding('utf8');
-  const [port] = await once(child.stdout, 'data');
-  return { url: `http://127.0.0.1:${port.trim()}`, seconds: once(child.stdout, 'data').then(([text]) => Number(text)), end: () => child.kill() };
-}
-
-async function deliver(binary, endpoints) {
+async function deliver(endpoints) {
   const events = Math.ceil(deliveries / endpoints);
-  const receiver = await receive(binary, events * endpoints);
+  const receiver = await receive(events * endpoints);
   const bed = await Bed.create({ settings: { max_wal_size: '8GB' } });
   await bed.db.query(`SELECT chat.create_webhook($1, $2 || g, '{message.received}') FROM generate_series(1, $3) g`, [bed.owner, `${receiver.url}/`, endpoints]);
   const ids = [];
@@ -50,28 +33,25 @@ async function deliver(binary, endpoints) {
   return { ...figures, body };
 }
 
-async function bare(binary, body) {
-  const receiver = await receive(binary, deliveries);
-  const seconds = Number(execFileSync(binary, ['send', `${receiver.url}/1`, `${deliveries}`, body], { encoding: 'utf8' }));
+async function bare(body) {
+  const receiver = await receive(deliveries);
+  const seconds = post(`${receiver.url}/1`, deliveries, body);
   receiver.end();
   return deliveries / seconds;
 }
 
-const dir = mkdtempSync('/tmp/chat_realtime-bench.');
 try {
-  const binary = build(dir);
   console.log('\nWebhooks, over a bare libcurl loop posting the same bodies');
   for (const [endpoints, goal] of [[1, 0.6], [100, 0.75]]) {
     const seen = [];
     for (let i = 0; i < rounds; i++) {
-      const one = await deliver(binary, endpoints);
-      seen.push({ ...one, ratio: one.rate / (await bare(binary, one.body)) });
+      const one = await deliver(endpoints);
+      seen.push({ ...one, ratio: one.rate / (await bare(one.body)) });
     }
     const middle = (name) => median(seen.map((one) => one[name]));
     console.log(`  ${endpoints} endpoint${endpoints > 1 ? 's' : ''}: ${middle('rate').toFixed(0)} deliveries/s, ${middle('ratio').toFixed(2)} x bare libcurl     goal ${goal} x`);
     console.log(`    CPU a delivery: sidecar ${middle('sidecar').toFixed(0)} µs, its database session ${middle('session').toFixed(0)} µs; memory of the sidecar ${(middle('memory') / 1048576).toFixed(1)} MiB`);
   }
 } finally {
-  rmSync(dir, { recursive: true });
   await finish();
 }

@@ -1,6 +1,6 @@
 /*
  * The sink that hands events to the endpoint's process: what is under way, what an acknowledgement finishes, what the next
- * endpoint gets again. The consumer and the process are those of this file.
+ * endpoint gets again. The process is that of this file.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -10,16 +10,11 @@
 
 #include "../../sidecar/base/metrics.h"
 #include "../../sidecar/config.h"
-#include "../../sidecar/consumer/consumer.h"
 #include "../../sidecar/io/listener.h"
 #include "../../sidecar/io/server.h"
 #include "../../sidecar/link/link.h"
 #include "../../sidecar/link/link_process.h"
-
-struct consumer
-{
-	int unused;
-};
+#include "stand_in.h"
 
 struct link_process
 {
@@ -28,55 +23,14 @@ struct link_process
 
 static struct
 {
-	struct consumer consumer;
 	struct link_process process;
-	const struct sink *sink;
-	void *sink_arg;
 	struct link_process_handlers handlers;
 	void *arg;
-	bool up, leads;
+	bool up;
 	int sent; /* batches */
 	uint64_t number;
 	char *body; /* of the last one */
-	int done;   /* reads */
 } world;
-
-struct consumer *
-consumer_create(struct app *app, const struct sink *sink, void *arg)
-{
-	(void) app;
-	world.sink = sink;
-	world.sink_arg = arg;
-	return &world.consumer;
-}
-
-void
-consumer_destroy(struct consumer *consumer)
-{
-	(void) consumer;
-	world.sink->stop(world.sink_arg);
-}
-
-void
-consumer_done(struct read *read)
-{
-	(void) read;
-	world.done++;
-}
-
-double
-consumer_now(const struct consumer *consumer)
-{
-	(void) consumer;
-	return (double) time(NULL);
-}
-
-bool
-consumer_leads(const struct consumer *consumer)
-{
-	(void) consumer;
-	return world.leads;
-}
 
 int
 listener_bind(const char *variable, const char *listen)
@@ -177,7 +131,7 @@ deliver(int id, int64_t expires_at)
 								.payload_length = 2};
 	read->events = event;
 	read->nevents = 1;
-	world.sink->deliver(world.sink_arg, read);
+	stand_in.sink->deliver(stand_in.sink_arg, read);
 	return read;
 }
 
@@ -223,9 +177,9 @@ check_window(struct read **reads)
 	require("a few batches are under way, and no more", world.sent == 4 && last_is(4));
 	require("what was never sent is not acknowledged", !acknowledge(world.number + 1));
 	require("an acknowledgement is for all before it",
-			acknowledge(2) && world.done == 2 && world.sent == 5);
+			acknowledge(2) && stand_in.done == 2 && world.sent == 5);
 	require("what waited goes together", last_is(5) && last_is(6));
-	require("one that comes twice does nothing", acknowledge(2) && world.done == 2);
+	require("one that comes twice does nothing", acknowledge(2) && stand_in.done == 2);
 }
 
 static void
@@ -238,21 +192,21 @@ check_again(void)
 	come_up();
 	require("the next endpoint gets what was not acknowledged, in order",
 			world.sent == sent + 3 && last_is(5) && last_is(6));
-	require("and finishes it", acknowledge(world.number) && world.done == 6);
+	require("and finishes it", acknowledge(world.number) && stand_in.done == 6);
 }
 
 static void
 check_stopped(struct read **reads)
 {
-	int done = world.done, sent = world.sent;
+	int done = stand_in.done, sent = world.sent;
 
 	reads[6] = deliver(7, 0);
-	world.sink->stop(world.sink_arg);
+	stand_in.sink->stop(stand_in.sink_arg);
 	require("what was forgotten is finished by no acknowledgement",
-			acknowledge(world.number) && world.done == done);
+			acknowledge(world.number) && stand_in.done == done);
 	reads[7] = deliver(8, 1);
 	require("what has expired is finished unsent",
-			world.sent == sent + 1 && world.done == done + 1);
+			world.sent == sent + 1 && stand_in.done == done + 1);
 }
 
 static void
@@ -260,10 +214,10 @@ check_lease(struct app *app, struct read **reads)
 {
 	int sent = world.sent;
 
-	world.leads = false;
+	stand_in.leads = false;
 	reads[8] = deliver(9, 0);
 	require("nothing is sent without the lease", world.sent == sent);
-	world.leads = true;
+	stand_in.leads = true;
 	uv_run(app->loop, UV_RUN_DEFAULT);
 	require("but when it is there again", world.sent == sent + 1 && last_is(9));
 }
@@ -277,8 +231,8 @@ main(void)
 	struct read *reads[9];
 
 	uv_loop_init(&loop);
-	world.leads = true;
-	require("it begins", link_create(&app) && app.realtime == &world.consumer);
+	stand_in.leads = true;
+	require("it begins", link_create(&app) && app.realtime == &stand_in);
 	check_window(reads);
 	check_again();
 	check_stopped(reads);

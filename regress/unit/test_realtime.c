@@ -1,6 +1,6 @@
 /*
  * The realtime sink against a peer that does what the test says: which requests it sends, and which events an answer
- * finishes. The consumer, the HTTP client and the embedded endpoint are those of this file.
+ * finishes. The HTTP client is that of this file.
  */
 #define _GNU_SOURCE
 #include <stdio.h>
@@ -9,17 +9,12 @@
 #include <time.h>
 
 #include "../../sidecar/config.h"
-#include "../../sidecar/consumer/consumer.h"
 #include "../../sidecar/io/http.h"
 #include "../../sidecar/base/log.h"
 #include "../../sidecar/base/metrics.h"
 #include "../../sidecar/realtime/realtime.h"
 #include "../../sidecar/realtime/realtime_queue.h"
-
-struct consumer
-{
-	int unused;
-};
+#include "stand_in.h"
 
 struct http_pool
 {
@@ -29,10 +24,7 @@ struct http_pool
 /* What the sink did. */
 static struct
 {
-	struct consumer consumer;
 	struct http_pool pool;
-	const struct sink *sink;
-	void *sink_arg;
 	struct request
 	{
 		http_callback callback;
@@ -42,46 +34,7 @@ static struct
 	int inflight;
 	struct request single; /* the canary under way */
 	int sent, singles;     /* requests */
-	int done;              /* reads */
-	bool leads;
 } world;
-
-struct consumer *
-consumer_create(struct app *app, const struct sink *sink, void *arg)
-{
-	(void) app;
-	world.sink = sink;
-	world.sink_arg = arg;
-	return &world.consumer;
-}
-
-void
-consumer_destroy(struct consumer *consumer)
-{
-	(void) consumer;
-	world.sink->stop(world.sink_arg);
-}
-
-void
-consumer_done(struct read *read)
-{
-	(void) read;
-	world.done++;
-}
-
-double
-consumer_now(const struct consumer *consumer)
-{
-	(void) consumer;
-	return (double) time(NULL);
-}
-
-bool
-consumer_leads(const struct consumer *consumer)
-{
-	(void) consumer;
-	return world.leads;
-}
 
 struct http_pool *
 http_pool_create(struct http *http, const struct http_pool_options *options)
@@ -210,7 +163,7 @@ deliver(int first_id, int count)
 {
 	struct read *read = make_read(first_id, count);
 
-	world.sink->deliver(world.sink_arg, read);
+	stand_in.sink->deliver(stand_in.sink_arg, read);
 	return read;
 }
 
@@ -246,12 +199,12 @@ carries(int first_id, int count)
 static void
 check_accepted(const char *name, int first_id, int count)
 {
-	int done = world.done;
+	int done = stand_in.done;
 	struct read *read = deliver(first_id, count);
 	bool sent = carries(first_id, count);
 
 	answer((struct http_response){.status = 202});
-	require(name, sent && world.done == done + 1 && world.inflight == 0);
+	require(name, sent && stand_in.done == done + 1 && world.inflight == 0);
 	free_read(read);
 }
 
@@ -266,7 +219,7 @@ check_closed_connection(void)
 	require("repeated at once where a used connection had been closed",
 			world.sent == sent + 1 && carries(10, 3));
 	answer((struct http_response){.status = 202});
-	require("its answer finishes the events", world.done == 2);
+	require("its answer finishes the events", stand_in.done == 2);
 	free_read(read);
 	check_accepted("the next request carries its own events", 20, 2);
 }
@@ -276,16 +229,16 @@ check_closed_twice(struct app *app)
 {
 	const struct http_response closed = {.error = "closed", .reused_connection_closed = true};
 	struct read *read = deliver(30, 1);
-	int done = world.done;
+	int done = stand_in.done;
 
 	answer(closed);
 	answer(closed);
-	require("repeated at once only once", world.inflight == 0 && world.done == done);
+	require("repeated at once only once", world.inflight == 0 && stand_in.done == done);
 	realtime_reload(app);
 	answer(closed);
 	require("each request by itself", carries(30, 1));
 	answer((struct http_response){.status = 202});
-	require("accepted after that", world.done == done + 1);
+	require("accepted after that", stand_in.done == done + 1);
 	free_read(read);
 }
 
@@ -294,10 +247,10 @@ check_lease(struct app *app)
 {
 	struct read *read = deliver(40, 2);
 
-	world.leads = false;
+	stand_in.leads = false;
 	answer((struct http_response){.error = "closed", .reused_connection_closed = true});
 	require("nothing is repeated without the lease", world.inflight == 0);
-	world.leads = true;
+	stand_in.leads = true;
 	uv_run(app->loop, UV_RUN_DEFAULT);
 	require("but when it is there again", carries(40, 2));
 	answer((struct http_response){.status = 202});
@@ -308,17 +261,17 @@ static void
 check_mismatch(struct app *app)
 {
 	struct read *read = deliver(50, 3);
-	int done = world.done;
+	int done = stand_in.done;
 
 	set_message(event_of(read, 2), 53, "conversation:1");
 	answer((struct http_response){.status = 202});
 	require("events whose bytes were not sent are not finished",
-			world.done == done && world.inflight == 0);
+			stand_in.done == done && world.inflight == 0);
 	set_message(event_of(read, 2), 52, "conversation:1");
 	uv_run(app->loop, UV_RUN_DEFAULT);
 	require("but sent again", carries(50, 3));
 	answer((struct http_response){.status = 202});
-	require("and finished then", world.done == done + 1 && realtime_trouble(app) == NULL);
+	require("and finished then", stand_in.done == done + 1 && realtime_trouble(app) == NULL);
 	free_read(read);
 }
 
@@ -326,18 +279,18 @@ static void
 check_stopped(void)
 {
 	struct read *forgotten = deliver(60, 2), *read;
-	int done = world.done;
+	int done = stand_in.done;
 
-	world.sink->stop(world.sink_arg);
-	world.sink->stop(world.sink_arg);
-	world.sink->start(world.sink_arg);
+	stand_in.sink->stop(stand_in.sink_arg);
+	stand_in.sink->stop(stand_in.sink_arg);
+	stand_in.sink->start(stand_in.sink_arg);
 	read = deliver(60, 3);
 	require("nothing is sent beside a request that is nobody's any more",
-			carries(60, 2) && world.done == done);
+			carries(60, 2) && stand_in.done == done);
 	answer((struct http_response){.status = 202});
-	require("its answer finishes nothing", carries(60, 3) && world.done == done);
+	require("its answer finishes nothing", carries(60, 3) && stand_in.done == done);
 	answer((struct http_response){.status = 202});
-	require("the next one does", world.done == done + 1);
+	require("the next one does", stand_in.done == done + 1);
 	free_read(forgotten);
 	free_read(read);
 }
@@ -348,26 +301,26 @@ check_refused(struct app *app)
 	const struct http_response blank = {.status = 422,
 										.body = "{\"errors\":{\"messages\":[\"can't be blank\"]}}"};
 	struct read *first = deliver(70, 1), *second;
-	int done = world.done;
+	int done = stand_in.done;
 
 	answer((struct http_response){.status = 400});
 	require("a refused message is followed by an empty batch", carries(0, 0));
 	answer(blank);
 	require("then it is sent once more", carries(70, 1));
 	answer((struct http_response){.status = 202});
-	require("and may be accepted", world.done == done + 1);
+	require("and may be accepted", stand_in.done == done + 1);
 	second = deliver(71, 1);
 	answer((struct http_response){.status = 400});
 	require("the next one that is refused is asked about anew",
-			carries(0, 0) && world.done == done + 1);
+			carries(0, 0) && stand_in.done == done + 1);
 	answer((struct http_response){.status = 400});
 	require("where an empty batch is refused, too, it is not the message",
-			world.done == done + 1 && world.inflight == 0 && realtime_trouble(app) != NULL);
+			stand_in.done == done + 1 && world.inflight == 0 && realtime_trouble(app) != NULL);
 	realtime_reload(app);
 	answer((struct http_response){.status = 400});
 	answer(blank);
 	answer((struct http_response){.status = 400});
-	require("else it is set aside", world.done == done + 2 && world.inflight == 0);
+	require("else it is set aside", stand_in.done == done + 2 && world.inflight == 0);
 	require("which is no trouble of Realtime", realtime_trouble(app) == NULL);
 	free_read(first);
 	free_read(second);
@@ -377,17 +330,17 @@ static void
 check_stranger(struct app *app, long status)
 {
 	struct read *read = deliver(80, 1);
-	int done = world.done;
+	int done = stand_in.done;
 	char name[80];
 
 	answer((struct http_response){.status = status});
 	snprintf(name, sizeof(name), "%ld is no acceptance, and the trouble has the URL alone", status);
-	require(name, world.done == done && world.inflight == 0 &&
+	require(name, stand_in.done == done && world.inflight == 0 &&
 					  strstr(realtime_trouble(app), "http://realtime:4000/api/broadcast") != NULL &&
 					  strstr(realtime_trouble(app), "password") == NULL);
 	realtime_reload(app);
 	answer((struct http_response){.status = 202});
-	require("accepted after that", world.done == done + 1 && realtime_trouble(app) == NULL);
+	require("accepted after that", stand_in.done == done + 1 && realtime_trouble(app) == NULL);
 	free_read(read);
 }
 
@@ -438,13 +391,13 @@ static void
 check_many(void)
 {
 	struct read *read = make_many(1001, false);
-	int done = world.done, last[2000] = {0}, count;
+	int done = stand_in.done, last[2000] = {0}, count;
 	bool ordered;
 
-	world.sink->deliver(world.sink_arg, read);
+	stand_in.sink->deliver(stand_in.sink_arg, read);
 	count = carried(&ordered, last);
 	require("each of many events is sent once, those of a topic in order",
-			ordered && count == 3000 && world.done == done + 1);
+			ordered && count == 3000 && stand_in.done == done + 1);
 	free_read(read);
 }
 
@@ -453,14 +406,14 @@ static void
 check_expired(void)
 {
 	struct read *read = make_read(9001, 3);
-	int done = world.done;
+	int done = stand_in.done;
 
 	event_of(read, 0)->expires_at = 1;
 	event_of(read, 2)->expires_at = ((int64_t) time(NULL) - 10) * 1000000;
-	world.sink->deliver(world.sink_arg, read);
-	require("what has expired is not sent", carries(9002, 1) && world.done == done);
+	stand_in.sink->deliver(stand_in.sink_arg, read);
+	require("what has expired is not sent", carries(9002, 1) && stand_in.done == done);
 	answer((struct http_response){.status = 202});
-	require("and keeps nothing back", world.done == done + 1);
+	require("and keeps nothing back", stand_in.done == done + 1);
 	free_read(read);
 }
 
@@ -469,15 +422,15 @@ static void
 check_states(void)
 {
 	struct read *read = make_many(5001, true);
-	int done = world.done, last[2000] = {0}, count;
+	int done = stand_in.done, last[2000] = {0}, count;
 	bool ordered, newest = true;
 
-	world.sink->deliver(world.sink_arg, read);
+	stand_in.sink->deliver(stand_in.sink_arg, read);
 	count = carried(&ordered, last);
 	for (int row = 1001; row <= 3000; row++)
 		newest = newest && last[row * 7 % 2000] == 5000 + row;
 	require("of many states the newest of each topic is sent, whichever share a bucket",
-			ordered && newest && count == 2000 && world.done == done + 1);
+			ordered && newest && count == 2000 && stand_in.done == done + 1);
 	free_read(read);
 }
 
@@ -496,7 +449,7 @@ topic_of(int lane)
 		snprintf(topics[1], sizeof(topics[1]), "conversation:%d", i + 1);
 		set_message(event_of(read, 0), 1, topics[0]);
 		set_message(event_of(read, 1), 2, topics[1]);
-		world.sink->deliver(world.sink_arg, read);
+		stand_in.sink->deliver(stand_in.sink_arg, read);
 		known = world.inflight == 2;
 		while (world.inflight > 0)
 			answer((struct http_response){.status = 202});
@@ -514,7 +467,7 @@ deliver_both(int first_id, int count)
 
 	for (int i = 0; i < count; i++)
 		set_message(event_of(read, i), first_id + i, topics[i % 2]);
-	world.sink->deliver(world.sink_arg, read);
+	stand_in.sink->deliver(stand_in.sink_arg, read);
 	return read;
 }
 
@@ -524,16 +477,16 @@ check_lanes(struct app *app)
 	const struct http_response blank = {.status = 422,
 										.body = "{\"errors\":{\"messages\":[\"can't be blank\"]}}"};
 	struct read *first = deliver_both(201, 4), *second = deliver_both(205, 2);
-	int done = world.done, sent;
+	int done = stand_in.done, sent;
 
 	require("a request in each lane, and no more", world.inflight == 2);
 	answer((struct http_response){.status = 400});
-	require("one is halved, the other is not", world.inflight == 2 && world.done == done);
+	require("one is halved, the other is not", world.inflight == 2 && stand_in.done == done);
 	answer((struct http_response){.status = 202});
-	require("a read is not done before its last event in any lane", world.done == done);
+	require("a read is not done before its last event in any lane", stand_in.done == done);
 	for (int i = 0; i < 20 && world.inflight > 0; i++)
 		answer((struct http_response){.status = 202});
-	require("then it is", world.done == done + 2);
+	require("then it is", stand_in.done == done + 2);
 	free_read(first);
 	free_read(second);
 
@@ -541,10 +494,10 @@ check_lanes(struct app *app)
 	answer((struct http_response){.status = 400});
 	answer((struct http_response){.status = 202});
 	require("a lane that asks about a message has nothing to do with the other",
-			world.inflight == 1 && world.done == done + 2);
+			world.inflight == 1 && stand_in.done == done + 2);
 	answer(blank);
 	answer((struct http_response){.status = 400});
-	require("its message is set aside", world.done == done + 3 && world.inflight == 0);
+	require("its message is set aside", stand_in.done == done + 3 && world.inflight == 0);
 	free_read(first);
 
 	first = deliver_both(221, 2);
@@ -557,7 +510,7 @@ check_lanes(struct app *app)
 			world.inflight == 1 && world.sent == sent + 1);
 	answer((struct http_response){.status = 202});
 	answer((struct http_response){.status = 202});
-	require("then both go on", world.done == done + 4);
+	require("then both go on", stand_in.done == done + 4);
 	free_read(first);
 }
 
@@ -577,26 +530,26 @@ check_canary(struct app *app)
 	const struct http_response lost = {.status = 429,
 									   .body = "{\"message\":\"Connection pool exhausted\"}"};
 	struct read *first, *second;
-	int done = world.done, sent;
+	int done = stand_in.done, sent;
 
 	first = deliver(301, 2);
 	answer((struct http_response){.status = 202});
-	require("what is accepted is not done", world.done == done);
+	require("what is accepted is not done", stand_in.done == done);
 	await_single(app);
 	second = deliver(303, 1);
 	answer((struct http_response){.status = 202});
 	answer_single((struct http_response){.status = 202});
-	require("but when a canary that was sent after it was, too", world.done == done + 1);
+	require("but when a canary that was sent after it was, too", stand_in.done == done + 1);
 	await_single(app);
 	answer_single(
 		(struct http_response){.status = 429, .body = "{\"message\":\"Too many requests\"}"});
-	require("a limit says nothing", world.done == done + 1 && world.inflight == 0);
+	require("a limit says nothing", stand_in.done == done + 1 && world.inflight == 0);
 	await_single(app);
 	answer_single((struct http_response){.error = "reset"});
 	realtime_reload(app);
 	await_single(app);
 	answer_single((struct http_response){.status = 202});
-	require("and it is asked again", world.done == done + 2 && world.inflight == 0);
+	require("and it is asked again", stand_in.done == done + 2 && world.inflight == 0);
 	free_read(first);
 	free_read(second);
 
@@ -608,7 +561,7 @@ check_canary(struct app *app)
 	answer_single(lost);
 	answer((struct http_response){.status = 202});
 	require("what was lost waits, and does not count",
-			world.done == done + 2 && world.inflight == 0 && world.sent == sent + 2 &&
+			stand_in.done == done + 2 && world.inflight == 0 && world.sent == sent + 2 &&
 				realtime_trouble(app) != NULL);
 	realtime_reload(app);
 	require("then it goes out again", carries(311, 2));
@@ -617,7 +570,7 @@ check_canary(struct app *app)
 	answer((struct http_response){.status = 202});
 	await_single(app);
 	answer_single((struct http_response){.status = 202});
-	require("and is done", world.done == done + 4 && realtime_trouble(app) == NULL);
+	require("and is done", stand_in.done == done + 4 && realtime_trouble(app) == NULL);
 	free_read(first);
 	free_read(second);
 
@@ -639,12 +592,13 @@ check_canary(struct app *app)
 	await_single(app);
 	answer_single((struct http_response){.status = 404});
 	require("where nobody can confirm, what is accepted is done",
-			world.done == done + 6 && realtime_trouble(app) == NULL && realtime_note(app) != NULL);
+			stand_in.done == done + 6 && realtime_trouble(app) == NULL &&
+				realtime_note(app) != NULL);
 	free_read(first);
 	free_read(second);
 	first = deliver(331, 1);
 	answer((struct http_response){.status = 202});
-	require("at once from then on", world.done == done + 7);
+	require("at once from then on", stand_in.done == done + 7);
 	free_read(first);
 }
 
@@ -653,14 +607,14 @@ static void
 check_canary_stopped(struct app *app)
 {
 	struct read *read = deliver(401, 2);
-	int done = world.done;
+	int done = stand_in.done;
 
 	answer((struct http_response){.status = 202});
 	await_single(app);
-	world.sink->stop(world.sink_arg);
+	stand_in.sink->stop(stand_in.sink_arg);
 	answer_single((struct http_response){.status = 202});
-	require("a canary of an earlier lease finishes nothing", world.done == done);
-	world.sink->start(world.sink_arg);
+	require("a canary of an earlier lease finishes nothing", stand_in.done == done);
+	stand_in.sink->start(stand_in.sink_arg);
 	free_read(read);
 }
 
@@ -677,9 +631,9 @@ main(void)
 	log_setup(true, (enum log_level)(LOG_ERROR + 1));
 	uv_loop_init(&loop);
 	app.metrics = metrics_create();
-	world.leads = true;
+	stand_in.leads = true;
 	app.realtime = realtime_create(&app);
-	world.sink->start(world.sink_arg);
+	stand_in.sink->start(stand_in.sink_arg);
 
 	check_accepted("an accepted request finishes its events", 1, 3);
 	check_closed_connection();
@@ -705,7 +659,7 @@ main(void)
 
 	config.realtime_private = true;
 	app.realtime = realtime_create(&app);
-	world.sink->start(world.sink_arg);
+	stand_in.sink->start(stand_in.sink_arg);
 	check_canary_stopped(&app);
 	check_canary(&app);
 	last = deliver(91, 1);

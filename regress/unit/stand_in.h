@@ -1,0 +1,56 @@
+/*
+ * A consumer's place, for tests of sinks: it leads when it is told so, and counts what is done.
+ */
+#ifndef REGRESS_STAND_IN_H
+#define REGRESS_STAND_IN_H
+
+#include <time.h>
+
+#include "../../sidecar/consumer/consumer.h"
+
+struct consumer
+{
+	const struct sink *sink;
+	void *sink_arg;
+	bool leads;
+	int done; /* reads */
+};
+
+static struct consumer stand_in;
+
+struct consumer *
+consumer_create(struct app *app, const struct sink *sink, void *arg)
+{
+	(void) app;
+	stand_in.sink = sink;
+	stand_in.sink_arg = arg;
+	return &stand_in;
+}
+
+void
+consumer_destroy(struct consumer *consumer)
+{
+	consumer->sink->stop(consumer->sink_arg);
+}
+
+void
+consumer_done(struct read *read)
+{
+	(void) read;
+	stand_in.done++;
+}
+
+double
+consumer_now(const struct consumer *consumer)
+{
+	(void) consumer;
+	return (double) time(NULL);
+}
+
+bool
+consumer_leads(const struct consumer *consumer)
+{
+	return consumer->leads;
+}
+
+#endif
