@@ -13,6 +13,7 @@
 #include "../../sidecar/io/listener.h"
 #include "../../sidecar/io/server.h"
 #include "../../sidecar/link/link.h"
+#include "../../sidecar/link/link_batch.h"
 #include "../../sidecar/link/link_process.h"
 #include "stand_in.h"
 
@@ -29,7 +30,7 @@ static struct
 	bool up;
 	int sent; /* batches */
 	uint64_t number;
-	char *body; /* of the last one */
+	struct buffer body; /* of the last one */
 } world;
 
 int
@@ -82,8 +83,8 @@ void
 link_process_send(struct link_process *process, uint64_t number, const char *body, size_t len)
 {
 	(void) process;
-	free(world.body);
-	world.body = strndup(body, len);
+	world.body.len = 0;
+	buffer_bytes(&world.body, body, len);
 	world.number = number;
 	world.sent++;
 }
@@ -117,17 +118,20 @@ deliver(int id, int64_t expires_at)
 	struct log_event *event = calloc(1, sizeof(*event));
 	char *message;
 
-	if (asprintf(&message, "{\"topic\":\"t\",\"event\":\"e\",\"payload\":{},\"id\":\"%d\"}", id) <
-		0)
+	if (asprintf(&message,
+				 "{\"topic\":\"t\",\"event\":\"e\",\"payload\":{},\"private\":true,\"id\":\"%d\"}",
+				 id) < 0)
 		abort();
 	*event = (struct log_event){.id = id,
 								.expires_at = expires_at,
+								.is_private = true,
 								.conversation = "1",
 								.conversation_length = 1,
 								.message = message,
 								.message_length = (uint32_t) strlen(message),
 								.topic_length = 1,
 								.name_length = 1,
+								.id_length = 1,
 								.payload_length = 2};
 	read->events = event;
 	read->nevents = 1;
@@ -146,10 +150,14 @@ free_read(struct read *read)
 static bool
 last_is(int id)
 {
-	char wanted[24];
+	const char *at = world.body.data;
+	size_t left = world.body.len;
+	struct link_event event;
+	bool found = false;
 
-	snprintf(wanted, sizeof(wanted), "\"id\":\"%d\"", id);
-	return strstr(world.body, wanted) != NULL;
+	while (link_batch_take(&at, &left, &event))
+		found = found || atoi(event.id) == id;
+	return found && left == 0;
 }
 
 static bool
@@ -243,6 +251,6 @@ main(void)
 	for (int i = 0; i < 9; i++)
 		free_read(reads[i]);
 	metrics_destroy(app.metrics);
-	free(world.body);
+	buffer_free(&world.body);
 	return 0;
 }

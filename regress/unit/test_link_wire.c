@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../sidecar/base/buffer.h"
 #include "../../sidecar/base/memory.h"
 #include "../../sidecar/base/metrics.h"
 #include "../../sidecar/link/link_environment.h"
@@ -20,6 +21,14 @@ require(const char *name, bool holds)
 }
 
 static void
+put_frame(struct buffer *out, enum link_kind kind, uint64_t number, const char *body, size_t len)
+{
+	link_header_write(buffer_reserve(out, LINK_HEADER_SIZE), kind, number, len);
+	out->len += LINK_HEADER_SIZE;
+	buffer_bytes(out, body, len);
+}
+
+static void
 check_frames(void)
 {
 	struct buffer out = {0};
@@ -27,9 +36,9 @@ check_frames(void)
 	size_t taken = 0, first;
 	bool incomplete = true;
 
-	link_frame_write(&out, LINK_BATCH, 7, "hello", 5);
+	put_frame(&out, LINK_BATCH, 7, "hello", 5);
 	first = out.len;
-	link_frame_write(&out, LINK_ACK, UINT64_MAX, NULL, 0);
+	put_frame(&out, LINK_ACK, UINT64_MAX, NULL, 0);
 	for (size_t len = 0; len < first; len++)
 		incomplete =
 			incomplete && link_frame_read(out.data, len, 100, &frame, &taken) == LINK_INCOMPLETE;

@@ -152,6 +152,8 @@ check_whole(void)
 			has(answer.events[0].conversation, answer.events[0].conversation_length, "c1") &&
 			has(log_event_topic(&answer.events[0]), answer.events[0].topic_length,
 				"conversation:1") &&
+			has(log_event_id(&answer.events[0]), answer.events[0].id_length, "1") &&
+			answer.events[0].is_private &&
 			has(log_event_name(&answer.events[0]), answer.events[0].name_length, "message.new") &&
 			answer.events[0].payload_length == strlen("{\"a\":1}") &&
 			answer.events[0].message[0] == '{' &&

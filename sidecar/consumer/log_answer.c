@@ -21,6 +21,10 @@
 #define BEFORE_NAME "\",\"event\":\""
 #define BEFORE_PAYLOAD "\",\"payload\":"
 #define BEHIND_PAYLOAD ",\"private\":"
+#define TRUE "true,"
+#define FALSE "false,"
+#define BEFORE_OWN_ID "\"id\":\""
+#define END "\"}"
 #define LENGTH(literal) (sizeof(literal) - 1)
 
 /* And of a body. */
@@ -106,7 +110,33 @@ read_header(struct log_answer *answer, struct rest *rest, uint32_t *count)
 	return answer->snapshot != NULL ? NULL : "read: its position has no snapshot";
 }
 
-/* The texts of an event, of which nothing else may be left but the end of its message. */
+/* Nothing of an id must be escaped. */
+static bool
+take_id(struct rest *rest, uint32_t *length)
+{
+	size_t n = 0;
+
+	while (n < rest->left && rest->at[n] != '"')
+		n++;
+	*length = (uint32_t) n;
+	rest->at += n;
+	rest->left -= n;
+	return n > 0 && n < MOST_ID;
+}
+
+/* Whether it is private, its id, and the end of its message. */
+static bool
+read_end(struct log_event *event, struct rest *rest)
+{
+	event->is_private = rest->left > 0 && *rest->at == 't';
+	return (event->is_private ? take_literal(rest, TRUE, LENGTH(TRUE))
+							  : take_literal(rest, FALSE, LENGTH(FALSE))) &&
+		   take_literal(rest, BEFORE_OWN_ID, LENGTH(BEFORE_OWN_ID)) &&
+		   take_id(rest, &event->id_length) && take_literal(rest, END, LENGTH(END)) &&
+		   rest->left == 0;
+}
+
+/* The texts of an event, of which nothing else may be left. */
 static bool
 read_texts(struct log_event *event, struct rest *rest)
 {
@@ -124,22 +154,7 @@ read_texts(struct log_event *event, struct rest *rest)
 		   take_bytes(rest, event->name_length, &bytes) &&
 		   take_literal(rest, BEFORE_PAYLOAD, LENGTH(BEFORE_PAYLOAD)) &&
 		   take_bytes(rest, event->payload_length, &bytes) &&
-		   take_literal(rest, BEHIND_PAYLOAD, LENGTH(BEHIND_PAYLOAD)) && rest->left > 0 &&
-		   rest->at[rest->left - 1] == '}';
-}
-
-/* Nothing of an id must be escaped. */
-static bool
-take_id(struct rest *rest, uint32_t *length)
-{
-	size_t n = 0;
-
-	while (n < rest->left && rest->at[n] != '"')
-		n++;
-	*length = (uint32_t) n;
-	rest->at += n;
-	rest->left -= n;
-	return n > 0 && n < MOST_ID;
+		   take_literal(rest, BEHIND_PAYLOAD, LENGTH(BEHIND_PAYLOAD)) && read_end(event, rest);
 }
 
 /* The same of a body, and of the owner before it. */
@@ -186,6 +201,7 @@ read_event(struct log_event *event, enum log_form form, struct rest *rest)
 	event->name_length = (uint32_t) take_number(&own, 4);
 	event->payload_length = (uint32_t) take_number(&own, 4);
 	event->owner = NULL;
+	event->is_private = false;
 	event->owner_length = event->id_length = 0;
 	return form == LOG_BODIES ? read_body(event, &own) : read_texts(event, &own);
 }
@@ -272,6 +288,19 @@ const char *
 log_event_name(const struct log_event *event)
 {
 	return log_event_topic(event) + event->topic_length + LENGTH(BEFORE_NAME);
+}
+
+const char *
+log_event_payload(const struct log_event *event)
+{
+	return log_event_name(event) + event->name_length + LENGTH(BEFORE_PAYLOAD);
+}
+
+const char *
+log_event_id(const struct log_event *event)
+{
+	return log_event_payload(event) + event->payload_length + LENGTH(BEHIND_PAYLOAD) +
+		   (event->is_private ? LENGTH(TRUE) : LENGTH(FALSE)) + LENGTH(BEFORE_OWN_ID);
 }
 
 const char *

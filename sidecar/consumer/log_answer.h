@@ -23,11 +23,12 @@ struct log_event
 	int64_t created_at;
 	int64_t expires_at; /* it is of no use after that; 0: never */
 	bool state;         /* a later one of its topic and conversation replaces it */
+	bool is_private;    /* it goes to a private topic; not of bodies */
 	const char *conversation;
 	const char *owner; /* with bodies; its length is owner_length, 0: nobody knows */
 	const char *message;
 	uint32_t conversation_length, owner_length, message_length;
-	/* in the message; of a body id is that of the message, and name its type */
+	/* in the message; of a body name is its type */
 	uint32_t topic_length, id_length, name_length, payload_length;
 };
 
@@ -57,6 +58,9 @@ void log_answer_clear(struct log_answer *answer);
 /* As in the message: escaped, without quotes. */
 const char *log_event_topic(const struct log_event *event);
 const char *log_event_name(const struct log_event *event);
+/* Of a broadcast: JSON as it is, and digits. */
+const char *log_event_payload(const struct log_event *event);
+const char *log_event_id(const struct log_event *event);
 
 #define LOG_TIME_LENGTH 24 /* 2026-01-31T12:34:56.789Z */
 

@@ -10,6 +10,7 @@
 
 #include "base/log.h"
 #include "base/memory.h"
+#include "link/link_batch.h"
 
 #include "endpoint/internal.h"
 
@@ -351,28 +352,42 @@ broadcast_batch(struct embedded *embedded, const struct jwt *token, const char *
 	return reply;
 }
 
-void
+/* A text that stands in JSON, as it is. Few have anything that was escaped: then it is *made, to be freed. */
+static const char *
+unescape(const char *text, char **made)
+{
+	char *quoted;
+
+	if (strchr(text, '\\') == NULL)
+		return text;
+	quoted = xasprintf("\"%s\"", text);
+	*made = json_text((struct json){quoted, strlen(quoted)});
+	free(quoted);
+	return *made != NULL ? *made : text;
+}
+
+bool
 broadcast_events(struct embedded *embedded, const char *body, size_t len)
 {
-	static char role[] = "service_role";
-	const struct jwt core = {.role = role};
-	struct items items = {.good = false};
-	struct json value;
-	size_t refused = 0;
+	struct link_event event;
 
-	if (json_validate(body, len, &value))
-		read_items(json_member(value, "messages"), &items);
-	for (size_t i = 0; i < items.count; i++)
+	while (link_batch_take(&body, &len, &event))
 	{
-		if (has_errors(&items.list[i]))
-			refused++;
-		else
-			send_item(embedded, &items.list[i], &core);
+		char *topic = NULL, *name = NULL;
+		struct broadcast broadcast = {
+			.topic = unescape(event.topic, &topic),
+			.event = unescape(event.name, &name),
+			.id = event.id,
+			.payload = event.payload,
+			.payload_len = event.payload_length,
+			.payload_json = true,
+		};
+
+		channel_broadcast(embedded, event.is_private, &broadcast, NULL);
+		free(topic);
+		free(name);
 	}
-	if (refused > 0 || items.count == 0)
-		log_event(LOG_ERROR, "the core sent what is no event", "events", "%zu", refused, "of",
-				  "%zu", items.count, NULL);
-	free_items(items.list, items.count);
+	return len == 0;
 }
 
 /* {"_json": value} around what is no object, as Realtime does; malloc'ed. */

@@ -8,25 +8,41 @@
 
 #include "endpoint/internal.h"
 
-/* Public and private channels of one name are two channels. */
-static char *
-channel_key(const char *topic, bool is_private)
+#define KEY_SIZE (MAX_TOPIC + 2)
+
+/* Public and private channels of one name are two channels. False: the topic is longer than one may be. */
+static bool
+channel_key(char *key, const char *topic, bool is_private)
 {
 	size_t len = strlen(topic);
-	char *key = xmalloc(len + 2);
 
+	if (len > MAX_TOPIC)
+		return false;
 	key[0] = is_private ? 'p' : 'o';
 	memcpy(key + 1, topic, len + 1);
-	return key;
+	return true;
 }
 
 static struct channel *
 find(struct embedded *embedded, const char *topic, bool is_private)
 {
-	char *key = channel_key(topic, is_private);
-	struct channel *channel = (struct channel *) table_find(&embedded->channels, key);
+	char key[KEY_SIZE];
 
-	free(key);
+	return channel_key(key, topic, is_private)
+			   ? (struct channel *) table_find(&embedded->channels, key)
+			   : NULL;
+}
+
+/* Of a topic that somebody joins, and nobody has. */
+static struct channel *
+create_channel(struct embedded *embedded, const char *topic, bool is_private)
+{
+	struct channel *channel = xcalloc(1, sizeof(*channel));
+	char key[KEY_SIZE];
+
+	if (!channel_key(key, topic, is_private))
+		abort(); /* join.c refuses those */
+	table_add(&embedded->channels, &channel->entry, key);
 	return channel;
 }
 
@@ -36,13 +52,7 @@ channel_subscribe(struct embedded *embedded, struct subscription *subscription)
 	struct channel *channel = find(embedded, subscription->topic, subscription->is_private);
 
 	if (channel == NULL)
-	{
-		char *key = channel_key(subscription->topic, subscription->is_private);
-
-		channel = xcalloc(1, sizeof(*channel));
-		table_add(&embedded->channels, &channel->entry, key);
-		free(key);
-	}
+		channel = create_channel(embedded, subscription->topic, subscription->is_private);
 	subscription->channel = channel;
 	subscription->next_on_channel = channel->first;
 	channel->first = subscription;

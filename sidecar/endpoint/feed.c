@@ -38,7 +38,8 @@ on_frame(void *arg, const struct link_frame *frame)
 	switch (frame->kind)
 	{
 		case LINK_BATCH:
-			broadcast_events(feed->app->embedded, frame->body, frame->len);
+			if (!broadcast_events(feed->app->embedded, frame->body, frame->len))
+				return false;
 			link_pipe_send(feed->pipe, LINK_ACK, frame->number, NULL, 0);
 			return true;
 		case LINK_PING:

@@ -223,8 +223,8 @@ bool access_is_reserved(const char *topic);
 void request_answer(struct embedded *embedded, uint64_t request_id, struct reply reply);
 
 /* broadcast.c */
-/* Broadcasts what the core read: {"messages":[…]} of events. One that is none is left out, with a line in the log. */
-void broadcast_events(struct embedded *embedded, const char *body, size_t len);
+/* Broadcasts events that the core read, in the form of link_batch.h. False: they are none. */
+bool broadcast_events(struct embedded *embedded, const char *body, size_t len);
 /* HTTP requests that are read completely. Status 0: comes later, by request_answer. */
 struct reply
 broadcast_batch(struct embedded *embedded, const struct jwt *token, const char *body, size_t len);

@@ -16,6 +16,7 @@
 #include "consumer/consumer.h"
 #include "io/listener.h"
 #include "io/server.h"
+#include "link/link_batch.h"
 #include "link/link_process.h"
 #include "realtime/realtime_lane.h"
 #include "realtime/realtime_metrics.h"
@@ -190,7 +191,7 @@ create(struct app *app, int port)
 		.deliver = on_deliver,
 		.stop = on_stop,
 	};
-	lane_init(&link->lane, BATCH_EVENTS, on_finished, link);
+	lane_init(&link->lane, &link_batch, BATCH_EVENTS, on_finished, link);
 	link->metrics = realtime_metrics_register(app->metrics);
 	uv_timer_init(app->loop, &link->timer);
 	link->timer.data = link;

@@ -1,5 +1,5 @@
 /*
- * See link_pipe.h. What is sent goes out at the end of the turn of the loop, or later, whenever the socket is writable.
+ * See link_pipe.h. What is sent goes out at once, as far as the socket takes it; the rest later, whenever it is writable.
  */
 #include "link/link_pipe.h"
 
@@ -7,8 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
+#include "base/buffer.h"
 #include "base/memory.h"
 
 #define READ_SIZE (256 * 1024) /* in one go, for others have their turn */
@@ -182,12 +184,34 @@ link_pipe_destroy(struct link_pipe *pipe)
 	close(pipe->fd);
 }
 
+/* Writes what the socket takes of a frame, and answers how much that is. An error shows when it is next written to. */
+static size_t
+write_at_once(struct link_pipe *pipe, const char *header, const void *body, size_t len)
+{
+	struct iovec parts[] = {{(void *) (uintptr_t) header, LINK_HEADER_SIZE},
+							{(void *) (uintptr_t) body, len}};
+	const struct msghdr message = {.msg_iov = parts, .msg_iovlen = len > 0 ? 2 : 1};
+	ssize_t written = sendmsg(pipe->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+
+	return written > 0 ? (size_t) written : 0;
+}
+
 void
 link_pipe_send(struct link_pipe *pipe, enum link_kind kind, uint64_t number, const void *body,
 			   size_t len)
 {
+	char header[LINK_HEADER_SIZE];
+	size_t written = 0, of_body;
+
 	if (pipe->ended)
 		return;
-	link_frame_write(&pipe->out, kind, number, body, len);
-	watch(pipe);
+	link_header_write(header, kind, number, len);
+	if (pipe->out.len == 0)
+		written = write_at_once(pipe, header, body, len);
+	if (written < sizeof(header))
+		buffer_bytes(&pipe->out, header + written, sizeof(header) - written);
+	of_body = written > sizeof(header) ? written - sizeof(header) : 0;
+	buffer_bytes(&pipe->out, (const char *) body + of_body, len - of_body);
+	if (pipe->out.len > 0)
+		watch(pipe);
 }

@@ -13,13 +13,12 @@ struct header
 };
 
 void
-link_frame_write(struct buffer *out, enum link_kind kind, uint64_t number, const void *body,
-				 size_t len)
+link_header_write(char *bytes, enum link_kind kind, uint64_t number, size_t len)
 {
 	struct header header = {(uint32_t) len, kind, number};
 
-	buffer_bytes(out, &header, sizeof(header));
-	buffer_bytes(out, body, len);
+	_Static_assert(sizeof(header) == LINK_HEADER_SIZE, "nothing stands between the parts");
+	memcpy(bytes, &header, sizeof(header));
 }
 
 enum link_read

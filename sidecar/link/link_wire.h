@@ -11,8 +11,6 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buffer.h"
-
 /* What the process is called with, and the id of its parent behind it. */
 #define LINK_ARGUMENT "endpoint"
 
@@ -29,7 +27,7 @@ enum link_kind
 	/* core → endpoint */
 	LINK_SETTINGS =
 		1, /* the database's URL and the secret of tokens, each with a NUL behind it: first of all, and again */
-	LINK_BATCH, /* {"messages":[…]}; its number is to be acknowledged */
+	LINK_BATCH, /* events, see link_batch.h; its number is to be acknowledged */
 	LINK_PING,
 	/* endpoint → core */
 	LINK_READY,    /* it serves */
@@ -47,8 +45,10 @@ struct link_frame
 	size_t len;
 };
 
-void link_frame_write(struct buffer *out, enum link_kind kind, uint64_t number, const void *body,
-					  size_t len);
+#define LINK_HEADER_SIZE 16
+
+/* Writes what stands before the bytes of a frame; len: how many these are. */
+void link_header_write(char *header, enum link_kind kind, uint64_t number, size_t len);
 
 enum link_read
 {

@@ -149,7 +149,7 @@ create_realtime(struct app *app)
 	realtime->most = batch_size(app->config);
 	realtime->target = realtime_target_create(app);
 	for (int i = 0; i < LANES; i++)
-		lane_init(&realtime->lanes[i], realtime->most, on_finished, realtime);
+		lane_init(&realtime->lanes[i], &body_broadcast, realtime->most, on_finished, realtime);
 	realtime->pool = http_pool_create(app->http, &options);
 	realtime->check =
 		realtime_check_create(app, realtime->pool, realtime->target, on_key_passed, realtime);

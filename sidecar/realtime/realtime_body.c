@@ -48,8 +48,12 @@ add_to_group(struct groups *groups, const struct event *events, int i)
 	return true;
 }
 
-void
-body_group(struct event *events, int count)
+/*
+ * Brings events of one topic together, in the order they have, topics in the order they first occur: for each
+ * private topic of a batch Realtime asks its database anew.
+ */
+static void
+group(struct event *events, int count)
 {
 	size_t n = (size_t) count;
 	int *links = xmalloc(4 * n * sizeof(*links)), *firsts = links + 3 * n;
@@ -74,23 +78,31 @@ body_group(struct event *events, int count)
 	free(links);
 }
 
-#define ADD(body, literal) buffer_bytes(&(body)->text, (literal), sizeof(literal) - 1)
+#define ADD(text, literal) buffer_bytes((text), (literal), sizeof(literal) - 1)
+
+static void
+write_broadcast(struct buffer *text, const struct event *events, int count)
+{
+	ADD(text, "{\"messages\":[");
+	for (int i = 0; i < count; i++)
+	{
+		if (i > 0)
+			ADD(text, ",");
+		buffer_bytes(text, events[i].row->message, events[i].row->message_length);
+	}
+	ADD(text, "]}");
+}
+
+const struct body_form body_broadcast = {group, write_broadcast};
 
 void
-body_write(struct body *body, const struct event *events, int count)
+body_write(struct body *body, const struct body_form *form, const struct event *events, int count)
 {
 	body->text.len = 0;
 	body->count = count;
 	body->first_id = count > 0 ? events[0].row->id : 0;
 	body->last_id = count > 0 ? events[count - 1].row->id : 0;
-	ADD(body, "{\"messages\":[");
-	for (int i = 0; i < count; i++)
-	{
-		if (i > 0)
-			ADD(body, ",");
-		buffer_bytes(&body->text, events[i].row->message, events[i].row->message_length);
-	}
-	ADD(body, "]}");
+	form->write(&body->text, events, count);
 }
 
 bool

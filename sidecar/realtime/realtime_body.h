@@ -1,5 +1,5 @@
 /*
- * The body of a broadcast. Messages are copied as the bytes they are. No I/O.
+ * The body of a request. Messages are copied as the bytes they are. No I/O.
  */
 #ifndef SIDECAR_REALTIME_BODY_H
 #define SIDECAR_REALTIME_BODY_H
@@ -19,14 +19,20 @@ struct body
 	int64_t first_id, last_id;
 };
 
-/*
- * Brings events of one topic together, in the order they have, topics in the order they first occur: for each
- * private topic of a batch Realtime asks its database anew.
- */
-void body_group(struct event *events, int count);
+/* What a body is. */
+struct body_form
+{
+	/* Puts the events of a batch in another order, that of each topic kept; NULL: it does not matter. */
+	void (*arrange)(struct event *events, int count);
+	void (*write)(struct buffer *text, const struct event *events, int count);
+};
 
-/* Writes {"messages":[…]} over what the body was. */
-void body_write(struct body *body, const struct event *events, int count);
+/* {"messages":[…]}, as /api/broadcast takes it, with those of a topic together. */
+extern const struct body_form body_broadcast;
+
+/* Writes events over what the body was. */
+void
+body_write(struct body *body, const struct body_form *form, const struct event *events, int count);
 
 /* Whether the body carries the first of these events, and as many as it says. */
 bool body_carries(const struct body *body, const struct event *events, int count);

@@ -70,10 +70,11 @@ free_all(struct batches *list)
 /* The lane */
 
 void
-lane_init(struct lane *lane, int most,
+lane_init(struct lane *lane, const struct body_form *form, int most,
 		  void (*finish)(void *owner, struct event event, enum event_result result), void *owner)
 {
-	*lane = (struct lane){.owner = owner, .finish = finish, .most = most, .part = most};
+	*lane =
+		(struct lane){.owner = owner, .finish = finish, .form = form, .most = most, .part = most};
 	lane->queue = realtime_queue_create();
 }
 
@@ -137,8 +138,8 @@ take_batch(struct lane *lane, double now)
 		else
 			events[count++] = event;
 	}
-	if (count > 1)
-		body_group(events, count);
+	if (count > 1 && lane->form->arrange != NULL)
+		lane->form->arrange(events, count);
 	if (count > 0)
 		append(&lane->pending, create_batch(events, count));
 }
@@ -163,7 +164,7 @@ lane_begin(struct lane *lane, int count, bool repeated)
 {
 	const struct batch *batch = lane->pending.first;
 
-	body_write(&lane->body, batch != NULL ? batch->events + batch->at : NULL, count);
+	body_write(&lane->body, lane->form, batch != NULL ? batch->events + batch->at : NULL, count);
 	lane->inflight = true;
 	lane->orphaned = false;
 	lane->repeated = repeated;

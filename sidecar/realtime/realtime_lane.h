@@ -34,6 +34,7 @@ struct lane
 {
 	void *owner;
 	void (*finish)(void *owner, struct event event, enum event_result result);
+	const struct body_form *form;
 	struct realtime_queue *queue;
 	struct batches pending;  /* the first one is being sent */
 	struct batches accepted; /* and not confirmed */
@@ -48,9 +49,9 @@ struct lane
 	bool probed;   /* an empty request was not refused; until the next answer */
 };
 
-/* most: events of a batch, up to BATCH_EVENTS. finish is told of each event what became of it, once. */
+/* form: of its requests; static. most: events of a batch, up to BATCH_EVENTS. finish is told of each event what became of it, once. */
 void
-lane_init(struct lane *lane, int most,
+lane_init(struct lane *lane, const struct body_form *form, int most,
 		  void (*finish)(void *owner, struct event event, enum event_result result), void *owner);
 /* Forgets all events, without finishing them, and who waits for the answer under way. */
 void lane_clear(struct lane *lane);
