@@ -128,7 +128,7 @@ COMMENT ON FUNCTION chat.grant_functions(name, text[]) IS 'Grants functions of s
 CREATE FUNCTION chat.grant_sidecar(role name) RETURNS void
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT chat.grant_functions(role, '{consumer_acquire,consumer_renew,consumer_release,consumer_save,read_log,sidecar_protocol,arm,
+    SELECT chat.grant_functions(role, '{consumer_acquire,consumer_renew,consumer_release,consumer_save,consumer_follow,consumer_rest,read_log,sidecar_protocol,arm,
         disarm,sidecar_stats,sidecar_gauges,api_stats,can_join,webhook_terms,webhook_last,webhook_due,webhook_save,webhook_pending,
         maintain,status,channel_hints,realtime_provider,set_realtime_health}')
 $$;

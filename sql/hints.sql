@@ -121,7 +121,8 @@ $$
     UNION ALL
     SELECT * FROM chat.stray_triggers()
     UNION ALL
-    SELECT 'error', c.name, format('no sidecar delivers %s', c.name), NULL FROM chat.consumer c WHERE c.enabled AND c.expires_at < clock_timestamp()
+    SELECT 'error', c.name, format('no sidecar delivers %s', c.name), NULL FROM chat.consumer c
+     WHERE c.enabled AND c.rests_since IS NULL AND c.expires_at < clock_timestamp()
     UNION ALL
     SELECT 'warning', 'chat.consumer', 'no sidecar has run yet', NULL WHERE NOT EXISTS (SELECT FROM chat.consumer)
     UNION ALL

@@ -30,13 +30,16 @@ BEGIN
        SET owner = $2, pid = pg_backend_pid(), epoch = c.epoch + 1,
            backend_start = (SELECT a.backend_start FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()),
            expires_at = clock_timestamp() + lease_ms * interval '1 ms',
-           updated_at = clock_timestamp()
+           updated_at = clock_timestamp(), rests_since = NULL,
+           -- What sidecars delivered to their own endpoints for long is not delivered again.
+           last_id = CASE WHEN c.rests_since < clock_timestamp() - interval '1 h' THEN GREATEST(c.last_id, chat.last_event_id()) ELSE c.last_id END,
+           snapshot = CASE WHEN c.rests_since < clock_timestamp() - interval '1 h' THEN pg_current_snapshot() ELSE c.snapshot END
      WHERE c.name = $1
     RETURNING c.epoch, c.last_id, c.snapshot::text;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.consumer_acquire(text, text, integer) FROM PUBLIC;
-COMMENT ON FUNCTION chat.consumer_acquire(text, text, integer) IS 'Takes the lease of a consumer for lease_ms milliseconds and ends the session of the one that held it before. owner: unique text of the process. No row: another one leads, which is so until its lease runs out or its session ends, or the consumer is disabled. Each lease has a new epoch. After a restore or a fail-over it first mends the positions (chat.adopt_log).';
+COMMENT ON FUNCTION chat.consumer_acquire(text, text, integer) IS 'Takes the lease of a consumer for lease_ms milliseconds and ends the session of the one that held it before. owner: unique text of the process. No row: another one leads, which is so until its lease runs out or its session ends, or the consumer is disabled. Each lease has a new epoch. After a restore or a fail-over it first mends the positions (chat.adopt_log). One that rested for more than an hour goes on at the present.';
 
 CREATE FUNCTION chat.consumer_renew(consumer text, epoch bigint, lease_ms integer) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
@@ -72,6 +75,35 @@ END
 $$;
 REVOKE ALL ON FUNCTION chat.consumer_save(text, bigint, bigint, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.consumer_save(text, bigint, bigint, text) IS 'Saves a position under the lease''s epoch; false: the lease was lost and nothing is saved.';
+
+-- Beside an endpoint of its own every sidecar reads the whole log. A leader that dies is replaced within 6 s.
+CREATE FUNCTION chat.consumer_rest(consumer text) RETURNS void
+    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+    UPDATE chat.consumer c SET rests_since = clock_timestamp()
+     WHERE c.name = $1 AND c.rests_since IS NULL AND c.expires_at < clock_timestamp() - interval '10 s'
+$$;
+REVOKE ALL ON FUNCTION chat.consumer_rest(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.consumer_rest(text) IS 'Said now and then by a sidecar that reads without a lease: if nobody has led the consumer for 10 s it rests, and neither retention nor an alarm waits for it until somebody takes the lease.';
+
+CREATE FUNCTION chat.consumer_follow(consumer text, known_log text, known_id bigint, known_snapshot text)
+    RETURNS TABLE (log text, last_id bigint, snapshot text)
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    PERFORM chat.adopt_log();
+    INSERT INTO chat.consumer AS c (name, last_id, snapshot, rests_since)
+        VALUES (consumer, COALESCE(chat.last_event_id(), 0), pg_current_snapshot(), clock_timestamp()) ON CONFLICT (name) DO NOTHING;
+    PERFORM chat.consumer_rest(consumer);
+    RETURN QUERY
+    SELECT o.installation::text,
+           CASE WHEN o.installation::text = known_log THEN known_id ELSE COALESCE(chat.last_event_id(), 0) END,
+           CASE WHEN o.installation::text = known_log THEN known_snapshot ELSE pg_current_snapshot()::text END
+      FROM chat.origin o;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.consumer_follow(text, text, bigint, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.consumer_follow(text, text, bigint, text) IS 'Where a sidecar reads on that has no lease, and which log that is a place in: the present, or, where it knows a place in this same log (known_log, as an earlier call named it, known_id and known_snapshot), there. The first one makes the consumer, which rests then. After a restore or a fail-over it first mends the positions (chat.adopt_log).';
 
 -- Statements on the log leave the planner nothing to choose: statistics of a log that few transactions wrote, or that
 -- has few topics, make it read all of the log otherwise. Each condition fits one index, the one that is meant; a column
@@ -128,11 +160,11 @@ $$
            COALESCE(EXTRACT(epoch FROM clock_timestamp() -
                (SELECT e.created_at FROM chat.fresh_events(c.last_id, 1) e)), 0)::float8
       FROM chat.consumer c
-     WHERE c.enabled
+     WHERE c.enabled AND c.rests_since IS NULL
      ORDER BY c.name
 $$;
 REVOKE ALL ON FUNCTION chat.sidecar_stats() FROM PUBLIC;
-COMMENT ON FUNCTION chat.sidecar_stats() IS 'Per consumer: how many ids it is behind, and the age in seconds of the oldest event it has not done.';
+COMMENT ON FUNCTION chat.sidecar_stats() IS 'Per consumer that is enabled and does not rest: how many ids it is behind, and the age in seconds of the oldest event it has not done.';
 
 -- A topic's rows by the three indexes that begin with a topic's hash. An inbox is told with the rows of messages too: two ids of
 -- theirs may lie before after_id, which then has to be seen past. Inlined likewise.

@@ -83,11 +83,12 @@ DECLARE
                      WHERE v.row_id = (SELECT e.id FROM chat.event e WHERE e.id >= number << 32 AND e.id < (number + 1) << 32 ORDER BY e.id DESC LIMIT 1));
 BEGIN
     RETURN NOT EXISTS (SELECT FROM chat.consumer c
-                        WHERE c.enabled AND (c.last_id < last OR chat.has_late_events(LEAST(c.last_id, last), c.snapshot, number << 32)));
+                        WHERE c.enabled AND c.rests_since IS NULL
+                          AND (c.last_id < last OR chat.has_late_events(LEAST(c.last_id, last), c.snapshot, number << 32)));
 END
 $$;
 REVOKE ALL ON FUNCTION chat.event_partition_is_done(regclass) FROM PUBLIC;
-COMMENT ON FUNCTION chat.event_partition_is_done(regclass) IS 'Whether every enabled consumer is past all committed events of a partition, late ones included.';
+COMMENT ON FUNCTION chat.event_partition_is_done(regclass) IS 'Whether every enabled consumer that does not rest is past all committed events of a partition, late ones included.';
 
 -- The lock is only tried: readers of chat.event, and writers that have not committed, hold one that conflicts. Under
 -- it nobody can add an event any more, so what every consumer has done then stays done.

@@ -4,7 +4,8 @@ CREATE FUNCTION chat.status_consumers() RETURNS jsonb
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
     SELECT jsonb_agg(jsonb_build_object(
-               'name', c.name, 'enabled', c.enabled, 'lastId', c.last_id, 'lag', chat.ids_after(c.last_id),
+               'name', c.name, 'enabled', c.enabled, 'rests', c.rests_since IS NOT NULL, 'lastId', c.last_id,
+               'lag', CASE WHEN c.rests_since IS NULL THEN chat.ids_after(c.last_id) ELSE 0 END,
                'oldestUndeliveredSeconds', COALESCE(s.oldest_seconds, 0),
                'led', c.expires_at > clock_timestamp(), 'epoch', c.epoch, 'savedAt', c.updated_at) ORDER BY c.name)
       FROM chat.consumer c LEFT JOIN chat.sidecar_stats() s ON s.consumer = c.name

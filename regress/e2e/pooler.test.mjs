@@ -98,7 +98,7 @@ test('a session pool works from end to end, through a takeover, too', async () =
 
   // What it holds belongs to its own session, as the server sees it.
   const led = await rows(bed.db, `SELECT c.name FROM chat.consumer c JOIN pg_stat_activity a USING (pid, backend_start) WHERE a.usename = 'chat_sidecar' ORDER BY 1`);
-  assert.deepEqual(led.map((row) => row.name), ['realtime', 'webhooks']);
+  assert.deepEqual(led.map((row) => row.name), ['webhooks']);
 
   const second = await bed.sidecar(env);
   first.child.kill('SIGSTOP');

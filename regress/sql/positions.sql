@@ -17,6 +17,30 @@ SELECT count(*) FROM chat.consumer_acquire('socketio', 'b', 1);
 SELECT chat.consumer_acquire('unknown', 'a', 1000);
 \set VERBOSITY default
 
+-- Without a lease: at the present, or on in the same log. Whom nobody leads rests then, and nothing waits for it.
+DELETE FROM chat.consumer;
+SELECT log, last_id = COALESCE(chat.last_event_id(), 0) AS at_present FROM chat.consumer_follow('realtime', '', 0, '') \gset
+SELECT :'at_present' AS at_present, last_id, snapshot FROM chat.consumer_follow('realtime', :'log', 7, '10:20:15');
+SELECT last_id = COALESCE(chat.last_event_id(), 0) AS at_present FROM chat.consumer_follow('realtime', gen_random_uuid()::text, 7, '10:20:15');
+SELECT rests_since IS NOT NULL AS rests, last_id = COALESCE(chat.last_event_id(), 0) AS at_present FROM chat.consumer;
+SELECT count(*) AS counted FROM chat.sidecar_stats();
+SELECT c -> 'rests' AS rests, c -> 'lag' AS lag FROM jsonb_array_elements(chat.status() -> 'consumers') c;
+SELECT count(*) AS hints FROM chat.hints() h WHERE h.object IN ('realtime', 'chat.consumer');
+-- Who takes the lease goes on where it was; after an hour's rest at the present.
+UPDATE chat.consumer SET last_id = 3, snapshot = '10:20:15';
+SELECT last_id, snapshot FROM chat.consumer_acquire('realtime', 'a', 60000);
+SELECT chat.consumer_rest('realtime');
+SELECT rests_since IS NULL AS led FROM chat.consumer;
+UPDATE chat.consumer SET expires_at = clock_timestamp() - interval '9 s';
+SELECT chat.consumer_rest('realtime');
+SELECT rests_since IS NULL AS expected_back FROM chat.consumer;
+UPDATE chat.consumer SET expires_at = clock_timestamp() - interval '11 s';
+SELECT chat.consumer_rest('realtime');
+SELECT rests_since IS NOT NULL AS rests FROM chat.consumer;
+UPDATE chat.consumer SET rests_since = clock_timestamp() - interval '61 min';
+SELECT last_id = COALESCE(chat.last_event_id(), 3) AS at_present, snapshot <> '10:20:15' AS now FROM chat.consumer_acquire('realtime', 'a', 60000);
+DELETE FROM chat.consumer;
+
 -- The doorbell: armed by any number of sessions, and off again.
 SELECT chat.arm();
 SELECT chat.disarm();

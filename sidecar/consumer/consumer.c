@@ -80,6 +80,12 @@ consumer_drained(const struct consumer *consumer)
 	return consumer->draining && consumer->state != LEADING;
 }
 
+bool
+consumer_follows(const struct consumer *consumer)
+{
+	return consumer->sink->follows;
+}
+
 /* By a clock that goes on while the machine sleeps. */
 static int64_t
 boottime_ms(void)
@@ -94,7 +100,8 @@ bool
 consumer_leads(const struct consumer *consumer)
 {
 	return consumer->state == LEADING &&
-		   boottime_ms() - consumer->lease_from < LEASE_MS - LEASE_MARGIN_MS;
+		   (consumer->sink->follows ||
+			boottime_ms() - consumer->lease_from < LEASE_MS - LEASE_MARGIN_MS);
 }
 
 void
@@ -130,13 +137,24 @@ report_refusal(struct consumer *consumer, const struct db_error *error)
 	consumer->refusal_hint = error->hint;
 }
 
-static void
-report_failure(struct consumer *consumer, const PGresult *result)
+void
+consumer_report_failure(struct consumer *consumer, const PGresult *result)
 {
 	struct db_error error;
 
 	db_error_of_result(result, &error);
 	report_refusal(consumer, &error);
+}
+
+bool
+consumer_admit(struct consumer *consumer, const PGresult *result)
+{
+	consumer->admitted = PQresultStatus(result) == PGRES_TUPLES_OK;
+	if (consumer->admitted)
+		consumer->last_error[0] = '\0';
+	else
+		consumer_report_failure(consumer, result);
+	return consumer->admitted;
 }
 
 static void
@@ -147,14 +165,7 @@ on_acquired(void *arg, PGresult *result)
 	consumer->asking = false;
 	if (result == NULL || consumer->draining)
 		return;
-	consumer->admitted = PQresultStatus(result) == PGRES_TUPLES_OK;
-	if (!consumer->admitted)
-	{
-		report_failure(consumer, result);
-		return;
-	}
-	consumer->last_error[0] = '\0';
-	if (PQntuples(result) == 1)
+	if (consumer_admit(consumer, result) && PQntuples(result) == 1)
 		lead(consumer, result);
 }
 
@@ -218,11 +229,13 @@ on_protocol(void *arg, PGresult *result)
 	consumer->asking = false;
 	if (result == NULL || consumer->draining)
 		return;
-	if (PQresultStatus(result) == PGRES_TUPLES_OK &&
-		strtol(PQgetvalue(result, 0, 0), NULL, 10) == PROTOCOL)
-		ask_for_lease(consumer);
-	else
+	if (PQresultStatus(result) != PGRES_TUPLES_OK ||
+		strtol(PQgetvalue(result, 0, 0), NULL, 10) != PROTOCOL)
 		refuse_protocol(consumer, result);
+	else if (consumer->sink->follows)
+		consumer_follow(consumer);
+	else
+		ask_for_lease(consumer);
 }
 
 /* Whoever answers may be another version each time: it is asked what it speaks before it is asked for the lease. */
@@ -245,7 +258,7 @@ on_renewed(void *arg, PGresult *result)
 		return;
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 	{
-		report_failure(consumer, result);
+		consumer_report_failure(consumer, result);
 		consumer->last_error[0] = '\0';
 		consumer_restart(consumer, "the lease could not be renewed");
 	}
@@ -283,6 +296,8 @@ on_tick(uv_timer_t *tick)
 		consumer_restart(consumer, "the lease ran out");
 	else if (consumer->asking || consumer->releasing)
 		return;
+	else if (consumer->state == LEADING && consumer->sink->follows)
+		consumer_follow_on(consumer);
 	else if (consumer->state == LEADING)
 		renew(consumer);
 	else if (consumer->state == STANDBY && !consumer->draining)
@@ -292,12 +307,8 @@ on_tick(uv_timer_t *tick)
 /* Giving it back */
 
 static void
-on_released(void *arg, PGresult *result)
+stand_back(struct consumer *consumer)
 {
-	struct consumer *consumer = arg;
-
-	if (result == NULL || consumer->state != LEADING)
-		return;
 	consumer->releasing = false;
 	consumer->state = STANDBY;
 	metric_set(consumer->leader, 0);
@@ -306,39 +317,62 @@ on_released(void *arg, PGresult *result)
 }
 
 static void
+on_released(void *arg, PGresult *result)
+{
+	struct consumer *consumer = arg;
+
+	if (result != NULL && consumer->state == LEADING)
+		stand_back(consumer);
+}
+
+static void
 release(struct consumer *consumer)
 {
 	char epoch[CONSUMER_NUMBER_SIZE];
 	const char *const params[] = {consumer->sink->name, epoch};
-
 	snprintf(epoch, sizeof(epoch), "%" PRIu64, consumer->epoch);
 	consumer->releasing = true;
 	db_query(consumer->db, &release_statement, params, on_released, consumer);
 }
 
-void
-consumer_advance_drain(struct consumer *consumer)
+static bool
+has_delivered(const struct consumer *consumer)
 {
 	const struct sink *sink = consumer->sink;
 
-	if (!consumer->draining || consumer->state != LEADING || consumer->first != NULL ||
-		consumer->releasing || (sink->busy != NULL && sink->busy(consumer->sink_arg)))
+	return consumer->first == NULL && (sink->busy == NULL || !sink->busy(consumer->sink_arg));
+}
+
+void
+consumer_advance_drain(struct consumer *consumer)
+{
+	if (!consumer->draining || consumer->state != LEADING || consumer->sink->follows ||
+		consumer->releasing || !has_delivered(consumer))
 		return;
 	consumer_save(consumer);
 	if (!consumer->saving)
 		release(consumer);
 }
 
+static void
+abandon_all(struct consumer *consumer)
+{
+	consumer->sink->stop(consumer->sink_arg);
+	consumer_save(consumer);
+	release(consumer);
+}
+
 void
 consumer_drain(struct consumer *consumer, bool abandon)
 {
 	consumer->draining = true;
-	if (abandon && consumer->state == LEADING && !consumer->releasing)
-	{
-		consumer->sink->stop(consumer->sink_arg);
-		consumer_save(consumer);
-		release(consumer);
-	}
+	if (consumer->state != LEADING || consumer->releasing)
+		return;
+	/* There is nothing to be given back. */
+	if (consumer->sink->follows && (abandon || has_delivered(consumer)))
+		stand_back(consumer);
+	else if (abandon && !consumer->sink->follows)
+		abandon_all(consumer);
 	consumer_advance_drain(consumer);
 }
 
@@ -371,8 +405,9 @@ on_lost(void *arg, const char *why)
 	struct consumer *consumer = arg;
 
 	if (consumer->state == LEADING)
-		log_event(LOG_WARN, "not leading any more", "consumer", "%s", consumer->sink->name,
-				  "reason", "%s", why, NULL);
+		log_event(LOG_WARN,
+				  consumer->sink->follows ? "not reading any more" : "not leading any more",
+				  "consumer", "%s", consumer->sink->name, "reason", "%s", why, NULL);
 	stop_leading(consumer);
 }
 
@@ -450,8 +485,11 @@ on_closed(uv_handle_t *timer)
 {
 	struct consumer *consumer = timer->data;
 
-	if (--consumer->handles == 0)
-		free(consumer);
+	if (--consumer->handles > 0)
+		return;
+	free(consumer->log);
+	free(consumer->done.snapshot);
+	free(consumer);
 }
 
 void

@@ -1,6 +1,7 @@
 /*
  * A consumer of the event log: lease, position and doorbell. It owns one database connection, reads
- * what is new, hands it to its sink, and saves the position when the sink is done.
+ * what is new, hands it to its sink, and saves the position when the sink is done. One that follows has neither lease
+ * nor stored position (consumer_follow.c).
  *
  * Invariant: a position (last_id, snapshot) is saved only after every event it covers was taken over by
  * the sink for good (accepted, or stored for retry), and only under the lease's current epoch.
@@ -39,6 +40,8 @@ struct sink
 	const char *name;      /* consumer's name: "realtime", "webhooks" */
 	enum log_form form;    /* of the messages that chat.read_log gives */
 	bool private_messages; /* broadcasts go to private topics */
+	/* Every process reads all of the log, from the present: no lease, no stored position. */
+	bool follows;
 	int max_rows;
 	int max_reads; /* read ahead at most so many unfinished reads */
 	/* The lease was obtained (again): forget everything undelivered, start afresh. */
@@ -65,6 +68,8 @@ struct db *consumer_db(struct consumer *consumer);
 
 /* True while the lease is surely held now, judged by CLOCK_BOOTTIME; to be asked before each request. */
 bool consumer_leads(const struct consumer *consumer);
+/* Whether it reads without a lease: then it always leads, while it is connected. */
+bool consumer_follows(const struct consumer *consumer);
 uint64_t consumer_epoch(const struct consumer *consumer);
 
 /* The database's time now, Unix seconds: what the times of rows are compared with. */
@@ -75,6 +80,8 @@ bool consumer_connected(const struct consumer *consumer);
 /* While it is not: what would mend that, static; "" when there is no advice. */
 const char *consumer_hint(const struct consumer *consumer);
 bool consumer_idle(const struct consumer *consumer); /* nothing unfinished */
+/* How many events were read and are not done, and since when the oldest of them is in the log, Unix seconds; 0: there is none. */
+uint64_t consumer_unfinished(const struct consumer *consumer, double *since);
 
 /*
  * Stops reading; once every read is done (at once with abandon: then the others are dropped, to be delivered

@@ -1,5 +1,6 @@
 /*
- * What the files of a consumer share: consumer.c holds its life and its lease, consumer_log.c the reads that are under
+ * What the files of a consumer share: consumer.c holds its life and its lease, consumer_follow.c what stands for these
+ * where there is none, consumer_log.c the reads that are under
  * way, the position and the doorbell, consumer_read.c the statement of a read and what its answer means.
  */
 #ifndef SIDECAR_CONSUMER_INTERNAL_H
@@ -68,8 +69,11 @@ struct consumer
 	uint64_t retry_ms;
 	uv_timer_t poll;
 
+	char *log; /* of one that follows: which log done is a place in; NULL: none yet */
+
 	/* the position */
-	struct position done; /* to be saved; snapshot NULL: all is */
+	struct position
+		done; /* to be saved; snapshot NULL: all is. Of one that follows: where it goes on */
 	bool saving;
 	uint64_t saved_at;
 	uv_timer_t save;
@@ -83,6 +87,18 @@ struct consumer
 void consumer_restart(struct consumer *consumer, const char *why);
 /* Goes on with the drain, if there is one. */
 void consumer_advance_drain(struct consumer *consumer);
+
+/* Whether the database lets it start; says why not. */
+bool consumer_admit(struct consumer *consumer, const PGresult *result);
+/* One line for each new trouble. */
+void consumer_report_failure(struct consumer *consumer, const PGresult *result);
+
+/* consumer_follow.c */
+
+/* Begins to read without a lease, where it was or at the present. */
+void consumer_follow(struct consumer *consumer);
+/* While it does so, now and then. */
+void consumer_follow_on(struct consumer *consumer);
 
 /* consumer_log.c */
 

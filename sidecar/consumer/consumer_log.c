@@ -24,6 +24,7 @@
 #define SAVE_BUSY_MS 200
 #define SAVE_IDLE_MS 20
 #define SKEW_SECONDS 1.0
+#define MICROSECONDS 1e6
 
 static const struct db_statement save_statement = {
 	"consumer_save", "SELECT chat.consumer_save($1, $2, $3, $4) AS saved", 4, "saved", DB_ONE_ROW};
@@ -95,7 +96,7 @@ plan_save(struct consumer *consumer)
 	uint64_t gap = consumer->first == NULL ? SAVE_IDLE_MS : SAVE_BUSY_MS;
 	uint64_t now = uv_now(consumer->app->loop);
 
-	if (consumer->done.snapshot == NULL || consumer->saving)
+	if (consumer->done.snapshot == NULL || consumer->saving || consumer->sink->follows)
 		return;
 	if (consumer->saved_at + gap <= now)
 		consumer_save(consumer);
@@ -134,7 +135,8 @@ consumer_save(struct consumer *consumer)
 	char epoch[CONSUMER_NUMBER_SIZE], last_id[CONSUMER_NUMBER_SIZE];
 	const char *const params[] = {consumer->sink->name, epoch, last_id, consumer->done.snapshot};
 
-	if (consumer->state != LEADING || consumer->saving || consumer->done.snapshot == NULL)
+	if (consumer->state != LEADING || consumer->saving || consumer->done.snapshot == NULL ||
+		consumer->sink->follows)
 		return;
 	snprintf(epoch, sizeof(epoch), "%" PRIu64, consumer->epoch);
 	snprintf(last_id, sizeof(last_id), "%" PRId64, consumer->done.last_id);
@@ -159,6 +161,22 @@ collect_done(struct consumer *consumer)
 		pop_read(consumer);
 	}
 	plan_save(consumer);
+}
+
+uint64_t
+consumer_unfinished(const struct consumer *consumer, double *since)
+{
+	uint64_t count = 0;
+
+	*since = 0;
+	for (const struct read *read = consumer->first; read != NULL; read = read->next)
+	{
+		if (!read->done)
+			count += read->left;
+		if (!read->done && *since == 0 && read->events != NULL)
+			*since = (double) read->events[0].created_at / MICROSECONDS;
+	}
+	return count;
 }
 
 void
@@ -340,6 +358,9 @@ consumer_begin(struct consumer *consumer, int64_t last_id, const char *snapshot)
 {
 	set_position(&consumer->position,
 				 (struct position){.last_id = last_id, .snapshot = xstrdup(snapshot)});
+	if (consumer->sink->follows)
+		set_position(&consumer->done,
+					 (struct position){.last_id = last_id, .snapshot = xstrdup(snapshot)});
 	consumer_advance(consumer);
 }
 
@@ -349,7 +370,8 @@ consumer_forget(struct consumer *consumer)
 	while (consumer->first != NULL)
 		pop_read(consumer);
 	set_position(&consumer->position, (struct position){.snapshot = NULL});
-	set_position(&consumer->done, (struct position){.snapshot = NULL});
+	if (!consumer->sink->follows)
+		set_position(&consumer->done, (struct position){.snapshot = NULL});
 	consumer->reading = consumer->armed = consumer->rung = false;
 	consumer->saving = false;
 	consumer->retry_ms = 0;

@@ -3,7 +3,8 @@
  * over overlap; an acknowledgement is for all up to its number. What an endpoint that is gone has not acknowledged is sent
  * to the next one, in the same order.
  *
- * When the lease or the connection is lost, batches are forgotten; acknowledgements of theirs concern nobody any more.
+ * Every process reads the log for its own endpoint. When the connection to the database is lost, batches are forgotten, and read
+ * again; acknowledgements of theirs concern nobody any more.
  */
 #include "link/link.h"
 
@@ -24,7 +25,6 @@
 #define READ_ROWS 1000
 #define READ_AHEAD 4
 #define UNDER_WAY 4 /* batches */
-#define NO_LEASE_MS 200
 
 struct link
 {
@@ -34,7 +34,6 @@ struct link
 	struct link_process *process;
 	struct lane lane;
 	uint64_t sent, acknowledged; /* numbers of batches */
-	uv_timer_t timer;            /* nothing is sent while it runs */
 	int failures;                /* endpoints that ended since one acknowledged something */
 	struct realtime_metrics metrics;
 };
@@ -54,22 +53,11 @@ on_finished(void *arg, struct event event, enum event_result result)
 		consumer_done(event.read);
 }
 
-static void
-on_timer(uv_timer_t *timer)
-{
-	pump(timer->data);
-}
-
 static bool
-may_send(struct link *link)
+may_send(const struct link *link)
 {
-	if (!link_process_is_up(link->process) || uv_is_active((uv_handle_t *) &link->timer) ||
-		link->sent - link->acknowledged == UNDER_WAY || lane_waiting(&link->lane) == 0)
-		return false;
-	if (consumer_leads(link->consumer))
-		return true;
-	uv_timer_start(&link->timer, on_timer, NO_LEASE_MS, 0);
-	return false;
+	return link_process_is_up(link->process) && link->sent - link->acknowledged < UNDER_WAY &&
+		   lane_waiting(&link->lane) > 0;
 }
 
 /* What is sent counts as accepted, to be confirmed by the acknowledgement. */
@@ -185,6 +173,7 @@ create(struct app *app, int port)
 	link->sink = (struct sink){
 		.name = "realtime",
 		.private_messages = app->config->realtime_private,
+		.follows = true,
 		.max_rows = READ_ROWS,
 		.max_reads = READ_AHEAD,
 		.start = on_start,
@@ -193,8 +182,6 @@ create(struct app *app, int port)
 	};
 	lane_init(&link->lane, &link_batch, BATCH_EVENTS, on_finished, link);
 	link->metrics = realtime_metrics_register(app->metrics);
-	uv_timer_init(app->loop, &link->timer);
-	link->timer.data = link;
 	link->process = link_process_create(app, port, &handlers, link);
 	link->consumer = consumer_create(app, &link->sink, link);
 	app->link = link;
@@ -211,15 +198,6 @@ link_create(struct app *app)
 	return port >= 0;
 }
 
-static void
-on_closed(uv_handle_t *timer)
-{
-	struct link *link = timer->data;
-
-	lane_free(&link->lane);
-	free(link);
-}
-
 void
 link_destroy(struct app *app)
 {
@@ -227,7 +205,8 @@ link_destroy(struct app *app)
 
 	consumer_destroy(link->consumer);
 	link_process_destroy(link->process);
-	uv_close((uv_handle_t *) &link->timer, on_closed);
+	lane_free(&link->lane);
+	free(link);
 	app->link = NULL;
 	app->realtime = NULL;
 }

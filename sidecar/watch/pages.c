@@ -39,6 +39,8 @@ role(const struct consumer *consumer)
 		return "off";
 	if (!consumer_connected(consumer))
 		return "disconnected";
+	if (consumer_follows(consumer))
+		return "reader";
 	return consumer_leads(consumer) ? "leader" : "standby";
 }
 

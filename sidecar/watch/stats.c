@@ -95,6 +95,19 @@ set_consumer(struct consumer_stats *consumer, double lag, double age)
 	metric_set(consumer->oldest, age);
 }
 
+/* What is delivered without a lease has no position in the database: it is known here. */
+static void
+set_own(struct stats *stats)
+{
+	const struct consumer *consumer = stats->app->realtime;
+	double since, unfinished;
+
+	if (!consumer_follows(consumer) || !consumer_leads(consumer))
+		return;
+	unfinished = (double) consumer_unfinished(consumer, &since);
+	set_consumer(&stats->consumers[0], unfinished, since > 0 ? consumer_now(consumer) - since : 0);
+}
+
 static void
 on_answer(void *arg, PGresult *result)
 {
@@ -120,6 +133,7 @@ on_answer(void *arg, PGresult *result)
 		set_consumer(consumer, strtod(PQgetvalue(result, row, 1), NULL),
 					 strtod(PQgetvalue(result, row, 2), NULL));
 	}
+	set_own(stats);
 }
 
 static void
@@ -154,7 +168,7 @@ stats_create(struct app *app)
 	stats->api = api_metrics_create(app->metrics);
 	stats->gauges = gauges_create(app->metrics);
 	stats->answered_at = uv_now(app->loop);
-	/* Those that this process delivers are there from the start, whether the database is or not. */
+	/* Those that this process delivers are there from the start, whether the database is or not; this one is the first. */
 	(void) find(stats, "realtime");
 	if (app->webhooks != NULL)
 		(void) find(stats, "webhooks");

@@ -11,13 +11,14 @@ BEGIN
      WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = a.messages);
     PERFORM chat.run_briefly(current_user::regrole, VARIADIC locks || ARRAY(
         SELECT pg_catalog.format('LOCK TABLE chat.%I IN ACCESS EXCLUSIVE MODE', t)
-          FROM pg_catalog.unnest('{event,origin,webhook_delivery,webhook_attempt,webhook_state}'::text[]) t));
+          FROM pg_catalog.unnest('{event,consumer,origin,webhook_delivery,webhook_attempt,webhook_state}'::text[]) t));
 END
 $$;
 
 -- Columns come last and without default: rows that were written before have NULL there.
 ALTER TABLE chat.event ADD COLUMN rights text, ADD COLUMN inbox text COLLATE "C", ADD COLUMN agent_inbox text COLLATE "C",
     ADD COLUMN conversation_payload text, ADD COLUMN conversation_changes jsonb;
+ALTER TABLE chat.consumer ADD COLUMN rests_since timestamptz;
 ALTER TABLE chat.webhook_state ADD COLUMN last_error text, ADD COLUMN disabled_at timestamptz, ADD COLUMN disabled_reason text;
 
 -- Every table has a primary key or a replica identity; of the log's partitions the unique index becomes it.
