@@ -87,9 +87,13 @@ static const struct setting settings[] = {
 	{"ENDPOINT_DATABASE_URL_FILE", TEXT, NULL, 0, 0, NULL, FIELD(endpoint_database_url_file),
 	 "file that holds ENDPOINT_DATABASE_URL"},
 	{"EMBEDDED_JWT_SECRET", TEXT, NULL, 0, 0, NULL, FIELD(embedded_jwt_secret),
-	 "secret of the embedded endpoint's tokens, at least 32 bytes; unset: random for this run"},
+	 "secrets of the embedded endpoint's tokens, each of at least 32 bytes, with commas between: the first one signs; unset: random for this run"},
 	{"EMBEDDED_JWT_SECRET_FILE", TEXT, NULL, 0, 0, NULL, FIELD(embedded_jwt_secret_file),
 	 "file that holds EMBEDDED_JWT_SECRET; read again on SIGHUP"},
+	{"EMBEDDED_JWKS", TEXT, NULL, 0, 0, NULL, FIELD(embedded_jwks),
+	 "file or URL of the public keys of users' tokens (RS256, ES256, EdDSA); asked again every 5 minutes and on SIGHUP"},
+	{"EMBEDDED_API_KEYS", TEXT, NULL, 0, 0, NULL, FIELD(embedded_api_keys),
+	 "file with an API key (sb_...) and its role in each line; read again on SIGHUP"},
 	{"LOG_FORMAT", TEXT, "json", 0, 0, "json|text", FIELD(log_format), "json or text"},
 	{"LOG_LEVEL", TEXT, "info", 0, 0, "debug|info|warn|error", FIELD(log_level),
 	 "debug, info, warn or error"},
@@ -228,7 +232,8 @@ print_help(void)
 		putchar('\n');
 	}
 	printf(
-		"\n  --check-config  say whether the settings are good, and end\n"
+		"\n  token           as first argument: print or check a token, see chat-sidecar token --help\n"
+		"  --check-config  say whether the settings are good, and end\n"
 		"  --version       print the version\n"
 		"  --help          print this\n\n"
 		"SIGTERM: finish what is under way and end. SIGHUP: read the files of secrets again. Exit status: 0 clean end, 1 failure, 2 bad setting.\n");
@@ -493,17 +498,10 @@ config_warn(const struct config *config, void (*warn)(const char *text))
 }
 
 void
-config_take_secrets(struct config *config, const char *database_url,
-					const char *embedded_jwt_secret)
+config_take_database(struct config *config, const char *database_url)
 {
-	if (database_url != NULL)
-	{
-		free(config->database_url);
-		config->database_url = copy(database_url);
-	}
-	free(config->embedded_jwt_secret);
-	config->embedded_jwt_secret = copy(embedded_jwt_secret);
-	config->embedded_secret_random = false;
+	free(config->database_url);
+	config->database_url = copy(database_url);
 }
 
 bool

@@ -36,10 +36,13 @@ struct config
 	char *endpoint_database_url; /* NULL: database_url */
 	char *endpoint_database_url_file;
 	char *embedded_jwt_secret_file;
-	char *embedded_jwt_secret; /* never NULL after config_load: random when unset */
+	char
+		*embedded_jwt_secret; /* comma separated; never NULL after config_load: random when unset */
 	bool embedded_secret_random;
-	char *log_format; /* "json" or "text" */
-	char *log_level;  /* "debug", "info", "warn", "error" */
+	char *embedded_jwks;     /* file or URL, or NULL */
+	char *embedded_api_keys; /* file, or NULL */
+	char *log_format;        /* "json" or "text" */
+	char *log_level;         /* "debug", "info", "warn", "error" */
 	bool check_only;
 };
 
@@ -57,9 +60,8 @@ void config_warn(const struct config *config, void (*warn)(const char *text));
  * value of that one stays.
  */
 bool config_reload(struct config *config, char *error, size_t size);
-/* In the endpoint, which is told them by the core. NULL: as it was. */
-void config_take_secrets(struct config *config, const char *database_url,
-						 const char *embedded_jwt_secret);
+/* In the endpoint, which is told it by the core. */
+void config_take_database(struct config *config, const char *database_url);
 bool config_log_json(const struct config *config);
 enum log_level config_log_level(const struct config *config);
 void config_free(struct config *config);

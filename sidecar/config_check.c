@@ -12,6 +12,7 @@
 #include "config_internal.h"
 #include "io/address.h"
 #include "io/authorities.h"
+#include "link/link_keys.h"
 #include "realtime/realtime_key.h"
 
 #define ENCODE                                                                                     \
@@ -95,7 +96,23 @@ config_key_fault(const char *key)
 const char *
 config_secret_fault(const char *secret)
 {
-	return strlen(secret) < SECRET_MIN ? "has less than 32 bytes" : NULL;
+	const char *at = secret;
+
+	/* Those that are forgotten would lock out whoever has a token of theirs. */
+	for (int count = 1;; count++)
+	{
+		size_t len = strcspn(at, ",");
+
+		if (len < SECRET_MIN)
+			return at == secret && at[len] == '\0'
+					   ? "has less than 32 bytes"
+					   : "has a part, between commas, of less than 32 bytes";
+		if (count > SECRETS_MAX)
+			return "has more than 8 secrets";
+		if (at[len] == '\0')
+			return NULL;
+		at += len + 1;
+	}
 }
 
 static void
@@ -150,11 +167,26 @@ check_listen(const char *name, const char *value)
 		config_fail(name, "\"%s\": the port is not a number from 0 to 65535", value);
 }
 
+static void
+check_tokens(const struct config *config)
+{
+	char error[512];
+	const char *fault;
+
+	if (config->embedded_jwt_secret != NULL &&
+		(fault = config_secret_fault(config->embedded_jwt_secret)) != NULL)
+		config_fail("EMBEDDED_JWT_SECRET", "%s", fault);
+	if (config->embedded_jwks != NULL &&
+		!link_keys_check_jwks(config->embedded_jwks, error, sizeof(error)))
+		config_fail("EMBEDDED_JWKS", "%s", error);
+	if (config->embedded_api_keys != NULL &&
+		!link_keys_check_api_keys(config->embedded_api_keys, error, sizeof(error)))
+		config_fail("EMBEDDED_API_KEYS", "%s", error);
+}
+
 void
 config_check(struct config *config)
 {
-	const char *fault;
-
 	check_database("DATABASE_URL", config->database_url);
 	if (config->endpoint_database_url != NULL)
 		check_database("ENDPOINT_DATABASE_URL", config->endpoint_database_url);
@@ -162,7 +194,5 @@ config_check(struct config *config)
 	check_webhooks(config);
 	check_listen("HTTP_LISTEN", config->http_listen);
 	check_listen("EMBEDDED_LISTEN", config->embedded_listen);
-	if (config->embedded_jwt_secret != NULL &&
-		(fault = config_secret_fault(config->embedded_jwt_secret)) != NULL)
-		config_fail("EMBEDDED_JWT_SECRET", "%s", fault);
+	check_tokens(config);
 }

@@ -16,6 +16,7 @@
 #include "config.h"
 #include "consumer/consumer.h"
 #include "endpoint/process.h"
+#include "endpoint/token_command.h"
 #include "io/files.h"
 #include "io/http.h"
 #include "io/server.h"
@@ -259,6 +260,8 @@ main(int argc, char **argv)
 
 	if (argc == 3 && strcmp(argv[1], LINK_ARGUMENT) == 0)
 		return endpoint_process(argv, argv[2]);
+	if (argc > 1 && strcmp(argv[1], TOKEN_COMMAND) == 0)
+		return token_command(argc, argv);
 	config = config_load(argc, argv);
 	if (config->check_only)
 	{

@@ -8,9 +8,16 @@
 static void
 verify(const char *token)
 {
+	static struct keyring *keyring;
 	struct jwt jwt = {0};
 
-	if (jwt_verify(token, "secret", 1700000000, &jwt) == NULL)
+	if (keyring == NULL)
+	{
+		keyring = keyring_create();
+		keyring_set_secrets(keyring, "secret");
+	}
+	(void) keyring_set_api_keys(keyring, token);
+	if (jwt_verify(token, keyring, 1700000000, &jwt) == NULL)
 		jwt_free(&jwt);
 }
 

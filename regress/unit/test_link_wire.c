@@ -70,12 +70,13 @@ reads_settings(enum link_kind kind, const char *body, size_t len)
 	/* As long as it is, so that reading on is found out. */
 	char *exact = xmalloc(len);
 	struct link_frame frame = {kind, 0, exact, len};
-	const char *url, *secret;
+	struct link_settings settings;
 	bool good;
 
 	memcpy(exact, body, len);
-	good = link_settings_read(&frame, &url, &secret) && strcmp(url, "u") == 0 &&
-		   strcmp(secret, "s") == 0;
+	good = link_settings_read(&frame, &settings) && strcmp(settings.database_url, "u") == 0 &&
+		   strcmp(settings.jwt_secrets, "s") == 0 && strcmp(settings.jwks, "") == 0 &&
+		   strcmp(settings.api_keys, "k") == 0;
 	free(exact);
 	return good;
 }
@@ -83,12 +84,18 @@ reads_settings(enum link_kind kind, const char *body, size_t len)
 static void
 check_settings(void)
 {
-	require("settings are two texts", reads_settings(LINK_SETTINGS, "u\0s", 4));
-	require("one is not enough", !reads_settings(LINK_SETTINGS, "u", 2));
-	require("nor is one without its end", !reads_settings(LINK_SETTINGS, "u\0s", 3));
-	require("three are too many", !reads_settings(LINK_SETTINGS, "u\0s\0", 5));
+	static const struct link_settings settings = {"u", "s", "", "k"};
+	struct buffer written = {0};
+
+	link_settings_write(&written, &settings);
+	require("settings are four texts",
+			written.len == 7 && reads_settings(LINK_SETTINGS, written.data, written.len));
+	buffer_free(&written);
+	require("three are not enough", !reads_settings(LINK_SETTINGS, "u\0s\0", 5));
+	require("nor is one without its end", !reads_settings(LINK_SETTINGS, "u\0s\0\0k", 6));
+	require("five are too many", !reads_settings(LINK_SETTINGS, "u\0s\0\0k\0", 8));
 	require("nothing is none", !reads_settings(LINK_SETTINGS, "", 0));
-	require("another frame has none", !reads_settings(LINK_BATCH, "u\0s", 4));
+	require("another frame has none", !reads_settings(LINK_BATCH, "u\0s\0\0k", 7));
 }
 
 static bool

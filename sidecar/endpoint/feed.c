@@ -14,7 +14,7 @@
 struct feed
 {
 	struct app *app;
-	void (*secret)(void *arg, const char *secret);
+	void (*settings)(void *arg, const struct link_settings *settings);
 	void (*ended)(void *arg);
 	void *arg;
 	struct link_pipe *pipe;
@@ -33,7 +33,7 @@ static bool
 on_frame(void *arg, const struct link_frame *frame)
 {
 	struct feed *feed = arg;
-	const char *url, *secret;
+	struct link_settings settings;
 
 	switch (frame->kind)
 	{
@@ -47,9 +47,9 @@ on_frame(void *arg, const struct link_frame *frame)
 			link_pipe_send(feed->pipe, LINK_PONG, frame->number, NULL, 0);
 			return true;
 		case LINK_SETTINGS:
-			if (!link_settings_read(frame, &url, &secret))
+			if (!link_settings_read(frame, &settings))
 				return false;
-			feed->secret(feed->arg, secret);
+			feed->settings(feed->arg, &settings);
 			return true;
 		default:
 			return false;
@@ -66,14 +66,15 @@ on_ended(void *arg, const char *why)
 }
 
 struct feed *
-feed_create(struct app *app, int fd, void (*secret)(void *arg, const char *secret),
+feed_create(struct app *app, int fd,
+			void (*settings)(void *arg, const struct link_settings *settings),
 			void (*ended)(void *arg), void *arg)
 {
 	static const struct link_pipe_handlers handlers = {on_frame, on_ended};
 	struct feed *feed = xcalloc(1, sizeof(*feed));
 
 	feed->app = app;
-	feed->secret = secret;
+	feed->settings = settings;
 	feed->ended = ended;
 	feed->arg = arg;
 	feed->count = metrics_count(app->metrics);

@@ -7,11 +7,13 @@
 #include <stdbool.h>
 
 #include "app.h"
+#include "link/link_wire.h"
 
 struct feed;
 
-/* app->embedded and all metrics must exist. secret: takes over a new secret of tokens. ended: the core is gone, or wants this process to end. */
-struct feed *feed_create(struct app *app, int fd, void (*secret)(void *arg, const char *secret),
+/* app->embedded and all metrics must exist. settings: takes over what they are verified with now. ended: the core is gone, or wants this process to end. */
+struct feed *feed_create(struct app *app, int fd,
+						 void (*settings)(void *arg, const struct link_settings *settings),
 						 void (*ended)(void *arg), void *arg);
 void feed_destroy(struct feed *feed);
 

@@ -64,6 +64,7 @@ struct embedded
 {
 	struct app *app;
 	struct websockets *websockets;
+	struct keyring *keyring;
 	struct feed *feed; /* to the core; NULL before and after it is there */
 	int most_sockets;  /* WebSockets that there may be: by the limit of descriptors */
 	struct db *db;     /* answers who may join */

@@ -138,8 +138,8 @@ check_token(struct join *join, struct json payload)
 {
 	struct socket *socket = join->socket;
 	char *token = token_of(socket, payload);
-	const char *error = jwt_verify(token, socket->embedded->app->config->embedded_jwt_secret,
-								   time(NULL), &join->subscription->token);
+	const char *error =
+		jwt_verify(token, socket->embedded->keyring, time(NULL), &join->subscription->token);
 	char text[128];
 
 	free(token);

@@ -1,9 +1,8 @@
 /*
- * HS256 tokens; see jwt.h.
+ * See jwt.h.
  */
 #include "endpoint/jwt.h"
 
-#include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
 #include <stdio.h>
@@ -14,6 +13,7 @@
 #include "base/memory.h"
 #include "endpoint/json_scan.h"
 
+#define API_KEY "sb_"
 #define DIGEST_BYTES 32
 #define MAX_TIME 9e15 /* seconds that a double holds exactly */
 
@@ -72,36 +72,68 @@ unique_members(struct json object, const char *const *names, size_t count, struc
 	return unique;
 }
 
-/* Checks the header: {"alg":"HS256"}, and nothing that must be understood. */
-static bool
-header_ok(const char *text, size_t len)
+/* What a token says of its signature; both malloc'ed or NULL. */
+struct header
 {
-	static const char *const names[] = {"alg", "crit"};
+	char *algorithm;
+	char *key_id;
+};
+
+/* Reads the header. False: its algorithm is none of ours, or it has something that must be understood. */
+static bool
+read_header(const char *text, size_t len, struct header *header)
+{
+	static const char *const names[] = {"alg", "crit", "kid"};
 	size_t n;
-	unsigned char *header = decode(text, len, &n);
+	unsigned char *decoded = decode(text, len, &n);
 	struct json value;
-	struct json member[2];
-	bool ok = header != NULL && json_validate((char *) header, n, &value) &&
-			  json_type(value) == '{' && unique_members(value, names, 2, member) &&
-			  member[0].len == 7 && memcmp(member[0].start, "\"HS256\"", 7) == 0 &&
+	struct json member[3];
+	bool ok = decoded != NULL && json_validate((char *) decoded, n, &value) &&
+			  json_type(value) == '{' && unique_members(value, names, 3, member) &&
 			  member[1].start == NULL;
 
-	free(header);
-	return ok;
+	*header = (struct header){NULL, NULL};
+	if (ok)
+	{
+		header->algorithm = json_text(member[0]);
+		header->key_id = json_text(member[2]);
+	}
+	free(decoded);
+	return header->algorithm != NULL && keyring_knows(header->algorithm);
 }
 
-static bool
-signature_ok(const char *token, const char *last_dot, const char *secret)
+static enum verified
+verify_signature(const struct keyring *keyring, const struct header *header, const char *token,
+				 const char *last_dot)
 {
-	unsigned char digest[DIGEST_BYTES];
 	size_t n;
 	unsigned char *given = decode(last_dot + 1, strlen(last_dot + 1), &n);
-	bool ok;
+	enum verified verified = VERIFIED_NOT;
 
-	sign(token, last_dot - token, secret, digest);
-	ok = given != NULL && n == DIGEST_BYTES && CRYPTO_memcmp(given, digest, DIGEST_BYTES) == 0;
+	if (given != NULL)
+		verified = keyring_verify(keyring, header->algorithm, header->key_id, token,
+								  last_dot - token, given, n);
 	free(given);
-	return ok;
+	return verified;
+}
+
+/* VERIFIED_NOT with *error filled where it is no token of ours. */
+static enum verified
+verify_text(const struct keyring *keyring, const char *token, const char *first, const char *last,
+			const char **error)
+{
+	struct header header = {NULL, NULL};
+	enum verified verified = VERIFIED_NOT;
+
+	*error = NOT_A_JWT;
+	if (last != NULL && strchr(last + 1, '.') == NULL && read_header(token, first - token, &header))
+	{
+		*error = "Failed to validate JWT signature";
+		verified = verify_signature(keyring, &header, token, last);
+	}
+	free(header.algorithm);
+	free(header.key_id);
+	return verified;
 }
 
 /* A point in time, in whole seconds; false: the value is no number. */
@@ -142,22 +174,32 @@ read_claims(struct jwt *jwt, int64_t now)
 	return jwt->expires <= now ? JWT_EXPIRED : NULL;
 }
 
-const char *
-jwt_verify(const char *token, const char *secret, int64_t now, struct jwt *jwt)
+/* An API key stands for a role, for as long as it is configured. */
+static const char *
+take_api_key(const char *key, const struct keyring *keyring, struct jwt *jwt)
 {
-	const char *first = strchr(token, '.');
-	const char *last = first ? strchr(first + 1, '.') : NULL;
+	const char *role = keyring_role(keyring, key);
+
+	if (role == NULL)
+		return NOT_A_JWT;
+	jwt->role = xstrdup(role);
+	jwt->claims = xasprintf("{\"role\":\"%s\"}", role);
+	jwt->expires = (int64_t) MAX_TIME;
+	return NULL;
+}
+
+static const char *
+take_claims(const char *first, const char *last, enum verified verified, int64_t now,
+			struct jwt *jwt)
+{
 	const char *error;
 	int64_t expires;
 	size_t len;
 
-	memset(jwt, 0, sizeof(*jwt));
-	if (last == NULL || strchr(last + 1, '.') != NULL || !header_ok(token, first - token))
-		return NOT_A_JWT;
-	if (!signature_ok(token, last, secret))
-		return "Failed to validate JWT signature";
 	jwt->claims = (char *) decode(first + 1, last - first - 1, &len);
 	error = jwt->claims == NULL || strlen(jwt->claims) != len ? NOT_A_JWT : read_claims(jwt, now);
+	if (error == NULL && verified == VERIFIED_BY_KEY && strcmp(jwt->role, "service_role") == 0)
+		error = "Tokens of role service_role must be signed with the secret";
 	if (error != NULL)
 	{
 		expires = jwt->expires;
@@ -165,6 +207,23 @@ jwt_verify(const char *token, const char *secret, int64_t now, struct jwt *jwt)
 		jwt->expires = expires;
 	}
 	return error;
+}
+
+const char *
+jwt_verify(const char *token, const struct keyring *keyring, int64_t now, struct jwt *jwt)
+{
+	const char *first = strchr(token, '.');
+	const char *last = first ? strchr(first + 1, '.') : NULL;
+	const char *error;
+	enum verified verified;
+
+	memset(jwt, 0, sizeof(*jwt));
+	if (strncmp(token, API_KEY, strlen(API_KEY)) == 0)
+		return take_api_key(token, keyring, jwt);
+	verified = verify_text(keyring, token, first, last, &error);
+	if (verified == VERIFIED_NOT)
+		return error;
+	return take_claims(first, last, verified, now, jwt);
 }
 
 void

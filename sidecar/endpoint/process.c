@@ -36,6 +36,7 @@ struct endpoint
 	struct app app;
 	uv_loop_t loop;
 	struct config *config;
+	struct keyring *keyring;
 	struct listener *listener;
 	bool ending;
 };
@@ -76,13 +77,24 @@ read_fully(void *to, size_t len)
 	return true;
 }
 
+/* The core has judged them. */
+static void
+take_keys(void *arg, const struct link_settings *settings)
+{
+	struct endpoint *endpoint = arg;
+
+	keyring_set_secrets(endpoint->keyring, settings->jwt_secrets);
+	(void) keyring_set_jwks(endpoint->keyring, settings->jwks);
+	(void) keyring_set_api_keys(endpoint->keyring, settings->api_keys);
+}
+
 /* Reads the first frame; nothing else is to be done meanwhile. */
 static bool
-read_settings(struct config *config)
+read_settings(struct endpoint *endpoint)
 {
 	struct buffer in = {0};
 	struct link_frame frame;
-	const char *url, *secret;
+	struct link_settings settings;
 	size_t taken;
 	enum link_read state = LINK_INCOMPLETE;
 
@@ -92,22 +104,17 @@ read_settings(struct config *config)
 		in.len++;
 		state = link_frame_read(in.data, in.len, LINK_MOST_TO_ENDPOINT, &frame, &taken);
 	}
-	if (state == LINK_COMPLETE && link_settings_read(&frame, &url, &secret))
-		config_take_secrets(config, url, secret);
+	if (state == LINK_COMPLETE && link_settings_read(&frame, &settings))
+	{
+		config_take_database(endpoint->config, settings.database_url);
+		take_keys(endpoint, &settings);
+	}
 	else
 		state = LINK_BROKEN;
 	if (in.data != NULL)
 		explicit_bzero(in.data, in.len);
 	buffer_free(&in);
 	return state == LINK_COMPLETE;
-}
-
-static void
-take_secret(void *arg, const char *secret)
-{
-	struct endpoint *endpoint = arg;
-
-	config_take_secrets(endpoint->config, NULL, secret);
 }
 
 static void
@@ -148,9 +155,10 @@ create(struct endpoint *endpoint)
 	app->embedded = embedded_create(app);
 	if (app->embedded == NULL)
 		return false;
+	app->embedded->keyring = endpoint->keyring;
 	endpoint->listener = listener_open(
 		app, LINK_PORT_FD, share_files(app->embedded, files_raise_limit()), &embedded_rules, app);
-	app->embedded->feed = feed_create(app, LINK_FD, take_secret, end, endpoint);
+	app->embedded->feed = feed_create(app, LINK_FD, take_keys, end, endpoint);
 	return true;
 }
 
@@ -163,7 +171,8 @@ endpoint_process(char **argv, const char *parent)
 		return 1;
 	endpoint.config = config_load(1, argv);
 	log_setup(config_log_json(endpoint.config), config_log_level(endpoint.config));
-	if (!read_settings(endpoint.config))
+	endpoint.keyring = keyring_create();
+	if (!read_settings(&endpoint))
 		return 1;
 	if (uv_loop_init(&endpoint.loop) != 0)
 		memory_gone("the event loop");
@@ -173,6 +182,7 @@ endpoint_process(char **argv, const char *parent)
 	(void) uv_loop_close(&endpoint.loop);
 	embedded_destroy(endpoint.app.embedded);
 	metrics_destroy(endpoint.app.metrics);
+	keyring_free(endpoint.keyring);
 	config_free(endpoint.config);
 	return 0;
 }

@@ -107,7 +107,7 @@ handle_token(struct socket *socket, const struct frame *frame, struct subscripti
 		free(token);
 		return;
 	}
-	error = jwt_verify(token, socket->embedded->app->config->embedded_jwt_secret, time(NULL), &jwt);
+	error = jwt_verify(token, socket->embedded->keyring, time(NULL), &jwt);
 	free(token);
 	if (error != NULL)
 	{

@@ -100,8 +100,8 @@ static struct reply
 verify(struct embedded *embedded, struct request *request)
 {
 	char *token = token_of(&request->exchange->head);
-	bool good = token != NULL && jwt_verify(token, embedded->app->config->embedded_jwt_secret,
-											time(NULL), &request->jwt) == NULL;
+	bool good =
+		token != NULL && jwt_verify(token, embedded->keyring, time(NULL), &request->jwt) == NULL;
 
 	free(token);
 	if (!good)

@@ -375,7 +375,7 @@ socket_admit(struct embedded *embedded, const struct request_head *head,
 		token = request_argument(head, "apikey");
 	if (token == NULL)
 		return refuse_token(embedded, "API key is missing");
-	error = jwt_verify(token, embedded->app->config->embedded_jwt_secret, time(NULL), &jwt);
+	error = jwt_verify(token, embedded->keyring, time(NULL), &jwt);
 	jwt_free(&jwt);
 	if (error != NULL)
 	{

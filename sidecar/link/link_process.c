@@ -19,6 +19,7 @@
 #include "config.h"
 #include "endpoint/embedded.h"
 #include "link/link_environment.h"
+#include "link/link_keys.h"
 #include "link/link_pipe.h"
 
 #define TICK_MS 1000
@@ -34,6 +35,7 @@ struct link_process
 	struct link_process_handlers handlers;
 	void *arg;
 	int port;
+	struct link_keys *keys;
 	struct link_pipe *pipe; /* NULL: it does not run, or was told to end */
 	uv_process_t child;
 	bool running;
@@ -203,12 +205,16 @@ static void
 send_settings(struct link_process *process)
 {
 	const struct config *config = process->app->config;
-	const char *url = config->endpoint_database_url != NULL ? config->endpoint_database_url
-															: config->database_url;
+	struct link_settings settings = {
+		.database_url = config->endpoint_database_url != NULL ? config->endpoint_database_url
+															  : config->database_url,
+		.jwt_secrets = config->embedded_jwt_secret,
+		.jwks = link_keys_jwks(process->keys),
+		.api_keys = link_keys_api_keys(process->keys),
+	};
 	struct buffer body = {0};
 
-	buffer_bytes(&body, url, strlen(url) + 1);
-	buffer_bytes(&body, config->embedded_jwt_secret, strlen(config->embedded_jwt_secret) + 1);
+	link_settings_write(&body, &settings);
 	link_pipe_send(process->pipe, LINK_SETTINGS, 0, body.data, body.len);
 	explicit_bzero(body.data, body.len);
 	buffer_free(&body);
@@ -351,11 +357,20 @@ link_process_send(struct link_process *process, uint64_t number, const char *bod
 		link_pipe_send(process->pipe, LINK_BATCH, number, body, len);
 }
 
+static void
+on_keys_changed(void *arg)
+{
+	struct link_process *process = arg;
+
+	if (process->pipe != NULL)
+		send_settings(process);
+}
+
 void
 link_process_reload(struct link_process *process)
 {
-	if (process->pipe != NULL)
-		send_settings(process);
+	link_keys_reload(process->keys);
+	on_keys_changed(process);
 }
 
 static void
@@ -383,6 +398,7 @@ link_process_create(struct app *app, int port, const struct link_process_handler
 	process->handlers = *handlers;
 	process->arg = arg;
 	process->port = port;
+	process->keys = link_keys_create(app, on_keys_changed, process);
 	register_metrics(process, app->metrics);
 	uv_timer_init(app->loop, &process->tick);
 	uv_timer_init(app->loop, &process->restart);
@@ -405,6 +421,7 @@ link_process_destroy(struct link_process *process)
 	process->destroyed = true;
 	close(process->port);
 	close_pipe(process);
+	link_keys_destroy(process->keys);
 	uv_close((uv_handle_t *) &process->tick, release);
 	if (process->running)
 		uv_timer_start(&process->restart, on_grace_over, GRACE_MS, 0);

@@ -3,6 +3,7 @@
  */
 #include "link/link_wire.h"
 
+#include <stddef.h>
 #include <string.h>
 
 struct header
@@ -39,16 +40,40 @@ link_frame_read(const char *bytes, size_t len, size_t most, struct link_frame *f
 	return LINK_COMPLETE;
 }
 
-bool
-link_settings_read(const struct link_frame *frame, const char **database_url,
-				   const char **jwt_secret)
-{
-	size_t first = strnlen(frame->body, frame->len) + 1;
+static const size_t texts[] = {
+	offsetof(struct link_settings, database_url),
+	offsetof(struct link_settings, jwt_secrets),
+	offsetof(struct link_settings, jwks),
+	offsetof(struct link_settings, api_keys),
+};
+#define NTEXTS (sizeof(texts) / sizeof(texts[0]))
 
-	if (frame->kind != LINK_SETTINGS || first >= frame->len ||
-		first + strnlen(frame->body + first, frame->len - first) + 1 != frame->len)
+void
+link_settings_write(struct buffer *out, const struct link_settings *settings)
+{
+	for (size_t i = 0; i < NTEXTS; i++)
+	{
+		const char *text = *(const char *const *) ((const char *) settings + texts[i]);
+
+		buffer_bytes(out, text, strlen(text) + 1);
+	}
+}
+
+bool
+link_settings_read(const struct link_frame *frame, struct link_settings *settings)
+{
+	size_t at = 0;
+
+	if (frame->kind != LINK_SETTINGS)
 		return false;
-	*database_url = frame->body;
-	*jwt_secret = frame->body + first;
-	return true;
+	for (size_t i = 0; i < NTEXTS; i++)
+	{
+		size_t len = strnlen(frame->body + at, frame->len - at);
+
+		if (at + len == frame->len)
+			return false;
+		*(const char **) ((char *) settings + texts[i]) = frame->body + at;
+		at += len + 1;
+	}
+	return at == frame->len;
 }

@@ -11,6 +11,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/buffer.h"
+
 /* What the process is called with, and the id of its parent behind it. */
 #define LINK_ARGUMENT "endpoint"
 
@@ -26,7 +28,7 @@ enum link_kind
 {
 	/* core → endpoint */
 	LINK_SETTINGS =
-		1, /* the database's URL and the secret of tokens, each with a NUL behind it: first of all, and again */
+		1,      /* struct link_settings, each text with a NUL behind it: first of all, and again */
 	LINK_BATCH, /* events, see link_batch.h; its number is to be acknowledged */
 	LINK_PING,
 	/* endpoint → core */
@@ -61,8 +63,18 @@ enum link_read
 enum link_read link_frame_read(const char *bytes, size_t len, size_t most, struct link_frame *frame,
 							   size_t *taken);
 
-/* Reads the body of LINK_SETTINGS; false: it is none. */
-bool link_settings_read(const struct link_frame *frame, const char **database_url,
-						const char **jwt_secret);
+/* What the endpoint must not find in its environment. */
+struct link_settings
+{
+	const char *database_url;
+	const char *jwt_secrets;
+	const char *jwks;     /* "": none */
+	const char *api_keys; /* "": none */
+};
+
+/* Appends the body of LINK_SETTINGS. */
+void link_settings_write(struct buffer *out, const struct link_settings *settings);
+/* Reads it; the texts point into the frame. False: it is none. */
+bool link_settings_read(const struct link_frame *frame, struct link_settings *settings);
 
 #endif
