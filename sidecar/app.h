@@ -16,26 +16,22 @@ struct http;
 struct server;
 struct consumer;
 struct embedded;
-struct link;
-struct webhook;
 struct hints;
-struct realtime;
+
+#define APP_CONSUMERS 8
 
 struct app
 {
 	uv_loop_t *loop;
 	const struct config *config;
 	struct metrics *metrics;
-	struct http *http;              /* outgoing HTTP, libcurl */
-	struct server *server;          /* incoming HTTP, for health and metrics */
-	struct embedded *embedded;      /* in the endpoint's process, which has little else of this */
-	struct link *link;              /* to that process; NULL when REALTIME_URL is set */
-	struct consumer *realtime;      /* delivers to Realtime, or over the link */
-	struct realtime *realtime_sink; /* its sink, for realtime_destroy; NULL with a link */
-	struct consumer *webhooks;      /* NULL when WEBHOOKS=off */
-	struct webhook *webhook;        /* their sink, for webhook_destroy */
-	struct hints *hints;            /* what the database wants mended; for /readyz */
-	bool draining;                  /* SIGTERM was received */
+	struct http *http;         /* outgoing HTTP, libcurl */
+	struct server *server;     /* incoming HTTP, for health and metrics */
+	struct embedded *embedded; /* in the endpoint's process, which has little else of this */
+	struct consumer *consumers[APP_CONSUMERS]; /* one a way out; see sinks.h */
+	int nconsumers;
+	struct hints *hints; /* what the database wants mended; for /readyz */
+	bool draining;       /* SIGTERM was received */
 };
 
 #endif

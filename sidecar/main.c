@@ -20,20 +20,18 @@
 #include "io/files.h"
 #include "io/http.h"
 #include "io/server.h"
-#include "link/link.h"
 #include "link/link_wire.h"
-#include "realtime/realtime.h"
+#include "sinks.h"
 #include "watch/hints.h"
 #include "watch/maintain.h"
 #include "watch/pages.h"
 #include "watch/stats.h"
 #include "watch/surroundings.h"
 #include "watch/watchdog.h"
-#include "webhook/webhook.h"
 
 #define DRAIN_TICK_MS 20
 #define DRAIN_MS 10000
-#define DRAIN_TROUBLED_MS 1000 /* while Realtime accepts nothing */
+#define DRAIN_TROUBLED_MS 1000 /* for a sink that accepts nothing */
 #define RELEASE_MS 1000        /* on top, to give leases back */
 
 struct process
@@ -66,30 +64,31 @@ close_everything(struct process *process)
 	app->hints = NULL;
 	maintain_destroy(process->maintain);
 	surroundings_destroy(process->surroundings);
-	if (app->link != NULL)
-		link_destroy(app);
-	else
-		realtime_destroy(app);
-	webhook_destroy(app);
+	sinks_destroy(app);
 	server_destroy(app->server);
 }
 
 static bool
 is_drained(const struct app *app)
 {
-	return consumer_drained(app->realtime) &&
-		   (app->webhooks == NULL || consumer_drained(app->webhooks));
+	for (int i = 0; i < app->nconsumers; i++)
+	{
+		if (!consumer_drained(app->consumers[i]))
+			return false;
+	}
+	return true;
 }
 
 static void
 drain_consumers(struct app *app, uint64_t elapsed)
 {
-	bool late = elapsed >= DRAIN_MS;
-	bool troubled = elapsed >= DRAIN_TROUBLED_MS && page_realtime_trouble(app) != NULL;
+	for (int i = 0; i < app->nconsumers; i++)
+	{
+		struct consumer *consumer = app->consumers[i];
+		bool troubled = elapsed >= DRAIN_TROUBLED_MS && consumer_trouble(consumer) != NULL;
 
-	consumer_drain(app->realtime, late || troubled);
-	if (app->webhooks != NULL)
-		consumer_drain(app->webhooks, late);
+		consumer_drain(consumer, elapsed >= DRAIN_MS || troubled);
+	}
 }
 
 static void
@@ -113,10 +112,8 @@ reload(struct process *process)
 		log_event(LOG_ERROR, "reloading failed", "error", "%s", error, NULL);
 	else
 		log_event(LOG_INFO, "reloaded", NULL);
-	if (process->app.link != NULL)
-		link_reload(&process->app);
-	else
-		realtime_reload(&process->app);
+	for (int i = 0; i < process->app.nconsumers; i++)
+		consumer_reload(process->app.consumers[i]);
 }
 
 static void
@@ -201,16 +198,8 @@ create_parts(struct process *process)
 	app->server = server_create(app, page_answer, page_refresh);
 	if (app->server == NULL)
 		return false;
-	if (app->config->realtime_url != NULL)
-		app->realtime = realtime_create(app);
-	else if (!link_create(app))
+	if (!sinks_create(app))
 		return false;
-	if (app->config->webhooks)
-	{
-		app->webhooks = webhook_create(app);
-		if (app->webhooks == NULL)
-			return false;
-	}
 	process->stats = stats_create(app);
 	app->hints = hints_create(app);
 	process->maintain = maintain_create(app);

@@ -135,7 +135,7 @@ deliver(int id, int64_t expires_at)
 								.payload_length = 2};
 	read->events = event;
 	read->nevents = 1;
-	stand_in.sink->deliver(stand_in.sink_arg, read);
+	link_sink.deliver(stand_in.sink, read);
 	return read;
 }
 
@@ -209,7 +209,7 @@ check_stopped(struct read **reads)
 	int done = stand_in.done, sent = world.sent;
 
 	reads[6] = deliver(7, 0);
-	stand_in.sink->stop(stand_in.sink_arg);
+	link_sink.stop(stand_in.sink);
 	require("what was forgotten is finished by no acknowledgement",
 			acknowledge(world.number) && stand_in.done == done);
 	reads[7] = deliver(8, 1);
@@ -226,12 +226,13 @@ main(void)
 	struct read *reads[8];
 
 	uv_loop_init(&loop);
-	require("it begins", link_create(&app) && app.realtime == &stand_in);
-	require("without a lease", stand_in.sink->follows);
+	stand_in.sink = link_sink.create(&app, &stand_in);
+	require("it begins", stand_in.sink != NULL);
+	require("without a lease", link_sink.follows);
 	check_window(reads);
 	check_again();
 	check_stopped(reads);
-	link_destroy(&app);
+	link_sink.destroy(stand_in.sink);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	uv_loop_close(&loop);
 	for (int i = 0; i < 8; i++)

@@ -163,7 +163,7 @@ deliver(int first_id, int count)
 {
 	struct read *read = make_read(first_id, count);
 
-	stand_in.sink->deliver(stand_in.sink_arg, read);
+	realtime_sink.deliver(stand_in.sink, read);
 	return read;
 }
 
@@ -225,7 +225,7 @@ check_closed_connection(void)
 }
 
 static void
-check_closed_twice(struct app *app)
+check_closed_twice(void)
 {
 	const struct http_response closed = {.error = "closed", .reused_connection_closed = true};
 	struct read *read = deliver(30, 1);
@@ -234,7 +234,7 @@ check_closed_twice(struct app *app)
 	answer(closed);
 	answer(closed);
 	require("repeated at once only once", world.inflight == 0 && stand_in.done == done);
-	realtime_reload(app);
+	realtime_sink.reload(stand_in.sink);
 	answer(closed);
 	require("each request by itself", carries(30, 1));
 	answer((struct http_response){.status = 202});
@@ -271,7 +271,8 @@ check_mismatch(struct app *app)
 	uv_run(app->loop, UV_RUN_DEFAULT);
 	require("but sent again", carries(50, 3));
 	answer((struct http_response){.status = 202});
-	require("and finished then", stand_in.done == done + 1 && realtime_trouble(app) == NULL);
+	require("and finished then",
+			stand_in.done == done + 1 && realtime_sink.trouble(stand_in.sink) == NULL);
 	free_read(read);
 }
 
@@ -281,9 +282,8 @@ check_stopped(void)
 	struct read *forgotten = deliver(60, 2), *read;
 	int done = stand_in.done;
 
-	stand_in.sink->stop(stand_in.sink_arg);
-	stand_in.sink->stop(stand_in.sink_arg);
-	stand_in.sink->start(stand_in.sink_arg);
+	realtime_sink.stop(stand_in.sink);
+	realtime_sink.stop(stand_in.sink);
 	read = deliver(60, 3);
 	require("nothing is sent beside a request that is nobody's any more",
 			carries(60, 2) && stand_in.done == done);
@@ -296,7 +296,7 @@ check_stopped(void)
 }
 
 static void
-check_refused(struct app *app)
+check_refused(void)
 {
 	const struct http_response blank = {.status = 422,
 										.body = "{\"errors\":{\"messages\":[\"can't be blank\"]}}"};
@@ -315,19 +315,20 @@ check_refused(struct app *app)
 			carries(0, 0) && stand_in.done == done + 1);
 	answer((struct http_response){.status = 400});
 	require("where an empty batch is refused, too, it is not the message",
-			stand_in.done == done + 1 && world.inflight == 0 && realtime_trouble(app) != NULL);
-	realtime_reload(app);
+			stand_in.done == done + 1 && world.inflight == 0 &&
+				realtime_sink.trouble(stand_in.sink) != NULL);
+	realtime_sink.reload(stand_in.sink);
 	answer((struct http_response){.status = 400});
 	answer(blank);
 	answer((struct http_response){.status = 400});
 	require("else it is set aside", stand_in.done == done + 2 && world.inflight == 0);
-	require("which is no trouble of Realtime", realtime_trouble(app) == NULL);
+	require("which is no trouble of Realtime", realtime_sink.trouble(stand_in.sink) == NULL);
 	free_read(first);
 	free_read(second);
 }
 
 static void
-check_stranger(struct app *app, long status)
+check_stranger(long status)
 {
 	struct read *read = deliver(80, 1);
 	int done = stand_in.done;
@@ -336,11 +337,13 @@ check_stranger(struct app *app, long status)
 	answer((struct http_response){.status = status});
 	snprintf(name, sizeof(name), "%ld is no acceptance, and the trouble has the URL alone", status);
 	require(name, stand_in.done == done && world.inflight == 0 &&
-					  strstr(realtime_trouble(app), "http://realtime:4000/api/broadcast") != NULL &&
-					  strstr(realtime_trouble(app), "password") == NULL);
-	realtime_reload(app);
+					  strstr(realtime_sink.trouble(stand_in.sink),
+							 "http://realtime:4000/api/broadcast") != NULL &&
+					  strstr(realtime_sink.trouble(stand_in.sink), "password") == NULL);
+	realtime_sink.reload(stand_in.sink);
 	answer((struct http_response){.status = 202});
-	require("accepted after that", stand_in.done == done + 1 && realtime_trouble(app) == NULL);
+	require("accepted after that",
+			stand_in.done == done + 1 && realtime_sink.trouble(stand_in.sink) == NULL);
 	free_read(read);
 }
 
@@ -394,7 +397,7 @@ check_many(void)
 	int done = stand_in.done, last[2000] = {0}, count;
 	bool ordered;
 
-	stand_in.sink->deliver(stand_in.sink_arg, read);
+	realtime_sink.deliver(stand_in.sink, read);
 	count = carried(&ordered, last);
 	require("each of many events is sent once, those of a topic in order",
 			ordered && count == 3000 && stand_in.done == done + 1);
@@ -410,7 +413,7 @@ check_expired(void)
 
 	event_of(read, 0)->expires_at = 1;
 	event_of(read, 2)->expires_at = ((int64_t) time(NULL) - 10) * 1000000;
-	stand_in.sink->deliver(stand_in.sink_arg, read);
+	realtime_sink.deliver(stand_in.sink, read);
 	require("what has expired is not sent", carries(9002, 1) && stand_in.done == done);
 	answer((struct http_response){.status = 202});
 	require("and keeps nothing back", stand_in.done == done + 1);
@@ -425,7 +428,7 @@ check_states(void)
 	int done = stand_in.done, last[2000] = {0}, count;
 	bool ordered, newest = true;
 
-	stand_in.sink->deliver(stand_in.sink_arg, read);
+	realtime_sink.deliver(stand_in.sink, read);
 	count = carried(&ordered, last);
 	for (int row = 1001; row <= 3000; row++)
 		newest = newest && last[row * 7 % 2000] == 5000 + row;
@@ -449,7 +452,7 @@ topic_of(int lane)
 		snprintf(topics[1], sizeof(topics[1]), "conversation:%d", i + 1);
 		set_message(event_of(read, 0), 1, topics[0]);
 		set_message(event_of(read, 1), 2, topics[1]);
-		stand_in.sink->deliver(stand_in.sink_arg, read);
+		realtime_sink.deliver(stand_in.sink, read);
 		known = world.inflight == 2;
 		while (world.inflight > 0)
 			answer((struct http_response){.status = 202});
@@ -467,12 +470,12 @@ deliver_both(int first_id, int count)
 
 	for (int i = 0; i < count; i++)
 		set_message(event_of(read, i), first_id + i, topics[i % 2]);
-	stand_in.sink->deliver(stand_in.sink_arg, read);
+	realtime_sink.deliver(stand_in.sink, read);
 	return read;
 }
 
 static void
-check_lanes(struct app *app)
+check_lanes(void)
 {
 	const struct http_response blank = {.status = 422,
 										.body = "{\"errors\":{\"messages\":[\"can't be blank\"]}}"};
@@ -504,8 +507,9 @@ check_lanes(struct app *app)
 	sent = world.sent;
 	answer((struct http_response){.status = 503});
 	answer((struct http_response){.status = 503});
-	require("an outage is that of both", world.inflight == 0 && realtime_trouble(app) == NULL);
-	realtime_reload(app);
+	require("an outage is that of both",
+			world.inflight == 0 && realtime_sink.trouble(stand_in.sink) == NULL);
+	realtime_sink.reload(stand_in.sink);
 	require("and one of them finds out whether it is over",
 			world.inflight == 1 && world.sent == sent + 1);
 	answer((struct http_response){.status = 202});
@@ -546,7 +550,7 @@ check_canary(struct app *app)
 	require("a limit says nothing", stand_in.done == done + 1 && world.inflight == 0);
 	await_single(app);
 	answer_single((struct http_response){.error = "reset"});
-	realtime_reload(app);
+	realtime_sink.reload(stand_in.sink);
 	await_single(app);
 	answer_single((struct http_response){.status = 202});
 	require("and it is asked again", stand_in.done == done + 2 && world.inflight == 0);
@@ -562,15 +566,16 @@ check_canary(struct app *app)
 	answer((struct http_response){.status = 202});
 	require("what was lost waits, and does not count",
 			stand_in.done == done + 2 && world.inflight == 0 && world.sent == sent + 2 &&
-				realtime_trouble(app) != NULL);
-	realtime_reload(app);
+				realtime_sink.trouble(stand_in.sink) != NULL);
+	realtime_sink.reload(stand_in.sink);
 	require("then it goes out again", carries(311, 2));
 	answer((struct http_response){.status = 202});
 	require("in order", carries(313, 1));
 	answer((struct http_response){.status = 202});
 	await_single(app);
 	answer_single((struct http_response){.status = 202});
-	require("and is done", stand_in.done == done + 4 && realtime_trouble(app) == NULL);
+	require("and is done",
+			stand_in.done == done + 4 && realtime_sink.trouble(stand_in.sink) == NULL);
 	free_read(first);
 	free_read(second);
 
@@ -580,20 +585,20 @@ check_canary(struct app *app)
 	answer_single((struct http_response){.status = 403, .body = "{\"message\":\"Unauthorized\"}"});
 	second = deliver(322, 1);
 	require("a key that may not send stops all, and is told of",
-			world.inflight == 0 && realtime_trouble(app) != NULL &&
-				strstr(realtime_trouble(app), "service_role") != NULL);
-	realtime_reload(app);
+			world.inflight == 0 && realtime_sink.trouble(stand_in.sink) != NULL &&
+				strstr(realtime_sink.trouble(stand_in.sink), "service_role") != NULL);
+	realtime_sink.reload(stand_in.sink);
 	await_single(app);
 	answer_single(lost);
-	realtime_reload(app);
+	realtime_sink.reload(stand_in.sink);
 	require("what is lost behind that goes out again", carries(321, 1));
 	answer((struct http_response){.status = 202});
 	answer((struct http_response){.status = 202});
 	await_single(app);
 	answer_single((struct http_response){.status = 404});
 	require("where nobody can confirm, what is accepted is done",
-			stand_in.done == done + 6 && realtime_trouble(app) == NULL &&
-				realtime_note(app) != NULL);
+			stand_in.done == done + 6 && realtime_sink.trouble(stand_in.sink) == NULL &&
+				realtime_sink.note(stand_in.sink) != NULL);
 	free_read(first);
 	free_read(second);
 	first = deliver(331, 1);
@@ -611,10 +616,9 @@ check_canary_stopped(struct app *app)
 
 	answer((struct http_response){.status = 202});
 	await_single(app);
-	stand_in.sink->stop(stand_in.sink_arg);
+	realtime_sink.stop(stand_in.sink);
 	answer_single((struct http_response){.status = 202});
 	require("a canary of an earlier lease finishes nothing", stand_in.done == done);
-	stand_in.sink->start(stand_in.sink_arg);
 	free_read(read);
 }
 
@@ -632,38 +636,36 @@ main(void)
 	uv_loop_init(&loop);
 	app.metrics = metrics_create();
 	stand_in.leads = true;
-	app.realtime = realtime_create(&app);
-	stand_in.sink->start(stand_in.sink_arg);
+	stand_in.sink = realtime_sink.create(&app, &stand_in);
 
 	check_accepted("an accepted request finishes its events", 1, 3);
 	check_closed_connection();
-	check_closed_twice(&app);
+	check_closed_twice();
 	check_lease(&app);
 	check_mismatch(&app);
 	check_stopped();
-	check_refused(&app);
-	check_stranger(&app, 200);
-	check_stranger(&app, 204);
-	check_stranger(&app, 301);
+	check_refused();
+	check_stranger(200);
+	check_stranger(204);
+	check_stranger(301);
 	check_many();
 	check_states();
 	check_expired();
 
-	check_lanes(&app);
+	check_lanes();
 
 	last = deliver(90, 1);
-	realtime_destroy(&app);
+	realtime_sink.destroy(stand_in.sink);
 	require("a request under way at the end finishes nothing", world.inflight == 0);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	free_read(last);
 
 	config.realtime_private = true;
-	app.realtime = realtime_create(&app);
-	stand_in.sink->start(stand_in.sink_arg);
+	stand_in.sink = realtime_sink.create(&app, &stand_in);
 	check_canary_stopped(&app);
 	check_canary(&app);
 	last = deliver(91, 1);
-	realtime_destroy(&app);
+	realtime_sink.destroy(stand_in.sink);
 	uv_run(&loop, UV_RUN_DEFAULT);
 	require("and nothing is left of the sink", uv_loop_close(&loop) == 0);
 	free_read(last);

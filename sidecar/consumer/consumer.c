@@ -38,6 +38,43 @@ static const struct db_statement release_statement = {
 	"consumer_release", "SELECT chat.consumer_release($1, $2) AS released", 2, "released?",
 	DB_ONE_ROW};
 
+/* The sink */
+
+const struct sink *
+consumer_sink(const struct consumer *consumer)
+{
+	return consumer->sink;
+}
+
+void
+consumer_reload(struct consumer *consumer)
+{
+	if (consumer->sink->reload != NULL)
+		consumer->sink->reload(consumer->sink_arg);
+}
+
+const char *
+consumer_trouble(const struct consumer *consumer)
+{
+	return consumer->sink->trouble != NULL ? consumer->sink->trouble(consumer->sink_arg) : NULL;
+}
+
+const char *
+consumer_note(const struct consumer *consumer)
+{
+	return consumer->sink->note != NULL ? consumer->sink->note(consumer->sink_arg) : NULL;
+}
+
+uint64_t
+consumer_refresh_metrics(struct consumer *consumer)
+{
+	return consumer->sink->refresh_metrics != NULL
+			   ? consumer->sink->refresh_metrics(consumer->sink_arg)
+			   : 0;
+}
+
+/* What it is */
+
 struct db *
 consumer_db(struct consumer *consumer)
 {
@@ -112,17 +149,24 @@ consumer_restart(struct consumer *consumer, const char *why)
 
 /* Taking the lease */
 
+void
+consumer_lead(struct consumer *consumer, const char *last_id, const char *snapshot)
+{
+	consumer->state = LEADING;
+	metric_set(consumer->leader, 1);
+	if (consumer->sink->start != NULL)
+		consumer->sink->start(consumer->sink_arg);
+	consumer_begin(consumer, strtoll(last_id, NULL, 10), snapshot);
+}
+
 static void
 lead(struct consumer *consumer, PGresult *result)
 {
 	consumer->epoch = strtoull(PQgetvalue(result, 0, 0), NULL, 10);
 	consumer->lease_from = consumer->asked_at;
-	consumer->state = LEADING;
-	metric_set(consumer->leader, 1);
 	log_event(LOG_INFO, "leading", "consumer", "%s", consumer->sink->name, "epoch", "%lld",
 			  (long long) consumer->epoch, "last_id", "%s", PQgetvalue(result, 0, 1), NULL);
-	consumer->sink->start(consumer->sink_arg);
-	consumer_begin(consumer, strtoll(PQgetvalue(result, 0, 1), NULL, 10), PQgetvalue(result, 0, 2));
+	consumer_lead(consumer, PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
 }
 
 /* One line for each new trouble, however often it comes back. */
@@ -330,6 +374,7 @@ release(struct consumer *consumer)
 {
 	char epoch[CONSUMER_NUMBER_SIZE];
 	const char *const params[] = {consumer->sink->name, epoch};
+
 	snprintf(epoch, sizeof(epoch), "%" PRIu64, consumer->epoch);
 	consumer->releasing = true;
 	db_query(consumer->db, &release_statement, params, on_released, consumer);
@@ -460,14 +505,19 @@ init_timer(struct consumer *consumer, uv_timer_t *timer)
 }
 
 struct consumer *
-consumer_create(struct app *app, const struct sink *sink, void *sink_arg)
+consumer_create(struct app *app, const struct sink *sink)
 {
 	static const struct db_handlers handlers = {on_ready, on_lost, on_notify};
 	struct consumer *consumer = xcalloc(1, sizeof(*consumer));
 
 	consumer->app = app;
 	consumer->sink = sink;
-	consumer->sink_arg = sink_arg;
+	consumer->sink_arg = sink->create(app, consumer);
+	if (consumer->sink_arg == NULL)
+	{
+		free(consumer);
+		return NULL;
+	}
 	consumer_read_init(consumer);
 	consumer->tail = &consumer->first;
 	make_owner(consumer);
@@ -498,6 +548,7 @@ consumer_destroy(struct consumer *consumer)
 	consumer->draining = true;
 	db_close(consumer->db);
 	stop_leading(consumer);
+	consumer->sink->destroy(consumer->sink_arg);
 	uv_close((uv_handle_t *) &consumer->tick, on_closed);
 	uv_close((uv_handle_t *) &consumer->poll, on_closed);
 	uv_close((uv_handle_t *) &consumer->save, on_closed);

@@ -16,6 +16,7 @@
 
 struct consumer;
 struct db;
+struct sink;
 
 /*
  * One read of the log. The sink gets it in read order and must call consumer_done(read) exactly once, when nothing of
@@ -35,33 +36,22 @@ struct read
 	bool done;
 };
 
-struct sink
-{
-	const char *name;      /* consumer's name: "realtime", "webhooks" */
-	enum log_form form;    /* of the messages that chat.read_log gives */
-	bool private_messages; /* broadcasts go to private topics */
-	/* Every process reads all of the log, from the present: no lease, no stored position. */
-	bool follows;
-	int max_rows;
-	int max_reads; /* read ahead at most so many unfinished reads */
-	/* The lease was obtained (again): forget everything undelivered, start afresh. */
-	void (*start)(void *arg);
-	/* Events to deliver; at least one. */
-	void (*deliver)(void *arg, struct read *read);
-	/* The lease or the connection is gone: drop what is not in flight; reads are freed by the consumer after this returns, so forget them. Late callbacks of requests in flight must not touch them. */
-	void (*stop)(void *arg);
-	/* Whether something is under way that no read stands for any more; a drain waits for it. NULL: never. */
-	bool (*busy)(void *arg);
-	/* Whether it holds as much as it may: then nothing is read until a read is done. NULL: never. */
-	bool (*full)(void *arg);
-};
-
-struct consumer *consumer_create(struct app *app, const struct sink *sink, void *sink_arg);
+/* Makes the sink as well. NULL: the sink cannot work, and has said why. */
+struct consumer *consumer_create(struct app *app, const struct sink *sink);
+/* And destroys it; while the loop still runs, handles close. */
 void consumer_destroy(struct consumer *consumer);
 
 void consumer_done(struct read *read);
 /* Frees the events and rows of a read that is not done yet: the sink has what it needs of them. */
 void consumer_release(struct read *read);
+
+/* What it delivers to. */
+const struct sink *consumer_sink(const struct consumer *consumer);
+void consumer_reload(struct consumer *consumer);
+/* As the sink says: see sink.h. */
+const char *consumer_trouble(const struct consumer *consumer);
+const char *consumer_note(const struct consumer *consumer);
+uint64_t consumer_refresh_metrics(struct consumer *consumer);
 
 /* The consumer's own connection, for the sink's statements (webhook attempts). */
 struct db *consumer_db(struct consumer *consumer);

@@ -30,12 +30,9 @@ follow(struct consumer *consumer, const PGresult *result)
 
 	free(consumer->log);
 	consumer->log = xstrdup(log);
-	consumer->state = LEADING;
-	metric_set(consumer->leader, 1);
 	log_event(LOG_INFO, "reading without a lease", "consumer", "%s", consumer->sink->name,
 			  "last_id", "%s", PQgetvalue(result, 0, 1), NULL);
-	consumer->sink->start(consumer->sink_arg);
-	consumer_begin(consumer, strtoll(PQgetvalue(result, 0, 1), NULL, 10), PQgetvalue(result, 0, 2));
+	consumer_lead(consumer, PQgetvalue(result, 0, 1), PQgetvalue(result, 0, 2));
 }
 
 static void

@@ -10,6 +10,7 @@
 #include "io/db.h"
 #include "io/db_clock.h"
 #include "io/db_error.h"
+#include "sink.h"
 
 #define CONSUMER_NUMBER_SIZE 24
 #define CONSUMER_OWNER_SIZE 128
@@ -88,6 +89,8 @@ void consumer_restart(struct consumer *consumer, const char *why);
 /* Goes on with the drain, if there is one. */
 void consumer_advance_drain(struct consumer *consumer);
 
+/* It may deliver from now on, what is behind a position: texts of numbers and of a snapshot. */
+void consumer_lead(struct consumer *consumer, const char *last_id, const char *snapshot);
 /* Whether the database lets it start; says why not. */
 bool consumer_admit(struct consumer *consumer, const PGresult *result);
 /* One line for each new trouble. */

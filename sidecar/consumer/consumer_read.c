@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "base/memory.h"
+#include "config.h"
 
 #define READ_BYTES 1000000 /* of one read, about; a read has at least one event */
 #define ARM 1
@@ -23,6 +24,14 @@ consumer_read_init(struct consumer *consumer)
 	consumer->read_statement = (struct db_statement){
 		"read", "SELECT chat.read_log($1, $2, NULLIF($3, ''), $4, $5, $6, $7) AS piece", 7, "piece",
 		DB_BINARY_ROWS};
+}
+
+static int
+form_flags(const struct consumer *consumer)
+{
+	if (consumer->sink->form == LOG_BODIES)
+		return WEBHOOKS;
+	return consumer->app->config->realtime_private ? PRIVATE : 0;
 }
 
 void
@@ -40,9 +49,7 @@ consumer_read_send(struct consumer *consumer, db_callback callback)
 	snprintf(late_id, sizeof(late_id), "%" PRId64, position->late_id);
 	snprintf(max_rows, sizeof(max_rows), "%d", consumer->sink->max_rows);
 	snprintf(max_bytes, sizeof(max_bytes), "%d", READ_BYTES);
-	snprintf(flags, sizeof(flags), "%d",
-			 ARM | (consumer->sink->private_messages ? PRIVATE : 0) |
-				 (consumer->sink->form == LOG_BODIES ? WEBHOOKS : 0));
+	snprintf(flags, sizeof(flags), "%d", ARM | form_flags(consumer));
 	db_query(consumer->db, &consumer->read_statement, params, callback, consumer);
 	consumer->armed = false;
 }

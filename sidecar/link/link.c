@@ -29,7 +29,6 @@
 struct link
 {
 	struct app *app;
-	struct sink sink;
 	struct consumer *consumer;
 	struct link_process *process;
 	struct lane lane;
@@ -136,12 +135,6 @@ on_acknowledged(void *arg, uint64_t number)
 /* The sink -------------------------------------------------------------------------------------- */
 
 static void
-on_start(void *arg)
-{
-	(void) arg;
-}
-
-static void
 on_deliver(void *arg, struct read *read)
 {
 	struct link *link = arg;
@@ -162,69 +155,82 @@ on_stop(void *arg)
 	link->acknowledged = link->sent;
 }
 
-static void
-create(struct app *app, int port)
+static bool
+is_wanted(const struct config *config)
+{
+	return config->realtime_url == NULL;
+}
+
+static struct link *
+create_on(struct app *app, struct consumer *consumer, int port)
 {
 	static const struct link_process_handlers handlers = {on_up, on_down, on_refreshed,
 														  on_acknowledged};
 	struct link *link = xcalloc(1, sizeof(*link));
 
 	link->app = app;
-	link->sink = (struct sink){
-		.name = "realtime",
-		.private_messages = app->config->realtime_private,
-		.follows = true,
-		.max_rows = READ_ROWS,
-		.max_reads = READ_AHEAD,
-		.start = on_start,
-		.deliver = on_deliver,
-		.stop = on_stop,
-	};
+	link->consumer = consumer;
 	lane_init(&link->lane, &link_batch, BATCH_EVENTS, on_finished, link);
 	link->metrics = realtime_metrics_register(app->metrics);
 	link->process = link_process_create(app, port, &handlers, link);
-	link->consumer = consumer_create(app, &link->sink, link);
-	app->link = link;
-	app->realtime = link->consumer;
+	return link;
 }
 
-bool
-link_create(struct app *app)
+static void *
+create(struct app *app, struct consumer *consumer)
 {
 	int port = listener_bind("EMBEDDED_LISTEN", app->config->embedded_listen);
 
-	if (port >= 0)
-		create(app, port);
-	return port >= 0;
+	return port >= 0 ? create_on(app, consumer, port) : NULL;
 }
 
-void
-link_destroy(struct app *app)
+static void
+destroy(void *arg)
 {
-	struct link *link = app->link;
+	struct link *link = arg;
 
-	consumer_destroy(link->consumer);
 	link_process_destroy(link->process);
 	lane_free(&link->lane);
 	free(link);
-	app->link = NULL;
-	app->realtime = NULL;
 }
 
-void
-link_reload(struct app *app)
+static void
+reload(void *arg)
 {
-	link_process_reload(app->link->process);
+	struct link *link = arg;
+
+	link_process_reload(link->process);
 }
 
-const char *
-link_trouble(const struct app *app)
+static const char *
+trouble(const void *arg)
 {
-	return link_process_trouble(app->link->process);
+	const struct link *link = arg;
+
+	return link_process_trouble(link->process);
 }
 
-uint64_t
-link_refresh(struct app *app)
+static uint64_t
+refresh_metrics(void *arg)
 {
-	return link_process_refresh(app->link->process);
+	struct link *link = arg;
+
+	return link_process_refresh(link->process);
 }
+
+const struct sink link_sink = {
+	.name = "realtime",
+	.part = "endpoint",
+	.form = LOG_BROADCASTS,
+	.follows = true,
+	.max_rows = READ_ROWS,
+	.max_reads = READ_AHEAD,
+	.wanted = is_wanted,
+	.create = create,
+	.destroy = destroy,
+	.deliver = on_deliver,
+	.stop = on_stop,
+	.reload = reload,
+	.trouble = trouble,
+	.refresh_metrics = refresh_metrics,
+};

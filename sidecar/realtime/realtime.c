@@ -37,12 +37,6 @@ on_finished(void *arg, struct event event, enum event_result result)
 		consumer_done(event.read);
 }
 
-static void
-on_start(void *arg)
-{
-	(void) arg;
-}
-
 static struct lane *
 lane_of(struct realtime *realtime, const struct log_event *row)
 {
@@ -73,10 +67,11 @@ on_stop(void *arg)
 		lane_clear(&realtime->lanes[i]);
 }
 
-void
-realtime_reload(struct app *app)
+/* Tries at once what waits for somebody to mend it. */
+static void
+reload(void *arg)
 {
-	struct realtime *realtime = app->realtime_sink;
+	struct realtime *realtime = arg;
 
 	realtime_check_again(realtime->check, realtime_target_renew(realtime->target));
 	realtime_canary_again(realtime->canary);
@@ -84,11 +79,14 @@ realtime_reload(struct app *app)
 	realtime_pump(realtime);
 }
 
-const char *
-realtime_trouble(const struct app *app)
+static const char *
+trouble(const void *arg)
 {
-	const struct realtime *realtime = app->realtime_sink;
+	const struct realtime *realtime = arg;
 
+	/* A standby does not deliver, so it has nothing to say about Realtime. */
+	if (!consumer_leads(realtime->consumer))
+		return NULL;
 	if (!realtime_check_passed(realtime->check))
 		return realtime_check_trouble(realtime->check);
 	if (realtime_canary_trouble(realtime->canary) != NULL)
@@ -99,10 +97,12 @@ realtime_trouble(const struct app *app)
 	return NULL;
 }
 
-const char *
-realtime_note(const struct app *app)
+static const char *
+note(const void *arg)
 {
-	if (!realtime_canary_is_deaf(app->realtime_sink->canary))
+	const struct realtime *realtime = arg;
+
+	if (!realtime_canary_is_deaf(realtime->canary))
 		return NULL;
 	return "Realtime before 2.97 cannot confirm what it accepts: events count as delivered then";
 }
@@ -138,14 +138,21 @@ on_key_passed(void *arg)
 	realtime_pump(arg);
 }
 
-static struct realtime *
-create_realtime(struct app *app)
+static bool
+is_wanted(const struct config *config)
+{
+	return config->realtime_url != NULL;
+}
+
+static void *
+create(struct app *app, struct consumer *consumer)
 {
 	const struct http_pool_options options = {
 		.max_connections = LANES + 1, .max_per_host = LANES + 1, .allow_http = true};
 	struct realtime *realtime = xcalloc(1, sizeof(*realtime));
 
 	realtime->app = app;
+	realtime->consumer = consumer;
 	realtime->most = batch_size(app->config);
 	realtime->target = realtime_target_create(app);
 	for (int i = 0; i < LANES; i++)
@@ -166,25 +173,6 @@ create_realtime(struct app *app)
 	return realtime;
 }
 
-struct consumer *
-realtime_create(struct app *app)
-{
-	struct realtime *realtime = create_realtime(app);
-
-	realtime->sink = (struct sink){
-		.name = "realtime",
-		.private_messages = app->config->realtime_private,
-		.max_rows = READ_ROWS,
-		.max_reads = READ_AHEAD,
-		.start = on_start,
-		.deliver = on_deliver,
-		.stop = on_stop,
-	};
-	realtime->consumer = consumer_create(app, &realtime->sink, realtime);
-	app->realtime_sink = realtime;
-	return realtime->consumer;
-}
-
 static void
 on_closed(uv_handle_t *timer)
 {
@@ -196,18 +184,31 @@ on_closed(uv_handle_t *timer)
 	free(realtime);
 }
 
-void
-realtime_destroy(struct app *app)
+static void
+destroy(void *arg)
 {
-	struct realtime *realtime = app->realtime_sink;
+	struct realtime *realtime = arg;
 
-	/* Stops the sink: the answers that this ends are nobody's. */
-	consumer_destroy(realtime->consumer);
+	/* The answers that this ends are nobody's. */
 	on_stop(realtime);
 	realtime_check_destroy(realtime->check);
 	realtime_canary_destroy(realtime->canary);
 	http_pool_destroy(realtime->pool);
 	uv_close((uv_handle_t *) &realtime->timer, on_closed);
-	app->realtime_sink = NULL;
-	app->realtime = NULL;
 }
+
+const struct sink realtime_sink = {
+	.name = "realtime",
+	.part = "realtime",
+	.form = LOG_BROADCASTS,
+	.max_rows = READ_ROWS,
+	.max_reads = READ_AHEAD,
+	.wanted = is_wanted,
+	.create = create,
+	.destroy = destroy,
+	.deliver = on_deliver,
+	.stop = on_stop,
+	.reload = reload,
+	.trouble = trouble,
+	.note = note,
+};

@@ -20,7 +20,6 @@
 struct realtime
 {
 	struct app *app;
-	struct sink sink;
 	struct consumer *consumer;
 	struct http_pool *pool;
 	struct realtime_target *target;

@@ -7,8 +7,8 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "consumer/consumer.h"
 #include "io/db.h"
+#include "sinks.h"
 
 #define EVERY_MS 30000
 #define FIRST_MS 500
@@ -58,11 +58,12 @@ static void
 on_timer(uv_timer_t *timer)
 {
 	struct hints *hints = timer->data;
+	struct db *db = sinks_db(hints->app);
 
-	if (hints->asking || !consumer_connected(hints->app->realtime))
+	if (hints->asking || db == NULL)
 		return;
 	hints->asking = true;
-	db_query(consumer_db(hints->app->realtime), &statement, NULL, on_answer, hints);
+	db_query(db, &statement, NULL, on_answer, hints);
 }
 
 struct hints *

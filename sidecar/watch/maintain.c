@@ -8,9 +8,9 @@
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "consumer/consumer.h"
 #include "io/db.h"
 #include "io/db_error.h"
+#include "sinks.h"
 
 #define EVERY_MS 60000
 #define SOON_MS 100 /* where there is more to do of what goes in portions */
@@ -68,11 +68,12 @@ static void
 on_timer(uv_timer_t *timer)
 {
 	struct maintain *maintain = timer->data;
+	struct db *db = sinks_db(maintain->app);
 
-	if (maintain->asking || !consumer_connected(maintain->app->realtime))
+	if (maintain->asking || db == NULL)
 		return;
 	maintain->asking = true;
-	db_query(consumer_db(maintain->app->realtime), &statement, NULL, on_answer, maintain);
+	db_query(db, &statement, NULL, on_answer, maintain);
 }
 
 struct maintain *

@@ -10,8 +10,8 @@
 #include "base/memory.h"
 #include "base/metrics.h"
 #include "consumer/consumer.h"
-#include "link/link.h"
-#include "realtime/realtime.h"
+#include "sink.h"
+#include "sinks.h"
 #include "watch/hints.h"
 
 static const char *const application_json = "application/json";
@@ -49,7 +49,7 @@ add_database(json_t *reasons, const struct consumer *consumer)
 {
 	const char *hint;
 
-	if (consumer == NULL || consumer_connected(consumer))
+	if (consumer_connected(consumer))
 		return;
 	hint = consumer_hint(consumer);
 	json_object_set_new(reasons, "database",
@@ -57,37 +57,44 @@ add_database(json_t *reasons, const struct consumer *consumer)
 									 hint[0] != '\0' ? hint : "the log says what to change"));
 }
 
-const char *
-page_realtime_trouble(const struct app *app)
+static void
+add_consumer(json_t *reasons, json_t *notes, const struct consumer *consumer)
 {
-	if (app->link != NULL)
-		return link_trouble(app);
-	/* A standby does not deliver, so it has nothing to say about Realtime. */
-	return consumer_leads(app->realtime) ? realtime_trouble(app) : NULL;
+	const char *trouble = consumer_trouble(consumer), *note = consumer_note(consumer);
+
+	add_database(reasons, consumer);
+	if (trouble != NULL)
+		add_reason(reasons, consumer_sink(consumer)->part, trouble);
+	if (note != NULL)
+		json_array_append_new(notes, json_string(note));
+}
+
+/* What each way out is for this process, by its consumer's name. */
+static void
+add_roles(json_t *answer, const struct app *app)
+{
+	for (const struct sink *const *sink = sinks_all(); *sink != NULL; sink++)
+		json_object_set_new(answer, (*sink)->name,
+							json_string(role(sinks_consumer(app, (*sink)->name))));
 }
 
 static int
 answer_ready(struct app *app, char **body, size_t *len, const char **type)
 {
-	json_t *reasons = json_object(), *notes = json_array();
-	const char *trouble = page_realtime_trouble(app);
-	const char *note = app->link == NULL ? realtime_note(app) : NULL;
+	json_t *answer = json_object(), *reasons = json_object(), *notes = json_array();
 	bool ready;
 
-	add_database(reasons, app->realtime);
-	add_database(reasons, app->webhooks);
-	if (trouble != NULL)
-		add_reason(reasons, app->link != NULL ? "endpoint" : "realtime", trouble);
+	for (int i = 0; i < app->nconsumers; i++)
+		add_consumer(reasons, notes, app->consumers[i]);
 	if (app->draining)
 		add_reason(reasons, "process", "ending");
-	if (note != NULL)
-		json_array_append_new(notes, json_string(note));
 	ready = json_object_size(reasons) == 0;
-	return answer_json(ready ? 200 : 503,
-					   json_pack("{s:b,s:s,s:s,s:o,s:o,s:o}", "ready", ready, "realtime",
-								 role(app->realtime), "webhooks", role(app->webhooks), "reasons",
-								 reasons, "hints", hints_list(app->hints), "notes", notes),
-					   body, len, type);
+	json_object_set_new(answer, "ready", json_boolean(ready));
+	add_roles(answer, app);
+	json_object_set_new(answer, "reasons", reasons);
+	json_object_set_new(answer, "hints", hints_list(app->hints));
+	json_object_set_new(answer, "notes", notes);
+	return answer_json(ready ? 200 : 503, answer, body, len, type);
 }
 
 int
@@ -109,5 +116,11 @@ page_answer(struct app *app, const char *path, char **body, size_t *len, const c
 uint64_t
 page_refresh(struct app *app, const char *path)
 {
-	return app->link != NULL && strcmp(path, "/metrics") == 0 ? link_refresh(app) : 0;
+	uint64_t number = 0;
+
+	if (strcmp(path, "/metrics") != 0)
+		return 0;
+	for (int i = 0; i < app->nconsumers && number == 0; i++)
+		number = consumer_refresh_metrics(app->consumers[i]);
+	return number;
 }

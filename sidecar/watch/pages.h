@@ -9,16 +9,13 @@
 
 #include "app.h"
 
-/* What keeps events from clients; NULL: nothing that is known. */
-const char *page_realtime_trouble(const struct app *app);
-
 /*
  * /healthz: the loop turns. /readyz: 200 when events flow or would, else 503; its JSON says why. /metrics:
  * Prometheus. A server_page.
  */
 int page_answer(struct app *app, const char *path, char **body, size_t *len, const char **type);
 
-/* The endpoint's part of /metrics. A server_refresh. */
+/* What of /metrics other processes have. A server_refresh. */
 uint64_t page_refresh(struct app *app, const char *path);
 
 #endif

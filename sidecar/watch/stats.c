@@ -12,6 +12,8 @@
 #include "base/metrics.h"
 #include "consumer/consumer.h"
 #include "io/db.h"
+#include "sink.h"
+#include "sinks.h"
 #include "watch/api_metrics.h"
 #include "watch/gauges.h"
 
@@ -32,6 +34,7 @@ struct stats
 	struct app *app;
 	uv_timer_t timer;
 	bool asking;
+	struct db *db; /* that is asked */
 	int count;
 	struct consumer_stats consumers[MAX_CONSUMERS];
 	struct api_metrics *api;
@@ -97,15 +100,15 @@ set_consumer(struct consumer_stats *consumer, double lag, double age)
 
 /* What is delivered without a lease has no position in the database: it is known here. */
 static void
-set_own(struct stats *stats)
+set_own(struct stats *stats, const struct consumer *consumer)
 {
-	const struct consumer *consumer = stats->app->realtime;
+	struct consumer_stats *own = find(stats, consumer_sink(consumer)->name);
 	double since, unfinished;
 
-	if (!consumer_follows(consumer) || !consumer_leads(consumer))
+	if (own == NULL || !consumer_follows(consumer) || !consumer_leads(consumer))
 		return;
 	unfinished = (double) consumer_unfinished(consumer, &since);
-	set_consumer(&stats->consumers[0], unfinished, since > 0 ? consumer_now(consumer) - since : 0);
+	set_consumer(own, unfinished, since > 0 ? consumer_now(consumer) - since : 0);
 }
 
 static void
@@ -118,9 +121,9 @@ on_answer(void *arg, PGresult *result)
 		stats->asking = false;
 		return;
 	}
-	db_query(consumer_db(stats->app->realtime), &gauges_statement, NULL, on_gauges, stats);
+	db_query(stats->db, &gauges_statement, NULL, on_gauges, stats);
 	stats->answered_at = uv_now(stats->app->loop);
-	db_query(consumer_db(stats->app->realtime), &api_metrics_statement, NULL, on_api_answer, stats);
+	db_query(stats->db, &api_metrics_statement, NULL, on_api_answer, stats);
 	/* One that is disabled is not among them any more. */
 	for (int i = 0; i < stats->count; i++)
 		set_consumer(&stats->consumers[i], 0, 0);
@@ -133,7 +136,8 @@ on_answer(void *arg, PGresult *result)
 		set_consumer(consumer, strtod(PQgetvalue(result, row, 1), NULL),
 					 strtod(PQgetvalue(result, row, 2), NULL));
 	}
-	set_own(stats);
+	for (int i = 0; i < stats->app->nconsumers; i++)
+		set_own(stats, stats->app->consumers[i]);
 }
 
 static void
@@ -153,10 +157,10 @@ on_timer(uv_timer_t *timer)
 	/* An answer that is late by a whole round has not come. */
 	if (uv_now(stats->app->loop) - stats->answered_at > EVERY_MS + FIRST_MS)
 		let_grow(stats);
-	if (stats->asking || !consumer_connected(stats->app->realtime))
+	if (stats->asking || (stats->db = sinks_db(stats->app)) == NULL)
 		return;
 	stats->asking = true;
-	db_query(consumer_db(stats->app->realtime), &statement, NULL, on_answer, stats);
+	db_query(stats->db, &statement, NULL, on_answer, stats);
 }
 
 struct stats *
@@ -168,10 +172,9 @@ stats_create(struct app *app)
 	stats->api = api_metrics_create(app->metrics);
 	stats->gauges = gauges_create(app->metrics);
 	stats->answered_at = uv_now(app->loop);
-	/* Those that this process delivers are there from the start, whether the database is or not; this one is the first. */
-	(void) find(stats, "realtime");
-	if (app->webhooks != NULL)
-		(void) find(stats, "webhooks");
+	/* Those that this process delivers are there from the start, whether the database is or not. */
+	for (int i = 0; i < app->nconsumers; i++)
+		(void) find(stats, consumer_sink(app->consumers[i])->name);
 	uv_timer_init(app->loop, &stats->timer);
 	stats->timer.data = stats;
 	uv_timer_start(&stats->timer, on_timer, FIRST_MS, EVERY_MS);

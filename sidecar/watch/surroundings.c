@@ -8,8 +8,8 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "config.h"
-#include "consumer/consumer.h"
 #include "io/db.h"
+#include "sinks.h"
 
 #define LOOK_MS 500 /* for a connection */
 
@@ -44,11 +44,12 @@ static void
 on_timer(uv_timer_t *timer)
 {
 	struct surroundings *surroundings = timer->data;
+	struct db *db = sinks_db(surroundings->app);
 
-	if (!consumer_connected(surroundings->app->realtime))
+	if (db == NULL)
 		return;
 	uv_timer_start(timer, on_timer, 60 * LOOK_MS, LOOK_MS);
-	db_query(consumer_db(surroundings->app->realtime), &statement, NULL, on_answer, surroundings);
+	db_query(db, &statement, NULL, on_answer, surroundings);
 }
 
 struct surroundings *

@@ -307,23 +307,20 @@ start_timer(struct webhook *webhook)
 	uv_timer_start(&webhook->tick, on_tick, 0, TICK_MS);
 }
 
-struct consumer *
-webhook_create(struct app *app)
+static bool
+is_wanted(const struct config *config)
 {
-	static const struct sink sink = {
-		.name = "webhooks",
-		.form = LOG_BODIES,
-		.max_rows = READ_ROWS,
-		.max_reads = READ_AHEAD,
-		.start = on_start,
-		.deliver = on_deliver,
-		.stop = on_stop,
-		.full = is_full,
-	};
+	return config->webhooks;
+}
+
+static void *
+create(struct app *app, struct consumer *consumer)
+{
 	static const struct store_handlers handlers = {on_saved, on_settled};
 	struct webhook *webhook = xcalloc(1, sizeof(*webhook));
 
 	webhook->app = app;
+	webhook->consumer = consumer;
 	webhook->loads_tail = &webhook->loads;
 	if (!create_rules(webhook))
 		return NULL;
@@ -332,10 +329,8 @@ webhook_create(struct app *app)
 	webhook->queue = make_queue(app->config);
 	webhook->store = store_create(app, &handlers, webhook);
 	webhook->pool = create_pool(webhook);
-	webhook->consumer = consumer_create(app, &sink, webhook);
 	start_timer(webhook);
-	app->webhook = webhook;
-	return webhook->consumer;
+	return webhook;
 }
 
 static void
@@ -349,18 +344,28 @@ on_closed(uv_handle_t *tick)
 	free(webhook);
 }
 
-void
-webhook_destroy(struct app *app)
+static void
+destroy(void *arg)
 {
-	struct webhook *webhook = app->webhook;
+	struct webhook *webhook = arg;
 
-	if (webhook == NULL)
-		return;
 	on_stop(webhook);
-	consumer_destroy(webhook->consumer);
 	http_pool_destroy(webhook->pool);
 	store_destroy(webhook->store);
 	uv_close((uv_handle_t *) &webhook->tick, on_closed);
-	app->webhook = NULL;
-	app->webhooks = NULL;
 }
+
+const struct sink webhook_sink = {
+	.name = "webhooks",
+	.part = "webhooks",
+	.form = LOG_BODIES,
+	.max_rows = READ_ROWS,
+	.max_reads = READ_AHEAD,
+	.wanted = is_wanted,
+	.create = create,
+	.destroy = destroy,
+	.start = on_start,
+	.deliver = on_deliver,
+	.stop = on_stop,
+	.full = is_full,
+};
