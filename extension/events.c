@@ -54,6 +54,10 @@ const ChatEventRow chat_events[CHAT_EVENT_KINDS] = {
 									"a user is typing, or stopped"},
 	[CHAT_EVENT_WEBHOOK_DISABLED] = {"webhook.disabled", NULL, CHAT_TOPIC_INBOX, CHAT_PAYLOAD_GIVEN,
 									 false, 0, "deliveries to a webhook failed for too long"},
+	[CHAT_EVENT_WEBHOOK_RECOVERED] = {"webhook.recovered", NULL, CHAT_TOPIC_INBOX,
+									  CHAT_PAYLOAD_GIVEN, false, 0,
+									  "a webhook that was disabled, or failed for ten minutes, "
+									  "works again"},
 };
 
 bool

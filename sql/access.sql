@@ -150,6 +150,7 @@ $$
         save_message,update_message_status,edit_message,delete_message,mark_read,list_messages,list_conversations,get_conversation,
         create_conversation,update_conversation,archive_conversation,delete_conversation,search_messages,topic_events,
         list_webhooks,update_webhook,delete_webhook,rotate_webhook_secret,test_webhook,enable_webhook,redeliver,
+        list_webhook_attempts,get_webhook_attempt,webhook_health,
         realtime_provider,pending_messages,message_sent,message_failed,action_done,send_edit,send_deletion,send_reaction,send_read,recipient,
         authenticate,request_by,create_api_key,rotate_api_key,revoke_api_key,list_api_keys,update_api_key}'::text[]
 $$;

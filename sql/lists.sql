@@ -33,7 +33,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.encode_cursor(text, text[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.encode_cursor(text, text[]) IS 'A cursor of a kind of list (m: messages, c: conversations), version 1, behind a row''s place.';
+COMMENT ON FUNCTION chat.encode_cursor(text, text[]) IS 'A cursor of a kind of list (m: messages, c: conversations, w: attempts of a webhook), version 1, behind a row''s place.';
 
 CREATE FUNCTION chat.decode_cursor(cursor text, kind text, length integer) RETURNS text[]
     LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS

@@ -1,4 +1,4 @@
--- Webhooks for the backend: making them, changing their secrets, and sending again by hand.
+-- Webhooks for the backend: making them, changing their secrets, and turning them on again.
 
 CREATE FUNCTION chat.check_webhook(url text, events text[]) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -246,58 +246,13 @@ BEGIN
         RETURN NULL;
     END IF;
     PERFORM chat.change_webhook(home, id, '{"is_active": true, "failure_count": 0, "last_error": null, "first_failure_at": null, "disabled_at": null, "disabled_reason": null}');
-    DELETE FROM chat.webhook_state s WHERE s.webhook = enable_webhook.id;
+    -- That it was disabled is kept until a delivery succeeds, which then is news to its owner.
+    DELETE FROM chat.webhook_state s WHERE s.webhook = enable_webhook.id AND s.disabled_at IS NULL;
+    UPDATE chat.webhook_state s SET failure_count = 0, first_failure_at = NULL, paused_until = NULL, last_error = NULL
+     WHERE s.webhook = enable_webhook.id;
     PERFORM chat.audit('webhook.enabled', id::text);
     RETURN true;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.enable_webhook(uuid, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.enable_webhook(uuid, text) IS 'Turns a webhook on again and forgets its failures; what was still to be delivered follows. NULL: no such webhook of owner. Errors: 42501.';
-
-CREATE FUNCTION chat.test_webhook(id uuid, owner text DEFAULT NULL) RETURNS jsonb
-    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    message text := 'evt_test_' || encode(chat.random_bytes(9), 'hex');
-BEGIN
-    IF chat.find_webhook(id, owner) IS NULL THEN
-        RETURN NULL;
-    END IF;
-    INSERT INTO chat.webhook_delivery AS d (webhook, event_id, message_id, type, conversation, created_at, payload,
-                                            next_attempt_at)
-    VALUES (id, 0, message, 'webhook.test', message, clock_timestamp(),
-            jsonb_build_object('webhookId', id), clock_timestamp());
-    RETURN jsonb_build_object('messageId', message, 'type', 'webhook.test');
-END
-$$;
-REVOKE ALL ON FUNCTION chat.test_webhook(uuid, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.test_webhook(uuid, text) IS 'Sends an event webhook.test {webhookId} to a webhook within about a second and returns {messageId, type}; chat.webhook_attempt tells what became of it. NULL: no such webhook of owner. Errors: 42501.';
-
-CREATE FUNCTION chat.redeliver(delivery_id bigint, owner text DEFAULT NULL) RETURNS jsonb
-    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
-$$
-DECLARE
-    attempt chat.webhook_attempt;
-    queued bigint;
-BEGIN
-    SELECT * INTO attempt FROM chat.webhook_attempt a WHERE a.id = delivery_id;
-    IF chat.find_webhook(attempt.webhook, owner) IS NULL THEN
-        RETURN NULL;
-    END IF;
-    -- Not in the conversation's order: it is repeated because somebody asks for it now.
-    INSERT INTO chat.webhook_delivery AS d (webhook, event_id, message_id, type, conversation, created_at, payload,
-                                            next_attempt_at)
-    SELECT attempt.webhook, attempt.event_id, attempt.message_id, attempt.type, attempt.message_id, e.created_at,
-           e.payload, clock_timestamp()
-      FROM chat.event_at(attempt.event_id) e
-    ON CONFLICT (webhook, event_id, message_id) DO UPDATE
-       SET next_attempt_at = clock_timestamp() WHERE d.next_attempt_at IS NOT NULL
-    RETURNING d.id INTO queued;
-    IF queued IS NULL THEN
-        RETURN NULL;
-    END IF;
-    RETURN jsonb_build_object('messageId', attempt.message_id, 'type', attempt.type);
-END
-$$;
-REVOKE ALL ON FUNCTION chat.redeliver(bigint, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.redeliver(bigint, text) IS 'Sends the message of an attempt (chat.webhook_attempt.id) again, with the same webhook-id, and returns {messageId, type}. NULL: no such attempt of a webhook of owner, its event is no longer in the log, or it waits behind another delivery of its conversation. Errors: 42501.';

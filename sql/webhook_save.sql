@@ -136,10 +136,7 @@ BEGIN
         RETURN;
     END IF;
 
-    -- One that was switched on by hand is not disabled any more.
-    UPDATE chat.webhook_state s SET failure_count = 0, first_failure_at = NULL, last_error = NULL, disabled_at = NULL, disabled_reason = NULL
-      FROM unnest(hooks, succeeded) AS a (webhook, ok)
-     WHERE s.webhook = a.webhook AND a.ok AND (s.failure_count > 0 OR s.last_error IS NOT NULL OR s.disabled_at IS NOT NULL);
+    PERFORM chat.recover_webhooks(hooks, succeeded);
     INSERT INTO chat.webhook_state AS s (webhook, failure_count, first_failure_at, paused_until, last_error)
     SELECT a.webhook, a.failures, CASE WHEN a.failures > 0 THEN clock_timestamp() END,
            clock_timestamp() + a.pause * interval '1 ms', a.error

@@ -73,6 +73,7 @@ SELECT * FROM listed WHERE url ~ 'a.example';
 SELECT count(*) FROM chat.webhook_state WHERE webhook = :a;
 SELECT attempt(:epoch, :c, 'HTTP 410', 'the endpoint answered 410 Gone'), chat.enable_webhook(:c);
 SELECT chat.delete_webhook(:b);
+-- That one was disabled is remembered until a delivery succeeds.
 SELECT count(*) FROM chat.webhook_state WHERE disabled_at IS NOT NULL OR webhook = :b;
 
 -- Unsigned by choice: no secret is made, and status says so.
