@@ -57,6 +57,7 @@ static int retention;
 static int audit_retention;
 static int merged_conversations;
 static int max_webhooks;
+static bool presence_events;
 
 static const struct config_enum_entry notify_modes[] = {{"adaptive", CHAT_NOTIFY_ADAPTIVE, false},
 														{"always", CHAT_NOTIFY_ALWAYS, false},
@@ -247,6 +248,10 @@ static const Setting settings[] = {
 	{"max_webhooks", "How many webhooks an owner may have.",
 	 "What exists stays; chat.create_webhook makes no more.", SETTING_INT, &max_webhooks,
 	 .boot = 100, .most = 100000},
+	{"presence_events", "Whether users who come to a conversation and go become events.",
+	 "On: who tracks presence there at the embedded endpoint causes presence.join and "
+	 "presence.leave, as chat.presence does.",
+	 SETTING_BOOL, &presence_events, .boot = false},
 	{"import", "Whether rows that are written are old history.",
 	 "on: events are recorded of conversations only, for nobody's webhooks, and wake no sidecar.",
 	 SETTING_BOOL, &chat_import, .boot = false},

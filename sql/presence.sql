@@ -77,3 +77,34 @@ END
 $$;
 REVOKE ALL ON FUNCTION chat.presence(text, text, text, text, boolean, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.presence(text, text, text, text, boolean, text) IS 'Tells a conversation that a user joined, left or is typing (is_typing false: stopped; more often than once a second it is not sent); the event is dropped after 5 seconds. state: join, leave, typing. Returns the payload; NULL for a conversation that is missing or of which the user is neither owner nor agent. Errors: 22023 for another state, 22004, 22P02 for an id of the wrong form, 42501 for a user that is not the caller.';
+
+-- The endpoint has verified the user's token. Of a user who leaves because the conversation is somebody else's now it is told, too.
+CREATE FUNCTION chat.endpoint_presence(conversation_id text, user_id text, state text) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    pair chat.attachment;
+    conversation jsonb;
+BEGIN
+    IF NOT current_setting('chat_realtime.presence_events')::boolean THEN
+        RETURN false;
+    END IF;
+    IF state IS NULL OR state NOT IN ('join', 'leave') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = 'state',
+            MESSAGE = format('state "%s" is not known', state), HINT = 'Use join or leave.';
+    END IF;
+    FOR pair IN SELECT a.* FROM chat.attachment a ORDER BY a.id LOOP
+        CONTINUE WHEN chat.key_fits(pair.conversations, pair.columns ->> 'conversation_id', conversation_id) IS NOT TRUE;
+        conversation := chat.presence_conversation(pair, conversation_id);
+        EXIT WHEN conversation IS NOT NULL
+              AND (state = 'leave' OR user_id IN (conversation ->> 'owner', conversation ->> 'agent'));
+        conversation := NULL;
+    END LOOP;
+    IF conversation IS NOT NULL THEN
+        PERFORM chat.presence_emit(conversation, state, user_id, NULL, NULL);
+    END IF;
+    RETURN true;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.endpoint_presence(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.endpoint_presence(text, text, text) IS 'For the embedded endpoint: a user (the sub of a verified token) came to a conversation (state join) or went (leave). An event as of chat.presence, where chat_realtime.presence_events is on; false: it is off. Of a conversation that is missing, or not the user''s, nothing is told. Errors: 22023 for another state.';

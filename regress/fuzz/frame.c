@@ -4,6 +4,38 @@
 #include <string.h>
 
 #include "endpoint/frame.h"
+#include "endpoint/presence_state.h"
+
+/* What a frame tracks is printed in frames for others, which must be good ones. */
+static void
+track(enum serializer serializer, const struct frame *frame)
+{
+	struct presence_state state;
+	struct presence_meta *meta;
+	struct buffer printed = {0};
+	struct json value;
+	struct message *message;
+	char *members =
+		frame->push ? NULL : presence_members(json_member(frame->payload, "payload"));
+
+	if (members == NULL)
+		return;
+	presence_state_init(&state);
+	meta = presence_add(&state, frame->topic, "one", members);
+	presence_change(&state, meta, "two", presence_members(json_member(frame->payload, "payload")));
+	presence_print_state(&printed, &state);
+	/* It is a few levels deeper than what was read. */
+	if (!json_validate(printed.data, printed.len, &value) && printed.len < JSON_MAX_DEPTH)
+		abort();
+	buffer_bytes(&printed, "", 1);
+	message = frame_event(serializer, NULL, NULL, frame->topic, "presence_state", printed.data);
+	message_release(message);
+	buffer_free(&printed);
+	presence_remove(&state, meta);
+	if (state.count != 0 || state.bytes != 0)
+		abort();
+	presence_state_clear(&state);
+}
 
 static void
 answer(enum serializer serializer, struct frame *frame)
@@ -23,6 +55,7 @@ answer(enum serializer serializer, struct frame *frame)
 		message_release(reply);
 	if (copy != NULL)
 		message_release(copy);
+	track(serializer, frame);
 	frame_free(frame);
 }
 

@@ -55,6 +55,10 @@ main(void)
 	check("and nothing of them was counted", rates_messages(&rates, "eve", 10, 6009));
 	check("the worst second", worst(&rates, "ann", 7) == 10);
 	check("ten a second at that pace all pass", worst(&rates, "mia", 100) == 10);
+	check("calls of presence are counted alone", rates_presence(&rates, "ann", 6009));
+	check("whatever a user is called",
+		  rates_messages(&rates, "presence ann", 10, 6009) &&
+			  rates_messages(&rates, "3 typing 1 ann presence:1", 10, 6009));
 	check("typing", rates_typing(&rates, "ann", "presence:1", true, 60000));
 	check("typing again", !rates_typing(&rates, "ann", "presence:1", true, 60999));
 	check("it stopped", rates_typing(&rates, "ann", "presence:1", false, 60999));

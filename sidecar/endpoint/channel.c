@@ -8,11 +8,8 @@
 
 #include "endpoint/internal.h"
 
-#define KEY_SIZE (MAX_TOPIC + 2)
-
-/* Public and private channels of one name are two channels. False: the topic is longer than one may be. */
-static bool
-channel_key(char *key, const char *topic, bool is_private)
+bool
+channel_key(char key[CHANNEL_KEY], const char *topic, bool is_private)
 {
 	size_t len = strlen(topic);
 
@@ -23,10 +20,10 @@ channel_key(char *key, const char *topic, bool is_private)
 	return true;
 }
 
-static struct channel *
-find(struct embedded *embedded, const char *topic, bool is_private)
+struct channel *
+channel_find(struct embedded *embedded, const char *topic, bool is_private)
 {
-	char key[KEY_SIZE];
+	char key[CHANNEL_KEY];
 
 	return channel_key(key, topic, is_private)
 			   ? (struct channel *) table_find(&embedded->channels, key)
@@ -38,7 +35,7 @@ static struct channel *
 create_channel(struct embedded *embedded, const char *topic, bool is_private)
 {
 	struct channel *channel = xcalloc(1, sizeof(*channel));
-	char key[KEY_SIZE];
+	char key[CHANNEL_KEY];
 
 	if (!channel_key(key, topic, is_private))
 		abort(); /* join.c refuses those */
@@ -49,7 +46,7 @@ create_channel(struct embedded *embedded, const char *topic, bool is_private)
 void
 channel_subscribe(struct embedded *embedded, struct subscription *subscription)
 {
-	struct channel *channel = find(embedded, subscription->topic, subscription->is_private);
+	struct channel *channel = channel_find(embedded, subscription->topic, subscription->is_private);
 
 	if (channel == NULL)
 		channel = create_channel(embedded, subscription->topic, subscription->is_private);
@@ -78,7 +75,7 @@ void
 channel_broadcast(struct embedded *embedded, bool is_private, const struct broadcast *broadcast,
 				  const struct subscription *except)
 {
-	struct channel *channel = find(embedded, broadcast->topic, is_private);
+	struct channel *channel = channel_find(embedded, broadcast->topic, is_private);
 	struct message *messages[SERIALIZERS] = {NULL};
 	bool printed[SERIALIZERS] = {false};
 

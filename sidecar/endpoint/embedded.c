@@ -103,8 +103,10 @@ void
 embedded_register_metrics(struct metrics *metrics)
 {
 	struct embedded_metrics unused;
+	struct presences none;
 
 	register_metrics(&unused, metrics);
+	presences_init(&none, metrics);
 	(void) listener_register_metrics(metrics, embedded_rules.name);
 }
 
@@ -144,6 +146,7 @@ embedded_create(struct app *app)
 	table_init(&embedded->requests);
 	rates_init(&embedded->rates);
 	register_metrics(&embedded->metrics, app->metrics);
+	presences_init(&embedded->presences, app->metrics);
 	embedded->db = db_open(app, "embedded", NULL, &handlers, embedded);
 	embedded->timer = xcalloc(1, sizeof(*embedded->timer));
 	uv_timer_init(app->loop, embedded->timer);
@@ -197,6 +200,7 @@ embedded_destroy(struct embedded *embedded)
 	table_clear(&embedded->sockets, forget);
 	table_clear(&embedded->requests, forget);
 	rates_clear(&embedded->rates);
+	presences_clear(&embedded->presences);
 	websockets_free(embedded->websockets);
 	free(embedded);
 }

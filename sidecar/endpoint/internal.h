@@ -14,6 +14,7 @@
 #include "endpoint/frame.h"
 #include "endpoint/jwt.h"
 #include "endpoint/outbox.h"
+#include "endpoint/presence.h"
 #include "endpoint/rate.h"
 #include "io/listener.h"
 #include "base/log_pace.h"
@@ -72,6 +73,7 @@ struct embedded
 	struct table sockets;
 	struct table requests; /* HTTP requests */
 	struct rates rates;    /* what users broadcast */
+	struct presences presences;
 	uint64_t next_id;
 	uv_timer_t *timer;
 	int questions;           /* to the database */
@@ -113,9 +115,10 @@ struct subscription
 	bool is_private;
 	bool ack;
 	bool self;
-	enum may_write may_write; /* by the token of this number */
-	int token_number;         /* counts the tokens that it had */
-	int checks;               /* pushes and tokens that wait for the answer */
+	enum may_write may_write;         /* by the token of this number */
+	int token_number;                 /* counts the tokens that it had */
+	int checks;                       /* pushes and tokens that wait for the answer */
+	struct presence_member *presence; /* NULL: it has nothing to do with it (yet) */
 	struct jwt token;
 };
 
@@ -152,6 +155,11 @@ void embedded_refused_join(struct embedded *embedded, enum refusal refusal, cons
 void embedded_refused_rate(struct embedded *embedded, const char *topic);
 
 /* channel.c */
+#define CHANNEL_KEY (MAX_TOPIC + 2)
+/* Public and private channels of one name are two channels. False: the topic is longer than one may be. */
+bool channel_key(char key[CHANNEL_KEY], const char *topic, bool is_private);
+/* NULL: nobody is on it. */
+struct channel *channel_find(struct embedded *embedded, const char *topic, bool is_private);
 void channel_subscribe(struct embedded *embedded, struct subscription *subscription);
 void channel_unsubscribe(struct embedded *embedded, struct subscription *subscription);
 /* Sends to every subscriber of the topic but one. */
@@ -178,6 +186,9 @@ protocol_drop(struct socket *socket); /* forgets subscriptions and joins, at the
 void protocol_check_tokens(struct socket *socket);
 
 /* subscription.c */
+#define ALONE_TEXT (ID_TEXT + 8)
+/* Who it is whose rates are kept: the token's sub or, in the text given, the socket alone. */
+const char *subscription_user(const struct subscription *subscription, char alone[ALONE_TEXT]);
 struct subscription *subscription_find(struct socket *socket, const char *topic);
 /* By the ids of both; NULL: one is gone. */
 struct subscription *

@@ -22,7 +22,6 @@ struct join
 	struct socket *socket; /* NULL: gone */
 	struct frame frame;    /* payload is not used any more */
 	struct subscription *subscription;
-	bool presence;
 	bool left; /* a leave came meanwhile */
 	struct frame leave;
 };
@@ -39,7 +38,11 @@ free_join(struct join *join)
 	frame_free(&join->frame);
 	frame_free(&join->leave);
 	if (join->subscription != NULL)
+	{
+		/* It was on no channel: nobody has to be told. */
+		presence_forget(NULL, join->subscription);
 		subscription_free(join->subscription);
+	}
 	free(join);
 }
 
@@ -87,9 +90,7 @@ complete(struct join *join)
 	socket->subscriptions = subscription;
 	channel_subscribe(socket->embedded, subscription);
 	join->subscription = NULL;
-	if (join->presence)
-		socket_send(socket, frame_event(socket->serializer, subscription->join_ref, NULL,
-										join->frame.topic, "presence_state", "{}"));
+	presence_welcome(subscription);
 	if (!join->left)
 		return;
 	reply_ok(socket, &join->leave, "{}");
@@ -190,6 +191,7 @@ create_subscription(const struct frame *frame)
 	subscription->is_private = json_is_true(json_member(config, "private"));
 	subscription->ack = json_is_true(json_member(broadcast, "ack"));
 	subscription->self = json_is_true(json_member(broadcast, "self"));
+	subscription->presence = presence_configured(json_member(config, "presence"));
 	return subscription;
 }
 
@@ -202,8 +204,6 @@ join_begin(struct socket *socket, struct frame *frame)
 	const char *topic = subscription->topic;
 
 	join->socket = socket;
-	join->presence = json_is_true(
-		json_member(json_member(json_member(payload, "config"), "presence"), "enabled"));
 	join->frame = *frame;
 	memset(frame, 0, sizeof(*frame));
 	join->subscription = subscription;
@@ -211,6 +211,9 @@ join_begin(struct socket *socket, struct frame *frame)
 		refuse(join, REFUSED_TOPIC, "TopicNameRequired: ", "You must provide a topic name");
 	else if (strlen(topic) > MAX_TOPIC)
 		refuse(join, REFUSED_TOPIC, "unmatched topic", "");
+	else if (presence_key_is_long(json_member(json_member(payload, "config"), "presence")))
+		refuse(join, REFUSED_LIMIT,
+			   "InvalidJoinPayload: ", "presence.key is longer than 255 bytes");
 	else if (has_too_many(socket, topic))
 		refuse(join, REFUSED_LIMIT, "ChannelRateLimitReached: ", "Too many channels");
 	else if (joins_too_often(socket))

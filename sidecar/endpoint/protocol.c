@@ -1,8 +1,5 @@
 /*
- * What clients say on a WebSocket: heartbeat, join, leave, token, broadcast.
- *
- * Presence (track, untrack, presence_diff) has its place here, too; until then a client that asks for it gets an empty
- * presence_state, so that it goes on.
+ * What clients say on a WebSocket: heartbeat, join, leave, token, broadcast, presence.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -134,7 +131,7 @@ handle_joined(struct socket *socket, struct frame *frame, struct subscription *s
 	else if (strcmp(frame->event, "access_token") == 0)
 		handle_token(socket, frame, subscription);
 	else if (strcmp(frame->event, "presence") == 0)
-		reply_ok(socket, frame, "{}");
+		presence_handle(subscription, frame);
 	/* Realtime answers nothing to events it does not know. */
 }
 

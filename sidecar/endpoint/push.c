@@ -2,7 +2,6 @@
  * Broadcasts by clients. A write that is not allowed is silent, as in Realtime; the database is asked at the first one
  * under a token, and its answer is kept. Who sends too much is told so in Realtime's words, and the channel is closed.
  */
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -113,15 +112,10 @@ within_rate(struct subscription *subscription, const struct frame *frame,
 	struct socket *socket = subscription->socket;
 	struct embedded *embedded = socket->embedded;
 	uint64_t now = uv_now(embedded->app->loop);
-	char alone[ID_TEXT + 8];
-	const char *user = subscription->token.sub;
+	char alone[ALONE_TEXT];
+	const char *user = subscription_user(subscription, alone);
 	bool typing;
 
-	if (user == NULL)
-	{
-		snprintf(alone, sizeof(alone), "socket %llu", (unsigned long long) socket->id);
-		user = alone;
-	}
 	if (is_typing(broadcast, &typing) &&
 		!rates_typing(&embedded->rates, user, subscription->topic, typing, now))
 	{

@@ -106,10 +106,22 @@ take(struct rates *rates, const char *key, uint32_t most, uint64_t count, uint64
 	return true;
 }
 
+/* Keys of different windows are never the same, whatever the user is called. */
+static bool
+take_of_user(struct rates *rates, const char *what, const char *user, uint32_t most, uint64_t count,
+			 uint64_t now)
+{
+	char *key = xasprintf("%s %s", what, user);
+	bool taken = take(rates, key, most, count, now);
+
+	free(key);
+	return taken;
+}
+
 bool
 rates_messages(struct rates *rates, const char *user, uint64_t count, uint64_t now)
 {
-	return take(rates, user, RATE_MESSAGES, count, now);
+	return take_of_user(rates, "messages", user, RATE_MESSAGES, count, now);
 }
 
 bool
@@ -124,4 +136,10 @@ rates_typing(struct rates *rates, const char *user, const char *topic, bool typi
 	taken = take(rates, key, 1, 1, now);
 	free(key);
 	return taken;
+}
+
+bool
+rates_presence(struct rates *rates, const char *user, uint64_t now)
+{
+	return take_of_user(rates, "presence", user, RATE_PRESENCE, 1, now);
 }

@@ -13,6 +13,7 @@
 #include "base/table.h"
 
 #define RATE_MESSAGES 10 /* a second */
+#define RATE_PRESENCE 50 /* a second, over all of a user's channels */
 
 struct rates
 {
@@ -29,5 +30,7 @@ bool rates_messages(struct rates *rates, const char *user, uint64_t count, uint6
 /* The same for one typing event. */
 bool
 rates_typing(struct rates *rates, const char *user, const char *topic, bool typing, uint64_t now);
+/* The same for one call of presence. */
+bool rates_presence(struct rates *rates, const char *user, uint64_t now);
 
 #endif

@@ -29,6 +29,15 @@ subscription_find_by_id(struct embedded *embedded, uint64_t socket_id, uint64_t 
 	return s;
 }
 
+const char *
+subscription_user(const struct subscription *subscription, char alone[ALONE_TEXT])
+{
+	if (subscription->token.sub != NULL)
+		return subscription->token.sub;
+	snprintf(alone, ALONE_TEXT, "socket %llu", (unsigned long long) subscription->socket->id);
+	return alone;
+}
+
 void
 subscription_free(struct subscription *subscription)
 {
@@ -47,6 +56,7 @@ subscription_remove(struct subscription *subscription)
 		link = &(*link)->next_on_socket;
 	*link = subscription->next_on_socket;
 	channel_unsubscribe(subscription->socket->embedded, subscription);
+	presence_forget(subscription->socket->embedded, subscription);
 	subscription_free(subscription);
 }
 
