@@ -218,6 +218,25 @@ take_role(ChatLayout *layout, ChatRole role, Form_pg_attribute attribute)
 	layout->typmod[role] = typmod;
 }
 
+static int
+compare_keys(const void *a, const void *b)
+{
+	const ChatField *x = *(const ChatField *const *) a, *y = *(const ChatField *const *) b;
+
+	return x->key_length != y->key_length ? x->key_length - y->key_length
+										  : memcmp(x->key, y->key, x->key_length);
+}
+
+/* What is to be read as jsonb is written in its order: sorting costs little then. */
+static void
+sort_fields(ChatLayout *layout)
+{
+	layout->by_key = palloc(sizeof(ChatField *) * Max(layout->nfields, 1));
+	for (int i = 0; i < layout->nfields; i++)
+		layout->by_key[i] = &layout->fields[i];
+	qsort(layout->by_key, layout->nfields, sizeof(ChatField *), compare_keys);
+}
+
 /* Builds the layout of one table: columns with a role of the triggers' first, so that their JSON keys win. */
 static ChatLayout *
 build_fields(const ChatAttachment *attachment, Oid relid, TupleDesc desc, bool messages,
@@ -258,6 +277,7 @@ build_fields(const ChatAttachment *attachment, Oid relid, TupleDesc desc, bool m
 			layout->by_settings |= type_prints_by_settings(type);
 		}
 	}
+	sort_fields(layout);
 	return layout;
 }
 

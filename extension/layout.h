@@ -41,7 +41,8 @@ typedef struct ChatLayout
 	int max_content_bytes;     /* of the pair's own, or -1 */
 	int nfields;
 	ChatField *fields;
-	bool by_settings;   /* how some field prints depends on settings of the session */
+	const ChatField **by_key; /* the same in the order that jsonb has of keys */
+	bool by_settings;         /* how some field prints depends on settings of the session */
 	List *types;        /* that are not the server's own: their hashes in the cache of types */
 	bool domains;       /* some column's type has to do with one */
 	ChatChecks *checks; /* NULL until a row was stored */

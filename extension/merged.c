@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "storage/bufmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -50,13 +51,11 @@ equals_text(ScanKeyData *key, AttrNumber column, const char *value)
 	key->sk_collation = DEFAULT_COLLATION_OID;
 }
 
-/* Text of a column of the first row that an index finds by two keys, in the current memory context, or NULL. */
 static char *
-find_row(const char *table, const char *index, ScanKeyData *keys, AttrNumber column)
+scan_for(Relation relation, Oid index, ScanKeyData *keys, AttrNumber column)
 {
-	Relation relation = table_open(chat_own_table(table), AccessShareLock);
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
-	SysScanDesc scan = systable_beginscan(relation, chat_own_table(index), true, snapshot, 2, keys);
+	SysScanDesc scan = systable_beginscan(relation, index, true, snapshot, 2, keys);
 	HeapTuple tuple = systable_getnext(scan);
 	char *found = NULL;
 	bool isnull;
@@ -66,6 +65,19 @@ find_row(const char *table, const char *index, ScanKeyData *keys, AttrNumber col
 			TextDatumGetCString(heap_getattr(tuple, column, RelationGetDescr(relation), &isnull));
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
+	return found;
+}
+
+/* Text of a column of the first row that an index finds by two keys, in the current memory context, or NULL. */
+static char *
+find_row(const char *table, const char *index, ScanKeyData *keys, AttrNumber column)
+{
+	Relation relation = table_open(chat_own_table(table), AccessShareLock);
+	char *found = NULL;
+
+	/* Most installations never merge. */
+	if (RelationGetNumberOfBlocks(relation) > 0)
+		found = scan_for(relation, chat_own_table(index), keys, column);
 	table_close(relation, AccessShareLock);
 	return found;
 }

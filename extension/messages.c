@@ -78,7 +78,7 @@ set_default(ChatValues *values, ChatRole role, char *text)
 		chat_values_set(values, role, text);
 }
 
-/* Outgoing text, sent (incoming: delivered), from the user, a bot or the contact, with a message id. null is as not given. */
+/* Outgoing text, sent (incoming: delivered), from the user, a bot or the contact. null is as not given. */
 static void
 complete(ChatValues *values, const ChatAttachment *attachment)
 {
@@ -97,9 +97,6 @@ complete(ChatValues *values, const ChatAttachment *attachment)
 				!outgoing                             ? "contact"
 				: chat_values_has(values, CHAT_M_BOT) ? "bot"
 													  : "user");
-	if (outgoing && attachment->column[CHAT_M_EXTERNAL] != NULL &&
-		!chat_values_has(values, CHAT_M_EXTERNAL))
-		chat_values_set(values, CHAT_M_EXTERNAL, new_external_id());
 	if (!chat_values_has(values, CHAT_M_CONTENT) && is_required(attachment, CHAT_M_CONTENT))
 		chat_values_set(values, CHAT_M_CONTENT, "");
 	if (!chat_values_has(values, CHAT_M_TIME) && is_required(attachment, CHAT_M_TIME))
@@ -131,7 +128,9 @@ check(const ChatValues *values, const ChatAttachment *attachment)
 	if (chat_values_is(values, CHAT_M_EXTERNAL, ""))
 		chat_bad_input(ERRCODE_INVALID_PARAMETER_VALUE, "messageId",
 					   "\"messageId\" of message must not be empty", NULL);
-	if (!chat_values_has(values, CHAT_M_EXTERNAL) && is_required(attachment, CHAT_M_EXTERNAL))
+	if (!chat_values_has(values, CHAT_M_EXTERNAL) &&
+		chat_values_is(values, CHAT_M_DIRECTION, "incoming") &&
+		is_required(attachment, CHAT_M_EXTERNAL))
 		chat_bad_input(ERRCODE_INVALID_PARAMETER_VALUE, "messageId",
 					   "\"messageId\" of message is required",
 					   "An incoming message is known by the id that WhatsApp gave it.");
@@ -206,6 +205,19 @@ set_reply(ChatValues *values, const ChatPlace *place)
 		chat_values_set(values, CHAT_M_REPLY_TO, key);
 }
 
+/* The message that the conversation has by the id that is given. What is sent without one gets its own, which none has. */
+static char *
+find_saved(ChatValues *values, const ChatPlace *place)
+{
+	if (place->attachment->column[CHAT_M_EXTERNAL] == NULL)
+		return NULL;
+	if (chat_values_has(values, CHAT_M_EXTERNAL))
+		return chat_place_message(place->attachment, place->id, values->text[CHAT_M_EXTERNAL]);
+	if (!chat_values_is(values, CHAT_M_DIRECTION, "incoming"))
+		chat_values_set(values, CHAT_M_EXTERNAL, new_external_id());
+	return NULL;
+}
+
 /* A resolved conversation in which the contact writes is open again. */
 static void
 reopen(const ChatValues *values, const ChatPlace *place)
@@ -231,7 +243,7 @@ chat_save_message(PG_FUNCTION_ARGS)
 	char *scope = chat_caller_scope(chat_text_argument(fcinfo, 2));
 	ChatPlace place;
 	ChatValues values;
-	char *key = NULL;
+	char *key;
 
 	SPI_connect();
 	/* The lock, held from here on, makes the look-up of the id safe. */
@@ -241,9 +253,7 @@ chat_save_message(PG_FUNCTION_ARGS)
 	chat_values_from_caller(&values, "message", given, place.attachment);
 	complete(&values, place.attachment);
 	check(&values, place.attachment);
-	if (place.attachment->column[CHAT_M_EXTERNAL] != NULL &&
-		chat_values_has(&values, CHAT_M_EXTERNAL))
-		key = chat_place_message(place.attachment, place.id, values.text[CHAT_M_EXTERNAL]);
+	key = find_saved(&values, &place);
 	if (key == NULL)
 	{
 		reopen(&values, &place);

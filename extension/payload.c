@@ -268,7 +268,7 @@ append_row(StringInfo buf, const ChatLayout *layout, TupleTableSlot *slot, int c
 	slot_getallattrs(slot);
 	for (int i = 0; i < layout->nfields; i++)
 	{
-		const ChatField *field = &layout->fields[i];
+		const ChatField *field = limited ? &layout->fields[i] : layout->by_key[i];
 		Datum value = slot->tts_values[field->attnum - 1];
 		bool isnull = slot->tts_isnull[field->attnum - 1];
 

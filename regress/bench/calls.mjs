@@ -54,6 +54,7 @@ const statements = ({ key, unknown, conversation, message }) => ({
   'insert of a message': [`INSERT INTO public.chat_messages (conversation_id, message_id, direction, message_type, content, status, sender_type)
     VALUES ($1, $2, 'outgoing', 'text', $3, 'sent', 'user')`, [conversation, '3EB0A1B2C3D4E5F60718', 'Olá, tudo bem?'], 'SET chat_realtime.rate_limits = off'],
   'save_message': ['SELECT chat.save_message($1, $2, $3)', [conversation, { content: 'Olá, tudo bem?' }, owner], 'SET chat_realtime.rate_limits = off'],
+  'save_message, with its id': ['SELECT chat.save_message($1, $2, $3)', () => [conversation, { content: 'Olá, tudo bem?', messageId: `3EB0A${++sent}` }, owner], 'SET chat_realtime.rate_limits = off'],
   'update_message_status': ['SELECT chat.update_message_status($1, $2, owner => $3)', [message, 'delivered', owner]],
   'mark_read': ['SELECT chat.mark_read($1, owner => $2)', [conversation, owner]],
   'ingest_wuzapi, message': [ingest, () => [owner, text(++sent, 1)]],
