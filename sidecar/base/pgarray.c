@@ -1,13 +1,13 @@
 /*
  * Array literals. Every text element is quoted, so that only quotes and backslashes matter.
  */
-#include <inttypes.h>
 #include <stdbool.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/pgarray.h"
+
+#define NUMBER_SIZE 20 /* digits of the largest, and a sign */
 
 void
 pgarray_begin(struct pgarray *array)
@@ -56,9 +56,18 @@ pgarray_text(struct pgarray *array, const char *text)
 void
 pgarray_number(struct pgarray *array, int64_t number)
 {
-	char *at = begin_element(array, 24);
+	char digits[NUMBER_SIZE], *end = digits + sizeof(digits), *start = end;
+	uint64_t rest = number < 0 ? -(uint64_t) number : (uint64_t) number;
+	size_t len;
 
-	array->text.len += (size_t) sprintf(at, "%" PRId64, number);
+	do
+		*--start = (char) ('0' + rest % 10);
+	while ((rest /= 10) > 0);
+	if (number < 0)
+		*--start = '-';
+	len = (size_t) (end - start);
+	memcpy(begin_element(array, len), start, len);
+	array->text.len += len;
 }
 
 void

@@ -1,10 +1,11 @@
 /*
- * See http.h. A pool owns one curl multi handle, one timer for it with what takes its place at once, and one uv_poll_t for
- * each descriptor that curl wants watched; these are freed in their close callbacks. A transfer is one easy handle and what
- * belongs to its request; finished ones are kept for the next request, for setting one up costs more than sending.
+ * See http.h. A pool owns one curl multi handle, one timer for it with what takes its place at once, and the watches of the
+ * descriptors that curl names. A transfer is one easy handle and what belongs to its request; finished ones are kept for the
+ * next request, for setting one up costs more than sending.
  *
  * Callbacks are called only from collect(), outside of curl's own callbacks, so they may send again.
  */
+#define _GNU_SOURCE
 #include "io/http.h"
 
 #include <arpa/inet.h>
@@ -13,8 +14,10 @@
 #include <string.h>
 #include <strings.h>
 
+#include "base/buffer.h"
 #include "base/log.h"
 #include "base/memory.h"
+#include "io/http_watch.h"
 
 #define KEPT_TRANSFERS 64
 #define HEADER_MAX 65536 /* bytes of an answer's header, all of it */
@@ -27,6 +30,7 @@ enum header
 	HEADERS
 };
 
+static char expect_nothing[] = "Expect:";
 static const char *const header_names[HEADERS] = {"retry-after", "webhook-delivery", "location"};
 
 struct http
@@ -47,6 +51,7 @@ struct http_pool
 	uv_check_t at_once;
 	uv_idle_t hurry;
 	int handles; /* not closed yet */
+	struct http_watches *watches;
 	struct transfer *running;
 	struct transfer *kept;
 	int nkept;
@@ -58,7 +63,9 @@ struct transfer
 	struct transfer *next, **link; /* in the pool's running list; kept ones use next only */
 	struct http_pool *pool;
 	CURL *easy;
-	struct curl_slist *headers;
+	struct curl_slist *headers; /* chained; curl copies nothing of them */
+	size_t headers_size;
+	struct buffer header_text; /* what they point into */
 	http_callback callback;
 	void *arg;
 	char *body;
@@ -69,13 +76,6 @@ struct transfer
 	char refused_address[INET6_ADDRSTRLEN]; /* "": none was, or another one was let through */
 	bool address_allowed;
 	bool answered; /* something of the answer arrived */
-};
-
-struct watch
-{
-	uv_poll_t poll;
-	struct http_pool *pool;
-	curl_socket_t fd;
 };
 
 struct http *
@@ -176,6 +176,7 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	struct transfer *transfer = arg;
 	const struct http_pool_options *options = &transfer->pool->options;
+	int fd;
 
 	(void) purpose;
 	if (options->filter != NULL && !options->filter(options->filter_arg, &address->addr))
@@ -184,7 +185,16 @@ on_open_socket(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 		return CURL_SOCKET_BAD;
 	}
 	transfer->address_allowed = true;
-	return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	if (fd >= 0)
+		http_watches_open(transfer->pool->watches, fd);
+	return fd;
+}
+
+static int
+on_close_socket(void *arg, curl_socket_t fd)
+{
+	return http_watches_close(arg, fd);
 }
 
 /* Sets what is the same for each request of a pool. */
@@ -201,6 +211,8 @@ set_constants(struct transfer *transfer)
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open_socket);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close_socket);
+	curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, transfer->pool->watches);
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR,
@@ -210,8 +222,9 @@ set_constants(struct transfer *transfer)
 		curl_easy_setopt(easy, CURLOPT_CAINFO, transfer->pool->options.ca_file);
 		curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
 	}
-	/* A proxy from the environment would be what the address filter sees. */
+	/* A proxy from the environment would be what the address filter sees; nor is it asked for exceptions each time. */
 	curl_easy_setopt(easy, CURLOPT_PROXY, "");
+	curl_easy_setopt(easy, CURLOPT_NOPROXY, "*");
 	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
 }
 
@@ -230,7 +243,8 @@ static void
 free_transfer(struct transfer *transfer)
 {
 	curl_easy_cleanup(transfer->easy);
-	curl_slist_free_all(transfer->headers);
+	free(transfer->headers);
+	buffer_free(&transfer->header_text);
 	forget_answer_headers(transfer);
 	free(transfer->body);
 	free(transfer);
@@ -259,8 +273,6 @@ release_transfer(struct transfer *transfer)
 		free_transfer(transfer);
 		return;
 	}
-	curl_slist_free_all(transfer->headers);
-	transfer->headers = NULL;
 	transfer->body_len = 0;
 	transfer->next = pool->kept;
 	pool->kept = transfer;
@@ -287,17 +299,34 @@ unlink_transfer(struct transfer *transfer)
 		transfer->next->link = transfer->link;
 }
 
+/* Makes room for so many headers. */
+static void
+reserve_headers(struct transfer *transfer, size_t count)
+{
+	if (count <= transfer->headers_size)
+		return;
+	transfer->headers = xrealloc(transfer->headers, count * sizeof(*transfer->headers));
+	transfer->headers_size = count;
+}
+
 static void
 set_headers(struct transfer *transfer, const struct http_request *request)
 {
-	/* Without this curl waits for "100 Continue" before a large body. */
-	transfer->headers = curl_slist_append(NULL, "Expect:");
-	for (int i = 0; request->headers != NULL && request->headers[i] != NULL; i++)
-	{
-		struct curl_slist *longer = curl_slist_append(transfer->headers, request->headers[i]);
+	size_t count = 0, bytes = 0;
+	char *at;
 
-		transfer->headers = longer;
+	while (request->headers != NULL && request->headers[count] != NULL)
+		bytes += strlen(request->headers[count++]) + 1;
+	reserve_headers(transfer, count + 1);
+	transfer->header_text.len = 0;
+	at = buffer_reserve(&transfer->header_text, bytes);
+	for (size_t i = 0; i < count; i++)
+	{
+		transfer->headers[i] = (struct curl_slist){at, &transfer->headers[i + 1]};
+		at = stpcpy(at, request->headers[i]) + 1;
 	}
+	/* Without this curl waits for "100 Continue" before a large body. */
+	transfer->headers[count] = (struct curl_slist){expect_nothing, NULL};
 	curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, transfer->headers);
 }
 
@@ -508,64 +537,21 @@ on_curl_timer(CURLM *multi, long timeout_ms, void *arg)
 }
 
 static void
-on_poll(uv_poll_t *poll, int status, int events)
+on_watched(void *arg, int fd, int flags)
 {
-	struct watch *watch = poll->data;
-	struct http_pool *pool = watch->pool;
-	int running, flags = 0;
+	struct http_pool *pool = arg;
+	int running;
 
-	if (status < 0)
-		flags = CURL_CSELECT_ERR;
-	if ((events & UV_READABLE) != 0)
-		flags |= CURL_CSELECT_IN;
-	if ((events & UV_WRITABLE) != 0)
-		flags |= CURL_CSELECT_OUT;
-	curl_multi_socket_action(pool->multi, watch->fd, flags, &running);
+	curl_multi_socket_action(pool->multi, fd, flags, &running);
 	collect(pool);
-}
-
-static void
-on_watch_closed(uv_handle_t *handle)
-{
-	free(handle->data);
-}
-
-static struct watch *
-create_watch(struct http_pool *pool, curl_socket_t fd)
-{
-	struct watch *watch = xcalloc(1, sizeof(*watch));
-
-	if (uv_poll_init_socket(pool->app->loop, &watch->poll, fd) != 0)
-		memory_gone("a poll handle");
-	watch->pool = pool;
-	watch->fd = fd;
-	watch->poll.data = watch;
-	curl_multi_assign(pool->multi, fd, watch);
-	return watch;
 }
 
 static int
 on_curl_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *assigned)
 {
-	struct http_pool *pool = arg;
-	struct watch *watch = assigned;
-	int events = 0;
-
 	(void) easy;
-	if (what == CURL_POLL_REMOVE)
-	{
-		if (watch != NULL)
-			uv_close((uv_handle_t *) &watch->poll, on_watch_closed);
-		curl_multi_assign(pool->multi, fd, NULL);
-		return 0;
-	}
-	if (watch == NULL)
-		watch = create_watch(pool, fd);
-	if ((what & CURL_POLL_IN) != 0)
-		events |= UV_READABLE;
-	if ((what & CURL_POLL_OUT) != 0)
-		events |= UV_WRITABLE;
-	uv_poll_start(&watch->poll, events, on_poll);
+	(void) assigned;
+	http_watches_set(arg, fd, what);
 	return 0;
 }
 
@@ -577,13 +563,14 @@ http_pool_create(struct http *http, const struct http_pool_options *options)
 	pool->app = http->app;
 	pool->options = *options;
 	pool->multi = curl_multi_init();
+	pool->watches = http_watches_create(http->app->loop, on_watched, pool);
 	uv_timer_init(http->app->loop, &pool->timer);
 	uv_check_init(http->app->loop, &pool->at_once);
 	uv_idle_init(http->app->loop, &pool->hurry);
 	pool->timer.data = pool->at_once.data = pool->hurry.data = pool;
 	pool->handles = 3;
 	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETFUNCTION, on_curl_socket);
-	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool);
+	curl_multi_setopt(pool->multi, CURLMOPT_SOCKETDATA, pool->watches);
 	curl_multi_setopt(pool->multi, CURLMOPT_TIMERFUNCTION, on_curl_timer);
 	curl_multi_setopt(pool->multi, CURLMOPT_TIMERDATA, pool);
 	curl_multi_setopt(pool->multi, CURLMOPT_MAX_TOTAL_CONNECTIONS, (long) options->max_connections);
@@ -630,6 +617,7 @@ http_pool_destroy(struct http_pool *pool)
 		free_transfer(transfer);
 	}
 	curl_multi_cleanup(pool->multi);
+	http_watches_destroy(pool->watches);
 	uv_close((uv_handle_t *) &pool->timer, on_pool_closed);
 	uv_close((uv_handle_t *) &pool->at_once, on_pool_closed);
 	uv_close((uv_handle_t *) &pool->hurry, on_pool_closed);

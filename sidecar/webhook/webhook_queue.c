@@ -165,10 +165,23 @@ queue_find_endpoint(const struct webhook_queue *queue, const char *id)
 	return (struct endpoint *) table_find(&queue->endpoints, id);
 }
 
+/* What a pair is found by. */
+static char *
+pair_key(const char *id, const char *conversation)
+{
+	size_t id_len = strlen(id), size = strlen(conversation) + 1;
+	char *key = xmalloc(id_len + 1 + size);
+
+	memcpy(key, id, id_len);
+	key[id_len] = ' ';
+	memcpy(key + id_len + 1, conversation, size);
+	return key;
+}
+
 struct pair *
 queue_find_pair(const struct webhook_queue *queue, const char *id, const char *conversation)
 {
-	char *key = xasprintf("%s %s", id, conversation);
+	char *key = pair_key(id, conversation);
 	struct pair *pair = (struct pair *) table_find(&queue->pairs, key);
 
 	free(key);
@@ -178,7 +191,7 @@ queue_find_pair(const struct webhook_queue *queue, const char *id, const char *c
 struct pair *
 queue_pair(struct webhook_queue *queue, struct endpoint *endpoint, const char *conversation)
 {
-	char *key = xasprintf("%s %s", endpoint->entry.key, conversation);
+	char *key = pair_key(endpoint->entry.key, conversation);
 	struct pair *pair = (struct pair *) table_find(&queue->pairs, key);
 
 	if (pair == NULL)

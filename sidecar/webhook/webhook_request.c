@@ -2,7 +2,6 @@
  * Bodies and headers of webhooks.
  */
 #define _GNU_SOURCE
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -104,15 +103,24 @@ request_event_parcel(const struct log_event *event)
 	return parcel;
 }
 
-static void __attribute__((format(printf, 3, 4)))
-add(struct request_headers *headers, enum webhook_header header, const char *format, ...)
+/* Adds a header of the name, which ends in ": ", and of both parts of its value, cut off at what a line may be. */
+static void
+add(struct request_headers *headers, enum webhook_header header, const char *name,
+	const char *value, const char *more)
 {
-	char *line = headers->lines[header];
-	va_list args;
+	const char *const parts[] = {name, value, more};
+	char *line = headers->lines[header], *at = line;
+	size_t room = WEBHOOK_HEADER_SIZE - 1;
 
-	va_start(args, format);
-	vsnprintf(line, WEBHOOK_HEADER_SIZE, format, args);
-	va_end(args);
+	for (size_t i = 0; i < sizeof(parts) / sizeof(parts[0]); i++)
+	{
+		size_t len = strnlen(parts[i], room);
+
+		memcpy(at, parts[i], len);
+		at += len;
+		room -= len;
+	}
+	*at = '\0';
 	headers->list[headers->count++] = line;
 	headers->list[headers->count] = NULL;
 }
@@ -125,20 +133,21 @@ add_signatures(struct request_headers *headers, struct signer *signer,
 	const struct endpoint *endpoint = message->pair->endpoint;
 	const struct parcel *parcel = message->parcel;
 	char current[SIGN_STANDARD_SIZE];
-	char old[SIGN_STANDARD_SIZE] = "";
+	char old[1 + SIGN_STANDARD_SIZE] = " ";
 	char body[SIGN_BODY_SIZE];
 
 	if (!sign_standard(signer, endpoint->secret, parcel->id, now, parcel->body, parcel->body_len,
 					   current))
 		return false;
-	if (endpoint->old_secret != NULL && !sign_standard(signer, endpoint->old_secret, parcel->id,
-													   now, parcel->body, parcel->body_len, old))
+	if (endpoint->old_secret == NULL)
+		old[0] = '\0';
+	else if (!sign_standard(signer, endpoint->old_secret, parcel->id, now, parcel->body,
+							parcel->body_len, old + 1))
 		return false;
 	if (!sign_body(signer, endpoint->secret, parcel->body, parcel->body_len, body))
 		return false;
-	add(headers, HEADER_SIGNATURE, "webhook-signature: %s%s%s", current, old[0] != '\0' ? " " : "",
-		old);
-	add(headers, HEADER_BODY_SIGNATURE, "X-Webhook-Signature: %s", body);
+	add(headers, HEADER_SIGNATURE, "webhook-signature: ", current, old);
+	add(headers, HEADER_BODY_SIGNATURE, "X-Webhook-Signature: ", body, "");
 	return true;
 }
 
@@ -147,15 +156,18 @@ request_headers(struct request_headers *headers, struct signer *signer,
 				const struct message *message, int64_t now)
 {
 	const char *secret = message->pair->endpoint->secret;
+	const struct parcel *parcel = message->parcel;
+	char time[24];
 
+	snprintf(time, sizeof(time), "%lld", (long long) now);
 	headers->count = 0;
-	add(headers, HEADER_CONTENT_TYPE, "Content-Type: application/json");
-	add(headers, HEADER_USER_AGENT, "User-Agent: " USER_AGENT);
-	add(headers, HEADER_ID, "webhook-id: %s", message->parcel->id);
-	add(headers, HEADER_TIME, "webhook-timestamp: %lld", (long long) now);
-	add(headers, HEADER_EVENT, "X-Webhook-Event: %s", message->parcel->type);
-	add(headers, HEADER_DELIVERY, "X-Webhook-Delivery: %s", message->parcel->id);
-	add(headers, HEADER_TIMESTAMP, "X-Webhook-Timestamp: %s", message->parcel->timestamp);
+	add(headers, HEADER_CONTENT_TYPE, "Content-Type: ", "application/json", "");
+	add(headers, HEADER_USER_AGENT, "User-Agent: ", USER_AGENT, "");
+	add(headers, HEADER_ID, "webhook-id: ", parcel->id, "");
+	add(headers, HEADER_TIME, "webhook-timestamp: ", time, "");
+	add(headers, HEADER_EVENT, "X-Webhook-Event: ", parcel->type, "");
+	add(headers, HEADER_DELIVERY, "X-Webhook-Delivery: ", parcel->id, "");
+	add(headers, HEADER_TIMESTAMP, "X-Webhook-Timestamp: ", parcel->timestamp, "");
 	if (secret == NULL || secret[0] == '\0')
 		return true;
 	return add_signatures(headers, signer, message, now);

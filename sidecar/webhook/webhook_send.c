@@ -191,9 +191,11 @@ complete(struct webhook *webhook, struct message *message, const struct http_res
 	struct webhook_verdict verdict;
 	struct pair *pair = message->pair;
 	int64_t now = (int64_t) consumer_now(webhook->consumer);
+	/* What succeeded is not tried again after a while. */
+	uint32_t jitter = response->status / 100 == 2 ? 0 : random_bits();
 
-	webhook_judge(response, message->attempts + 1, now - message->parcel->created_at, now,
-				  random_bits(), &verdict);
+	webhook_judge(response, message->attempts + 1, now - message->parcel->created_at, now, jitter,
+				  &verdict);
 	metric_add(webhook->attempts[verdict.result], 1);
 	note_outcome(message, &verdict, response);
 	if (verdict.result == WEBHOOK_OK)
