@@ -17,9 +17,7 @@
 
 #define READ_ROWS 1000
 #define READ_AHEAD 4
-#define LIMIT_SHARE                                                                                \
-	10 /* what a batch may be of the limit, and canaries of what goes out: one of so many */
-#define CANARY_MS 250
+#define LIMIT_SHARE 10 /* what a batch may be of the limit: one of so many */
 #define RETRY_MIN_MS 200
 #define RETRY_MAX_MS 15000
 #define SLOW_MIN_MS 5000 /* for what only a person can mend */
@@ -73,8 +71,7 @@ reload(void *arg)
 {
 	struct realtime *realtime = arg;
 
-	realtime_check_again(realtime->check, realtime_target_renew(realtime->target));
-	realtime_canary_again(realtime->canary);
+	realtime->transport->reload(realtime->transport_arg);
 	uv_timer_stop(&realtime->timer);
 	realtime_pump(realtime);
 }
@@ -83,14 +80,13 @@ static const char *
 trouble(const void *arg)
 {
 	const struct realtime *realtime = arg;
+	const char *why;
 
 	/* A standby does not deliver, so it has nothing to say about Realtime. */
 	if (!consumer_leads(realtime->consumer))
 		return NULL;
-	if (!realtime_check_passed(realtime->check))
-		return realtime_check_trouble(realtime->check);
-	if (realtime_canary_trouble(realtime->canary) != NULL)
-		return realtime_canary_trouble(realtime->canary);
+	if ((why = realtime->transport->trouble(realtime->transport_arg)) != NULL)
+		return why;
 	if (realtime->slow.failures > 0 || realtime->backoff.failures >= TROUBLE_AFTER ||
 		realtime->losses.failures > 0)
 		return realtime->trouble;
@@ -102,9 +98,8 @@ note(const void *arg)
 {
 	const struct realtime *realtime = arg;
 
-	if (!realtime_canary_is_deaf(realtime->canary))
-		return NULL;
-	return "Realtime before 2.97 cannot confirm what it accepts: events count as delivered then";
+	return realtime->transport->note != NULL ? realtime->transport->note(realtime->transport_arg)
+											 : NULL;
 }
 
 /*
@@ -121,19 +116,8 @@ batch_size(const struct config *config)
 	return most > 1 ? most : 1;
 }
 
-/* Few enough that events, of which each canary costs one, have most of the limit. */
-static uint64_t
-canary_interval(const struct config *config)
-{
-	int limit = config->realtime_max_events_per_second;
-
-	if (limit == 0 || limit * CANARY_MS >= LIMIT_SHARE * 1000)
-		return CANARY_MS;
-	return LIMIT_SHARE * 1000 / (uint64_t) limit;
-}
-
 static void
-on_key_passed(void *arg)
+on_ready(void *arg)
 {
 	realtime_pump(arg);
 }
@@ -147,26 +131,22 @@ is_wanted(const struct config *config)
 static void *
 create(struct app *app, struct consumer *consumer)
 {
-	const struct http_pool_options options = {
-		.max_connections = LANES + 1, .max_per_host = LANES + 1, .allow_http = true};
+	static const struct transport_handlers handlers = {realtime_answered, realtime_confirmed,
+													   realtime_lost, realtime_limited, on_ready};
 	struct realtime *realtime = xcalloc(1, sizeof(*realtime));
 
 	realtime->app = app;
 	realtime->consumer = consumer;
 	realtime->most = batch_size(app->config);
-	realtime->target = realtime_target_create(app);
 	for (int i = 0; i < LANES; i++)
 		lane_init(&realtime->lanes[i], &body_broadcast, realtime->most, on_finished, realtime);
-	realtime->pool = http_pool_create(app->http, &options);
-	realtime->check =
-		realtime_check_create(app, realtime->pool, realtime->target, on_key_passed, realtime);
-	realtime->canary =
-		realtime_canary_create(app, realtime->pool, realtime->target, &realtime->pace,
-							   canary_interval(app->config), &realtime_canary_handlers, realtime);
 	realtime->backoff = realtime->losses = (struct backoff){RETRY_MIN_MS, RETRY_MAX_MS, 0};
 	realtime->slow = (struct backoff){SLOW_MIN_MS, SLOW_MAX_MS, 0};
 	pace_init(&realtime->pace, app->config->realtime_max_events_per_second, realtime->most,
 			  uv_now(app->loop));
+	realtime->transport = &http_transport;
+	realtime->transport_arg =
+		realtime->transport->create(app, consumer, LANES, &realtime->pace, &handlers, realtime);
 	realtime->metrics = realtime_metrics_register(app->metrics);
 	uv_timer_init(app->loop, &realtime->timer);
 	realtime->timer.data = realtime;
@@ -180,7 +160,6 @@ on_closed(uv_handle_t *timer)
 
 	for (int i = 0; i < LANES; i++)
 		lane_free(&realtime->lanes[i]);
-	realtime_target_destroy(realtime->target);
 	free(realtime);
 }
 
@@ -191,9 +170,7 @@ destroy(void *arg)
 
 	/* The answers that this ends are nobody's. */
 	on_stop(realtime);
-	realtime_check_destroy(realtime->check);
-	realtime_canary_destroy(realtime->canary);
-	http_pool_destroy(realtime->pool);
+	realtime->transport->destroy(realtime->transport_arg);
 	uv_close((uv_handle_t *) &realtime->timer, on_closed);
 }
 

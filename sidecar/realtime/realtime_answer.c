@@ -29,42 +29,85 @@ flag_errors(const char *body, size_t len, int count, bool *flags)
 	return flagged;
 }
 
-static enum answer
-judge_invalid(const struct http_response *response, int count, bool *flags)
+/* Says for people what to look at. */
+static const char *
+hint_at(const struct http_response *response)
 {
-	if (flag_errors(response->body, response->body_len, count, flags) > 0)
-		return ANSWER_POISONED;
-	/* {"message": …} speaks of the tenant's database, and passes. */
-	return strstr(response->body, "\"message\"") != NULL ? ANSWER_AGAIN : ANSWER_REFUSED;
+	switch (response->status)
+	{
+		case 0:
+			return response->connect_failed ? "is Realtime running, and REALTIME_URL right?" : "";
+		case 401:
+			if (strstr(response->body, "Tenant not found") != NULL)
+				return "the host names no tenant of Realtime: set REALTIME_HOST, e.g. to realtime-dev.localhost";
+			return "REALTIME_KEY is refused: it must be a token with role service_role and exp, signed with the tenant's secret";
+		case 403:
+			return "REALTIME_KEY is not allowed to broadcast, or the tenant is suspended";
+		case 404:
+			return "nothing is there: REALTIME_URL is without /api/broadcast, and through a gateway it ends in /realtime/v1";
+		case 429:
+			return "lower REALTIME_MAX_EVENTS_PER_SECOND, or raise the tenant's limit";
+		default:
+			if (response->status >= 200 && response->status < 400 && response->status != 202)
+				return "this is not Realtime, which answers 202: REALTIME_URL is wrong";
+			return "";
+	}
 }
 
-enum answer
-answer_judge(const struct http_response *response, int count, bool *flags)
+static enum verdict_kind
+judge_invalid(const struct http_response *response, int count, bool *refused)
 {
-	long status = response->status;
+	/* Realtime says of an empty batch that messages can't be blank. */
+	if (count == 0)
+		return VERDICT_ACCEPTED;
+	if (flag_errors(response->body, response->body_len, count, refused) > 0)
+		return VERDICT_POISONED;
+	/* {"message": …} speaks of the tenant's database, and passes. */
+	return strstr(response->body, "\"message\"") != NULL ? VERDICT_AGAIN : VERDICT_STOP;
+}
 
-	switch (status)
+static enum verdict_kind
+judge_status(const struct http_response *response, int count, bool *refused)
+{
+	switch (response->status)
 	{
 		case 202:
-			return ANSWER_ACCEPTED;
+			return VERDICT_ACCEPTED;
 		case 400:
 		case 413:
-			return ANSWER_SPLIT;
-		case 401:
-		case 403:
-			return ANSWER_KEY;
+			return VERDICT_SPLIT;
 		case 422:
-			return judge_invalid(response, count, flags);
+			return judge_invalid(response, count, refused);
 		case 429:
-			return ANSWER_LIMITED;
+			return VERDICT_LIMITED;
 		case 408:
 		case 425:
-			return ANSWER_AGAIN;
+			return VERDICT_AGAIN;
 		default:
-			if (status >= 200 && status < 400)
-				return ANSWER_STRANGER;
-			return status >= 400 && status < 500 ? ANSWER_REFUSED : ANSWER_AGAIN;
+			/* Realtime accepts with 202 alone, and never redirects: others are not Realtime. */
+			return response->status >= 200 && response->status < 500 ? VERDICT_STOP : VERDICT_AGAIN;
 	}
+}
+
+bool
+answer_refuses_key(const struct http_response *response)
+{
+	return response->status == 401 || response->status == 403;
+}
+
+struct verdict
+answer_judge(const struct http_response *response, int count, bool *refused)
+{
+	return (struct verdict){
+		.kind = response->reused_connection_closed ? VERDICT_VOID
+												   : judge_status(response, count, refused),
+		.refused = refused,
+		.status = response->status,
+		.error = response->error,
+		.location = response->location,
+		.answer = response->body,
+		.hint = hint_at(response),
+	};
 }
 
 /* {"message": …} of what passes, in the words of the server. */
@@ -109,29 +152,5 @@ answer_confirms(const struct http_response *response)
 																			   : CONFIRMS_LATER;
 		default:
 			return CONFIRMS_LATER;
-	}
-}
-
-const char *
-answer_hint(const struct http_response *response)
-{
-	switch (response->status)
-	{
-		case 0:
-			return response->connect_failed ? "is Realtime running, and REALTIME_URL right?" : "";
-		case 401:
-			if (strstr(response->body, "Tenant not found") != NULL)
-				return "the host names no tenant of Realtime: set REALTIME_HOST, e.g. to realtime-dev.localhost";
-			return "REALTIME_KEY is refused: it must be a token with role service_role and exp, signed with the tenant's secret";
-		case 403:
-			return "REALTIME_KEY is not allowed to broadcast, or the tenant is suspended";
-		case 404:
-			return "nothing is there: REALTIME_URL is without /api/broadcast, and through a gateway it ends in /realtime/v1";
-		case 429:
-			return "lower REALTIME_MAX_EVENTS_PER_SECOND, or raise the tenant's limit";
-		default:
-			if (response->status >= 200 && response->status < 400 && response->status != 202)
-				return "this is not Realtime, which answers 202: REALTIME_URL is wrong";
-			return "";
 	}
 }

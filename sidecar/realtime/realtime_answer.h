@@ -1,27 +1,16 @@
 /*
- * What an answer of Realtime means. No I/O.
+ * What an answer of Realtime over HTTP means. No I/O.
  */
 #ifndef SIDECAR_REALTIME_ANSWER_H
 #define SIDECAR_REALTIME_ANSWER_H
 
-#include <stdbool.h>
-
 #include "io/http.h"
+#include "realtime/realtime_transport.h"
 
-enum answer
-{
-	ANSWER_ACCEPTED,
-	ANSWER_AGAIN,    /* an outage: the same again, later */
-	ANSWER_LIMITED,  /* too much: less, later */
-	ANSWER_POISONED, /* the messages that are flagged are refused */
-	ANSWER_SPLIT,    /* something in it is refused, and nobody says what */
-	ANSWER_KEY,      /* the key is refused */
-	ANSWER_REFUSED,  /* the request as such is refused: a setting is wrong */
-	ANSWER_STRANGER /* whoever answers is not Realtime, which accepts with 202 alone and never redirects */
-};
-
-/* Judges an answer to count messages. With ANSWER_POISONED, flags those that are refused. */
-enum answer answer_judge(const struct http_response *response, int count, bool *flags);
+/* Judges an answer to count messages, of which refused has room for flags. What is said of serials is the caller's. */
+struct verdict answer_judge(const struct http_response *response, int count, bool *refused);
+/* Whether it is the key that is refused. */
+bool answer_refuses_key(const struct http_response *response);
 
 /* What the answer to a private message alone says of what was accepted before it was sent. */
 enum confirmation
@@ -34,8 +23,5 @@ enum confirmation
 };
 
 enum confirmation answer_confirms(const struct http_response *response);
-
-/* Says for people what to look at; "" when there is nothing to advise. */
-const char *answer_hint(const struct http_response *response);
 
 #endif

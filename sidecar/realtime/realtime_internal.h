@@ -1,6 +1,6 @@
 /*
  * What the files of the realtime sink share: realtime.c has its life and what others ask of it, realtime_send.c what goes
- * out when, realtime_judge.c what answers mean.
+ * out when, realtime_judge.c what verdicts mean.
  */
 #ifndef SIDECAR_REALTIME_INTERNAL_H
 #define SIDECAR_REALTIME_INTERNAL_H
@@ -8,12 +8,9 @@
 #include "base/backoff.h"
 #include "base/pace.h"
 #include "consumer/consumer.h"
-#include "io/http.h"
-#include "realtime/realtime_canary.h"
-#include "realtime/realtime_check.h"
 #include "realtime/realtime_lane.h"
 #include "realtime/realtime_metrics.h"
-#include "realtime/realtime_target.h"
+#include "realtime/realtime_transport.h"
 
 #define LANES 2
 
@@ -21,10 +18,8 @@ struct realtime
 {
 	struct app *app;
 	struct consumer *consumer;
-	struct http_pool *pool;
-	struct realtime_target *target;
-	struct realtime_check *check; /* of the key */
-	struct realtime_canary *canary;
+	const struct transport *transport;
+	void *transport_arg;
 	struct pace pace;
 	struct lane lanes[LANES];
 	int turn; /* the lane that is asked first */
@@ -39,6 +34,8 @@ struct realtime
 
 /* Sends what there is to send, if nothing has to be waited for. */
 void realtime_pump(struct realtime *realtime);
+/* A batch was answered. */
+void realtime_answered(void *arg, void *batch, const struct verdict *verdict);
 /* Sends nothing for so long. */
 void realtime_wait(struct realtime *realtime, uint64_t ms);
 
@@ -46,10 +43,11 @@ void realtime_wait(struct realtime *realtime, uint64_t ms);
 
 /* Requests fail. */
 bool realtime_is_troubled(const struct realtime *realtime);
-/* What an answer means to the events of its request. */
-void
-realtime_judge(struct realtime *realtime, struct lane *lane, const struct http_response *response);
-/* What the canary says. */
-extern const struct realtime_canary_handlers realtime_canary_handlers;
+/* What a verdict means to the events of its request. */
+void realtime_judge(struct realtime *realtime, struct lane *lane, const struct verdict *verdict);
+/* What was accepted went through, or did not. */
+void realtime_confirmed(void *arg, uint64_t serial);
+void realtime_lost(void *arg, const struct verdict *why);
+void realtime_limited(void *arg);
 
 #endif

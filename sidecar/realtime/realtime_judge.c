@@ -9,7 +9,6 @@
 #include "base/memory.h"
 #include "base/metrics.h"
 #include "base/text.h"
-#include "realtime/realtime_answer.h"
 #include "realtime/realtime_internal.h"
 
 #define LIMITED_MS 1000
@@ -23,24 +22,36 @@ realtime_is_troubled(const struct realtime *realtime)
 	return realtime->backoff.failures + realtime->slow.failures > 0;
 }
 
+static const char *
+where(const struct realtime *realtime)
+{
+	return realtime->transport->where(realtime->transport_arg);
+}
+
+static const char *
+text_or_empty(const char *text)
+{
+	return text != NULL ? text : "";
+}
+
 static void
-report_failure(struct realtime *realtime, const struct http_response *response)
+report_failure(struct realtime *realtime, const struct verdict *verdict)
 {
 	uint32_t failures = realtime->backoff.failures + realtime->slow.failures;
-	const char *error = response->error != NULL ? response->error : "";
-	const char *url = realtime_target_shown(realtime->target);
-	char trouble[sizeof(realtime->trouble)];
+	const char *error = text_or_empty(verdict->error), *hint = text_or_empty(verdict->hint);
+	char trouble[sizeof(realtime->trouble)], code[24];
 
-	snprintf(trouble, sizeof(trouble), "%s answers %ld%s%s%s%s", url, response->status,
-			 *error != '\0' ? ": " : "", error, *answer_hint(response) != '\0' ? ": " : "",
-			 answer_hint(response));
+	snprintf(code, sizeof(code), "%ld", verdict->status);
+	snprintf(trouble, sizeof(trouble), "%s answers %s%s%s%s%s", where(realtime),
+			 verdict->sqlstate != NULL ? verdict->sqlstate : code, *error != '\0' ? ": " : "",
+			 error, *hint != '\0' ? ": " : "", hint);
 	text_clean(realtime->trouble, sizeof(realtime->trouble), trouble, strlen(trouble), TEXT_LINE);
 	/* The first one, and then ever fewer. */
 	if ((failures & (failures - 1)) != 0)
 		return;
-	log_event(LOG_WARN, "Realtime does not accept events", "url", "%s", url, "status", "%ld",
-			  response->status, "error", "%s", error, "location", "%s", response->location, "body",
-			  "%.200s", response->body, "hint", "%s", answer_hint(response), "failures", "%d",
+	log_event(LOG_WARN, "Realtime does not accept events", "url", "%s", where(realtime), "status",
+			  "%ld", verdict->status, "error", "%s", error, "location", "%s", verdict->location,
+			  "body", "%.200s", verdict->answer, "hint", "%s", hint, "failures", "%d",
 			  (int) failures, NULL);
 }
 
@@ -62,14 +73,13 @@ count_failure(struct realtime *realtime, struct backoff *backoff)
 
 /* Tries the same again after a while; slow: only a person can mend it. */
 static void
-fail(struct realtime *realtime, const struct lane *lane, const struct http_response *response,
-	 bool slow, uint32_t least_ms)
+fail(struct realtime *realtime, const struct lane *lane, const struct verdict *verdict, bool slow)
 {
 	uint32_t delay = count_failure(realtime, slow ? &realtime->slow : &realtime->backoff);
 
 	metric_add(realtime->metrics.broadcasts[FAILED], lane->body.count);
-	report_failure(realtime, response);
-	realtime_wait(realtime, delay > least_ms ? delay : least_ms);
+	report_failure(realtime, verdict);
+	realtime_wait(realtime, delay);
 }
 
 /* Realtime took the request in: it is no trouble any more. */
@@ -86,7 +96,7 @@ end_trouble(struct realtime *realtime)
 }
 
 static void
-accept_events(struct realtime *realtime, struct lane *lane)
+accept_events(struct realtime *realtime, struct lane *lane, uint64_t serial)
 {
 	double now = consumer_now(realtime->consumer);
 
@@ -98,66 +108,65 @@ accept_events(struct realtime *realtime, struct lane *lane)
 
 		metric_observe(realtime->metrics.latency, latency > 0 ? latency : 0);
 	}
-	lane_accept(lane, realtime_canary_wanted(realtime->canary));
+	lane_accept(lane, serial);
 }
 
 static void
-report_refused(struct event event, const struct http_response *response)
+report_refused(struct event event, const struct verdict *verdict)
 {
 	char *name = xstrndup(log_event_name(event.row), event.row->name_length);
 
 	log_event(LOG_ERROR, "Realtime refuses an event, which is set aside", "event_id", "%lld",
 			  (long long) event.row->id, "event", "%s", name, "bytes", "%d",
-			  (int) event.row->payload_length, "status", "%ld", response->status, "body", "%.200s",
-			  response->body, NULL);
+			  (int) event.row->payload_length, "status", "%ld", verdict->status, "error", "%s",
+			  verdict->error, "body", "%.200s", verdict->answer, NULL);
 	free(name);
 }
 
 /* Sets messages aside for good, so that the rest goes on. */
 static void
 set_aside(struct realtime *realtime, struct lane *lane, const bool *flags,
-		  const struct http_response *response)
+		  const struct verdict *verdict)
 {
 	end_trouble(realtime);
 	for (int i = 0; i < lane->body.count; i++)
 	{
 		if (flags[i])
-			report_refused(lane_event(lane, i), response);
+			report_refused(lane_event(lane, i), verdict);
 	}
 	lane_set_aside(lane, flags);
 }
 
 static void
-split(struct realtime *realtime, struct lane *lane, const struct http_response *response)
+split(struct realtime *realtime, struct lane *lane, const struct verdict *verdict)
 {
 	static const bool flags[] = {true};
 
 	if (!lane_split(lane))
-		set_aside(realtime, lane, flags, response);
+		set_aside(realtime, lane, flags, verdict);
 }
 
-/* Looks at the answer to an empty batch, which followed a refused message. */
+/* Looks at the verdict on an empty batch, which followed a refused message. */
 static void
-judge_probe(struct realtime *realtime, struct lane *lane, const struct http_response *response)
+judge_probe(struct realtime *realtime, struct lane *lane, const struct verdict *verdict)
 {
 	lane->probe = false;
-	/* Realtime says of an empty batch that messages can't be blank. */
-	if (response->status == 422 || response->status == 202)
+	if (verdict->kind == VERDICT_ACCEPTED)
 		lane->probed = true;
 	else
-		fail(realtime, lane, response, true, 0);
+		fail(realtime, lane, verdict, true);
 }
 
 /* What there is room for becomes known within the time that Realtime counts; a batch that finds none for longer is too large. */
 static void
-limit(struct realtime *realtime, struct lane *lane, const struct http_response *response)
+limit(struct realtime *realtime, struct lane *lane, const struct verdict *verdict)
 {
 	pace_slow_down(&realtime->pace, uv_now(realtime->app->loop));
 	metric_add(realtime->metrics.broadcasts[FAILED], lane->body.count);
 	(void) count_failure(realtime, &realtime->backoff);
 	if (realtime->backoff.failures > LIMITED_PATIENCE)
 		lane_halve(lane);
-	report_failure(realtime, response);
+	report_failure(realtime, verdict);
 	realtime_wait(realtime, LIMITED_MS);
 }
 
@@ -175,14 +184,11 @@ report_mismatch(struct realtime *realtime, const struct lane *lane)
 }
 
 void
-realtime_judge(struct realtime *realtime, struct lane *lane, const struct http_response *response)
+realtime_judge(struct realtime *realtime, struct lane *lane, const struct verdict *verdict)
 {
-	bool flags[BATCH_EVENTS];
-	enum answer answer;
-
 	if (lane->probe)
 	{
-		judge_probe(realtime, lane, response);
+		judge_probe(realtime, lane, verdict);
 		return;
 	}
 	if (!lane_carries(lane))
@@ -190,42 +196,39 @@ realtime_judge(struct realtime *realtime, struct lane *lane, const struct http_r
 		report_mismatch(realtime, lane);
 		return;
 	}
-	answer = answer_judge(response, lane->body.count, flags);
-	if (answer != ANSWER_ACCEPTED)
+	if (verdict->kind != VERDICT_ACCEPTED)
 		pace_give_back(&realtime->pace, lane->body.count);
-	switch (answer)
+	switch (verdict->kind)
 	{
-		case ANSWER_ACCEPTED:
-			accept_events(realtime, lane);
+		case VERDICT_ACCEPTED:
+			accept_events(realtime, lane, verdict->serial);
 			break;
-		case ANSWER_AGAIN:
-			fail(realtime, lane, response, false, 0);
+		case VERDICT_WAIT:
 			break;
-		case ANSWER_LIMITED:
-			limit(realtime, lane, response);
+		case VERDICT_VOID:
+		case VERDICT_AGAIN:
+			fail(realtime, lane, verdict, false);
 			break;
-		case ANSWER_POISONED:
-			set_aside(realtime, lane, flags, response);
+		case VERDICT_LIMITED:
+			limit(realtime, lane, verdict);
 			break;
-		case ANSWER_SPLIT:
-			split(realtime, lane, response);
+		case VERDICT_POISONED:
+			set_aside(realtime, lane, verdict->refused, verdict);
 			break;
-		case ANSWER_KEY:
-			/* A new token may be all that is wanted. */
-			fail(realtime, lane, response, !realtime_target_renew(realtime->target), 0);
+		case VERDICT_SPLIT:
+			split(realtime, lane, verdict);
 			break;
-		case ANSWER_REFUSED:
-		case ANSWER_STRANGER:
-			fail(realtime, lane, response, true, 0);
+		case VERDICT_STOP:
+			fail(realtime, lane, verdict, true);
 			break;
 	}
 	lane->probed = false;
 }
 
-/* What the canary says */
+/* What becomes of what was accepted */
 
-static void
-on_confirmed(void *arg, uint64_t serial)
+void
+realtime_confirmed(void *arg, uint64_t serial)
 {
 	struct realtime *realtime = arg;
 
@@ -240,20 +243,18 @@ on_confirmed(void *arg, uint64_t serial)
 	realtime_pump(realtime);
 }
 
-static void
-on_lost(void *arg, const struct http_response *response)
+void
+realtime_lost(void *arg, const struct verdict *why)
 {
 	struct realtime *realtime = arg;
 	uint32_t delay = backoff_next(&realtime->losses, backoff_random());
 	int failures = (int) realtime->losses.failures;
 
-	snprintf(realtime->trouble, sizeof(realtime->trouble),
-			 "%s accepts events and loses them: its database does not answer it",
-			 realtime_target_shown(realtime->target));
+	snprintf(realtime->trouble, sizeof(realtime->trouble), "%s %s", where(realtime), why->error);
 	if ((failures & (failures - 1)) == 0)
-		log_event(LOG_WARN, "Realtime accepts events and loses them", "status", "%ld",
-				  response->status, "body", "%.200s", response->body, "failures", "%d", failures,
-				  NULL);
+		log_event(LOG_WARN, "Realtime accepts events and loses them", "error", "%s", why->error,
+				  "status", "%ld", why->status, "body", "%.200s", why->answer, "failures", "%d",
+				  failures, NULL);
 	for (int i = 0; i < LANES; i++)
 	{
 		metric_add(realtime->metrics.broadcasts[LOST], realtime->lanes[i].accepted.events);
@@ -262,13 +263,10 @@ on_lost(void *arg, const struct http_response *response)
 	realtime_wait(realtime, delay);
 }
 
-static void
-on_limited(void *arg)
+void
+realtime_limited(void *arg)
 {
 	struct realtime *realtime = arg;
 
 	pace_slow_down(&realtime->pace, uv_now(realtime->app->loop));
 }
-
-const struct realtime_canary_handlers realtime_canary_handlers = {on_confirmed, on_lost,
-																  on_limited};

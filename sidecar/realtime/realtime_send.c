@@ -5,8 +5,6 @@
 #include "base/metrics.h"
 #include "realtime/realtime_internal.h"
 
-#define TIMEOUT_MS 15000 /* an outage of its database is answered after 7.5 s */
-#define RESPONSE_MAX 65536
 #define NO_LEASE_MS 200
 
 static void
@@ -21,24 +19,12 @@ realtime_wait(struct realtime *realtime, uint64_t ms)
 	uv_timer_start(&realtime->timer, on_timer, ms, 0);
 }
 
-static void on_response(void *arg, const struct http_response *response);
-
 /* Sends the next so many events of a lane; none: asks whether an empty batch is accepted. */
 static void
 send_events(struct realtime *realtime, struct lane *lane, int count, bool repeated)
 {
-	struct http_request request = {
-		.method = "POST",
-		.url = realtime_target_url(realtime->target),
-		.headers = realtime_target_headers(realtime->target),
-		.timeout_ms = TIMEOUT_MS,
-		.max_response = RESPONSE_MAX,
-	};
-
 	lane_begin(lane, count, repeated);
-	request.body = lane->body.text.data;
-	request.body_len = lane->body.text.len;
-	http_send(realtime->pool, &request, on_response, lane);
+	realtime->transport->send(realtime->transport_arg, &lane->body, lane);
 }
 
 /* How many of a lane's events may go out now; 0: they wait for tokens, rather for half a batch than for a single one. */
@@ -61,8 +47,7 @@ static bool
 is_waiting(const struct realtime *realtime)
 {
 	return uv_is_active((const uv_handle_t *) &realtime->timer) ||
-		   !realtime_check_passed(realtime->check) ||
-		   realtime_canary_trouble(realtime->canary) != NULL;
+		   !realtime->transport->is_ready(realtime->transport_arg);
 }
 
 static bool
@@ -117,24 +102,19 @@ realtime_pump(struct realtime *realtime)
 }
 
 /*
- * Realtime ended an idle connection just as it was used, which says nothing about the events: they go out at once on
- * another one, unless the lease is in doubt.
+ * What did not even get there says nothing about the events: they go out at once on another connection, unless the lease is in
+ * doubt.
  */
-static bool
-is_void(const struct lane *lane, const struct http_response *response)
+void
+realtime_answered(void *arg, void *batch, const struct verdict *verdict)
 {
-	return response->reused_connection_closed && !lane->repeated;
-}
-
-static void
-on_response(void *arg, const struct http_response *response)
-{
-	struct lane *lane = arg;
-	struct realtime *realtime = lane->owner;
+	struct realtime *realtime = arg;
+	struct lane *lane = batch;
+	bool is_void = verdict->kind == VERDICT_VOID && !lane->repeated;
 
 	metric_add(realtime->metrics.requests, 1);
-	if (!lane->orphaned && !is_void(lane, response))
-		realtime_judge(realtime, lane, response);
+	if (!lane->orphaned && !is_void)
+		realtime_judge(realtime, lane, verdict);
 	else if (!lane->orphaned && consumer_leads(realtime->consumer))
 	{
 		send_events(realtime, lane, lane->body.count, true);
