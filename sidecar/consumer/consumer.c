@@ -6,6 +6,7 @@
  * back as NULL, the sink stops, and all starts afresh. So no answer can belong to an older lease.
  */
 #include "consumer/consumer_internal.h"
+#include "consumer/consumer_protocol.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -22,10 +23,7 @@
 #define TICK_MS 2000
 #define LEASE_MS 6000
 #define LEASE_MARGIN_MS 1000 /* for a request that is decided now and arrives later */
-#define PROTOCOL 2 /* that this sidecar speaks; extension/log_reader.c has the extension's */
 
-static const struct db_statement protocol_statement = {
-	"protocol", "SELECT chat.sidecar_protocol() AS protocol", 0, "protocol", DB_ONE_ROW};
 static const struct db_statement acquire_statement = {
 	"consumer_acquire", "SELECT epoch, last_id, snapshot FROM chat.consumer_acquire($1, $2, $3)", 3,
 	"epoch last_id snapshot", DB_UP_TO_ONE_ROW};
@@ -225,57 +223,20 @@ ask_for_lease(struct consumer *consumer)
 	db_query(consumer->db, &acquire_statement, params, on_acquired, consumer);
 }
 
-/* Extension and sidecar are of versions that do not understand each other. spoken: 0, there was no protocol yet. */
-static void
-report_protocol(struct consumer *consumer, long spoken)
-{
-	struct db_error error = {.sqlstate = ""};
-
-	snprintf(error.text, sizeof(error.text),
-			 "this sidecar speaks protocol %d, extension chat_realtime protocol %ld", PROTOCOL,
-			 spoken);
-	error.hint = spoken < PROTOCOL
-					 ? "the extension is older than this sidecar: install its new version and run "
-					   "ALTER EXTENSION chat_realtime UPDATE"
-					 : "this sidecar is older than extension chat_realtime: update the sidecar";
-	report_refusal(consumer, &error);
-}
-
-static bool
-is_missing(const struct db_error *error)
-{
-	return strcmp(error->sqlstate, "42883") == 0;
-}
-
-static void
-refuse_protocol(struct consumer *consumer, const PGresult *result)
-{
-	struct db_error error;
-
-	consumer->admitted = false;
-	if (PQresultStatus(result) == PGRES_TUPLES_OK)
-	{
-		report_protocol(consumer, strtol(PQgetvalue(result, 0, 0), NULL, 10));
-		return;
-	}
-	db_error_of_result(result, &error);
-	if (is_missing(&error))
-		report_protocol(consumer, 0);
-	else
-		report_refusal(consumer, &error);
-}
-
 static void
 on_protocol(void *arg, PGresult *result)
 {
 	struct consumer *consumer = arg;
+	struct db_error error;
 
 	consumer->asking = false;
 	if (result == NULL || consumer->draining)
 		return;
-	if (PQresultStatus(result) != PGRES_TUPLES_OK ||
-		strtol(PQgetvalue(result, 0, 0), NULL, 10) != PROTOCOL)
-		refuse_protocol(consumer, result);
+	if (!consumer_protocol_fits(result, &error))
+	{
+		consumer->admitted = false;
+		report_refusal(consumer, &error);
+	}
 	else if (consumer->sink->follows)
 		consumer_follow(consumer);
 	else
@@ -287,7 +248,7 @@ static void
 acquire(struct consumer *consumer)
 {
 	consumer->asking = true;
-	db_query(consumer->db, &protocol_statement, NULL, on_protocol, consumer);
+	db_query(consumer->db, &consumer_protocol_statement, NULL, on_protocol, consumer);
 }
 
 /* Keeping the lease */
