@@ -232,7 +232,10 @@ print_help(void)
 		putchar('\n');
 	}
 	printf(
-		"\n  token           as first argument: print or check a token, see chat-sidecar token --help\n"
+		"\n  As first argument, each with its own --help:\n"
+		"  doctor          examine settings, machine, database and Realtime, and say what mends what is wrong\n"
+		"  status          consumers, lag, connections and what should be looked at\n"
+		"  token           print or check a token of the embedded endpoint\n\n"
 		"  --check-config  say whether the settings are good, and end\n"
 		"  --version       print the version\n"
 		"  --help          print this\n\n"
@@ -456,7 +459,7 @@ is_ours(const char *variable, size_t len)
 }
 
 static void
-warn_of_names(void (*warn)(const char *text))
+warn_of_names(void (*warn)(void *arg, const char *text), void *arg)
 {
 	const char *names[NSETTINGS];
 
@@ -475,25 +478,29 @@ warn_of_names(void (*warn)(const char *text))
 		if (meant == NULL)
 			continue;
 		snprintf(text, sizeof(text), "the variable %s is none of ours: is %s meant?", name, meant);
-		warn(text);
+		warn(arg, text);
 	}
 }
 
 void
-config_warn(const struct config *config, void (*warn)(const char *text))
+config_warn(const struct config *config, void (*warn)(void *arg, const char *text), void *arg)
 {
-	warn_of_names(warn);
+	warn_of_names(warn, arg);
 	if (config->realtime_url == NULL && config->realtime_key != NULL)
-		warn("REALTIME_KEY is of no use without REALTIME_URL: events go to the embedded endpoint");
+		warn(arg,
+			 "REALTIME_KEY is of no use without REALTIME_URL: events go to the embedded endpoint");
 	if (config->realtime_url == NULL && config->embedded_secret_random)
 		warn(
+			arg,
 			"EMBEDDED_JWT_SECRET is not set: a random one is used, and no token outlives this run");
 	if (config->realtime_url == NULL && config->endpoint_database_url == NULL)
 		warn(
+			arg,
 			"ENDPOINT_DATABASE_URL is not set: the endpoint, which strangers talk to, has the rights of "
 			"DATABASE_URL; give it a role of its own, with chat.grant_endpoint");
 	if (!config->realtime_private)
-		warn("REALTIME_PRIVATE is false: whoever has the anon key hears every conversation; set it "
+		warn(arg,
+			 "REALTIME_PRIVATE is false: whoever has the anon key hears every conversation; set it "
 			 "to true once all clients join with private: true");
 }
 

@@ -53,7 +53,7 @@ struct config
 struct config *config_load(int argc, char **argv);
 
 /* Says what may be meant otherwise: variables nearly of a name of ours, settings that go together. */
-void config_warn(const struct config *config, void (*warn)(const char *text));
+void config_warn(const struct config *config, void (*warn)(void *arg, const char *text), void *arg);
 
 /*
  * Reads REALTIME_KEY_FILE and EMBEDDED_JWT_SECRET_FILE again. False: error says what is wrong with one or both; the old

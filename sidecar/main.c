@@ -22,10 +22,12 @@
 #include "io/server.h"
 #include "link/link_wire.h"
 #include "sinks.h"
+#include "watch/doctor.h"
 #include "watch/hints.h"
 #include "watch/maintain.h"
 #include "watch/pages.h"
 #include "watch/stats.h"
+#include "watch/status.h"
 #include "watch/surroundings.h"
 #include "watch/watchdog.h"
 
@@ -155,14 +157,16 @@ watch_signals(struct process *process)
 }
 
 static void
-log_warning(const char *text)
+log_warning(void *arg, const char *text)
 {
+	(void) arg;
 	log_event(LOG_WARN, text, NULL);
 }
 
 static void
-print_warning(const char *text)
+print_warning(void *arg, const char *text)
 {
+	(void) arg;
 	fprintf(stderr, "chat-sidecar: %s\n", text);
 }
 
@@ -173,7 +177,7 @@ set_up_log(const struct config *config)
 	log_event(LOG_INFO, "starting", "version", "%s", SIDECAR_VERSION, "realtime", "%s",
 			  config->realtime_url != NULL ? "remote" : "embedded", "webhooks", "%s",
 			  config->webhooks ? "on" : "off", NULL);
-	config_warn(config, log_warning);
+	config_warn(config, log_warning, NULL);
 }
 
 static void
@@ -240,6 +244,15 @@ run_watched(uv_loop_t *loop)
 	uv_run(loop, UV_RUN_DEFAULT);
 }
 
+/* What the binary does beside delivering. */
+static const struct
+{
+	const char *name;
+	int (*run)(int argc, char **argv);
+} commands[] = {{DOCTOR_COMMAND, doctor_command},
+				{STATUS_COMMAND, status_command},
+				{TOKEN_COMMAND, token_command}};
+
 int
 main(int argc, char **argv)
 {
@@ -249,12 +262,15 @@ main(int argc, char **argv)
 
 	if (argc == 3 && strcmp(argv[1], LINK_ARGUMENT) == 0)
 		return endpoint_process(argv, argv[2]);
-	if (argc > 1 && strcmp(argv[1], TOKEN_COMMAND) == 0)
-		return token_command(argc, argv);
+	for (size_t i = 0; argc > 1 && i < sizeof(commands) / sizeof(commands[0]); i++)
+	{
+		if (strcmp(argv[1], commands[i].name) == 0)
+			return commands[i].run(argc, argv);
+	}
 	config = config_load(argc, argv);
 	if (config->check_only)
 	{
-		config_warn(config, print_warning);
+		config_warn(config, print_warning, NULL);
 		puts("the settings are good");
 		config_free(config);
 		return 0;

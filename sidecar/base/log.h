@@ -11,7 +11,8 @@ enum log_level
 	LOG_DEBUG,
 	LOG_INFO,
 	LOG_WARN,
-	LOG_ERROR
+	LOG_ERROR,
+	LOG_OFF /* nothing is logged */
 };
 
 void log_setup(bool json, enum log_level least);

@@ -85,6 +85,12 @@ db_is_ready(const struct db *db)
 }
 
 const char *
+db_trouble(const struct db *db)
+{
+	return db->last_error;
+}
+
+const char *
 db_hint(const struct db *db)
 {
 	return db->hint;

@@ -64,6 +64,8 @@ void db_query(struct db *db, const struct db_statement *statement, const char *c
 
 bool db_is_ready(const struct db *db);
 
+/* What went wrong last, in one line; "" when nothing did, and since there is a connection. */
+const char *db_trouble(const struct db *db);
 /* What would mend the last trouble, static and without values of settings; "" when there is no advice. */
 const char *db_hint(const struct db *db);
 

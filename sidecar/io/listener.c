@@ -64,7 +64,7 @@ bind_and_listen(const struct addrinfo *address)
 }
 
 int
-listener_bind(const char *variable, const char *listen)
+listener_try(const char *listen, char *error, size_t size)
 {
 	struct addrinfo hints = {.ai_flags = AI_NUMERICHOST | AI_PASSIVE, .ai_socktype = SOCK_STREAM};
 	struct addrinfo *found = NULL;
@@ -74,23 +74,31 @@ listener_bind(const char *variable, const char *listen)
 
 	if (!split_listen(listen, host, sizeof(host), &port))
 	{
-		fprintf(stderr, "chat-sidecar: %s: \"%s\" is not host:port\n", variable, listen);
+		snprintf(error, size, "\"%s\" is not host:port", listen);
 		return -1;
 	}
 	if (getaddrinfo(host, port, &hints, &found) != 0)
 	{
-		fprintf(stderr, "chat-sidecar: %s: %s is not an address to listen on; use 127.0.0.1:PORT\n",
-				variable, listen);
+		snprintf(error, size, "%s is not an address to listen on; use 127.0.0.1:PORT", listen);
 		return -1;
 	}
 	fd = bind_and_listen(found);
 	if (fd < 0 && errno == EADDRINUSE)
-		fprintf(stderr, "chat-sidecar: %s: %s is already in use; set another address\n", variable,
-				listen);
+		snprintf(error, size, "%s is already in use; set another address", listen);
 	else if (fd < 0)
-		fprintf(stderr, "chat-sidecar: %s: cannot listen on %s: %s\n", variable, listen,
-				strerror(errno));
+		snprintf(error, size, "cannot listen on %s: %s", listen, strerror(errno));
 	freeaddrinfo(found);
+	return fd;
+}
+
+int
+listener_bind(const char *variable, const char *listen)
+{
+	char error[256];
+	int fd = listener_try(listen, error, sizeof(error));
+
+	if (fd < 0)
+		fprintf(stderr, "chat-sidecar: %s: %s\n", variable, error);
 	return fd;
 }
 

@@ -58,6 +58,8 @@ struct listener_rules
 
 /* A socket that listens on host:port, closed on exec. -1: there is none, and stderr says why, naming the variable. */
 int listener_bind(const char *variable, const char *listen);
+/* The same; -1: error says why. */
+int listener_try(const char *listen, char *error, size_t size);
 /* Takes over such a socket. most: connections at a time. rules are static. */
 struct listener *
 listener_open(struct app *app, int fd, int most, const struct listener_rules *rules, void *arg);

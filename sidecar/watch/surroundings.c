@@ -13,6 +13,11 @@
 
 #define LOOK_MS 500 /* for a connection */
 
+const char surroundings_forgotten_url[] =
+	"the database has Supabase Realtime's schema, and REALTIME_URL is not set: events go to the embedded endpoint alone";
+const char surroundings_mend[] =
+	"set REALTIME_URL where clients are connected to Supabase Realtime";
+
 struct surroundings
 {
 	struct app *app;
@@ -33,11 +38,7 @@ on_answer(void *arg, PGresult *result)
 		return;
 	uv_timer_stop(&surroundings->timer);
 	if (surroundings->app->config->realtime_url == NULL && PQgetvalue(result, 0, 0)[0] == 't')
-		log_event(
-			LOG_WARN,
-			"the database has Supabase Realtime's schema, and REALTIME_URL is not set: events go to the embedded endpoint alone",
-			"hint", "%s", "set REALTIME_URL where clients are connected to Supabase Realtime",
-			NULL);
+		log_event(LOG_WARN, surroundings_forgotten_url, "hint", "%s", surroundings_mend, NULL);
 }
 
 static void

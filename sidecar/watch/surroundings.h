@@ -13,4 +13,7 @@ struct surroundings *surroundings_create(struct app *app);
 /* Frees itself when its timer is closed. */
 void surroundings_destroy(struct surroundings *surroundings);
 
+/* What it says, and what mends it. */
+extern const char surroundings_forgotten_url[], surroundings_mend[];
+
 #endif
