@@ -154,6 +154,18 @@ check_webhooks(const struct config *config)
 }
 
 static void
+check_proxies(const struct config *config)
+{
+	char error[128];
+	struct address_rules *rules =
+		address_rules_create(config->embedded_trusted_proxies, error, sizeof(error));
+
+	if (rules == NULL)
+		config_fail("EMBEDDED_TRUSTED_PROXIES", "%s", error);
+	address_rules_destroy(rules);
+}
+
+static void
 check_listen(const char *name, const char *value)
 {
 	const char *colon = strrchr(value, ':');
@@ -192,6 +204,7 @@ config_check(struct config *config)
 		check_database("ENDPOINT_DATABASE_URL", config->endpoint_database_url);
 	check_realtime(config);
 	check_webhooks(config);
+	check_proxies(config);
 	check_listen("HTTP_LISTEN", config->http_listen);
 	check_listen("EMBEDDED_LISTEN", config->embedded_listen);
 	check_tokens(config);

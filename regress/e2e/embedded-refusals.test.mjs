@@ -199,9 +199,9 @@ test('joins that wait count, too: no more than a hundred on a socket', async () 
 
 test('a hundred joins a second of a socket, whether they are let in or not', async () => {
   const socket = await connect();
-  for (let n = 0; n < 2000; n++) socket.send(`${n}`, `${n}`, `realtime:room ${n}`, 'phx_join', { config: { private: true } });
+  for (let n = 0; n < 300; n++) socket.send(`${n}`, `${n}`, `realtime:room ${n}`, 'phx_join', { config: { private: true } });
   const answers = (await socket.settled()).filter((f) => f[3] === 'phx_reply' && f[2].startsWith('realtime:room'));
-  assert.equal(answers.length, 2000);
+  assert.equal(answers.length, 300);
   assert.ok(answers.slice(0, 100).every((f) => /Unauthorized/.test(f[4].response.reason)));
   assert.ok(answers.some((f) => /^ClientJoinRateLimitReached/.test(f[4].response.reason)));
 });

@@ -4,14 +4,21 @@ import WebSocket from 'ws';
 import { until, within } from './wait.mjs';
 
 export class RawSocket {
-  static async open(sidecar, { vsn = '2.0.0', key = sidecar.anonKey } = {}) {
+  /** headers: of the handshake. Throws what refuses it: {status}. */
+  static async open(sidecar, { vsn = '2.0.0', key = sidecar.anonKey, headers = {} } = {}) {
     const raw = new RawSocket();
     raw.vsn = vsn;
     raw.frames = []; // texts parsed; binary ones as Buffers
-    raw.socket = new WebSocket(`${sidecar.url.replace('http', 'ws')}/realtime/v1/websocket?apikey=${key}&vsn=${vsn}`);
+    raw.socket = new WebSocket(`${sidecar.url.replace('http', 'ws')}/realtime/v1/websocket?apikey=${key}&vsn=${vsn}`, { headers });
+    const refused = new Promise((resolve, reject) => {
+      raw.socket.on('unexpected-response', (request, response) => {
+        reject(Object.assign(new Error(`refused with ${response.statusCode}`), { status: response.statusCode }));
+        raw.socket.terminate();
+      });
+    });
     raw.socket.on('error', () => {});
     raw.socket.on('message', (data, binary) => raw.frames.push(binary ? data : JSON.parse(data)));
-    await within(once(raw.socket, 'open'), 'a connection');
+    await within(Promise.race([once(raw.socket, 'open'), refused]), 'a connection');
     return raw;
   }
 

@@ -4,6 +4,10 @@
 #define _GNU_SOURCE
 #include "base/memory.h"
 
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/allocator_interface.h>
+#endif
+#include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,6 +24,18 @@ memory_gone(const char *what)
 	if (write(STDERR_FILENO, line, len) < 0)
 		_exit(1);
 	_exit(1);
+}
+
+size_t
+memory_in_use(void)
+{
+#ifdef __SANITIZE_ADDRESS__ /* whose allocator fills no mallinfo */
+	return __sanitizer_get_current_allocated_bytes();
+#else
+	struct mallinfo2 info = mallinfo2();
+
+	return info.uordblks + info.hblkhd;
+#endif
 }
 
 static void *

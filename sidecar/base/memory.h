@@ -12,6 +12,9 @@ void *xmalloc(size_t size);
 /* All zero. */
 void *xcalloc(size_t count, size_t size);
 void *xrealloc(void *memory, size_t size);
+/* Bytes that are allocated now, of all in the process. */
+size_t memory_in_use(void);
+
 char *xstrdup(const char *text);
 /* At most len bytes of text, with a NUL behind them. */
 char *xstrndup(const char *text, size_t len);

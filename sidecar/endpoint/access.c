@@ -1,5 +1,6 @@
 /*
- * Who may join a private topic, and broadcast on one: the database says, by chat.can_join over the verified claims.
+ * Who may join a private topic, and broadcast on one: the database says, by chat.can_join over the verified claims. Users
+ * take turns, whatever number of sockets they have; what was refused a moment ago is refused at once.
  *
  * Two answers need no question: policies are for role authenticated alone, and on topics of events nobody but the
  * service broadcasts, in public channels neither, where nobody would be asked.
@@ -11,11 +12,16 @@
 #include "endpoint/internal.h"
 #include "io/db.h"
 
-#define MAX_QUESTIONS 1000 /* that wait at a time */
+#define UNDER_WAY 16 /* questions at a time */
 
-struct question
+struct access_question
 {
+	struct question question;
 	struct embedded *embedded;
+	char *topic;
+	char *claims;
+	char *user;
+	bool write;
 	access_answer answer;
 	void *arg;
 };
@@ -25,42 +31,95 @@ static const struct db_statement can_join = {
 	"allowed?", DB_ONE_ROW};
 
 static void
+answer(struct access_question *question, bool allowed, bool known)
+{
+	question->answer(question->arg, question->embedded, allowed, known);
+	free(question->topic);
+	free(question->claims);
+	free(question->user);
+	free(question);
+}
+
+static void ask_on(struct embedded *embedded);
+
+static void
 answered(void *arg, PGresult *result)
 {
-	struct question *question = arg;
+	struct access_question *question = arg;
 	struct embedded *embedded = question->embedded;
 	bool known =
 		result != NULL && PQresultStatus(result) == PGRES_TUPLES_OK && PQntuples(result) == 1;
 	bool allowed = known && strcmp(PQgetvalue(result, 0, 0), "t") == 0;
 
-	embedded->questions--;
-	question->answer(question->arg, embedded, allowed, known);
-	free(question);
+	embedded->asking--;
+	if (known && !allowed)
+		refusals_note(&embedded->refused, question->user, question->topic, question->write,
+					  uv_now(embedded->app->loop));
+	answer(question, allowed, known);
+	ask_on(embedded);
+}
+
+static void
+ask(struct access_question *question)
+{
+	const char *params[] = {question->topic, question->claims, question->write ? "true" : "false"};
+	struct embedded *embedded = question->embedded;
+
+	if (embedded->db == NULL || !db_is_ready(embedded->db))
+	{
+		answer(question, false, false);
+		return;
+	}
+	embedded->asking++;
+	db_query(embedded->db, &can_join, params, answered, question);
+}
+
+/* Some are under way at a time; whose turn it is is decided when one is done. */
+static void
+ask_on(struct embedded *embedded)
+{
+	struct question *next;
+
+	while (embedded->asking < UNDER_WAY && (next = questions_next(&embedded->questions)) != NULL)
+		ask((struct access_question *) next);
+}
+
+static struct access_question *
+create(struct embedded *embedded, const char *topic, const struct jwt *token, bool write)
+{
+	struct access_question *question = xcalloc(1, sizeof(*question));
+
+	question->embedded = embedded;
+	question->topic = xstrdup(topic);
+	question->claims = xstrdup(token->claims);
+	question->user = xstrdup(token->sub != NULL ? token->sub : "");
+	question->write = write;
+	question->question.bytes =
+		sizeof(*question) + strlen(topic) + strlen(token->claims) + strlen(question->user);
+	return question;
 }
 
 void
 access_ask(struct embedded *embedded, const char *topic, const struct jwt *token, bool write,
-		   access_answer answer, void *arg)
+		   access_answer callback, void *arg)
 {
-	const char *params[] = {topic, token->claims, write ? "true" : "false"};
-	struct question *question;
+	const char *user = token->sub != NULL ? token->sub : "";
+	struct access_question *question;
+	struct question *left_out;
 
-	if (strcmp(token->role, "authenticated") != 0 || (write && access_is_reserved(topic)))
+	if (strcmp(token->role, "authenticated") != 0 || (write && access_is_reserved(topic)) ||
+		refusals_has(&embedded->refused, user, topic, write, uv_now(embedded->app->loop)))
 	{
-		answer(arg, embedded, false, true);
+		callback(arg, embedded, false, true);
 		return;
 	}
-	if (embedded->db == NULL || !db_is_ready(embedded->db) || embedded->questions >= MAX_QUESTIONS)
-	{
-		answer(arg, embedded, false, false);
-		return;
-	}
-	question = xcalloc(1, sizeof(*question));
-	question->embedded = embedded;
-	question->answer = answer;
+	question = create(embedded, topic, token, write);
+	question->answer = callback;
 	question->arg = arg;
-	embedded->questions++;
-	db_query(embedded->db, &can_join, params, answered, question);
+	left_out = questions_add(&embedded->questions, user, &question->question);
+	if (left_out != NULL)
+		answer((struct access_question *) left_out, false, false);
+	ask_on(embedded);
 }
 
 bool

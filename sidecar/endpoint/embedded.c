@@ -57,11 +57,12 @@ tick(uv_timer_t *timer)
 	struct embedded *embedded = timer->data;
 
 	table_each(&embedded->sockets, check_socket, NULL);
+	pressure_look(embedded);
 	rates_sweep(&embedded->rates, uv_now(embedded->app->loop));
 }
 
-static const char *const refusal_names[] = {"unauthorized", "token", "database",
-											"limit",        "topic", "public"};
+static const char *const refusal_names[] = {"unauthorized", "token",  "database", "limit",
+											"topic",        "public", "memory"};
 
 _Static_assert(sizeof(refusal_names) / sizeof(refusal_names[0]) == REFUSALS, "a name for each");
 
@@ -92,9 +93,19 @@ register_metrics(struct embedded_metrics *of, struct metrics *metrics)
 	of->refused_sockets =
 		metrics_counter(metrics, "chat_realtime_embedded_refused_sockets_total", "reason=\"limit\"",
 						"WebSockets that the embedded endpoint refused.");
+	of->refused_crowds =
+		metrics_counter(metrics, "chat_realtime_embedded_refused_sockets_total", "reason=\"crowd\"",
+						"WebSockets that the embedded endpoint refused.");
 	of->refused_handshakes =
 		metrics_counter(metrics, "chat_realtime_embedded_refused_sockets_total", "reason=\"token\"",
 						"WebSockets that the embedded endpoint refused.");
+	of->floods = metrics_counter(metrics, "chat_realtime_embedded_refused_frames_total", "",
+								 "Frames above what a WebSocket may send.");
+	of->refused_memory =
+		metrics_counter(metrics, "chat_realtime_embedded_refused_sockets_total",
+						"reason=\"memory\"", "WebSockets that the embedded endpoint refused.");
+	of->memory = metrics_gauge(metrics, "chat_realtime_endpoint_memory_bytes", "",
+							   "Memory that the process of the embedded endpoint has in use.");
 	of->slow_sockets = metrics_counter(metrics, "chat_realtime_embedded_slow_sockets_total", "",
 									   "WebSockets closed because they did not read.");
 }
@@ -136,6 +147,7 @@ struct embedded *
 embedded_create(struct app *app)
 {
 	struct embedded *embedded = xcalloc(1, sizeof(*embedded));
+	char error[128];
 
 	embedded->app = app;
 	embedded->websockets = websockets_create(app);
@@ -145,6 +157,13 @@ embedded_create(struct app *app)
 	table_init(&embedded->sockets);
 	table_init(&embedded->requests);
 	rates_init(&embedded->rates);
+	seats_init(&embedded->seats);
+	questions_init(&embedded->questions);
+	refusals_init(&embedded->refused);
+	embedded->proxies =
+		address_rules_create(app->config->embedded_trusted_proxies, error, sizeof(error));
+	if (embedded->proxies == NULL)
+		return NULL;
 	register_metrics(&embedded->metrics, app->metrics);
 	presences_init(&embedded->presences, app->metrics);
 	embedded->db = db_open(app, "embedded", NULL, &handlers, embedded);
@@ -156,6 +175,7 @@ embedded_create(struct app *app)
 	embedded->writer = xcalloc(1, sizeof(*embedded->writer));
 	uv_prepare_init(app->loop, embedded->writer);
 	embedded->writer->data = embedded;
+	pressure_start(embedded);
 	return embedded;
 }
 
@@ -185,6 +205,7 @@ embedded_stop(struct embedded *embedded)
 	struct db *db = embedded->db;
 
 	uv_close((uv_handle_t *) embedded->timer, handle_closed);
+	uv_close((uv_handle_t *) embedded->turn, handle_closed);
 	embedded->db = NULL;
 	db_close(db); /* answers what waits */
 	table_each(&embedded->sockets, say_goodbye, NULL);
@@ -201,6 +222,10 @@ embedded_destroy(struct embedded *embedded)
 	table_clear(&embedded->requests, forget);
 	rates_clear(&embedded->rates);
 	presences_clear(&embedded->presences);
+	seats_clear(&embedded->seats);
+	questions_clear(&embedded->questions);
+	refusals_clear(&embedded->refused);
+	address_rules_destroy(embedded->proxies);
 	websockets_free(embedded->websockets);
 	free(embedded);
 }

@@ -11,11 +11,16 @@
 #include <stdint.h>
 
 #include "endpoint/embedded.h"
+#include "endpoint/flow.h"
 #include "endpoint/frame.h"
 #include "endpoint/jwt.h"
 #include "endpoint/outbox.h"
 #include "endpoint/presence.h"
+#include "endpoint/questions.h"
 #include "endpoint/rate.h"
+#include "endpoint/refusals.h"
+#include "endpoint/seats.h"
+#include "endpoint/visitor.h"
 #include "io/listener.h"
 #include "base/log_pace.h"
 #include "base/metrics.h"
@@ -38,6 +43,7 @@ enum refusal
 	REFUSED_LIMIT,
 	REFUSED_TOPIC,
 	REFUSED_PUBLIC,
+	REFUSED_MEMORY,
 	REFUSALS
 };
 
@@ -45,6 +51,7 @@ enum refusal
 struct admission
 {
 	char *token;
+	struct seat *address, *user; /* NULL: it counts for nobody */
 	enum serializer serializer;
 };
 
@@ -57,7 +64,11 @@ struct embedded_metrics
 	struct metric *refused_joins[REFUSALS];
 	struct metric *refused_broadcasts;
 	struct metric *refused_sockets;    /* no room */
+	struct metric *refused_crowds;     /* too many of an address or a user */
 	struct metric *refused_handshakes; /* no good token */
+	struct metric *memory;             /* bytes in use */
+	struct metric *refused_memory;     /* sockets, at its limit */
+	struct metric *floods;             /* frames above what a socket may send */
 	struct metric *slow_sockets;       /* closed since they did not read */
 };
 
@@ -74,18 +85,28 @@ struct embedded
 	struct table requests; /* HTTP requests */
 	struct rates rates;    /* what users broadcast */
 	struct presences presences;
+	struct seats seats; /* sockets of addresses and of users */
+	struct address_rules *proxies;
 	uint64_t next_id;
 	uv_timer_t *timer;
-	int questions;           /* to the database */
-	size_t waiting_bytes;    /* of messages that wait for it */
-	struct socket *to_write; /* at the end of this turn of the loop */
+	struct questions questions; /* to the database, that wait */
+	int asking;                 /* that are under way */
+	struct refusals refused;    /* by it, a moment ago */
+	size_t waiting_bytes;       /* of messages that wait for it */
+	struct socket *to_write;    /* at the end of this turn of the loop */
 	uv_prepare_t *writer;
 	size_t receiving;           /* bytes kept for frames that sockets send */
 	struct admission *admitted; /* only while websockets_upgrade runs */
 	struct log_pace refusals[REFUSALS];
 	struct log_pace full;
+	struct log_pace crowded; /* addresses and users */
+	bool pressure;           /* it is at its memory limit */
+	uint64_t looked_at;      /* at that; loop time */
+	uv_check_t *turn;
+	struct log_pace pressed;
 	struct log_pace slow;
 	struct log_pace too_many; /* messages of a user */
+	struct log_pace floods;   /* of sockets */
 	struct embedded_metrics metrics;
 	struct log_pace handshakes;
 };
@@ -132,6 +153,7 @@ struct socket
 	uint64_t id;
 	enum serializer serializer;
 	char *token; /* as given in the URL */
+	struct seat *address_seat, *user_seat;
 	struct subscription *subscriptions;
 	struct join *joins; /* that wait for the database */
 	uint64_t second;    /* loop time at which the second began that joins are counted in */
@@ -146,7 +168,10 @@ struct socket
 	bool to_write;       /* in the list of those to be written to */
 	struct socket *next_to_write;
 	uint64_t heard_at; /* loop time of the last frame */
-	int close_code;    /* not 0: to be closed */
+	struct flow flow;
+	uint64_t stemmed_at; /* loop time at which it lost its channels for that; 0: it has not */
+	bool trusted;        /* it has brought a token of the service: what it sends is not bounded */
+	int close_code;      /* not 0: to be closed */
 };
 
 /* embedded.c */
@@ -166,11 +191,15 @@ void channel_unsubscribe(struct embedded *embedded, struct subscription *subscri
 void channel_broadcast(struct embedded *embedded, bool is_private,
 					   const struct broadcast *broadcast, const struct subscription *except);
 
-/* socket.c */
+/* admission.c */
 /* Decides on a handshake: 101, and *admission is filled, or a refusal. */
-struct reply socket_admit(struct embedded *embedded, const struct request_head *head,
+struct reply socket_admit(struct embedded *embedded, const struct exchange *exchange,
 						  struct admission **admission);
-void admission_free(struct admission *admission);
+void admission_free(struct embedded *embedded, struct admission *admission);
+/* Counts a socket for the user of a good token that it brings; false: the user has as many as it may. */
+bool socket_count_user(struct socket *socket, const struct jwt *token);
+
+/* socket.c */
 void socket_send(struct socket *socket, struct message *message); /* takes over one reference */
 void socket_close(struct socket *socket, int code);
 struct socket *socket_find(struct embedded *embedded, uint64_t id);
@@ -184,6 +213,16 @@ bool protocol_frame(struct socket *socket, const unsigned char *data, size_t len
 void
 protocol_drop(struct socket *socket); /* forgets subscriptions and joins, at the connection's end */
 void protocol_check_tokens(struct socket *socket);
+
+/* Ends it at once, in the middle of what it does not take. */
+void socket_give_up(struct socket *socket);
+
+/* pressure.c */
+void pressure_start(struct embedded *embedded);
+/* Judges how much memory there is, and closes readers where there is none left. */
+void pressure_look(struct embedded *embedded);
+/* What one part may have: so many bytes, and no more than a quarter of the limit. */
+size_t pressure_share(const struct embedded *embedded, size_t most);
 
 /* subscription.c */
 #define ALONE_TEXT (ID_TEXT + 8)

@@ -144,8 +144,13 @@ check_token(struct join *join, struct json payload)
 	char text[128];
 
 	free(token);
-	if (error == NULL)
+	if (error == NULL && socket_count_user(socket, &join->subscription->token))
 		return true;
+	if (error == NULL)
+	{
+		refuse(join, REFUSED_LIMIT, "ConnectionRateLimitReached: ", "Too many connected users");
+		return false;
+	}
 	token_error(text, sizeof(text), error, &join->subscription->token);
 	refuse(join, REFUSED_TOKEN, token_error_code(error), text);
 	return false;
@@ -207,7 +212,9 @@ join_begin(struct socket *socket, struct frame *frame)
 	join->frame = *frame;
 	memset(frame, 0, sizeof(*frame));
 	join->subscription = subscription;
-	if (*topic == '\0')
+	if (socket->embedded->pressure)
+		refuse(join, REFUSED_MEMORY, "ServiceUnavailable: ", "The endpoint is at its memory limit");
+	else if (*topic == '\0')
 		refuse(join, REFUSED_TOPIC, "TopicNameRequired: ", "You must provide a topic name");
 	else if (strlen(topic) > MAX_TOPIC)
 		refuse(join, REFUSED_TOPIC, "unmatched topic", "");

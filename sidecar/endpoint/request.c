@@ -65,7 +65,7 @@ request_free(struct embedded *embedded, struct request *request)
 	free(request->topic);
 	free(request->event);
 	if (request->admission != NULL)
-		admission_free(request->admission);
+		admission_free(embedded, request->admission);
 	free(request);
 }
 
@@ -106,6 +106,9 @@ verify(struct embedded *embedded, struct request *request)
 	free(token);
 	if (!good)
 		return json(401, "{\"message\":\"Unauthorized\"}");
+	/* Neither is a service's body read then. */
+	if (embedded->pressure)
+		return json(503, "{\"message\":\"The endpoint is at its memory limit\"}");
 	request->exchange->trusted = access_is_service(&request->jwt);
 	return (struct reply){0};
 }
@@ -195,7 +198,7 @@ begin(void *arg, struct exchange *exchange)
 	{
 		struct request *request = request_create(embedded, exchange);
 
-		return socket_admit(embedded, &exchange->head, &request->admission);
+		return socket_admit(embedded, exchange, &request->admission);
 	}
 	if (starts_with(path, GATEWAY "/"))
 		path = without(path, strlen(GATEWAY));
@@ -228,7 +231,7 @@ upgrade(void *arg, struct exchange *exchange, int fd)
 	request->admission = NULL;
 	websockets_upgrade(app->embedded->websockets, fd, exchange->head.websocket_key);
 	if (app->embedded->admitted != NULL) /* libwebsockets would not have it */
-		admission_free(app->embedded->admitted);
+		admission_free(app->embedded, app->embedded->admitted);
 	app->embedded->admitted = NULL;
 	request_free(app->embedded, request);
 }

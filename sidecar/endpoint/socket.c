@@ -5,11 +5,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <time.h>
 
 #include "base/log.h"
 #include "base/memory.h"
-#include "config.h"
 #include "endpoint/internal.h"
 
 #define MAX_FRAME 5000000
@@ -19,6 +17,8 @@
 #define SLOW_MS 10000
 #define MOST_BEHIND (4 * 1024 * 1024) /* bytes, before what comes now */
 #define SILENCE_MS 66000
+#define STEMMED_MS 2000
+#define TOO_MANY "Too many messages per second"
 /* libwebsockets' headers leave out this one's name */
 #define WRITE_CLOSE ((enum lws_write_protocol) 4)
 #define CLOSE_SECONDS 5 /* for what is queued and the reason; who does not read gets neither */
@@ -118,9 +118,9 @@ write_later(struct socket *socket)
 		uv_prepare_start(embedded->writer, on_turn_end);
 }
 
-/* Ends it at once, in the middle of what it does not take; the kernel forgets what it holds of it, too. */
-static void
-give_up(struct socket *socket)
+/* The kernel forgets what it holds of it, too. */
+void
+socket_give_up(struct socket *socket)
 {
 	static const struct linger no_longer = {.l_onoff = 1};
 	struct embedded *embedded = socket->embedded;
@@ -144,7 +144,7 @@ socket_send(struct socket *socket, struct message *message)
 	size_t before = socket->to_write ? socket->behind : socket->out.bytes;
 
 	if (socket->close_code == 0 && before > MOST_BEHIND)
-		give_up(socket);
+		socket_give_up(socket);
 	if (socket->close_code != 0)
 	{
 		message_release(message);
@@ -185,7 +185,7 @@ on_writable(struct socket *socket)
 }
 
 static struct socket *
-create(struct embedded *embedded, struct lws *wsi, char *token, enum serializer serializer)
+create(struct embedded *embedded, struct lws *wsi, const struct admission *admission)
 {
 	struct socket *socket = xcalloc(1, sizeof(*socket));
 	char key[ID_TEXT];
@@ -193,8 +193,10 @@ create(struct embedded *embedded, struct lws *wsi, char *token, enum serializer 
 	socket->embedded = embedded;
 	socket->wsi = wsi;
 	socket->id = ++embedded->next_id;
-	socket->serializer = serializer;
-	socket->token = token;
+	socket->serializer = admission->serializer;
+	socket->token = admission->token;
+	socket->address_seat = admission->address;
+	socket->user_seat = admission->user;
 	socket->heard_at = uv_now(embedded->app->loop);
 	snprintf(key, sizeof(key), "%llu", (unsigned long long) socket->id);
 	table_add(&embedded->sockets, &socket->entry, key);
@@ -235,6 +237,8 @@ destroy(struct socket *socket)
 	forget_write(socket);
 	outbox_clear(&socket->out);
 	forget_frame(socket);
+	seats_give(&embedded->seats, socket->address_seat);
+	seats_give(&embedded->seats, socket->user_seat);
 	free(socket->token);
 	free(socket);
 }
@@ -250,7 +254,7 @@ collect(struct socket *socket, const void *in, size_t len)
 		return false;
 	if (socket->in_len + len > socket->in_size)
 	{
-		if (embedded->receiving + size - socket->in_size > MAX_RECEIVING)
+		if (embedded->receiving + size - socket->in_size > pressure_share(embedded, MAX_RECEIVING))
 			return false;
 		embedded->receiving += size - socket->in_size;
 		socket->in_size = size;
@@ -259,6 +263,37 @@ collect(struct socket *socket, const void *in, size_t len)
 	if (len > 0)
 		memcpy(socket->in + socket->in_len, in, len);
 	socket->in_len += len;
+	return true;
+}
+
+/*
+ * It loses its channels, and where it goes on all the same its connection; the frame is not looked at. Closed at once it would not
+ * hear why: what it still sends would have the kernel throw away what it has not read.
+ */
+static void
+stem(struct socket *socket)
+{
+	struct embedded *embedded = socket->embedded;
+	int times = log_pace_due(&embedded->floods, uv_now(embedded->app->loop));
+
+	metric_add(embedded->metrics.floods, 1);
+	if (times > 0)
+		log_event(LOG_WARN, "a WebSocket sends more than it may", "channels", "%s",
+				  socket->subscriptions != NULL ? "closed" : "none", "times", "%d", times, NULL);
+	if (socket->subscriptions != NULL || socket->stemmed_at == 0)
+		socket->stemmed_at = socket->heard_at;
+	else if (socket->heard_at - socket->stemmed_at > STEMMED_MS)
+		socket_close(socket, LWS_CLOSE_STATUS_POLICY_VIOLATION);
+	while (socket->subscriptions != NULL)
+		subscription_fail(socket->subscriptions, TOO_MANY, "");
+}
+
+static bool
+take_frame(struct socket *socket, size_t len)
+{
+	if (socket->trusted || flow_take(&socket->flow, len, socket->heard_at))
+		return protocol_frame(socket, socket->in, len, lws_frame_is_binary(socket->wsi));
+	stem(socket);
 	return true;
 }
 
@@ -280,7 +315,7 @@ receive(struct socket *socket, const void *in, size_t len)
 		return 0;
 	frame_len = socket->in_len;
 	socket->in_len = 0;
-	good = protocol_frame(socket, socket->in, frame_len, lws_frame_is_binary(socket->wsi));
+	good = take_frame(socket, frame_len);
 	if (socket->in_size > KEPT_FRAME)
 		forget_frame(socket);
 	if (good)
@@ -299,98 +334,11 @@ socket_check(struct socket *socket)
 	else if (socket->slow_since == 0)
 		socket->slow_since = now;
 	if (socket->slow_since != 0 && now - socket->slow_since > SLOW_MS && socket->close_code == 0)
-		give_up(socket);
+		socket_give_up(socket);
 	else if (now - socket->heard_at > SILENCE_MS)
 		socket_close(socket, LWS_CLOSE_STATUS_NORMAL);
 	else
 		protocol_check_tokens(socket);
-}
-
-/* --- handshake ------------------------------------------------------------------------------------ */
-
-static struct reply
-refuse(int status, const char *error)
-{
-	char text[160];
-
-	snprintf(text, sizeof(text), "{\"error\":\"%s\"}", error);
-	return reply_text(status, "application/json; charset=utf-8", text);
-}
-
-static bool
-version_ok(const struct request_head *head, enum serializer *serializer)
-{
-	char *version = request_argument(head, "vsn");
-	bool ok = version == NULL || strcmp(version, "1.0.0") == 0 || strcmp(version, "2.0.0") == 0;
-
-	*serializer = version != NULL && strcmp(version, "2.0.0") == 0 ? SERIALIZER_V2 : SERIALIZER_V1;
-	free(version);
-	return ok;
-}
-
-/* As many WebSockets as there are descriptors for. */
-static struct reply
-refuse_full(struct embedded *embedded)
-{
-	int times = log_pace_due(&embedded->full, uv_now(embedded->app->loop));
-
-	metric_add(embedded->metrics.refused_sockets, 1);
-	if (times > 0)
-		log_event(LOG_WARN, "no room for more WebSockets", "most", "%d", embedded->most_sockets,
-				  "times", "%d", times, NULL);
-	return refuse(429, "Too many connected users");
-}
-
-static struct reply
-refuse_token(struct embedded *embedded, const char *error)
-{
-	int times = log_pace_due(&embedded->handshakes, uv_now(embedded->app->loop));
-
-	metric_add(embedded->metrics.refused_handshakes, 1);
-	if (times > 0)
-		log_event(LOG_WARN, "WebSocket refused", "reason", "%s", error, "times", "%d", times, NULL);
-	return refuse(401, error);
-}
-
-void
-admission_free(struct admission *admission)
-{
-	free(admission->token);
-	free(admission);
-}
-
-struct reply
-socket_admit(struct embedded *embedded, const struct request_head *head,
-			 struct admission **admission)
-{
-	enum serializer serializer;
-	char *token;
-	struct jwt jwt;
-	const char *error;
-
-	if (!version_ok(head, &serializer))
-		return refuse(403, "Unsupported serializer version");
-	token = slice_text(head->x_api_key);
-	if (token == NULL)
-		token = request_argument(head, "apikey");
-	if (token == NULL)
-		return refuse_token(embedded, "API key is missing");
-	error = jwt_verify(token, embedded->keyring, time(NULL), &jwt);
-	jwt_free(&jwt);
-	if (error != NULL)
-	{
-		free(token);
-		return refuse_token(embedded, error);
-	}
-	if ((int) embedded->sockets.count >= embedded->most_sockets)
-	{
-		free(token);
-		return refuse_full(embedded);
-	}
-	*admission = xcalloc(1, sizeof(**admission));
-	(*admission)->token = token;
-	(*admission)->serializer = serializer;
-	return (struct reply){.status = 101};
 }
 
 /* Takes over what was admitted. */
@@ -402,7 +350,7 @@ establish(struct embedded *embedded, struct lws *wsi, struct socket **socket)
 	if (admission == NULL)
 		return -1;
 	embedded->admitted = NULL;
-	*socket = create(embedded, wsi, admission->token, admission->serializer);
+	*socket = create(embedded, wsi, admission);
 	free(admission);
 	return 0;
 }

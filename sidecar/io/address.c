@@ -121,6 +121,14 @@ is_public(const uint8_t *bytes)
 }
 
 bool
+address_exempt(const struct address_rules *rules, const struct sockaddr *address)
+{
+	uint8_t bytes[16];
+
+	return bytes_of(address, bytes) && any_has(rules->exempt.items, rules->exempt.count, bytes);
+}
+
+bool
 address_allowed(const struct address_rules *rules, const struct sockaddr *address)
 {
 	uint8_t bytes[16];

@@ -26,6 +26,8 @@ void address_rules_destroy(struct address_rules *rules);
 void address_rules_forget_own(struct address_rules *rules);
 void address_rules_add_own(struct address_rules *rules, const struct sockaddr *address);
 
+/* Whether an address is one of the list. */
+bool address_exempt(const struct address_rules *rules, const struct sockaddr *address);
 /* Answers whether the address may be connected to. Anything but IPv4 and IPv6 may not. */
 bool address_allowed(const struct address_rules *rules, const struct sockaddr *address);
 

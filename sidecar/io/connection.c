@@ -231,6 +231,17 @@ refuse_plainly(struct connection *c, int status)
 	refuse(c, reply_text(status, "text/html; charset=utf-8", reason_of(status)));
 }
 
+bool
+exchange_peer(const struct exchange *exchange, struct sockaddr_storage *peer)
+{
+	const struct connection *c =
+		(const struct connection *) ((const char *) exchange -
+									 offsetof(struct connection, exchange));
+	socklen_t len = sizeof(*peer);
+
+	return getpeername(c->fd, (struct sockaddr *) peer, &len) == 0;
+}
+
 void
 exchange_answer(struct exchange *exchange, struct reply reply)
 {

@@ -67,6 +67,9 @@ void listener_close(struct listener *listener);
 /* What listener_open registers for a port of that name. */
 struct listener_metrics listener_register_metrics(struct metrics *metrics, const char *port);
 
+struct sockaddr_storage;
+/* Who asks; false: the connection is gone. */
+bool exchange_peer(const struct exchange *exchange, struct sockaddr_storage *peer);
 /* Answers an exchange whose complete said 0, once, before its end; takes over reply.body. */
 void exchange_answer(struct exchange *exchange, struct reply reply);
 struct reply reply_text(int status, const char *type, const char *body);

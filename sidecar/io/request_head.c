@@ -303,6 +303,8 @@ parse_header(struct parser *p, struct slice name, struct slice value)
 		return keep(&head->apikey, value);
 	else if (is_word(name, "x-api-key"))
 		return keep(&head->x_api_key, value);
+	else if (is_word(name, "x-forwarded-for"))
+		head->forwarded_for = value;
 	else if (is_word(name, "content-type"))
 		return keep(&head->content_type, value);
 	return 0;

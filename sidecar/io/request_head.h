@@ -38,6 +38,7 @@ struct request_head
 	struct slice x_api_key;
 	struct slice content_type;
 	struct slice websocket_key;
+	struct slice forwarded_for; /* the last one */
 };
 
 /* How many bytes the head has, its empty line included; 0: it is not complete. */

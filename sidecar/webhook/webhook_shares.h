@@ -17,7 +17,7 @@
 #include <stdint.h>
 
 #include "base/table.h"
-#include "webhook/turns.h"
+#include "base/turns.h"
 
 #define FAST_SLOTS 32
 #define SLOW_MS 50

@@ -1,7 +1,7 @@
 /*
  * Rings as doubly linked lists.
  */
-#include "webhook/turns.h"
+#include "base/turns.h"
 
 #include <stddef.h>
 

@@ -1,0 +1,30 @@
+/*
+ * See flow.h.
+ */
+#include "endpoint/flow.h"
+
+#define THOUSAND 1000
+
+/* What comes back in so many milliseconds. */
+static int64_t
+less(int64_t used, int64_t a_second, uint64_t ms)
+{
+	/* After so long nothing is left. */
+	if (ms > 60 * THOUSAND || used < a_second * (int64_t) ms)
+		return 0;
+	return used - a_second * (int64_t) ms;
+}
+
+bool
+flow_take(struct flow *flow, size_t bytes, uint64_t now)
+{
+	flow->frames = less(flow->frames, FLOW_FRAMES, now - flow->at);
+	flow->bytes = less(flow->bytes, FLOW_BYTES, now - flow->at);
+	flow->at = now;
+	if (flow->frames + THOUSAND > (int64_t) FLOW_FRAMES_AT_ONCE * THOUSAND ||
+		flow->bytes + (int64_t) bytes * THOUSAND > (int64_t) FLOW_BYTES_AT_ONCE * THOUSAND)
+		return false;
+	flow->frames += THOUSAND;
+	flow->bytes += (int64_t) bytes * THOUSAND;
+	return true;
+}
