@@ -58,6 +58,8 @@ const ChatEventRow chat_events[CHAT_EVENT_KINDS] = {
 									  CHAT_PAYLOAD_GIVEN, false, 0,
 									  "a webhook that was disabled, or failed for ten minutes, "
 									  "works again"},
+	[CHAT_EVENT_PROVIDER_CHANGED] = {"provider.changed", NULL, CHAT_TOPIC_INBOX, CHAT_PAYLOAD_GIVEN,
+									 false, 0, "the user is served another way"},
 };
 
 bool

@@ -54,6 +54,8 @@ extern void chat_build_owner_keys(ChatSql *sql);
 extern void chat_build_agent_keys(ChatSql *sql);
 extern void chat_build_owns(ChatSql *sql);
 extern void chat_build_is_agent(ChatSql *sql);
+extern void chat_build_owners_after(ChatSql *sql);
+extern void chat_build_agents_after(ChatSql *sql);
 /* Of contacts and of what WUZAPI tells: */
 extern void chat_build_contact_rows(ChatSql *sql);
 extern void chat_build_contact(ChatSql *sql);

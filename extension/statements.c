@@ -420,7 +420,7 @@ typedef enum Table
 {
 	CONVERSATIONS,
 	MESSAGES,
-	OWNERS, /* by which the user behind the owner's column is found */
+	OWNERS, /* by which the user behind the owner's column is found; conversations where that is the user */
 	AGENTS,
 } Table;
 
@@ -482,6 +482,8 @@ static const Statement statements[CHAT_PLANS] = {
 	[CHAT_PLAN_AGENT_KEYS] = {NULL, chat_build_agent_keys, CHAT_READ, AGENTS},
 	[CHAT_PLAN_OWNS] = {NULL, chat_build_owns, CHAT_LIST, CONVERSATIONS},
 	[CHAT_PLAN_IS_AGENT] = {NULL, chat_build_is_agent, CHAT_LIST, CONVERSATIONS},
+	[CHAT_PLAN_OWNERS_AFTER] = {"owners_after", chat_build_owners_after, CHAT_LIST, OWNERS},
+	[CHAT_PLAN_AGENTS_AFTER] = {"agents_after", chat_build_agents_after, CHAT_LIST, AGENTS},
 	[CHAT_PLAN_CONTACT_ROWS] = {NULL, chat_build_contact_rows, CHAT_READ, CONVERSATIONS},
 	[CHAT_PLAN_CONTACT] = {"contact", chat_build_contact, CHAT_READ, CONVERSATIONS},
 	[CHAT_PLAN_LOCK_CONTACT] = {"lock_contact", chat_build_lock_contact, CHAT_LOCK, CONVERSATIONS},
@@ -532,9 +534,11 @@ chat_statement_table(const ChatAttachment *attachment, ChatPlan plan)
 		case MESSAGES:
 			return attachment->messages;
 		case OWNERS:
-			return attachment->owner.relid;
+			return attachment->owner.table != NULL ? attachment->owner.relid
+												   : attachment->conversations;
 		case AGENTS:
-			return attachment->agent.relid;
+			return attachment->agent.table != NULL ? attachment->agent.relid
+												   : attachment->conversations;
 		default:
 			return attachment->conversations;
 	}

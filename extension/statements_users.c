@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_type.h"
 #include "utils/lsyscache.h"
 
 #include "fragments.h"
@@ -53,4 +54,39 @@ void
 chat_build_is_agent(ChatSql *sql)
 {
 	build_has_one(sql, CHAT_C_AGENT);
+}
+
+/*
+ * $1 user or NULL, $2 how many: the users that come next in the order of the column that has them. A mapping's table may have
+ * some who own nothing yet.
+ */
+static void
+build_users_after(ChatSql *sql, const ChatUserMapping *mapping, ChatRole role)
+{
+	bool mapped = mapping->table != NULL;
+	const char *user =
+		mapped ? chat_sql_column("o", mapping->user) : chat_sql_column_of(sql, "o", role);
+	const char *last =
+		mapped ? chat_sql_parameter(
+					 sql, get_atttype(mapping->relid, get_attnum(mapping->relid, mapping->user)))
+			   : chat_sql_value_of(sql, role);
+
+	appendStringInfo(
+		&sql->text,
+		"SELECT pg_catalog.array_agg(CAST(s.key AS pg_catalog.text) ORDER BY s.key) FROM (SELECT DISTINCT %s AS key FROM %s AS o"
+		" WHERE %s IS NOT NULL AND (%s IS NULL OR %s OPERATOR(pg_catalog.>) %s) ORDER BY %s LIMIT %s) s",
+		user, mapped ? mapping->table : chat_sql_conversations(sql), user, last, user, last, user,
+		chat_sql_parameter(sql, INT4OID));
+}
+
+void
+chat_build_owners_after(ChatSql *sql)
+{
+	build_users_after(sql, &sql->attachment->owner, CHAT_C_OWNER);
+}
+
+void
+chat_build_agents_after(ChatSql *sql)
+{
+	build_users_after(sql, &sql->attachment->agent, CHAT_C_AGENT);
 }

@@ -183,8 +183,8 @@ CREATE FUNCTION chat.grant_admin(role name) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
-    PERFORM chat.grant_functions(role, '{grant_sidecar,grant_endpoint,grant_backend,set_rollout,set_consumer}');
-    EXECUTE format('GRANT SELECT ON chat.attachment, chat.consumer, chat.rollout, chat.audit_log TO %I', role);
+    PERFORM chat.grant_functions(role, '{grant_sidecar,grant_endpoint,grant_backend,set_rollout,set_provider,set_consumer}');
+    EXECUTE format('GRANT SELECT ON chat.attachment, chat.consumer, chat.rollout, chat.provider_override, chat.audit_log TO %I', role);
     PERFORM chat.audit('admin.granted', role::text);
 END
 $$;

@@ -1,5 +1,32 @@
 -- Reading the log: positions, leases and the doorbell, for the sidecar.
 
+CREATE FUNCTION chat.log_start("from" text) RETURNS bigint
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
+$$
+BEGIN
+    RETURN COALESCE(CASE WHEN "from" = 'beginning' THEN (SELECT min(e.id) - 1 FROM chat.event e) ELSE chat.last_event_id() END, 0);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.log_start(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.log_start(text) IS 'The id of a position, with the present snapshot, from which all that is kept is read (''beginning''), or only what commits from now on (''now'').';
+
+-- Those that a sidecar runs as from the first time on begin together, each at its own time, with what is there.
+CREATE FUNCTION chat.add_consumer(name text) RETURNS void
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    IF NOT EXISTS (SELECT FROM chat.consumer c WHERE c.name = $1) THEN
+        INSERT INTO chat.consumer AS c (name, last_id, snapshot)
+        SELECT $1, chat.log_start(CASE WHEN EXISTS (SELECT FROM chat.consumer o WHERE COALESCE(o.created_at, '-infinity') < clock_timestamp() - interval '1 min')
+                                       THEN 'now' ELSE 'beginning' END), pg_current_snapshot()
+            ON CONFLICT ON CONSTRAINT consumer_pkey DO NOTHING;
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.add_consumer(text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.add_consumer(text) IS 'Makes a consumer of the log where there is none of this name: at the start of what is kept, but at the present where another one was made more than a minute ago. Errors: 23514 for a name that is none.';
+
 CREATE FUNCTION chat.consumer_acquire(consumer text, owner text, lease_ms integer)
     RETURNS TABLE (epoch bigint, last_id bigint, snapshot text)
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
@@ -9,7 +36,7 @@ DECLARE
     held chat.consumer;
 BEGIN
     PERFORM chat.adopt_log();
-    INSERT INTO chat.consumer AS c (name) VALUES (consumer) ON CONFLICT (name) DO NOTHING;
+    PERFORM chat.add_consumer(consumer);
     SELECT * INTO held FROM chat.consumer c WHERE c.name = $1 FOR NO KEY UPDATE;
     IF NOT held.enabled THEN
         RETURN;

@@ -235,29 +235,34 @@ CREATE FUNCTION chat.maintain() RETURNS TABLE (object text, action text)
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_for_caller'; -- for everybody: checks who asks
 COMMENT ON FUNCTION chat.maintain() IS 'To be called now and then (the sidecar does): makes partitions of the event log and of webhook attempts ahead, drops those whose retention is over, clears up webhook deliveries and the audit log, recounts conversations whose messages'' partitions came or went; says what it did of the log, what it put off because it could not lock something within a second, and what failed and why; the others are done all the same, and chat.maintenance keeps when each was last done. Call it in a transaction of its own. Never waits for a writer.';
 
-CREATE FUNCTION chat.set_consumer(name text, enabled boolean) RETURNS void
+CREATE FUNCTION chat.set_consumer(name text, enabled boolean, "from" text DEFAULT 'now') RETURNS void
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
     IF enabled IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed', MESSAGE = 'enabled must be true or false';
     END IF;
-    IF NOT EXISTS (SELECT FROM chat.consumer c WHERE c.name = $1) THEN
-        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
-            MESSAGE = format('there is no consumer "%s"', COALESCE(name, 'NULL')),
-            HINT = 'SELECT name, enabled FROM chat.consumer shows those that a sidecar has run as.';
+    IF "from" IS NULL OR "from" NOT IN ('now', 'beginning') THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'from must be now or beginning',
+            HINT = 'now: what commits from now on; beginning: all events that are kept, which are delivered again where they were.';
     END IF;
-    -- What came while it was off is not delivered afterwards.
+    BEGIN
+        PERFORM chat.add_consumer(name);
+    EXCEPTION WHEN check_violation OR not_null_violation THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('there is no consumer "%s"', COALESCE(name, 'NULL')), HINT = 'Use realtime, webhooks or socketio.';
+    END;
+    -- What came while it was off is not delivered afterwards, unless asked for. With a new epoch whoever leads reads anew.
     UPDATE chat.consumer c
        SET enabled = $2, updated_at = clock_timestamp(),
-           last_id = CASE WHEN $2 THEN GREATEST(c.last_id, chat.last_event_id()) ELSE c.last_id END,
+           last_id = CASE WHEN $2 AND $3 = 'now' THEN GREATEST(c.last_id, chat.log_start($3)) WHEN $2 THEN chat.log_start($3) ELSE c.last_id END,
            snapshot = CASE WHEN $2 THEN pg_current_snapshot() ELSE c.snapshot END,
            epoch = c.epoch + 1, expires_at = '-infinity', owner = NULL, pid = NULL, backend_start = NULL
-     WHERE c.name = $1 AND c.enabled <> $2;
+     WHERE c.name = $1 AND (c.enabled <> $2 OR ($2 AND $3 = 'beginning'));
     IF FOUND THEN
-        PERFORM chat.audit('consumer.changed', $1, jsonb_build_object('enabled', $2));
+        PERFORM chat.audit('consumer.changed', $1, jsonb_build_object('enabled', $2) || CASE WHEN $2 THEN jsonb_build_object('from', $3) ELSE '{}' END);
     END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.set_consumer(text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION chat.set_consumer(text, boolean) IS 'Turns a consumer of the log (realtime, webhooks, socketio) off, so that retention does not wait for it, or on again, from the present on. Errors: 42704 for one that no sidecar has run as, 22004.';
+REVOKE ALL ON FUNCTION chat.set_consumer(text, boolean, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.set_consumer(text, boolean, text) IS 'Turns a consumer of the log (realtime, webhooks, socketio) off, so that retention does not wait for it, or on: from the present on (now; where it is on nothing changes), or from the start of what is kept (beginning; also where it is on). It may be called before a sidecar has run as it. Errors: 42704 for another name, 22004, 22023.';

@@ -89,6 +89,12 @@ $$
            'When a part of chat.maintain was last done, in seconds since 1970; 0: never.', COALESCE(EXTRACT(epoch FROM m.succeeded_at), 0)
       FROM chat.maintenance m
     UNION ALL
+    SELECT v.* FROM chat.rollout r, LATERAL (VALUES
+        ('chat_realtime_rollout_percent', '', 'Share of users that chat.set_rollout moved to Realtime.', r.percent::double precision),
+        ('chat_realtime_rollout_healthy', '', '0: Realtime fails, and users who are on it alone fall back to Socket.IO.', r.healthy::integer)) v
+    UNION ALL
+    SELECT 'chat_realtime_rollout_untold', '', 'Changes of the rollout of which not all users are told yet.', count(*) FROM chat.provider_change
+    UNION ALL
     SELECT v.* FROM chat.notify_queue() q, LATERAL (VALUES
         ('chat_realtime_notify_queue_usage', '', 'How full the queue of NOTIFY is (0 to 1); above 0.9 the doorbell does not ring.', q.usage),
         ('chat_realtime_notify_queue_oldest_pid', '', 'Process of the oldest transaction, which keeps the queue of NOTIFY from being emptied if it listens; 0 while less than half is used.',

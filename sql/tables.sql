@@ -105,7 +105,7 @@ COMMENT ON COLUMN chat.maintenance.error IS 'Why it could not be done the last t
 -- before a partition's, and dropping events comes last of what has to do with the log.
 INSERT INTO chat.maintenance (place, part) VALUES (0, 'drop_left_over'), (1, 'advance_event_partition'), (2, 'recount_portions'),
     (3, 'drop_attempt_partitions'), (4, 'make_attempt_partitions'), (5, 'forget_deliveries'), (6, 'expire_audit_log'), (7, 'expire_events'), (8, 'forget_contacts'),
-    (9, 'merge_portions'), (10, 'forget_sending')
+    (9, 'merge_portions'), (10, 'forget_sending'), (11, 'tell_providers')
     ON CONFLICT (part) DO UPDATE SET place = EXCLUDED.place;
 
 CREATE TABLE chat.rollout (
@@ -120,3 +120,29 @@ COMMENT ON TABLE chat.rollout IS 'How far users are moved from Socket.IO to Real
 COMMENT ON COLUMN chat.rollout.both_ways IS 'Moved users are served both ways.';
 COMMENT ON COLUMN chat.rollout.healthy IS 'False while the sidecar finds Realtime failing: then nobody is on Realtime alone.';
 SELECT pg_catalog.pg_extension_config_dump('chat.rollout', '');
+
+CREATE TABLE chat.provider_override (
+    user_id    text PRIMARY KEY,
+    provider   text NOT NULL CHECK (provider IN ('socketio', 'supabase', 'both')),
+    changed_at timestamptz NOT NULL DEFAULT pg_catalog.clock_timestamp()
+);
+REVOKE ALL ON chat.provider_override FROM PUBLIC;
+COMMENT ON TABLE chat.provider_override IS 'Users who are served otherwise than the rollout says; written by chat.set_provider.';
+SELECT pg_catalog.pg_extension_config_dump('chat.provider_override', '');
+
+CREATE TABLE chat.provider_change (
+    id         bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    percent    integer,
+    both_ways  boolean,
+    healthy    boolean,
+    attachment integer NOT NULL DEFAULT 0,
+    agents     boolean NOT NULL DEFAULT false,
+    done_up_to text
+);
+REVOKE ALL ON chat.provider_change FROM PUBLIC;
+COMMENT ON TABLE chat.provider_change IS 'Changes of the rollout of which not all users are told yet, which chat.maintain goes on with.';
+COMMENT ON COLUMN chat.provider_change.percent IS 'Like both_ways and healthy, what chat.rollout said before; NULL: it was empty.';
+COMMENT ON COLUMN chat.provider_change.attachment IS 'The pair of tables whose owners, or agents, are being told; what comes before is done.';
+COMMENT ON COLUMN chat.provider_change.done_up_to IS 'The last of these who was looked at, in the order of their column; NULL: none yet.';
+SELECT pg_catalog.pg_extension_config_dump('chat.provider_change', '');
+SELECT pg_catalog.pg_extension_config_dump('chat.provider_change_id_seq', '');

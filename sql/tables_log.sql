@@ -87,11 +87,13 @@ CREATE TABLE chat.consumer (
     epoch             bigint NOT NULL DEFAULT 0,
     expires_at        timestamptz NOT NULL DEFAULT '-infinity',
     updated_at        timestamptz NOT NULL DEFAULT pg_catalog.now(),
-    rests_since       timestamptz
+    rests_since       timestamptz,
+    created_at        timestamptz DEFAULT pg_catalog.clock_timestamp()
 ) WITH (fillfactor = 20);
 REVOKE ALL ON chat.consumer FROM PUBLIC;
 COMMENT ON TABLE chat.consumer IS 'Readers of the event log: position (everything with id <= last_id that is visible in snapshot is done) and lease.';
 COMMENT ON COLUMN chat.consumer.rests_since IS 'Since when nobody leads it while sidecars read the log without a lease, each for its own endpoint: nothing waits for it then. NULL: it does not rest.';
+COMMENT ON COLUMN chat.consumer.created_at IS 'When it first ran; NULL: under an earlier version.';
 SELECT pg_catalog.pg_extension_config_dump('chat.consumer', '');
 
 -- Positions and log rows hold transaction ids, which mean something only among those of the cluster that gave them

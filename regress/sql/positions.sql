@@ -47,3 +47,40 @@ SELECT chat.disarm();
 SELECT chat.outer_role();
 SELECT system_identifier <> 0, timeline FROM chat.cluster_identity();
 DELETE FROM chat.consumer WHERE name = 'socketio';
+
+-- Consumers of the first minute begin with what is kept, one that is added later at the present, unless told otherwise.
+BEGIN;
+DELETE FROM chat.consumer;
+SELECT count(chat.emit('kept', 'e', NULL, NULL, NULL, '{}')) FROM generate_series(1, 3);
+CREATE TEMP VIEW waiting AS
+    SELECT c.name, c.enabled, (SELECT count(*) FROM chat.events e WHERE e.id > c.last_id) = (SELECT count(*) FROM chat.events) AS for_all,
+           (SELECT count(*) FROM chat.fresh_events(c.last_id, 10)) = 0 AS for_none FROM chat.consumer c ORDER BY 1;
+SELECT count(chat.consumer_acquire(n, 'a', 60000)) FROM unnest('{realtime,webhooks}'::text[]) n;
+SELECT * FROM waiting;
+UPDATE chat.consumer SET created_at = created_at - interval '2 min';
+SELECT count(chat.consumer_acquire('socketio', 'a', 60000));
+SELECT * FROM waiting;
+DELETE FROM chat.consumer WHERE name = 'socketio';
+UPDATE chat.consumer SET created_at = NULL;
+SELECT chat.set_consumer('socketio', false), chat.set_consumer('socketio', true, "from" => 'beginning');
+SELECT * FROM waiting;
+SELECT epoch AS epoch FROM chat.consumer_acquire('socketio', 'a', 60000) \gset
+SELECT chat.consumer_save('socketio', :epoch, chat.last_event_id(), pg_current_snapshot()::text);
+SELECT chat.set_consumer('socketio', true);
+SELECT * FROM waiting;
+-- Asked for, it reads anew: who led it does not any more.
+SELECT chat.set_consumer('socketio', true, 'beginning');
+SELECT chat.consumer_save('socketio', :epoch, 1, '1:1:') AS saved;
+SELECT * FROM waiting;
+SELECT chat.set_consumer('socketio', false, 'beginning'), chat.set_consumer('socketio', true, 'now');
+SELECT * FROM waiting;
+SELECT object, details FROM chat.audit_log WHERE action = 'consumer.changed' ORDER BY id DESC LIMIT 5;
+DELETE FROM chat.event;
+SELECT chat.set_consumer('webhooks', true, 'beginning');
+SELECT last_id FROM chat.consumer WHERE name = 'webhooks';
+ROLLBACK;
+\set SHOW_CONTEXT never
+SELECT chat.set_consumer('socketio', true, 'yesterday');
+SELECT chat.set_consumer('socketio', true, NULL);
+SELECT chat.set_consumer('pigeons', true);
+SELECT chat.set_consumer(NULL, true);
