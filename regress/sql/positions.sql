@@ -55,10 +55,10 @@ SELECT count(chat.emit('kept', 'e', NULL, NULL, NULL, '{}')) FROM generate_serie
 CREATE TEMP VIEW waiting AS
     SELECT c.name, c.enabled, (SELECT count(*) FROM chat.events e WHERE e.id > c.last_id) = (SELECT count(*) FROM chat.events) AS for_all,
            (SELECT count(*) FROM chat.fresh_events(c.last_id, 10)) = 0 AS for_none FROM chat.consumer c ORDER BY 1;
-SELECT count(chat.consumer_acquire(n, 'a', 60000)) FROM unnest('{realtime,webhooks}'::text[]) n;
+SELECT count(*) FROM chat.consumer_acquire('realtime', 'a', 60000) r, chat.consumer_acquire('webhooks', 'a', 60000) w;
 SELECT * FROM waiting;
 UPDATE chat.consumer SET created_at = created_at - interval '2 min';
-SELECT count(chat.consumer_acquire('socketio', 'a', 60000));
+SELECT count(*) FROM chat.consumer_acquire('socketio', 'a', 60000);
 SELECT * FROM waiting;
 DELETE FROM chat.consumer WHERE name = 'socketio';
 UPDATE chat.consumer SET created_at = NULL;
