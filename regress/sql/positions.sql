@@ -18,7 +18,7 @@ SELECT chat.consumer_acquire('unknown', 'a', 1000);
 \set VERBOSITY default
 
 -- Without a lease: at the present, or on in the same log. Whom nobody leads rests then, and nothing waits for it.
-DELETE FROM chat.consumer;
+TRUNCATE chat.consumer;
 SELECT log, last_id = COALESCE(chat.last_event_id(), 0) AS at_present FROM chat.consumer_follow('realtime', '', 0, '') \gset
 SELECT :'at_present' AS at_present, last_id, snapshot FROM chat.consumer_follow('realtime', :'log', 7, '10:20:15');
 SELECT last_id = COALESCE(chat.last_event_id(), 0) AS at_present FROM chat.consumer_follow('realtime', gen_random_uuid()::text, 7, '10:20:15');
@@ -39,7 +39,7 @@ SELECT chat.consumer_rest('realtime');
 SELECT rests_since IS NOT NULL AS rests FROM chat.consumer;
 UPDATE chat.consumer SET rests_since = clock_timestamp() - interval '61 min';
 SELECT last_id = COALESCE(chat.last_event_id(), 3) AS at_present, snapshot <> '10:20:15' AS now FROM chat.consumer_acquire('realtime', 'a', 60000);
-DELETE FROM chat.consumer;
+TRUNCATE chat.consumer;
 
 -- The doorbell: armed by any number of sessions, and off again.
 SELECT chat.arm();
@@ -50,7 +50,7 @@ DELETE FROM chat.consumer WHERE name = 'socketio';
 
 -- Consumers of the first minute begin with what is kept, one that is added later at the present, unless told otherwise.
 BEGIN;
-DELETE FROM chat.consumer;
+TRUNCATE chat.consumer;
 SELECT count(chat.emit('kept', 'e', NULL, NULL, NULL, '{}')) FROM generate_series(1, 3);
 CREATE TEMP VIEW waiting AS
     SELECT c.name, c.enabled, (SELECT count(*) FROM chat.events e WHERE e.id > c.last_id) = (SELECT count(*) FROM chat.events) AS for_all,
@@ -75,7 +75,7 @@ SELECT * FROM waiting;
 SELECT chat.set_consumer('socketio', false, 'beginning'), chat.set_consumer('socketio', true, 'now');
 SELECT * FROM waiting;
 SELECT object, details FROM chat.audit_log WHERE action = 'consumer.changed' ORDER BY id DESC LIMIT 5;
-DELETE FROM chat.event;
+TRUNCATE chat.event;
 SELECT chat.set_consumer('webhooks', true, 'beginning');
 SELECT last_id FROM chat.consumer WHERE name = 'webhooks';
 ROLLBACK;
