@@ -61,6 +61,8 @@ static const struct setting settings[] = {
 	 "private channels: clients must join with private: true"},
 	{"REALTIME_TRANSPORT", TEXT, "http", 0, 0, "http|database", FIELD(realtime_transport),
 	 "how Realtime is reached: http"},
+	{"REALTIME_FALLBACK_SECONDS", NUMBER, "120", 1, 86400, NULL, FIELD(realtime_fallback_seconds),
+	 "users stay on Socket.IO at least so long after Realtime failed"},
 	{"WEBHOOKS", SWITCH, "on", 0, 0, NULL, FIELD(webhooks), "deliver webhooks"},
 	{"WEBHOOK_TIMEOUT_MS", NUMBER, "15000", 1, 120000, NULL, FIELD(webhook_timeout_ms),
 	 "time for one attempt, all of it"},

@@ -22,6 +22,7 @@ struct config
 	int realtime_max_events_per_second; /* 0: unlimited */
 	bool realtime_private;
 	char *realtime_transport; /* "http" ("database" is refused until it exists) */
+	int realtime_fallback_seconds;
 	bool webhooks;
 	int webhook_timeout_ms;
 	char *webhook_allow_cidrs; /* comma separated, or NULL */

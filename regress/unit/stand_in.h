@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "../../sidecar/consumer/consumer.h"
+#include "../../sidecar/io/db.h"
 #include "../../sidecar/sink.h"
 
 struct consumer
@@ -36,6 +37,32 @@ bool
 consumer_leads(const struct consumer *consumer)
 {
 	return consumer->leads;
+}
+
+uint64_t
+consumer_epoch(const struct consumer *consumer)
+{
+	(void) consumer;
+	return 1;
+}
+
+/* It has no database: what is asked of it is never answered. */
+struct db *
+consumer_db(struct consumer *consumer)
+{
+	(void) consumer;
+	return NULL;
+}
+
+void
+db_query(struct db *db, const struct db_statement *statement, const char *const *params,
+		 db_callback callback, void *arg)
+{
+	(void) db;
+	(void) statement;
+	(void) params;
+	(void) callback;
+	(void) arg;
 }
 
 #endif

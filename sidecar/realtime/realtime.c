@@ -147,6 +147,8 @@ create(struct app *app, struct consumer *consumer)
 	realtime->transport = &http_transport;
 	realtime->transport_arg =
 		realtime->transport->create(app, consumer, LANES, &realtime->pace, &handlers, realtime);
+	realtime->fallback = realtime_fallback_create(app, consumer, realtime->transport->trouble,
+												  realtime->transport_arg);
 	realtime->metrics = realtime_metrics_register(app->metrics);
 	uv_timer_init(app->loop, &realtime->timer);
 	realtime->timer.data = realtime;
@@ -170,6 +172,7 @@ destroy(void *arg)
 
 	/* The answers that this ends are nobody's. */
 	on_stop(realtime);
+	realtime_fallback_destroy(realtime->fallback);
 	realtime->transport->destroy(realtime->transport_arg);
 	uv_close((uv_handle_t *) &realtime->timer, on_closed);
 }

@@ -8,6 +8,7 @@
 #include "base/backoff.h"
 #include "base/pace.h"
 #include "consumer/consumer.h"
+#include "realtime/realtime_fallback.h"
 #include "realtime/realtime_lane.h"
 #include "realtime/realtime_metrics.h"
 #include "realtime/realtime_transport.h"
@@ -20,6 +21,7 @@ struct realtime
 	struct consumer *consumer;
 	const struct transport *transport;
 	void *transport_arg;
+	struct realtime_fallback *fallback;
 	struct pace pace;
 	struct lane lanes[LANES];
 	int turn; /* the lane that is asked first */

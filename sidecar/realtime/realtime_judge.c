@@ -78,6 +78,7 @@ fail(struct realtime *realtime, const struct lane *lane, const struct verdict *v
 	uint32_t delay = count_failure(realtime, slow ? &realtime->slow : &realtime->backoff);
 
 	metric_add(realtime->metrics.broadcasts[FAILED], lane->body.count);
+	realtime_fallback_failed(realtime->fallback);
 	report_failure(realtime, verdict);
 	realtime_wait(realtime, delay);
 }
@@ -109,6 +110,9 @@ accept_events(struct realtime *realtime, struct lane *lane, uint64_t serial)
 		metric_observe(realtime->metrics.latency, latency > 0 ? latency : 0);
 	}
 	lane_accept(lane, serial);
+	realtime_fallback_accepted(realtime->fallback);
+	if (serial == 0)
+		realtime_fallback_worked(realtime->fallback);
 }
 
 static void
@@ -238,6 +242,7 @@ realtime_confirmed(void *arg, uint64_t serial)
 		backoff_reset(&realtime->losses);
 		realtime->trouble[0] = '\0';
 	}
+	realtime_fallback_worked(realtime->fallback);
 	for (int i = 0; i < LANES; i++)
 		lane_confirm(&realtime->lanes[i], serial);
 	realtime_pump(realtime);
@@ -255,6 +260,7 @@ realtime_lost(void *arg, const struct verdict *why)
 		log_event(LOG_WARN, "Realtime accepts events and loses them", "error", "%s", why->error,
 				  "status", "%ld", why->status, "body", "%.200s", why->answer, "failures", "%d",
 				  failures, NULL);
+	realtime_fallback_failed(realtime->fallback);
 	for (int i = 0; i < LANES; i++)
 	{
 		metric_add(realtime->metrics.broadcasts[LOST], realtime->lanes[i].accepted.events);
