@@ -274,7 +274,7 @@ COMMENT ON FUNCTION chat.events_since(text, bigint, integer) IS 'Events of a top
 
 -- The end of a topic's range of the index: "=" would make its order that of ids, which the index on id has, too.
 CREATE FUNCTION chat.newest_event(topic text) RETURNS bigint
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan SET jit = off
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
 $$
 BEGIN

@@ -122,7 +122,7 @@ COMMENT ON FUNCTION chat.store_again(uuid, timestamptz, timestamptz) IS 'Part of
 
 CREATE FUNCTION chat.redeliver(webhook uuid, since timestamptz, until timestamptz DEFAULT now(), owner text DEFAULT NULL) RETURNS integer
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
-    SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
+    SET plan_cache_mode = force_generic_plan SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
 $$
 DECLARE
     most CONSTANT integer := 10000;

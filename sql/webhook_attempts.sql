@@ -39,7 +39,7 @@ COMMENT ON FUNCTION chat.list_webhook_attempts(uuid, integer, text, text) IS 'At
 
 CREATE FUNCTION chat.get_webhook_attempt(attempt_id bigint, owner text DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC'
-    SET plan_cache_mode = force_generic_plan SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
+    SET plan_cache_mode = force_generic_plan SET jit = off SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
 $$
 DECLARE
     attempt chat.webhook_attempt;

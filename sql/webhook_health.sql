@@ -19,7 +19,7 @@ REVOKE ALL ON FUNCTION chat.attempts_told(uuid) FROM PUBLIC;
 COMMENT ON FUNCTION chat.attempts_told(uuid) IS 'What the attempts of the last 24 hours, the newest 1000 at most, say of a webhook: {attempts, succeeded, successRate (0 to 1; null: there were none), p95Ms, lastAttemptAt, lastSuccessAt, lastFailure: {at, status, error}}.';
 
 CREATE FUNCTION chat.webhook_health(owner text) RETURNS jsonb
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET enable_seqscan = off AS
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' SET jit = off SET enable_seqscan = off AS
 $$
 DECLARE
     listed jsonb := chat.list_webhooks(owner);

@@ -37,7 +37,7 @@ COMMENT ON FUNCTION chat.webhook_save(bigint, uuid[], bigint[], text[], text[], 
 CREATE FUNCTION chat.settle_webhooks(webhooks uuid[], event_ids bigint[], message_ids text[], types text[],
                                      actions text[], stored boolean[], attempts integer[], errors text[],
                                      delays bigint[], counted boolean[]) RETURNS boolean
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_indexscan = on AS
 $$
 #variable_conflict use_column

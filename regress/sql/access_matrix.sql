@@ -244,6 +244,10 @@ SELECT p.oid::regprocedure AS unsafe FROM pg_proc p
  WHERE p.pronamespace = 'chat'::regnamespace AND p.prosecdef
    AND NOT COALESCE(p.proconfig @> '{"search_path=pg_catalog, pg_temp"}', false);
 
+-- Where an index is meant whatever statistics say, costs say nothing, and what costs much would be compiled.
+SELECT p.oid::regprocedure AS compiled FROM pg_proc p
+ WHERE p.pronamespace = 'chat'::regnamespace AND p.proconfig @> '{enable_seqscan=off}' AND NOT p.proconfig @> '{jit=off}';
+
 -- Who may insert a message needs no right on counters or log.
 REVOKE ALL ON conversations, chat_messages FROM authenticated;
 GRANT SELECT (id, user_id, assigned_agent_id) ON conversations TO authenticated; -- what the policies look at

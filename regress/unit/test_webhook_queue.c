@@ -366,6 +366,35 @@ check_memory(void)
 	queue_destroy(queue);
 }
 
+/* What is read ahead for those that keep up. */
+static void
+check_ahead(void)
+{
+	struct webhook_queue *queue =
+		queue_create(&(struct webhook_limits){.inflight = 10, .per_host = 10, .bytes = 100000000});
+
+	acquaint(queue, "o/slow", NULL, 1000);
+	for (int i = 0; i < 5000; i++)
+		add(queue, "o/slow", i, 1);
+	require("what slow ones have keeps nobody from reading on", !queue_is_ahead(queue));
+	for (int i = 0; i < 3000; i++)
+		add(queue, "p/new", i, 1);
+	require("what others have does", queue_is_ahead(queue));
+	queue_tick(queue, 1000);
+	for (int i = 0; i < 500; i++)
+		finish_at(queue, queue_next(queue, 1000), false, 1000);
+	require("it is by their number at first", queue_is_ahead(queue));
+	queue_tick(queue, 1010);
+	require("and by what is delivered in a second then", !queue_is_ahead(queue));
+	queue_tick(queue, 3000);
+	queue_tick(queue, 6000);
+	queue_tick(queue, 9000);
+	queue_tick(queue, 12000);
+	queue_tick(queue, 15000);
+	require("which changes", queue_is_ahead(queue));
+	queue_destroy(queue);
+}
+
 /* An endpoint that gets another URL or owner while it has something under way. */
 static void
 check_moves(void)
@@ -428,6 +457,7 @@ main(void)
 	check_failing();
 	check_few_slots();
 	check_memory();
+	check_ahead();
 	check_moves();
 	check_take();
 	check_orphan();

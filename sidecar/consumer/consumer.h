@@ -53,6 +53,9 @@ const char *consumer_trouble(const struct consumer *consumer);
 const char *consumer_note(const struct consumer *consumer);
 uint64_t consumer_refresh_metrics(struct consumer *consumer);
 
+/* Reads if there may be something and room for it: where the sink was full, it is to say so when it is not any more. */
+void consumer_advance(struct consumer *consumer);
+
 /* The consumer's own connection, for the sink's statements (webhook attempts). */
 struct db *consumer_db(struct consumer *consumer);
 

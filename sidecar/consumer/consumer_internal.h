@@ -109,8 +109,6 @@ void consumer_follow_on(struct consumer *consumer);
 void consumer_begin(struct consumer *consumer, int64_t last_id, const char *snapshot);
 /* Frees every read and forgets what was under way. */
 void consumer_forget(struct consumer *consumer);
-/* Reads if there may be something and room for it. */
-void consumer_advance(struct consumer *consumer);
 /* A NOTIFY came. */
 void consumer_rung(struct consumer *consumer);
 /* Saves the position, if it is not. */

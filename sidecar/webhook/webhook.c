@@ -3,9 +3,10 @@
  *
  * A load is one read of the log; it is done when each of its messages is delivered or stored. That takes no
  * longer than our patience: a message that has been under way for PATIENCE_MS is noted in the database and
- * goes on, and what waits is left to the database, after PATIENCE_MS where the endpoint makes no progress
- * and after LONG_PATIENCE_MS in any case. So neither a dead nor a slow endpoint keeps the position, and with
- * it all others, back, and one that merely has much to do is not slowed down by it.
+ * goes on, and what waits is left to the database, after PATIENCE_MS where the endpoint makes no progress,
+ * and after LONG_PATIENCE_MS where it is slow or there is hardly room for more. So neither a dead nor a slow
+ * endpoint keeps the position, and with it all others, back. What merely waits for its turn is cheaper to
+ * keep: it has LONGEST_PATIENCE_MS, and as much is read as can be delivered meanwhile.
  *
  * Stored messages come back through chat.webhook_due. A message under way belongs to its request when the
  * lease or the connection is lost (pair is NULL then): the answer only frees it, and it is delivered again.
@@ -26,12 +27,13 @@
 
 #define PATIENCE_MS 1000
 #define LONG_PATIENCE_MS 3000
+#define LONGEST_PATIENCE_MS 30000
 #define TICK_MS 100
 #define COUNT_MS 15000
 #define OWN_ADDRESSES_MS 60000
 #define SWEEP_MS 60000
 #define READ_ROWS 256
-#define READ_AHEAD 32
+#define READ_AHEAD 256
 #define MIB 1048576
 
 /* Tells the consumer about loads of which nothing is left to do. */
@@ -52,6 +54,7 @@ finish_loads(struct webhook *webhook)
 		*link = load->next;
 		if (*link == NULL)
 			webhook->loads_tail = link;
+		webhook->nloads--;
 		consumer_done(load->read);
 		free(load);
 	}
@@ -96,12 +99,30 @@ on_deliver(void *arg, struct read *read)
 	load->started = uv_now(webhook->app->loop);
 	*webhook->loads_tail = load;
 	webhook->loads_tail = &load->next;
+	webhook->nloads++;
 	webhook_terms_ask(webhook, load);
+}
+
+/* Whether what waits makes the others wait, or soon will. */
+static bool
+is_pressed(const struct webhook *webhook)
+{
+	return webhook->nloads >= READ_AHEAD / 2 || queue_has_no_room(webhook->queue);
+}
+
+/* How long a message may wait in memory for an endpoint. */
+static uint64_t
+patience_with(const struct webhook *webhook, const struct endpoint *endpoint, uint64_t now)
+{
+	if (endpoint->failures == 0 && !seat_is_slow(&endpoint->seat))
+		return is_pressed(webhook) ? LONG_PATIENCE_MS : LONGEST_PATIENCE_MS;
+	return endpoint->succeeded_at + PATIENCE_MS <= now ? PATIENCE_MS : LONG_PATIENCE_MS;
 }
 
 /* Answers whether a message of a load that was read at that time has had its chance. */
 static bool
-is_stuck(const struct message *message, uint64_t read_at, uint64_t now)
+is_stuck(const struct webhook *webhook, const struct message *message, uint64_t read_at,
+		 uint64_t now)
 {
 	const struct pair *pair = message->pair;
 
@@ -109,7 +130,7 @@ is_stuck(const struct message *message, uint64_t read_at, uint64_t now)
 		return false;
 	if (pair->active == message)
 		return message->started + PATIENCE_MS <= now;
-	return pair->endpoint->succeeded_at + PATIENCE_MS <= now || read_at + LONG_PATIENCE_MS <= now;
+	return read_at + patience_with(webhook, pair->endpoint, now) <= now;
 }
 
 /* Hands over to the database what loads have waited for too long. */
@@ -122,7 +143,7 @@ lose_patience(struct webhook *webhook, uint64_t now)
 		for (struct message *message = load->messages; message != NULL;
 			 message = message->load_next)
 		{
-			if (is_stuck(message, load->started, now))
+			if (is_stuck(webhook, message, load->started, now))
 				webhook_park(webhook, message->pair);
 		}
 	}
@@ -170,6 +191,7 @@ on_tick(uv_timer_t *timer)
 	if (is_time(&webhook->next_count, now, COUNT_MS))
 		webhook_count(webhook);
 	webhook_dispatch(webhook);
+	consumer_advance(webhook->consumer);
 }
 
 static void
@@ -230,6 +252,7 @@ on_stop(void *arg)
 		webhook->loads = load->next;
 		free(load);
 	}
+	webhook->nloads = 0;
 	webhook->loads_tail = &webhook->loads;
 	metric_set(webhook->inflight, 0);
 }
@@ -239,7 +262,7 @@ is_full(void *arg)
 {
 	struct webhook *webhook = arg;
 
-	return queue_has_no_room(webhook->queue);
+	return queue_has_no_room(webhook->queue) || queue_is_ahead(webhook->queue);
 }
 
 static bool

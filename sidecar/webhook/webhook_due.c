@@ -17,6 +17,7 @@
 #include "webhook/webhook_request.h"
 
 #define POLL_MS 1000
+#define POLL_GAP_MS 20      /* between questions for few deliveries */
 #define DUE_BYTES "1048576" /* of payloads in one answer */
 
 /* A statement whose answer is of no use after the lease was lost. */
@@ -133,15 +134,32 @@ on_due(void *arg, PGresult *rows)
 	webhook_dispatch(webhook);
 }
 
-/* Asks for stored deliveries, as many as there is room for. */
+/* Asks for so many stored deliveries. taken: those in memory. */
+static void
+ask_for_due(struct webhook *webhook, int room, const char *taken)
+{
+	struct pgarray busy = {0};
+	void *both[] = {webhook->queue, &busy};
+	char room_text[16];
+
+	pgarray_begin(&busy);
+	queue_each_endpoint(webhook->queue, add_busy, both);
+	snprintf(room_text, sizeof(room_text), "%d", room);
+	webhook->polling = true;
+	webhook->polled_at = uv_now(webhook->app->loop);
+	db_query(consumer_db(webhook->consumer), &due_statement,
+			 (const char *[]){room_text, DUE_BYTES, taken, pgarray_end(&busy)}, on_due,
+			 webhook_query(webhook, NULL));
+	buffer_free(&busy.text);
+}
+
+/* Asks for as many as there is room for; not for few again and again, since the question looks at each webhook. */
 void
 webhook_poll(struct webhook *webhook)
 {
 	struct pgarray taken = {0};
-	struct pgarray busy = {0};
-	void *both[] = {webhook->queue, &busy};
-	int room = queue_due_most(webhook->queue);
-	char room_text[16];
+	int most = queue_due_most(webhook->queue), room = most;
+	uint64_t now = uv_now(webhook->app->loop);
 
 	pgarray_begin(&taken);
 	for (struct message *message = webhook->due; message != NULL; message = message->load_next)
@@ -149,19 +167,15 @@ webhook_poll(struct webhook *webhook)
 		pgarray_number(&taken, message->delivery);
 		room--;
 	}
-	webhook->next_poll = uv_now(webhook->app->loop) + POLL_MS;
-	if (room > 0 && !queue_has_no_room(webhook->queue))
+	if (room < most / 2 && now < webhook->polled_at + POLL_GAP_MS)
+		webhook->next_poll = webhook->polled_at + POLL_GAP_MS;
+	else
 	{
-		pgarray_begin(&busy);
-		queue_each_endpoint(webhook->queue, add_busy, both);
-		snprintf(room_text, sizeof(room_text), "%d", room);
-		webhook->polling = true;
-		db_query(consumer_db(webhook->consumer), &due_statement,
-				 (const char *[]){room_text, DUE_BYTES, pgarray_end(&taken), pgarray_end(&busy)},
-				 on_due, webhook_query(webhook, NULL));
+		webhook->next_poll = now + POLL_MS;
+		if (room > 0 && !queue_has_no_room(webhook->queue))
+			ask_for_due(webhook, room, pgarray_end(&taken));
 	}
 	buffer_free(&taken.text);
-	buffer_free(&busy.text);
 }
 
 static void

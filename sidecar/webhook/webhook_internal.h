@@ -38,13 +38,14 @@ struct webhook
 	struct webhook_queue *queue;
 	struct store *store;
 	struct load *loads, **loads_tail;
+	int nloads;
 	struct message *due; /* stored messages in memory */
 	bool leading;
 	bool polling;
 	bool more_due; /* the last poll found something: there may be more */
 	unsigned generation;
 	int64_t known_up_to; /* events up to it may have been delivered under an earlier lease */
-	uint64_t next_poll, next_count, next_addresses, next_sweep;
+	uint64_t polled_at, next_poll, next_count, next_addresses, next_sweep;
 	uv_timer_t tick;
 	struct metric *attempts[3]; /* by enum webhook_result */
 	struct metric *inflight;

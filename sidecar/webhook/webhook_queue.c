@@ -12,7 +12,7 @@
 
 #define FAILING 3         /* failures in a row from which an endpoint has one message at a time */
 #define STORED_AT_ONCE 64 /* stored messages of a healthy endpoint in memory */
-#define DUE_MOST 200      /* found due, of all endpoints */
+#define DUE_MOST 512      /* found due, of all endpoints */
 #define REMEMBER_MS 600000
 
 struct webhook_queue
@@ -262,14 +262,14 @@ void
 queue_retain(struct webhook_queue *queue, struct pair *pair)
 {
 	pair->messages++;
-	pair->endpoint->messages++;
+	shares_count(&queue->shares, &pair->endpoint->seat, 1);
 	queue->messages++;
 }
 
 void
 queue_drop(struct webhook_queue *queue, struct pair *pair)
 {
-	pair->endpoint->messages--;
+	shares_count(&queue->shares, &pair->endpoint->seat, -1);
 	queue->messages--;
 	if (--pair->messages > 0)
 		return;
@@ -410,7 +410,7 @@ sweep_endpoint(void *arg, struct entry *entry)
 	struct sweep *sweep = arg;
 	struct endpoint *endpoint = (struct endpoint *) entry;
 
-	if (endpoint->messages > 0 || endpoint->paused_until > sweep->now ||
+	if (endpoint->seat.messages > 0 || endpoint->paused_until > sweep->now ||
 		endpoint->next_report > sweep->now || endpoint->used_at + REMEMBER_MS > sweep->now)
 		return;
 	endpoint->next_gone = sweep->gone;
@@ -442,9 +442,9 @@ queue_tick(struct webhook_queue *queue, uint64_t now)
 int
 queue_due_most(const struct webhook_queue *queue)
 {
-	int half = (queue->shares.limits.inflight + 1) / 2;
+	int twice = 2 * queue->shares.limits.inflight;
 
-	return half < DUE_MOST ? half : DUE_MOST;
+	return twice < DUE_MOST ? twice : DUE_MOST;
 }
 
 /* Of what may be in memory, an owner has fewer than are free, so that one is always left for the next. */
@@ -467,6 +467,12 @@ bool
 queue_has_no_room(const struct webhook_queue *queue)
 {
 	return shares_are_full(&queue->shares);
+}
+
+bool
+queue_is_ahead(const struct webhook_queue *queue)
+{
+	return shares_are_ahead(&queue->shares);
 }
 
 void

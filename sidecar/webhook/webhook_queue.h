@@ -30,8 +30,7 @@ struct endpoint
 	char *secret;     /* NULL: nothing is signed */
 	char *old_secret; /* NULL: none is valid any more */
 	struct seat seat;
-	int messages;                     /* in memory */
-	int stored;                       /* of these, in the database */
+	int stored;                       /* messages in memory that the database has */
 	int failures;                     /* in a row */
 	uint64_t paused_until;            /* loop time */
 	uint64_t succeeded_at;            /* loop time */
@@ -178,6 +177,8 @@ bool queue_busy(const struct webhook_queue *queue, const struct endpoint *endpoi
 bool queue_is_full(const struct webhook_queue *queue, const struct endpoint *endpoint);
 /* There is as much in memory as there may be, in bytes. */
 bool queue_has_no_room(const struct webhook_queue *queue);
+/* There is enough in memory for those that are not known to be slow: more would only get old there. */
+bool queue_is_ahead(const struct webhook_queue *queue);
 void queue_each_endpoint(struct webhook_queue *queue,
 						 void (*visit)(void *arg, struct entry *endpoint), void *arg);
 int queue_inflight(const struct webhook_queue *queue);

@@ -18,6 +18,8 @@
 #define SLOW_MESSAGES                                                                              \
 	1024 /* of an owner in memory, beyond which those of slow endpoints are better stored */
 
+#define FEWEST_AHEAD 2048 /* messages in memory that are never too many, by their number */
+
 #define OF_TURN(turn, type, member) ((type *) (void *) ((char *) (turn) -offsetof(type, member)))
 
 /* --- owners, hosts, visits ------------------------------------------------------------------------ */
@@ -215,13 +217,22 @@ seat_not_ready(struct seat *seat)
 	turn_unlist(&seat->turn);
 }
 
+bool
+seat_is_slow(const struct seat *seat)
+{
+	return seat->average_ms > SLOW_MS;
+}
+
 static void
-learn(struct seat *seat, double took_ms)
+learn(struct shares *shares, struct seat *seat, double took_ms)
 {
 	enum speed before = seat->speed;
+	bool was_slow = seat_is_slow(seat);
 
 	seat->average_ms = seat->average_ms < 0 ? took_ms : (3 * seat->average_ms + took_ms) / 4;
-	seat->speed = seat->average_ms <= SLOW_MS ? FAST : SLOW;
+	seat->speed = seat_is_slow(seat) ? SLOW : FAST;
+	if (seat_is_slow(seat) != was_slow)
+		shares->quick += was_slow ? seat->messages : -seat->messages;
 	if (seat->speed != before)
 		move_home(seat);
 }
@@ -372,7 +383,7 @@ note_late(struct shares *shares, uint64_t now)
 		leave_young(shares, slot);
 		uncount(shares, slot);
 		count(shares, slot, SLOW);
-		learn(slot->seat, 4 * SLOW_MS + (double) (now - slot->since));
+		learn(shares, slot->seat, 4 * SLOW_MS + (double) (now - slot->since));
 	}
 }
 
@@ -427,13 +438,14 @@ shares_end(struct shares *shares, struct slot *slot, uint64_t now)
 {
 	struct visit *visit = slot->visit;
 
+	shares->ended++;
 	if (slot->young)
 		leave_young(shares, slot);
 	uncount(shares, slot);
 	slot->seat->inflight--;
 	visit->inflight--;
 	visit->host->inflight--;
-	learn(slot->seat, (double) (now - slot->since));
+	learn(shares, slot->seat, (double) (now - slot->since));
 	ask_again(shares, visit->host);
 	shares_let_go(shares, visit);
 	slot->visit = NULL;
@@ -445,9 +457,22 @@ ask_host(void *arg, struct entry *entry)
 	ask_again(arg, (struct host *) entry);
 }
 
+/* How many requests end in a second: half of it is of the time since the last tick. */
+static void
+learn_rate(struct shares *shares, uint64_t now)
+{
+	if (now <= shares->ticked_at)
+		return;
+	shares->a_second =
+		(shares->a_second + shares->ended * 1000.0 / (double) (now - shares->ticked_at)) / 2;
+	shares->ticked_at = now;
+	shares->ended = 0;
+}
+
 void
 shares_tick(struct shares *shares, uint64_t now)
 {
+	learn_rate(shares, now);
 	note_late(shares, now);
 	table_each(&shares->hosts, ask_host, shares);
 }
@@ -468,14 +493,27 @@ shares_free(struct shares *shares, struct owner *owner, size_t bytes)
 	shares->bytes -= bytes;
 }
 
+void
+shares_count(struct shares *shares, struct seat *seat, int by)
+{
+	seat->messages += by;
+	if (!seat_is_slow(seat))
+		shares->quick += by;
+}
+
+bool
+shares_are_ahead(const struct shares *shares)
+{
+	return shares->quick > FEWEST_AHEAD && shares->quick > shares->a_second;
+}
+
 bool
 shares_is_full(const struct shares *shares, const struct seat *seat)
 {
 	const struct owner *owner = seat->visit->owner;
 
-	return seat->average_ms > SLOW_MS &&
-		   (owner->messages >= SLOW_MESSAGES || shares_are_full(shares) ||
-			owner->bytes >= shares->limits.bytes - shares->bytes);
+	return seat_is_slow(seat) && (owner->messages >= SLOW_MESSAGES || shares_are_full(shares) ||
+								  owner->bytes >= shares->limits.bytes - shares->bytes);
 }
 
 bool
