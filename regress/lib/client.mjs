@@ -15,8 +15,8 @@ export class Subscriber {
     });
   }
 
-  /** Joins a channel and waits for the answer: 'SUBSCRIBED', or throws what the server said. */
-  async join(topic, { isPrivate = true, limit = 15000 } = {}) {
+  /** Joins a channel and waits for the answer: 'SUBSCRIBED', or throws what the server said. joined is called each time it is again. */
+  async join(topic, { isPrivate = true, limit = 15000, joined } = {}) {
     await this.client.realtime.setAuth();
     const channel = this.client.channel(topic, { config: { private: isPrivate } });
     channel.on('broadcast', { event: '*' }, (message) => {
@@ -28,6 +28,7 @@ export class Subscriber {
     channel.subscribe((status, error) => {
       state = status;
       reason = error;
+      if (status === 'SUBSCRIBED') joined?.();
     });
     await until(() => state === 'SUBSCRIBED' || state === 'CHANNEL_ERROR' || state === 'TIMED_OUT', `joining ${topic}`, limit);
     if (state !== 'SUBSCRIBED') {

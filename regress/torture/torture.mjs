@@ -1,122 +1,187 @@
-// The sidecar killed with SIGKILL again and again under load, and PostgreSQL with it if asked, while Realtime's stand-in and
-// the receiver of webhooks reset connections: what is lost?
+// Everything killed with SIGKILL again and again under load, each at a moment of no one's choosing, while Realtime's stand-in and the receiver
+// of webhooks reset connections: what is lost, and how long does it take until all is delivered again?
 //
-// The sidecar delivers to the embedded endpoint of another one, which is not killed, so that an unchanged
-// supabase-js client and a webhook receiver hear all of it. That one works on a database of its own, with the same
-// conversations: it must not deliver in the place of the one that is killed.
+// Two sidecars read one log. One has clients at an endpoint of its own, and webhooks; the other one publishes to Realtime's stand-in. What is
+// killed: a core, the endpoint's process, the stand-in, PostgreSQL. Counted are a supabase-js client that catches up, the receiver, and what the
+// stand-in accepted; it notes on disk what it answers.
+import { statSync } from 'node:fs';
 import { Bed } from '../lib/bed.mjs';
-import { connect, value } from '../lib/db.mjs';
+import { value } from '../lib/db.mjs';
 import { finish } from '../lib/janitor.mjs';
 import { roleToken } from '../lib/jwt.mjs';
 import { events, judge, Load } from '../lib/load.mjs';
+import { RealtimeProcess } from '../lib/realtime-process.mjs';
 import { sleep, until } from '../lib/wait.mjs';
+import { Follower } from './follower.mjs';
 import { resettingProxy } from './resets.mjs';
 
 const kills = Number(process.env.KILLS ?? 50);
-const crashes = Number(process.env.CRASHES ?? 0); // of PostgreSQL, spread over the kills
 const resets = Number(process.env.RESETS ?? 5); // per cent of the requests
+const crashes = Number(process.env.CRASHES ?? Math.ceil(kills / 20)); // of PostgreSQL, among the kills
+const writers = Number(process.env.WRITERS ?? 4);
 const contacts = 12;
-const patience = 120_000; // ms for what is left at the end
+const patience = 120_000; // ms for what is left at the end, and for each recovery
 
-async function createEndpoint(bed) {
-  await bed.cluster.psql('CREATE DATABASE endpoint TEMPLATE template0');
-  const db = await connect(bed.cluster, { database: 'endpoint' });
-  await db.query('CREATE EXTENSION chat_realtime');
-  await db.query('SELECT count(*) FROM chat.setup()');
-  await db.query(`SELECT chat.grant_sidecar('chat_sidecar')`);
-  for (const id of bed.conversations) {
-    await db.query('INSERT INTO public.conversations (id, user_id, contact_jid) VALUES ($1, $2, $3)', [id, bed.owner, `${id}@s.whatsapp.net`]);
-  }
-  await db.end();
-  return bed.sidecar({ WEBHOOKS: 'off' }, { database: 'endpoint' });
+async function createClient(bed) {
+  const db = async () => {
+    await bed.asUser?.end().catch(() => {});
+    bed.asUser = await bed.connect();
+    await bed.asUser.query(`SELECT set_config('request.jwt.claims', $1, false)`, [JSON.stringify({ sub: bed.owner, role: 'authenticated' })]);
+    bed.asUser.on('error', () => {});
+    return bed.asUser;
+  };
+  await db();
+  bed.renewUser = db;
+  const topics = [`user:${bed.owner}:inbox`, ...bed.conversations.map((id) => `conversation:${id}`)];
+  return Follower.create(await bed.subscriber(bed.serving), () => bed.asUser, topics);
 }
 
 async function createBed() {
   const bed = await Bed.create({ settings: { max_connections: 200 } });
+  bed.db.on('error', () => {});
   bed.conversations = [];
   for (let i = 0; i < contacts; i++) bed.conversations.push(await bed.conversation(`Contact ${i}`));
-  bed.endpoint = await createEndpoint(bed);
-  bed.client = await bed.subscriber(bed.endpoint);
-  await bed.client.join(`user:${bed.owner}:inbox`);
-  for (const id of bed.conversations) await bed.client.join(`conversation:${id}`);
   bed.receiver = await bed.receiver(['*']);
-  bed.realtime = await resettingProxy(bed.endpoint.url, resets);
   // A message that fails twice is tried again only after minutes.
   bed.hook = await resettingProxy(bed.receiver.url, resets, (head) => /^webhook-id: (.*)$/im.exec(head)[1]);
-  bed.closing.push(() => bed.realtime.down(), () => bed.hook.down());
+  bed.realtime = await RealtimeProcess.start();
+  bed.proxy = await resettingProxy(bed.realtime.url, resets);
+  bed.closing.push(() => bed.realtime.kill(), () => bed.proxy.down(), () => bed.hook.down());
   await bed.db.query('UPDATE public.chat_external_webhooks SET url = $1', [`${bed.hook.url}/hook`]);
-  bed.env = {
-    REALTIME_URL: bed.realtime.url,
-    REALTIME_KEY: roleToken('service_role', bed.endpoint.env.EMBEDDED_JWT_SECRET, { expiresIn: 86400 }),
-    REALTIME_MAX_EVENTS_PER_SECOND: '0',
-  };
+  bed.serving = await bed.sidecar({});
+  bed.publishing = await bed.sidecar({
+    WEBHOOKS: 'off', REALTIME_URL: bed.proxy.url, REALTIME_KEY: roleToken('service_role', 'torture', { expiresIn: 86400 }), REALTIME_MAX_EVENTS_PER_SECOND: '0',
+  });
+  bed.client = await createClient(bed);
+  bed.first = BigInt(await value(bed.db, 'SELECT COALESCE(max(id), 0) FROM chat.events'));
   return bed;
 }
 
-/** One life of the sidecar: it ends once it has delivered to both sides, at a moment of no one's choosing. */
-async function live(bed) {
-  const heard = bed.client.heard.length;
-  const received = bed.receiver.deliveries.length;
-  const sidecar = await bed.sidecar(bed.env);
-  await until(() => bed.client.heard.length > heard && bed.receiver.deliveries.length > received,
-    () => `deliveries of a new sidecar: ${sidecar.tail()}`, 60_000);
-  await sleep(Math.random() * 500);
-  await sidecar.kill('SIGKILL');
+/** What has arrived at each side, as a number that grows. */
+const arrived = (bed) => [bed.client.heard.length, bed.receiver.deliveries.length, statSync(bed.realtime.file).size];
+
+/** The same sidecar again, with the same ports. */
+async function killCore(bed, which) {
+  const { env } = bed[which];
+  await bed[which].kill('SIGKILL');
+  bed[which] = await bed.sidecar(env);
 }
 
+const killing = {
+  core: (bed) => killCore(bed, Math.random() < 0.5 ? 'serving' : 'publishing'),
+  async endpoint(bed) {
+    const pid = bed.serving.endpointPid;
+    if (pid) process.kill(pid, 'SIGKILL');
+  },
+  async realtime(bed) {
+    await bed.realtime.kill();
+    await sleep(Math.random() * 300);
+    await bed.realtime.up();
+  },
+  async database(bed) {
+    await bed.cluster.restart('immediate');
+    await bed.renewUser();
+  },
+};
+
+/** What each kill is of: the database now and then, the others at random. */
+function targets() {
+  const others = (process.env.TARGETS ?? 'core core endpoint realtime').split(' ');
+  const due = (i) => Math.floor(i * crashes / kills) > Math.floor((i - 1) * crashes / kills);
+  return Array.from({ length: kills }, (_, i) => (due(i + 1) ? 'database' : others[Math.floor(Math.random() * others.length)]));
+}
+
+/** Kills, and waits until something arrives at every side again; seconds by side, by what was killed. */
 async function killAll(bed, load) {
-  for (let i = 1; i <= kills; i++) {
-    await live(bed);
-    if (Math.floor(i * crashes / kills) > Math.floor((i - 1) * crashes / kills)) await bed.cluster.restart('immediate');
-    await sleep(Math.random() * 100);
-    if (process.stdout.isTTY) process.stdout.write(`\r${i} of ${kills} kills, ${load.written} messages `);
+  const recovered = {};
+  for (const [i, target] of targets().entries()) {
+    const before = arrived(bed);
+    const start = Date.now();
+    const seconds = [];
+    await killing[target](bed);
+    const look = () => arrived(bed).forEach((count, side) => { if (count > before[side]) seconds[side] ??= (Date.now() - start) / 1000; });
+    await until(() => { look(); return Object.keys(seconds).length === before.length; },
+      () => `deliveries after ${target} was killed, ${before} then, ${arrived(bed)} now: ${bed.serving.tail()}\n${bed.publishing.tail()}`, patience);
+    (recovered[target] ??= []).push(seconds);
+    await sleep(Math.random() * 500);
+    if (process.stdout.isTTY) process.stdout.write(`\r${i + 1} of ${kills} kills, ${load.written} messages `);
   }
+  return recovered;
 }
 
 /** webhook-id is evt_<event>; conversation.closed is part of another event, and not written here. */
 const received = (bed) => bed.receiver.deliveries.map(({ id }) => ({ id: id.slice('evt_'.length) }));
 
+const accepted = (bed) => bed.realtime.accepted.filter(({ topic }) => !topic.startsWith('canary:'));
+
 /** Waits until nothing is missing, or the patience is at its end. */
 async function judgement(log, deliveries, options) {
-  let result;
-  await until(() => {
-    result = judge(log, deliveries(), options);
-    return result.lost.length === 0;
-  }, 'every event', patience, 200).catch(() => {});
-  return result;
+  const end = Date.now() + patience;
+  for (;;) {
+    const result = judge(log, await deliveries(), options);
+    if (result.lost.length === 0 || Date.now() > end) return result;
+    await sleep(2000);
+  }
 }
 
 function print(name, log, result) {
   const distinct = result.delivered - result.duplicates;
-  console.log(`  ${name.padEnd(20)} ${String(log.length).padStart(8)} ${String(distinct).padStart(10)} ${String(result.lost.length).padStart(6)} `
+  console.log(`  ${name.padEnd(28)} ${String(log.length).padStart(8)} ${String(distinct).padStart(10)} ${String(result.lost.length).padStart(6)} `
     + `${String(result.duplicates).padStart(11)} ${String(result.disorder.length).padStart(13)} ${String(result.unknown.length).padStart(8)}`);
+}
+
+function printRecovery(recovered) {
+  console.log('  seconds from a kill to the next delivery (median, 99 %, most)');
+  for (const [target, kills] of Object.entries(recovered)) {
+    const sides = ['client', 'webhooks', 'Realtime'].map((name, side) => {
+      const sorted = kills.map((seconds) => seconds[side]).sort((a, b) => a - b);
+      const at = (share) => sorted[Math.min(sorted.length - 1, Math.floor(sorted.length * share))].toFixed(2);
+      return `${name} ${at(0.5)} ${at(0.99)} ${at(1)}`.padEnd(26);
+    });
+    console.log(`  ${String(kills.length).padStart(5)} of ${target.padEnd(9)} ${sides.join('')}`);
+  }
+}
+
+/** What is to be delivered: all that was written since the sidecars are there. */
+async function written(bed) {
+  return (await events(bed.db)).filter(({ id }) => BigInt(id) > bed.first);
+}
+
+/** heard: what came by itself, whose order counts; what was asked for comes when it may. */
+async function judgeAll(bed) {
+  const log = await written(bed);
+  const forWebhooks = log.filter((event) => event.webhook !== null);
+  const client = await judgement(log, () => bed.client.all());
+  client.disorder = judge(log, bed.client.heard).disorder;
+  return [
+    ['client that catches up', log, client],
+    ['Realtime\'s stand-in', log, await judgement(log, () => accepted(bed))],
+    ['webhook receiver', forWebhooks, await judgement(forWebhooks, () => received(bed), { every: true })],
+  ];
 }
 
 async function run() {
   const bed = await createBed();
   const start = Date.now();
-  const load = new Load(bed.cluster, bed.conversations, { writers: 8, pause: 10 });
-  await killAll(bed, load);
-  await bed.sidecar(bed.env);
-  const written = await load.stop();
+  const load = new Load(bed.cluster, bed.conversations, { writers, pause: 10 });
+  await until(() => arrived(bed).every((count) => count > 0), 'the first deliveries', patience);
+  const recovered = await killAll(bed, load);
+  const messages = await load.stop();
   await bed.reconnect();
-  const log = await events(bed.db);
-  const forWebhooks = log.filter((event) => event.webhook !== null);
-  const client = await judgement(log, () => bed.client.heard);
-  const webhooks = await judgement(forWebhooks, () => received(bed), { every: true });
-  const missing = written - await value(bed.db, 'SELECT count(*) FROM public.chat_messages');
+  const results = await judgeAll(bed);
+  const missing = messages - await value(bed.db, 'SELECT count(*) FROM public.chat_messages');
   const forged = bed.receiver.deliveries.filter(({ problem }) => problem).length;
-  console.log(`\n${kills} kills of the sidecar and ${crashes} crashes of PostgreSQL under 8 writers in ${Math.round((Date.now() - start) / 1000)} s; `
-    + `${written} messages acknowledged, ${Math.max(missing, 0)} of them not in the table`);
-  for (const [name, proxy] of [['Realtime', bed.realtime], ['webhooks', bed.hook]]) {
+  console.log(`\n${kills} kills under ${writers} writers in ${Math.round((Date.now() - start) / 1000)} s; `
+    + `${messages} messages acknowledged, ${Math.max(missing, 0)} of them not in the table`);
+  printRecovery(recovered);
+  for (const [name, proxy] of [['Realtime', bed.proxy], ['webhooks', bed.hook]]) {
     console.log(`  connections ended by ${name}: ${Object.entries(proxy.faults).map(([stage, count]) => `${stage} ${count}`).join(', ') || 'none'}; ${proxy.requests} requests`);
   }
-  console.log('                         events  delivered   lost  duplicated  out of order  unknown');
-  print('supabase-js client', log, client);
-  print('webhook receiver', forWebhooks, webhooks);
-  console.log('  (a client need not get a conversation.updated that a later one of the conversation replaced)');
+  console.log('                                 events  delivered   lost  duplicated  out of order  unknown');
+  for (const [name, log, result] of results) print(name, log, result);
+  console.log(`  (one need not get a conversation.updated that a later one of the conversation replaced; the client joined ${bed.client.joins} times and asked for ${bed.client.asked.length} events)`);
   await bed.close();
-  const bad = [client, webhooks].some((result) => result.lost.length + result.disorder.length + result.unknown.length > 0);
+  const bad = results.some(([, , result]) => result.lost.length + result.disorder.length + result.unknown.length > 0);
   return bad || missing > 0 || forged > 0 ? 1 : 0;
 }
 
