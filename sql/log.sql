@@ -1,7 +1,7 @@
 -- Reading the log: positions, leases and the doorbell, for the sidecar.
 
 CREATE FUNCTION chat.log_start("from" text) RETURNS bigint
-    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET jit = off
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
 $$
 BEGIN
