@@ -95,7 +95,7 @@ endif
 
 # demo, test and bench bring their own set-up: the programs they start call this file again, when
 # pg_config and the libraries are there.
-.PHONY: demo test test-plans bench torture format format-check help
+.PHONY: demo test test-plans bench torture format format-check help deb dist
 
 # DEMO=once runs through and ends.
 demo:
@@ -126,6 +126,16 @@ torture:
 	@regress/lib/deps.sh test
 	@KILLS=$(or $(KILLS),50) CRASHES=$(or $(CRASHES),0) RESETS=$(or $(RESETS),5) regress/torture/run
 
+# Debian packages, in packages/; what the build needs is named when it is missing.
+deb:
+	@packaging/debian/build
+
+# What PGXN distributes: the tracked files of the last commit.
+dist:
+	@mkdir -p packages
+	@git archive --format=zip --prefix=$(EXTENSION)-$(EXTVERSION).0/ -o packages/$(EXTENSION)-$(EXTVERSION).0.zip HEAD
+	@echo packages/$(EXTENSION)-$(EXTVERSION).0.zip
+
 C_SOURCES = $(wildcard extension/*.[ch] extension/*/*.[ch] sidecar/*.[ch] sidecar/*/*.[ch] regress/unit/*.[ch])
 CLANG_FORMAT ?= clang-format
 
@@ -139,6 +149,7 @@ help:
 	@echo 'make               build the extension and the sidecar'
 	@echo 'make install       install both (SIDECAR=no: only the extension; DESTDIR=… stages them)'
 	@echo 'make uninstall     remove what install installed'
+	@echo 'make deb           Debian packages of both, in packages/        make dist    a zip file for PGXN, there'
 	@echo 'make demo          run all of it on a throw-away cluster and watch a message arrive;'
 	@echo '                   DEMO=once ends by itself'
 	@echo 'make test          run every test; ONLY=unit, regress, isolation, e2e or a file of regress/e2e'

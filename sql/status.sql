@@ -95,6 +95,9 @@ $$
     UNION ALL
     SELECT 'chat_realtime_rollout_untold', '', 'Changes of the rollout of which not all users are told yet.', count(*) FROM chat.provider_change
     UNION ALL
+    SELECT 'chat_realtime_log_bytes', '', 'Size of the event log with its indexes; it is freed by whole partitions, after chat_realtime.retention.',
+           COALESCE(sum(pg_total_relation_size(p.relation)), 0)::double precision FROM chat.event_partitions() p
+    UNION ALL
     SELECT v.* FROM chat.notify_queue() q, LATERAL (VALUES
         ('chat_realtime_notify_queue_usage', '', 'How full the queue of NOTIFY is (0 to 1); above 0.9 the doorbell does not ring.', q.usage),
         ('chat_realtime_notify_queue_oldest_pid', '', 'Process of the oldest transaction, which keeps the queue of NOTIFY from being emptied if it listens; 0 while less than half is used.',

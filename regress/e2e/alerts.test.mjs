@@ -37,7 +37,7 @@ test('promtool reads the rules, and each fires above its threshold and not below
   assert.equal(await judge(text), undefined);
 });
 
-test('the four alerts of the design have its thresholds, and a rule with another one is found out', async () => {
+test('each alert has its threshold, and a rule with another one is found out', async () => {
   const thresholds = [
     ['ChatRealtimeSlow', '> 0.5', '> 0.7'],
     ['ChatRealtimeErrors', '> 0.01', '> 0.02'],
@@ -46,6 +46,9 @@ test('the four alerts of the design have its thresholds, and a rule with another
     ['ChatRealtimeBroadcastsFail', '> 5', '> 6'],
     ['ChatRealtimeUndelivered', '> 60', '> 240'],
     ['ChatRealtimeGone', 'absent(chat_realtime_build_info)', 'absent(chat_realtime_connections) unless absent(chat_realtime_build_info)'],
+    ['ChatRealtimeNoLeader', '< 1', '< 0'],
+    ['ChatRealtimeLogLarge', '> 20 *', '> 40 *'],
+    ['ChatRealtimeRateLimitsFull', '> 0.9', '> 0.99'],
   ];
   assert.deepEqual(alerts.map(({ alert }) => alert), thresholds.map(([alert]) => alert));
   for (const [name, threshold, other] of thresholds) {
@@ -57,8 +60,29 @@ test('the four alerts of the design have its thresholds, and a rule with another
   }
 });
 
-/** Every series that the rules ask for: [name, label or '']. */
-const wanted = alerts.flatMap(({ expr }) => [...expr.matchAll(/\b(chat_[a-z_]+)(?:\{(\w+)=~"([\w|]+)"\})?/g)]
+const dashboard = JSON.parse(readFileSync(path.join(root, 'packaging/grafana/chat_realtime.json'), 'utf8'));
+const questions = dashboard.panels.flatMap(({ targets = [] }) => targets.map(({ expr }) => expr));
+
+test('the dashboard: panels fill their rows, and promtool reads what they ask', async () => {
+  const file = path.join(temporaryDirectory(), 'rules.yml');
+  const asked = questions.map((expr) => expr.replaceAll('$__rate_interval', '5m').replaceAll('"$job"', '"chat"'));
+  writeFileSync(file, JSON.stringify({ groups: [{ name: 'dashboard', rules: asked.map((expr, i) => ({ record: `panel:${i}`, expr })) }] }));
+  await runProgram('promtool', ['check', 'rules', file]);
+  const taken = new Set();
+  for (const { id, title, gridPos: { x, y, w, h } } of dashboard.panels) {
+    assert.ok(id && title && x + w <= 24, title);
+    for (let column = x; column < x + w; column++) {
+      for (let row = y; row < y + h; row++) {
+        assert.ok(!taken.has(`${column},${row}`), `${title} lies over another one`);
+        taken.add(`${column},${row}`);
+      }
+    }
+  }
+  assert.equal(new Set(dashboard.panels.map(({ id }) => id)).size, dashboard.panels.length);
+});
+
+/** Every series that rules and dashboard ask for: [name, label or '']. */
+const wanted = [...alerts.map(({ expr }) => expr), ...questions].flatMap((expr) => [...expr.matchAll(/\b(chat_[a-z_]+)(?:\{(\w+)=~"([\w|]+)"\})?/g)]
   .flatMap(([, name, label, values]) => (values?.split('|') ?? ['']).map((one) => [name, label ? `${label}="${one}"` : ''])));
 
 test('each metric that a rule names is on the page of /metrics from the start, with the labels it asks for', async () => {

@@ -1,7 +1,7 @@
 // Runs the build steps of packaging's Dockerfiles in unpacked Debians, and what comes out of them: no container engine is
 // needed. For root only.
 //
-//   node regress/packaging/run.mjs
+//   node regress/packaging/run.mjs [images] [packages]        both unless named
 //
 // An image debian:N-slim is what debootstrap makes of that release, once, in a cache folder (CHAT_REALTIME_CACHE); postgres:N
 // and supabase/postgres:N are that with Debian's own server N in it. Each stage is a copy, entered by chroot.
@@ -132,7 +132,7 @@ async function check(name, body) {
 }
 
 /** The sidecar as the image starts it: process 1, its user, its health check; it delivers, and ends when told to. */
-async function runSidecar(image) {
+async function runSidecar(image, { health = true } = {}) {
   const bed = await Bed.create();
   try {
     const sidecar = new Sidecar();
@@ -143,7 +143,7 @@ async function runSidecar(image) {
     Object.assign(sidecar, { env: { HTTP_LISTEN: `127.0.0.1:${port}` }, command: entering(image.dir, image.user, [...assignments, ...image.entrypoint]) });
     sidecar.run();
     await sidecar.ready();
-    const healthy = () => enter(image.dir, [...assignments, 'sh', '-c', image.health], { user: image.user });
+    const healthy = () => health && enter(image.dir, [...assignments, 'sh', '-c', image.health], { user: image.user });
     await healthy();
     await bed.message(await bed.conversation(), 'oi');
     await until(async () => await sidecar.metric('chat_realtime_broadcasts_total', 'result="ok"') > 0, 'a delivery', 20000);
@@ -153,7 +153,7 @@ async function runSidecar(image) {
     process.kill(Number(inside), 'SIGTERM');
     const end = await sidecar.exited;
     if (end.code !== 0) throw new Error(`SIGTERM: it ended with ${JSON.stringify(end)}`);
-    if (await healthy().then(() => true, () => false)) throw new Error('healthy, and not running');
+    if (health && await healthy().then(() => true, () => false)) throw new Error('healthy, and not running');
   } finally {
     await bed.close();
   }
@@ -172,25 +172,72 @@ async function runServer(image, major) {
   if (said.trim() !== 'CREATE EXTENSION\nt\nt') throw new Error(said);
 }
 
+/** Debian packages of this tree, built in an unpacked Debian; their files in it. */
+async function buildPackages(image, major) {
+  await enter(image, ['sh', '-c', `DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends build-essential debhelper fakeroot git help2man lintian pkg-config \
+    libcurl4-openssl-dev libjansson-dev libpq-dev libssl-dev libuv1-dev libwebsockets-dev libwebsockets-evlib-uv postgresql-server-dev-${major}`]);
+  await buildContext(path.join(image, 'src'));
+  const files = (await enter(image, ['sh', '-c', 'cd /src && make deb'])).trim().split('\n');
+  const said = await enter(image, ['sh', '-c', `lintian --allow-root --fail-on error,warning /src/packages/*.deb 2>&1`]);
+  if (said.trim() && !/root privileges/.test(said)) throw new Error(said);
+  return files.map((file) => file.replace(/^.*\/packages\//, '/src/packages/'));
+}
+
+/** The packages on a machine with nothing but the server: installed, used, replaced by later ones, removed. */
+async function installPackages(dir, from, files, major) {
+  for (const file of files) await runProgram('cp', [path.join(from, file), path.join(dir, 'tmp')]);
+  const names = files.map((file) => `/tmp/${path.basename(file)}`);
+  await enter(dir, ['sh', '-c', `DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends ${names.join(' ')}`]);
+  mkdirSync(path.join(dir, 'etc/postgresql'), { recursive: true });
+  writeFileSync(path.join(dir, 'etc/postgresql/postgresql.conf'), `shared_preload_libraries = 'chat_realtime'\n`);
+  await runServer({ dir }, major);
+  const ids = (await enter(dir, ['sh', '-c', 'id -u chat-sidecar; id -g chat-sidecar'])).trim().split('\n').join(':');
+  await runSidecar({ dir, user: ids, env: {}, entrypoint: ['/usr/bin/chat-sidecar'] }, { health: false });
+  mkdirSync(path.join(dir, 'etc/chat_realtime'), { recursive: true });
+  writeFileSync(path.join(dir, 'etc/chat_realtime/sidecar.env'), 'DATABASE_URL=postgresql:///\n');
+  // The same with a later version.
+  await enter(dir, ['sh', '-c', `set -e
+    for deb in ${names.join(' ')}; do
+      dpkg-deb -R $deb /tmp/later && sed -i 's/^Version: .*/&.1/' /tmp/later/DEBIAN/control && dpkg-deb -b /tmp/later /tmp/later.deb >/dev/null && dpkg -i /tmp/later.deb && rm -r /tmp/later
+    done
+    test -s /etc/chat_realtime/sidecar.env && chat-sidecar --version
+    DEBIAN_FRONTEND=noninteractive apt-get purge -y -q chat-realtime-sidecar postgresql-${major}-chat-realtime
+    test -s /etc/chat_realtime/sidecar.env # its owner's, with a password in it
+    ! find /usr /lib/systemd /etc/systemd -name '*chat?sidecar*' -o -name 'chat_realtime*' -o -name 'chat-realtime*' | grep . >&2`]);
+}
+
 if (process.getuid() !== 0) {
   console.error('test-packaging: only root can enter another Debian (chroot)');
   process.exit(1);
 }
+const wants = (part) => process.argv.length === 2 || process.argv.includes(part);
 await make('all');
 const work = path.join(cache, `packaging.${process.pid}`);
 mkdirSync(work, { recursive: true });
 addDirectory(work);
-for (const debian of ['12', '13']) {
+for (const debian of wants('images') ? ['12', '13'] : []) {
   let image;
   await check(`the sidecar's image is built on Debian ${debian}`, async () => { image = await build(work, 'container/Dockerfile', { DEBIAN: debian }); });
   if (image) await check('… runs as its user, is healthy, delivers, and ends with 0 at SIGTERM', () => runSidecar(image));
 }
-for (const major of ['15', '17']) {
+for (const major of wants('images') ? ['15', '17'] : []) {
   let image;
   await check(`the extension is built for supabase/postgres ${major} and put in`, async () => {
     image = await build(work, 'supabase/Dockerfile', { POSTGRES_MAJOR: major, SUPABASE_POSTGRES: `${major}.0` });
   });
   if (image) await check('… its server makes the extension and sets it up', () => runServer(image, major));
+}
+for (const major of wants('packages') ? ['15', '17'] : []) {
+  const [builder, user] = ['builder', 'user'].map((what) => path.join(work, `${what}-${major}`));
+  let files;
+  await check(`Debian packages are built for PostgreSQL ${major}, and lintian finds nothing`, async () => {
+    await base(`postgres:${major}`, builder);
+    files = await buildPackages(builder, major);
+  });
+  if (files) await check('… are installed, serve, are replaced by later ones, and leave nothing when they are purged', async () => {
+    await base(`postgres:${major}`, user);
+    await installPackages(user, builder, files, major);
+  });
 }
 await finish();
 rmSync(work, { recursive: true, force: true });
