@@ -93,6 +93,9 @@ endif
 clean: clean-sidecar
 endif
 
+# The Node.js that set-up puts here where Debian's is too old.
+export PATH   := $(CURDIR)/.node/node_modules/.bin:$(PATH)
+
 # demo, test and bench bring their own set-up: the programs they start call this file again, when
 # pg_config and the libraries are there.
 .PHONY: demo test test-plans bench torture format format-check help deb dist

@@ -5,7 +5,7 @@
 SIDECAR_BINDIR ?= /usr/local/bin
 SIDECAR_LIBS    = libpq libuv libcurl libwebsockets jansson libcrypto
 SIDECAR_VERSION = $(shell sed -n "s/^default_version *= *'\(.*\)'/\1/p" chat_realtime.control)
-SIDECAR_PKG     = $(shell pkg-config $(1) $(SIDECAR_LIBS))
+SIDECAR_PKG     = $(if $(shell command -v pkg-config),$(shell pkg-config $(1) $(SIDECAR_LIBS)))
 
 SIDECAR_OUT     = sidecar/build$(if $(SIDECAR_SANITIZE),/sanitized)
 SIDECAR_BINARY  = $(if $(SIDECAR_SANITIZE),$(SIDECAR_OUT)/,sidecar/)chat-sidecar

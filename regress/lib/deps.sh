@@ -12,6 +12,8 @@ purpose=${1:-demo}
 top=$(cd "$(dirname "$0")/../.." && pwd)
 pg_config=${PG_CONFIG:-pg_config}
 missing=
+NODE=22 # where Debian's is too old
+PATH=$top/.node/node_modules/.bin:$PATH
 
 say()
 {
@@ -64,7 +66,7 @@ find_missing()
 	has pkg-config || want pkg-config
 	for pair in libuv:libuv1-dev libcurl:libcurl4-openssl-dev libwebsockets:libwebsockets-dev \
 		jansson:libjansson-dev openssl:libssl-dev libpq:libpq-dev; do
-		pkg-config --exists "${pair%%:*}" 2>/dev/null || want "${pair#*:}"
+		{ has pkg-config && pkg-config --exists "${pair%%:*}"; } || want "${pair#*:}"
 	done
 	has_uv_plugin || want libwebsockets-evlib-uv
 	if [ "$purpose" = test ]; then
@@ -78,7 +80,7 @@ find_missing()
 			! apt-cache show "postgresql-${major:-15}-plpgsql-check" >/dev/null 2>&1 ||
 			want "postgresql-${major:-15}-plpgsql-check"
 	fi
-	node_ok || want nodejs
+	node_ok 16 || want nodejs
 	has npm || want npm
 	missing=${missing# }
 }
@@ -95,17 +97,20 @@ has_uv_plugin()
 
 node_ok()
 {
-	has node && [ "$(node -p 'process.versions.node.split(".")[0]')" -ge 20 ]
+	has node && [ "$(node -p 'process.versions.node.split(".")[0]')" -ge "${1:-20}" ]
 }
 
-# Where Debian's Node.js is older than 20, no package of it helps.
-check_node()
+# Any Node.js that npm runs with will do to begin with: where Debian's is older than 20, npm has a newer one, which is kept in
+# this folder (.node/) and is the first that the Makefile finds.
+newer_node()
 {
-	case " $missing " in *" nodejs "*) ;; *) return 0 ;; esac
-	candidate=$(apt-cache policy nodejs 2>/dev/null | sed -n 's/^ *Candidate: \([0-9]*\).*/\1/p')
-	[ "${candidate:-0}" -ge 20 ] || fail "Node.js 20 or later is needed and this distribution" \
-		"${candidate:+only }has ${candidate:-none}: install it from https://nodejs.org/en/download" \
-		"(with npm) and run this again"
+	if node_ok; then
+		return 0
+	fi
+	say "Node.js $(node --version) is too old: installing version $NODE from npm, into .node/ (about 50 MB)"
+	npm install --prefix "$top/.node" --no-save --no-audit --no-fund --loglevel=error "node@$NODE" || fail "npm could not install node@$NODE: is the npm registry reachable?"
+	PATH=$top/.node/node_modules/.bin:$PATH
+	node_ok || fail "Node.js 20 or later is needed: install it with npm, from https://nodejs.org/en/download, and run this again"
 }
 
 # promtool is a part of Prometheus' package, which would start a server here: only the program is taken out of it.
@@ -151,11 +156,10 @@ install_packages()
 update_and_install()
 {
 	log=$(mktemp)
-	say "installing from Debian's packages: $missing"
+	say "installing from Debian's packages (some minutes the first time): $missing"
 	apt-get update -q >"$log" 2>&1 || say "apt-get update failed, going on with the lists there are"
 	# Without lists the versions above were guesses.
 	find_missing
-	check_node
 	unpack_promtool
 	[ -z "$missing" ] || install_packages
 	rm -f "$log"
@@ -169,7 +173,6 @@ packages()
 	[ -n "$missing" ] || return 0
 	has apt-get || fail "missing, and no apt-get here to install it (names of Debian's packages): $missing"
 	if [ "$(id -u)" -ne 0 ]; then
-		check_node
 		fail "missing: run this first: sudo apt-get install -y --no-install-recommends $missing"
 	fi
 	update_and_install
@@ -182,7 +185,7 @@ npm_packages()
 	if [ -e "$stamp" ] && [ -z "$(find "$1/package-lock.json" -newer "$stamp")" ]; then
 		return 0
 	fi
-	say "installing npm packages (npm ci in ${1#"$top"/})"
+	say "installing npm packages (npm ci in ${1#"$top"/}, about half a minute)"
 	npm ci --prefix "$1" --no-audit --no-fund --loglevel=error ||
 		fail "npm ci failed in ${1#"$top"/}: is the npm registry reachable?"
 	touch "$stamp"
@@ -196,6 +199,7 @@ version_ok()
 
 packages
 version_ok
+newer_node
 npm_packages "$top/regress"
 if [ "$purpose" = test ]; then
 	npm_packages "$top/examples/node"
