@@ -6,7 +6,7 @@
  *   header  version u8 (1), flags u8 (1 armed, 2 more), 0 u16, events u32, last_id i64, late_id i64, now i64,
  *           lengths of snapshot u32 and of target u32, snapshot, target
  *   event   length u32 of what follows, id i64, created_at i64, expires_at i64 (0: never), flags u32 (1: a state,
- *           2: closed its conversation), lengths of conversation u32 and, as the message has them, of topic u32, name u32
+ *           2: closed its conversation, 4: whoever has joined the conversation's topics is to be asked for again), lengths of conversation u32 and, as the message has them, of topic u32, name u32
  *           and payload u32; conversation, message (log_forms.h)
  *
  * Times are microseconds since 1970. The first piece begins with the header. No event is split over pieces.
@@ -24,6 +24,7 @@
 #define CHAT_ANSWER_MORE 2
 #define CHAT_EVENT_STATE 1
 #define CHAT_EVENT_CLOSED 2
+#define CHAT_EVENT_RIGHTS 4
 
 /* What a consumer has had: see log_reader.c. */
 typedef struct ChatLogPosition

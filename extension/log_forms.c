@@ -62,13 +62,14 @@ put_message(ChatLogAnswer *answer, ChatLogForm form, int64 id, const struct varl
 
 static void
 put_event(ChatLogAnswer *answer, ChatLogForm form, const ChatLogRow *row, int64 id,
-		  const struct varlena *topic, const char *name, bool state, const struct varlena *payload)
+		  const struct varlena *topic, const char *name, uint32 flags,
+		  const struct varlena *payload)
 {
 	int start, topic_length, name_length;
 
 	if (topic == NULL || payload == NULL)
 		return;
-	start = chat_answer_begin_event(answer, row, id, state ? CHAT_EVENT_STATE : 0, payload);
+	start = chat_answer_begin_event(answer, row, id, flags, payload);
 	put_message(answer, form, id, topic, name, payload, &topic_length, &name_length);
 	chat_answer_end_event(answer, start, topic_length, name_length);
 }
@@ -144,6 +145,15 @@ put_bodies(ChatLogAnswer *answer, const ChatLogRow *row, int64 id, const char *n
 				 payload);
 }
 
+/* One that says whose rights changed is no state: a later one does not say it, and must not take its place. */
+static uint32
+flags_of(const ChatLogRow *row, const char *name)
+{
+	if (chat_log_text(row, row->columns->rights) != NULL)
+		return CHAT_EVENT_RIGHTS;
+	return chat_event_is_state(name) ? CHAT_EVENT_STATE : 0;
+}
+
 /* The event that a row is. */
 static void
 put_own(ChatLogAnswer *answer, ChatLogForm form, const ChatLogRow *row)
@@ -161,7 +171,7 @@ put_own(ChatLogAnswer *answer, ChatLogForm form, const ChatLogRow *row)
 		put_bodies(answer, row, row->id, name, payload, columns->changes);
 	else
 		put_event(answer, form, row, row->id, chat_log_text(row, columns->topic), name,
-				  chat_event_is_state(name), payload);
+				  flags_of(row, name), payload);
 }
 
 /* One that rides on it, to a topic. Webhooks get the first of them: the others say the same to others. */
@@ -174,7 +184,8 @@ put_rider(ChatLogAnswer *answer, ChatLogForm form, const ChatLogRow *row, int nu
 	int64 id = row->id + 1 + number;
 
 	if (form != CHAT_FORM_WEBHOOK)
-		put_event(answer, form, row, id, topic, rider->name, rider->state, payload);
+		put_event(answer, form, row, id, topic, rider->name, rider->state ? CHAT_EVENT_STATE : 0,
+				  payload);
 	else if (number == 0)
 		put_bodies(answer, row, id, rider->webhook, payload, row->columns->conversation_changes);
 }

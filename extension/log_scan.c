@@ -148,6 +148,7 @@ find_columns(Oid relid, ChatLogColumns *columns)
 	columns->conversation_changes = get_attnum(relid, "conversation_changes");
 	columns->owner = get_attnum(relid, "owner");
 	columns->webhook = get_attnum(relid, "webhook");
+	columns->rights = get_attnum(relid, "rights");
 	columns->changes = get_attnum(relid, "changes");
 }
 

@@ -31,7 +31,7 @@ typedef struct ChatLogColumns
 {
 	AttrNumber id, xid, created_at, expires_at, conversation, topic, event, payload;
 	AttrNumber inbox, agent_inbox, conversation_payload, conversation_changes;
-	AttrNumber owner, webhook, changes;
+	AttrNumber owner, webhook, changes, rights;
 } ChatLogColumns;
 
 /* A row that is looked at; what it points to lives until the next one. */

@@ -26,6 +26,9 @@ row(const char *message, bool is_private)
 							  .name_length = 2,
 							  .payload_length = 7,
 							  .id_length = 3,
+							  .conversation = "c1",
+							  .conversation_length = 2,
+							  .rights = is_private,
 							  .is_private = is_private};
 }
 
@@ -35,7 +38,20 @@ is(const struct link_event *event, const char *topic, const char *payload, const
 {
 	return strcmp(event->topic, topic) == 0 && strcmp(event->name, "ev") == 0 &&
 		   strcmp(event->id, id) == 0 && strcmp(event->payload, payload) == 0 &&
-		   event->payload_length == strlen(payload) && event->is_private == is_private;
+		   event->payload_length == strlen(payload) && event->is_private == is_private &&
+		   strcmp(event->rights, is_private ? "c1" : "") == 0;
+}
+
+/* How many bytes the first event has. */
+static size_t
+first_length(const struct buffer *text)
+{
+	const char *at = text->data;
+	size_t left = text->len;
+	struct link_event event;
+
+	(void) link_batch_take(&at, &left, &event);
+	return text->len - left;
 }
 
 static void
@@ -70,13 +86,13 @@ take_all(const char *bytes, size_t len)
 static void
 check_broken(const struct buffer *text)
 {
-	size_t first = text->len / 2;
+	size_t first = first_length(text);
 	bool refused = true;
 
 	for (size_t len = 1; len < text->len; len++)
 		refused = refused && (len == first || take_all(text->data, len) > 0);
 	require("what is cut off is not taken", refused);
-	for (size_t i = 0; i < 16; i++)
+	for (size_t i = 0; i < 20; i++)
 	{
 		char kept = text->data[i];
 

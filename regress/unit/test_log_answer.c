@@ -60,7 +60,7 @@ put_event(struct buffer *out, int64_t id, const char *conversation, const char *
 	put_number(out, (uint64_t) id, 8);
 	put_number(out, 5, 8);
 	put_number(out, 6, 8);
-	put_number(out, 1, 4);
+	put_number(out, id == 71 ? 4 : 1, 4);
 	put_number(out, strlen(conversation), 4);
 	put_number(out, strlen(topic), 4);
 	put_number(out, strlen(name), 4);
@@ -158,6 +158,8 @@ check_whole(void)
 			answer.events[0].payload_length == strlen("{\"a\":1}") &&
 			answer.events[0].message[0] == '{' &&
 			answer.events[0].message[answer.events[0].message_length - 1] == '}');
+	require("a state is no change of rights", !answer.events[0].rights);
+	require("nor the other way round", answer.events[1].rights && !answer.events[1].state);
 	require("one of the next piece",
 			answer.events[2].id == 72 && has(log_event_topic(&answer.events[2]),
 											 answer.events[2].topic_length, "user:\\\"x"));

@@ -14,6 +14,7 @@
 #define MORE 2
 #define EVENT_SIZE 44 /* of what stands before its texts, its own length left out */
 #define STATE 1
+#define RIGHTS 4
 #define MOST_ID 64 /* bytes of the id of a message */
 
 /* What stands between the texts of a message. */
@@ -186,6 +187,7 @@ static bool
 read_event(struct log_event *event, enum log_form form, struct rest *rest)
 {
 	struct rest own;
+	uint64_t flags;
 
 	if (rest->left < 4)
 		return false;
@@ -195,7 +197,9 @@ read_event(struct log_event *event, enum log_form form, struct rest *rest)
 	event->id = (int64_t) take_number(&own, 8);
 	event->created_at = (int64_t) take_number(&own, 8);
 	event->expires_at = (int64_t) take_number(&own, 8);
-	event->state = (take_number(&own, 4) & STATE) != 0;
+	flags = take_number(&own, 4);
+	event->state = (flags & STATE) != 0;
+	event->rights = (flags & RIGHTS) != 0;
 	event->conversation_length = (uint32_t) take_number(&own, 4);
 	event->topic_length = (uint32_t) take_number(&own, 4);
 	event->name_length = (uint32_t) take_number(&own, 4);

@@ -23,6 +23,7 @@ struct log_event
 	int64_t created_at;
 	int64_t expires_at; /* it is of no use after that; 0: never */
 	bool state;         /* a later one of its topic and conversation replaces it */
+	bool rights;        /* whoever has joined its conversation's topics is to be asked for again */
 	bool is_private;    /* it goes to a private topic; not of bodies */
 	const char *conversation;
 	const char *owner; /* with bodies; its length is owner_length, 0: nobody knows */

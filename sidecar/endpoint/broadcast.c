@@ -383,6 +383,8 @@ broadcast_events(struct embedded *embedded, const char *body, size_t len)
 			.payload_json = true,
 		};
 
+		if (*event.rights != '\0')
+			rights_changed(embedded, event.rights);
 		channel_broadcast(embedded, event.is_private, &broadcast, NULL);
 		free(topic);
 		free(name);

@@ -50,6 +50,7 @@ channel_subscribe(struct embedded *embedded, struct subscription *subscription)
 
 	if (channel == NULL)
 		channel = create_channel(embedded, subscription->topic, subscription->is_private);
+	subscription->rights_at = uv_now(embedded->app->loop);
 	subscription->channel = channel;
 	subscription->next_on_channel = channel->first;
 	channel->first = subscription;

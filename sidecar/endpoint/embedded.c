@@ -56,6 +56,7 @@ tick(uv_timer_t *timer)
 {
 	struct embedded *embedded = timer->data;
 
+	rights_tick(embedded);
 	table_each(&embedded->sockets, check_socket, NULL);
 	pressure_look(embedded);
 	rates_sweep(&embedded->rates, uv_now(embedded->app->loop));
@@ -99,6 +100,8 @@ register_metrics(struct embedded_metrics *of, struct metrics *metrics)
 	of->refused_handshakes =
 		metrics_counter(metrics, "chat_realtime_embedded_refused_sockets_total", "reason=\"token\"",
 						"WebSockets that the embedded endpoint refused.");
+	of->ended = metrics_counter(metrics, "chat_realtime_embedded_ended_rights_total", "",
+								"Channels closed since their user may not read them any more.");
 	of->floods = metrics_counter(metrics, "chat_realtime_embedded_refused_frames_total", "",
 								 "Frames above what a WebSocket may send.");
 	of->refused_memory =

@@ -68,6 +68,7 @@ struct embedded_metrics
 	struct metric *refused_handshakes; /* no good token */
 	struct metric *memory;             /* bytes in use */
 	struct metric *refused_memory;     /* sockets, at its limit */
+	struct metric *ended;              /* channels whose right to read was gone */
 	struct metric *floods;             /* frames above what a socket may send */
 	struct metric *slow_sockets;       /* closed since they did not read */
 };
@@ -91,6 +92,7 @@ struct embedded
 	uv_timer_t *timer;
 	struct questions questions; /* to the database, that wait */
 	int asking;                 /* that are under way */
+	int rights_left;            /* rights that may be asked for again in this second */
 	struct refusals refused;    /* by it, a moment ago */
 	size_t waiting_bytes;       /* of messages that wait for it */
 	struct socket *to_write;    /* at the end of this turn of the loop */
@@ -136,9 +138,10 @@ struct subscription
 	bool is_private;
 	bool ack;
 	bool self;
-	enum may_write may_write;         /* by the token of this number */
-	int token_number;                 /* counts the tokens that it had */
-	int checks;                       /* pushes and tokens that wait for the answer */
+	enum may_write may_write; /* by the token of this number */
+	int token_number;         /* counts the tokens that it had, and changes of rights */
+	int checks;               /* pushes and tokens that wait for the answer */
+	uint64_t rights_at; /* loop time at which it was asked for; 0: to be asked for again soon */
 	struct presence_member *presence; /* NULL: it has nothing to do with it (yet) */
 	struct jwt token;
 };
@@ -254,6 +257,16 @@ void join_begin(struct socket *socket, struct frame *frame); /* takes over the f
 /* A leave that came before the answer to the join that it is about; takes over the frame if so. */
 bool join_leave(struct socket *socket, struct frame *frame);
 void join_forget(struct socket *socket);
+
+/* rights.c */
+/* Asks again whether a subscription's token may read its private channel, and closes it if not; too many at a time do so, too. */
+void rights_renew(struct subscription *subscription);
+/* A conversation has another owner or agent, or is gone: asks for whoever has joined its topics. */
+void rights_changed(struct embedded *embedded, const char *conversation);
+/* Begins a second, in which so many are asked for. */
+void rights_tick(struct embedded *embedded);
+/* Asks for those of a socket that nobody has asked for in five minutes. */
+void rights_check(struct socket *socket);
 
 /* push.c */
 void push_handle(struct subscription *subscription, struct frame *frame);

@@ -9,18 +9,6 @@
 #include "config.h"
 #include "endpoint/internal.h"
 
-#define MAX_CHECKS 100
-#define UNAUTHORIZED "You do not have permissions to read from this Channel topic: "
-#define TOO_MANY "Too many messages per second"
-
-/* A token that waits for the database. */
-struct renewal
-{
-	uint64_t socket_id;
-	uint64_t subscription_id;
-	int token_number;
-};
-
 void
 protocol_drop(struct socket *socket)
 {
@@ -55,43 +43,6 @@ handle_leave(struct socket *socket, const struct frame *frame, struct subscripti
 }
 
 static void
-token_answered(void *arg, struct embedded *embedded, bool allowed, bool known)
-{
-	struct renewal *renewal = arg;
-	struct subscription *subscription =
-		subscription_find_by_id(embedded, renewal->socket_id, renewal->subscription_id);
-
-	if (subscription != NULL)
-	{
-		subscription->checks--;
-		if (known && !allowed && renewal->token_number == subscription->token_number)
-			subscription_fail(subscription, UNAUTHORIZED, subscription->topic);
-	}
-	free(renewal);
-}
-
-/* A private channel's right to read is asked for again. */
-static void
-ask_again(struct subscription *subscription)
-{
-	struct socket *socket = subscription->socket;
-	struct renewal *renewal;
-
-	if (subscription->checks >= MAX_CHECKS)
-	{
-		subscription_fail(subscription, TOO_MANY, "");
-		return;
-	}
-	renewal = xcalloc(1, sizeof(*renewal));
-	renewal->socket_id = socket->id;
-	renewal->subscription_id = subscription->id;
-	renewal->token_number = subscription->token_number;
-	subscription->checks++;
-	access_ask(socket->embedded, subscription->topic, &subscription->token, false, token_answered,
-			   renewal);
-}
-
-static void
 handle_token(struct socket *socket, const struct frame *frame, struct subscription *subscription)
 {
 	char *token = json_text(json_member(frame->payload, "access_token"));
@@ -117,7 +68,7 @@ handle_token(struct socket *socket, const struct frame *frame, struct subscripti
 	subscription->token_number++;
 	subscription->may_write = WRITE_UNKNOWN;
 	if (subscription->is_private && !access_is_service(&jwt))
-		ask_again(subscription);
+		rights_renew(subscription);
 }
 
 /* A frame on a topic that the socket has joined. */

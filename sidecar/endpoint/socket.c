@@ -338,7 +338,10 @@ socket_check(struct socket *socket)
 	else if (now - socket->heard_at > SILENCE_MS)
 		socket_close(socket, LWS_CLOSE_STATUS_NORMAL);
 	else
+	{
 		protocol_check_tokens(socket);
+		rights_check(socket);
+	}
 }
 
 /* Takes over what was admitted. */

@@ -7,7 +7,7 @@
 
 struct header
 {
-	uint32_t topic, name, id, payload;
+	uint32_t topic, name, id, rights, payload;
 	uint32_t is_private;
 };
 
@@ -22,15 +22,18 @@ put(char *at, const char *text, size_t len)
 static void
 write_event(struct buffer *text, const struct log_event *row)
 {
-	struct header header = {row->topic_length + 1, row->name_length + 1, row->id_length + 1,
-							row->payload_length + 1, row->is_private};
-	size_t len = sizeof(header) + header.topic + header.name + header.id + (size_t) header.payload;
+	uint32_t rights_length = row->rights ? row->conversation_length : 0;
+	struct header header = {row->topic_length + 1, row->name_length + 1,    row->id_length + 1,
+							rights_length + 1,     row->payload_length + 1, row->is_private};
+	size_t len = sizeof(header) + header.topic + header.name + header.id + header.rights +
+				 (size_t) header.payload;
 	char *at = buffer_reserve(text, len);
 
 	memcpy(at, &header, sizeof(header));
 	at = put(at + sizeof(header), log_event_topic(row), row->topic_length);
 	at = put(at, log_event_name(row), row->name_length);
 	at = put(at, log_event_id(row), row->id_length);
+	at = put(at, row->conversation, rights_length);
 	put(at, log_event_payload(row), row->payload_length);
 	text->len += len;
 }
@@ -72,8 +75,10 @@ link_batch_take(const char **at, size_t *left, struct link_event *event)
 	event->topic = take_text(&next, &rest, header.topic);
 	event->name = take_text(&next, &rest, header.name);
 	event->id = take_text(&next, &rest, header.id);
+	event->rights = take_text(&next, &rest, header.rights);
 	event->payload = take_text(&next, &rest, header.payload);
-	if (event->topic == NULL || event->name == NULL || event->id == NULL || event->payload == NULL)
+	if (event->topic == NULL || event->name == NULL || event->id == NULL || event->rights == NULL ||
+		event->payload == NULL)
 		return false;
 	event->payload_length = header.payload - 1;
 	event->is_private = header.is_private != 0;

@@ -15,6 +15,8 @@ struct link_event
 {
 	const char *topic, *name; /* as in JSON: escaped, without quotes */
 	const char *id;
+	const char
+		*rights; /* a conversation, whose topics' subscribers are to be asked for again; "": none */
 	const char *payload; /* JSON */
 	size_t payload_length;
 	bool is_private;
