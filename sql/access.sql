@@ -138,10 +138,10 @@ COMMENT ON FUNCTION chat.grant_sidecar(name) IS 'Gives a role exactly what the s
 CREATE FUNCTION chat.grant_endpoint(role name) RETURNS void
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT chat.grant_functions(role, '{can_join,endpoint_presence}')
+    SELECT chat.grant_functions(role, '{can_join,replay,endpoint_presence}')
 $$;
 REVOKE ALL ON FUNCTION chat.grant_endpoint(name) FROM PUBLIC;
-COMMENT ON FUNCTION chat.grant_endpoint(name) IS 'Gives a role what the embedded endpoint, which strangers talk to, asks of the database: who may join; and what it tells it: who is at a conversation. No secret. Errors: 42704.';
+COMMENT ON FUNCTION chat.grant_endpoint(name) IS 'Gives a role what the embedded endpoint, which strangers talk to, asks of the database: who may join, and what they missed; and what it tells it: who is at a conversation. No secret. Errors: 42704.';
 
 CREATE FUNCTION chat.backend_functions() RETURNS text[]
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS

@@ -220,9 +220,9 @@ COMMENT ON FUNCTION chat.rows_of_topic(text, bigint, integer) IS 'Part of chat.e
 -- after_id whose writer may still have been running when row after_id was written are returned again. Their
 -- xids lie between the two kept in that row, so they are found by the index on xid, however long the topic is.
 -- Those of its own transaction committed with it, and came before it.
-CREATE FUNCTION chat.events_since(topic text, after_id bigint, max_rows integer DEFAULT 100)
-    RETURNS TABLE (id bigint, event text, payload jsonb, created_at timestamptz)
-    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
+CREATE FUNCTION chat.events_after(topic text, after_id bigint, max_rows integer)
+    RETURNS TABLE (id bigint, event text, payload text, created_at timestamptz)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0 SET jit = off
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
 $$
@@ -231,20 +231,6 @@ DECLARE
     anchor record;
     restored bigint := chat.committed_up_to();
 BEGIN
-    IF topic IS NULL OR after_id IS NULL THEN
-        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
-            MESSAGE = 'topic and after_id must not be NULL',
-            HINT = 'Pass 0 as after_id to read from the start of what is kept.';
-    END IF;
-    IF max_rows IS NULL OR max_rows NOT BETWEEN 1 AND 1000 THEN
-        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
-            MESSAGE = 'max_rows must be from 1 to 1000';
-    END IF;
-    PERFORM chat.require_attached();
-    IF NOT chat.is_service_caller() AND NOT chat.can_join($1) THEN
-        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
-            MESSAGE = format('topic "%s" may not be read by this user', left($1, 246));
-    END IF;
     SELECT e.xid, e.snapshot_xmin, e.next_xid INTO anchor FROM chat.event_at($2) e;
     RETURN QUERY
     WITH late AS MATERIALIZED (
@@ -263,10 +249,36 @@ BEGIN
          CROSS JOIN LATERAL (SELECT * FROM chat.events v WHERE v.row_id = found AND v.topic = $1 AND v.id > $2 OFFSET 0) e
          ORDER BY e.id LIMIT $3
     )
-    SELECT r.id, r.event, r.payload::jsonb, r.created_at
+    SELECT r.id, r.event, r.payload, r.created_at
       FROM (SELECT l.id, l.event, l.payload, l.created_at FROM late l WHERE l.topic = $1 AND l.expires_at IS NULL
             UNION ALL SELECT * FROM fresh) r
      ORDER BY r.id;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.events_after(text, bigint, integer) FROM PUBLIC;
+COMMENT ON FUNCTION chat.events_after(text, bigint, integer) IS 'Part of chat.events_since and chat.replay: the events, whoever asks.';
+
+CREATE FUNCTION chat.events_since(topic text, after_id bigint, max_rows integer DEFAULT 100)
+    RETURNS TABLE (id bigint, event text, payload jsonb, created_at timestamptz)
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+#variable_conflict use_column
+BEGIN
+    IF topic IS NULL OR after_id IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'null_value_not_allowed',
+            MESSAGE = 'topic and after_id must not be NULL',
+            HINT = 'Pass 0 as after_id to read from the start of what is kept.';
+    END IF;
+    IF max_rows IS NULL OR max_rows NOT BETWEEN 1 AND 1000 THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = 'max_rows must be from 1 to 1000';
+    END IF;
+    PERFORM chat.require_attached();
+    IF NOT chat.is_service_caller() AND NOT chat.can_join($1) THEN
+        RAISE EXCEPTION USING ERRCODE = 'insufficient_privilege',
+            MESSAGE = format('topic "%s" may not be read by this user', left($1, 246));
+    END IF;
+    RETURN QUERY SELECT e.id, e.event, e.payload::jsonb, e.created_at FROM chat.events_after($1, $2, $3) e ORDER BY e.id;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.events_since(text, bigint, integer) FROM PUBLIC;
@@ -298,3 +310,37 @@ END
 $$;
 REVOKE ALL ON FUNCTION chat.newest_event(text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.newest_event(text) IS 'Id of a topic''s newest event; NULL: there is none.';
+
+-- The same, of several.
+CREATE FUNCTION chat.newest_events(topic text, since timestamptz, max_rows integer)
+    RETURNS TABLE (id bigint, event text, payload text)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+    SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
+$$
+#variable_conflict use_column
+BEGIN
+    RETURN QUERY
+    SELECT r.id, r.event, r.payload
+      FROM (SELECT v.id, v.event, v.payload, v.created_at
+              FROM ((SELECT e.id FROM chat.event e
+                      WHERE hashtextextended(e.topic, 0) >= hashtextextended($1, 0)
+                        AND hashtextextended(e.topic, 0) <= hashtextextended($1, 0) AND e.topic = $1 AND e.expires_at IS NULL
+                      ORDER BY hashtextextended(e.topic, 0) DESC, e.id DESC LIMIT $3)
+                    UNION ALL
+                    (SELECT e.id FROM chat.event e
+                      WHERE hashtextextended(e.inbox, 0) >= hashtextextended($1, 0)
+                        AND hashtextextended(e.inbox, 0) <= hashtextextended($1, 0) AND e.inbox = $1
+                      ORDER BY hashtextextended(e.inbox, 0) DESC, e.id DESC LIMIT $3)
+                    UNION ALL
+                    (SELECT e.id FROM chat.event e
+                      WHERE hashtextextended(e.agent_inbox, 0) >= hashtextextended($1, 0)
+                        AND hashtextextended(e.agent_inbox, 0) <= hashtextextended($1, 0) AND e.agent_inbox = $1
+                      ORDER BY hashtextextended(e.agent_inbox, 0) DESC, e.id DESC LIMIT $3)) newest
+             CROSS JOIN LATERAL (SELECT * FROM chat.events v WHERE v.row_id = newest.id AND v.topic = $1 OFFSET 0) v
+             ORDER BY v.id DESC LIMIT $3) r
+     WHERE r.created_at >= $2
+     ORDER BY r.id;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.newest_events(text, timestamptz, integer) FROM PUBLIC;
+COMMENT ON FUNCTION chat.newest_events(text, timestamptz, integer) IS 'Part of chat.replay: the newest max_rows events of a topic, those of since and later, in the order of their ids; presence left out.';

@@ -5,6 +5,7 @@
 
 #include "endpoint/frame.h"
 #include "endpoint/presence_state.h"
+#include "endpoint/replay_wish.h"
 
 /* What a frame tracks is printed in frames for others, which must be good ones. */
 static void
@@ -50,12 +51,18 @@ answer(enum serializer serializer, struct frame *frame)
 	};
 	struct message *reply = frame_reply(serializer, frame, true, "{}");
 	struct message *copy = frame_broadcast(serializer, &broadcast);
+	struct message *again = frame->push ? NULL : frame_replay(serializer, frame->join_ref, &broadcast);
 
 	if (reply != NULL)
 		message_release(reply);
+	if (again != NULL)
+		message_release(again);
 	if (copy != NULL)
 		message_release(copy);
 	track(serializer, frame);
+	if (!frame->push)
+		(void) replay_wish_read(
+			json_member(json_member(frame->payload, "config"), "broadcast"));
 	frame_free(frame);
 }
 

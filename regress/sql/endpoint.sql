@@ -41,6 +41,43 @@ SELECT chat.presence('1', 'join');
 SELECT count(*) FROM chat.event;
 RESET ROLE;
 
+-- Replay: in the order of ids, however many one transaction wrote; the newest since a time, or the first after an id
+\set QUIET on
+SET chat_realtime.presence_events = off;
+INSERT INTO chat_messages (conversation_id, direction, content) SELECT 1, 'incoming', 'm' || g FROM generate_series(1, 5) g;
+SELECT chat.presence('1', 'typing', :ann) IS NULL AS typed \gset
+INSERT INTO chat_messages (conversation_id, direction, content) VALUES (1, 'incoming', 'm6'), (2, 'incoming', 'of another');
+SELECT id AS third FROM chat.events WHERE event = 'message.new' AND payload::jsonb ->> 'content' = 'm3' \gset
+SELECT (extract(epoch FROM now()) * 1000)::bigint + 60000 AS later \gset
+CREATE FUNCTION replayed(topic text, sub text, since_ms bigint, since_id bigint, max_rows integer) RETURNS text LANGUAGE sql AS $$
+    SELECT string_agg(COALESCE(r.payload::jsonb ->> 'content', r.event || ' ' || COALESCE(r.payload::jsonb ->> 'lastMessagePreview', '')), ' ' ORDER BY n)
+      FROM chat.replay(topic, jsonb_build_object('sub', sub), since_ms, since_id, max_rows) WITH ORDINALITY r (id, event, payload, n) $$;
+\set QUIET off
+SET ROLE regress_endpoint;
+SELECT replayed('conversation:1', :ann, 0, NULL, 100);
+SELECT replayed('conversation:1', :ann, 0, NULL, 3);
+SELECT replayed('conversation:1', :bob, -1, NULL, 0);
+SELECT replayed('conversation:1', :ann, :later, NULL, 100), replayed('conversation:1', :ann, 9223372036854775807, NULL, 100);
+SELECT replayed('conversation:1', :bob, NULL, :third, 100);
+SELECT replayed('conversation:1', :bob, 0, :third, 2);
+SELECT replayed('conversation:1', :bob, NULL, 9223372036854775807, 100), replayed('conversation:1', :bob, NULL, 0, 2);
+SELECT replayed('user:aaaaaaaa-0000-4000-8000-000000000001:inbox', :ann, 0, NULL, 2);
+SELECT replayed('presence:1', :ann, 0, NULL, 100);
+-- for those who may read the topic
+SELECT replayed('conversation:1', :cid, 0, NULL, 100);
+SELECT replayed('conversation:2', :bob, NULL, 0, 100);
+SELECT replayed('room', :ann, 0, NULL, 100);
+SELECT count(*) FROM chat.replay('conversation:1', '{"role": "service_role"}', 0, NULL, 100);
+SELECT count(*) FROM chat.replay('conversation:1', NULL, 0, NULL, 100);
+RESET ROLE;
+-- of about a megabyte, from the end that the client needs first
+\set QUIET on
+SET chat_realtime.check_outgoing = off;
+INSERT INTO chat_messages (conversation_id, direction, content, metadata) SELECT 2, 'incoming', 'large' || g, jsonb_build_object('x', repeat('x', 60000)) FROM generate_series(1, 30) g;
+\set QUIET off
+SELECT replayed('conversation:2', :ann, 0, NULL, 100);
+SELECT replayed('conversation:2', :ann, NULL, 0, 100);
+
 \set QUIET on
 DROP OWNED BY regress_endpoint;
 DROP ROLE regress_endpoint;

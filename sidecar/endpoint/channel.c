@@ -96,6 +96,8 @@ channel_broadcast(struct embedded *embedded, bool is_private, const struct broad
 		}
 		if (messages[serializer] == NULL)
 			continue;
+		if (s->replay != NULL && replay_keeps(s->replay, broadcast, messages[serializer]))
+			continue;
 		socket_send(s->socket, message_share(messages[serializer]));
 		metric_add(embedded->metrics.deliveries, 1);
 	}

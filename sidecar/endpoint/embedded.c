@@ -118,9 +118,11 @@ embedded_register_metrics(struct metrics *metrics)
 {
 	struct embedded_metrics unused;
 	struct presences none;
+	struct replays no_replays;
 
 	register_metrics(&unused, metrics);
 	presences_init(&none, metrics);
+	replays_init(&no_replays, metrics);
 	(void) listener_register_metrics(metrics, embedded_rules.name);
 }
 
@@ -169,6 +171,7 @@ embedded_create(struct app *app)
 		return NULL;
 	register_metrics(&embedded->metrics, app->metrics);
 	presences_init(&embedded->presences, app->metrics);
+	replays_init(&embedded->replays, app->metrics);
 	embedded->db = db_open(app, "embedded", NULL, &handlers, embedded);
 	embedded->timer = xcalloc(1, sizeof(*embedded->timer));
 	uv_timer_init(app->loop, embedded->timer);
@@ -225,6 +228,7 @@ embedded_destroy(struct embedded *embedded)
 	table_clear(&embedded->requests, forget);
 	rates_clear(&embedded->rates);
 	presences_clear(&embedded->presences);
+	replays_clear(&embedded->replays);
 	seats_clear(&embedded->seats);
 	questions_clear(&embedded->questions);
 	refusals_clear(&embedded->refused);

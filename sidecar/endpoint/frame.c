@@ -194,7 +194,7 @@ frame_reply(enum serializer serializer, const struct frame *to, bool ok, const c
 
 /* {"event":…,"meta":{"id":…},"payload":…,"type":"broadcast"} */
 static void
-add_broadcast_payload(struct message *m, const struct broadcast *broadcast)
+add_broadcast_payload(struct message *m, const struct broadcast *broadcast, bool replayed)
 {
 	message_add(m, "{\"event\":");
 	message_string(m, broadcast->event);
@@ -202,7 +202,7 @@ add_broadcast_payload(struct message *m, const struct broadcast *broadcast)
 	{
 		message_add(m, ",\"meta\":{\"id\":");
 		message_string(m, broadcast->id);
-		message_add(m, "}");
+		message_add(m, replayed ? ",\"replayed\":true}" : "}");
 	}
 	message_add(m, ",\"payload\":");
 	message_bytes(m, broadcast->payload, broadcast->payload_len);
@@ -218,8 +218,23 @@ text_broadcast(enum serializer serializer, const struct broadcast *broadcast, co
 											   : "[null,null,");
 	message_string(m, topic);
 	message_add(m, serializer == SERIALIZER_V1 ? ",\"payload\":" : ",\"broadcast\",");
-	add_broadcast_payload(m, broadcast);
+	add_broadcast_payload(m, broadcast, false);
 	message_add(m, serializer == SERIALIZER_V1 ? "}" : "]");
+	return m;
+}
+
+struct message *
+frame_replay(enum serializer serializer, const char *join_ref, const struct broadcast *broadcast)
+{
+	char *topic = xasprintf(PREFIX "%s", broadcast->topic);
+	struct message *payload = message_create(false);
+	struct message *m;
+
+	add_broadcast_payload(payload, broadcast, true);
+	message_bytes(payload, "", 1);
+	m = frame_event(serializer, join_ref, NULL, topic, "broadcast", message_text(payload));
+	message_release(payload);
+	free(topic);
 	return m;
 }
 

@@ -55,6 +55,9 @@ frame_reply(enum serializer serializer, const struct frame *to, bool ok, const c
 /* Any other event. join_ref and ref are JSON texts or NULL for null; payload is JSON. */
 struct message *frame_event(enum serializer serializer, const char *join_ref, const char *ref,
 							const char *topic, const char *event, const char *payload);
+/* An event that was broadcast before the join, which has an id; as a text for every serializer. */
+struct message *
+frame_replay(enum serializer serializer, const char *join_ref, const struct broadcast *broadcast);
 /* NULL: this serializer cannot carry it. */
 struct message *frame_broadcast(enum serializer serializer, const struct broadcast *broadcast);
 

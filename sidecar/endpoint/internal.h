@@ -21,6 +21,7 @@
 #include "endpoint/refusals.h"
 #include "endpoint/seats.h"
 #include "endpoint/visitor.h"
+#include "endpoint/replay.h"
 #include "io/listener.h"
 #include "base/log_pace.h"
 #include "base/metrics.h"
@@ -88,6 +89,7 @@ struct embedded
 	struct presences presences;
 	struct seats seats; /* sockets of addresses and of users */
 	struct address_rules *proxies;
+	struct replays replays;
 	uint64_t next_id;
 	uv_timer_t *timer;
 	struct questions questions; /* to the database, that wait */
@@ -143,6 +145,7 @@ struct subscription
 	int checks;               /* pushes and tokens that wait for the answer */
 	uint64_t rights_at; /* loop time at which it was asked for; 0: to be asked for again soon */
 	struct presence_member *presence; /* NULL: it has nothing to do with it (yet) */
+	struct replay *replay;            /* NULL: nothing was replayed, or is to be */
 	struct jwt token;
 };
 

@@ -12,6 +12,7 @@
 
 #define MAX_CHANNELS 100
 #define MAX_JOINS 100 /* a second */
+#define UNABLE_TO_REPLAY "UnableToReplayMessages: "
 #define PRIVATE_ONLY "PrivateOnly: This project only allows private channels: "
 #define UNAUTHORIZED "Unauthorized: You do not have permissions to read from this Channel topic: "
 
@@ -22,6 +23,7 @@ struct join
 	struct socket *socket; /* NULL: gone */
 	struct frame frame;    /* payload is not used any more */
 	struct subscription *subscription;
+	struct replay_wish replay;
 	bool left; /* a leave came meanwhile */
 	struct frame leave;
 };
@@ -92,7 +94,10 @@ complete(struct join *join)
 	join->subscription = NULL;
 	presence_welcome(subscription);
 	if (!join->left)
+	{
+		replay_begin(subscription, &join->replay);
 		return;
+	}
 	reply_ok(socket, &join->leave, "{}");
 	subscription_close(subscription);
 }
@@ -212,6 +217,7 @@ join_begin(struct socket *socket, struct frame *frame)
 	join->frame = *frame;
 	memset(frame, 0, sizeof(*frame));
 	join->subscription = subscription;
+	join->replay = replay_wish_read(json_member(json_member(payload, "config"), "broadcast"));
 	if (socket->embedded->pressure)
 		refuse(join, REFUSED_MEMORY, "ServiceUnavailable: ", "The endpoint is at its memory limit");
 	else if (*topic == '\0')
@@ -230,6 +236,11 @@ join_begin(struct socket *socket, struct frame *frame)
 		if (would_hear_nothing(join))
 			refuse(join, REFUSED_PUBLIC, PRIVATE_ONLY,
 				   "join with { config: { private: true } }, as a user who takes part");
+		else if (join->replay.kind != REPLAY_NONE && !subscription->is_private)
+			refuse(join, REFUSED_TOPIC, UNABLE_TO_REPLAY,
+				   "Replay is not allowed for public channels");
+		else if (join->replay.kind == REPLAY_BAD)
+			refuse(join, REFUSED_TOPIC, UNABLE_TO_REPLAY, "Replay params are not valid");
 		else if (subscription->is_private && !access_is_service(&subscription->token))
 		{
 			join->next = socket->joins;

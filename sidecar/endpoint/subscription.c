@@ -41,6 +41,7 @@ subscription_user(const struct subscription *subscription, char alone[ALONE_TEXT
 void
 subscription_free(struct subscription *subscription)
 {
+	replay_free(subscription->replay);
 	jwt_free(&subscription->token);
 	free(subscription->topic);
 	free(subscription->join_ref);
