@@ -117,12 +117,12 @@ void
 embedded_register_metrics(struct metrics *metrics)
 {
 	struct embedded_metrics unused;
-	struct presences none;
-	struct replays no_replays;
+	struct presences presences;
+	struct replays replays;
 
 	register_metrics(&unused, metrics);
-	presences_init(&none, metrics);
-	replays_init(&no_replays, metrics);
+	presences_register(&presences, metrics);
+	replays_register(&replays, metrics);
 	(void) listener_register_metrics(metrics, embedded_rules.name);
 }
 
@@ -170,8 +170,10 @@ embedded_create(struct app *app)
 	if (embedded->proxies == NULL)
 		return NULL;
 	register_metrics(&embedded->metrics, app->metrics);
-	presences_init(&embedded->presences, app->metrics);
-	replays_init(&embedded->replays, app->metrics);
+	presences_init(&embedded->presences);
+	presences_register(&embedded->presences, app->metrics);
+	replays_init(&embedded->replays);
+	replays_register(&embedded->replays, app->metrics);
 	embedded->db = db_open(app, "embedded", NULL, &handlers, embedded);
 	embedded->timer = xcalloc(1, sizeof(*embedded->timer));
 	uv_timer_init(app->loop, embedded->timer);

@@ -30,10 +30,15 @@ struct presence_member
 };
 
 void
-presences_init(struct presences *presences, struct metrics *metrics)
+presences_init(struct presences *presences)
 {
 	table_init(&presences->states);
 	table_init(&presences->present);
+}
+
+void
+presences_register(struct presences *presences, struct metrics *metrics)
+{
 	presences->tracked = metrics_gauge(metrics, "chat_realtime_embedded_presences", "",
 									   "Presences that are tracked on the embedded endpoint.");
 	presences->refused =

@@ -45,7 +45,8 @@ struct presences
 	struct log_pace untold;
 };
 
-void presences_init(struct presences *presences, struct metrics *metrics);
+void presences_init(struct presences *presences);
+void presences_register(struct presences *presences, struct metrics *metrics);
 /* When no subscription is left. */
 void presences_clear(struct presences *presences);
 

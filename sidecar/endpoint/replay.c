@@ -52,9 +52,14 @@ static const struct db_statement statement = {
 	5, "id event payload", DB_ANY_ROWS};
 
 void
-replays_init(struct replays *replays, struct metrics *metrics)
+replays_init(struct replays *replays)
 {
 	questions_init(&replays->questions);
+}
+
+void
+replays_register(struct replays *replays, struct metrics *metrics)
+{
 	replays->replayed =
 		metrics_counter(metrics, "chat_realtime_embedded_replayed_total", "",
 						"Events that the embedded endpoint replayed to those who joined.");

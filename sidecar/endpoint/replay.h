@@ -32,7 +32,8 @@ struct replays
 	struct metric *replayed;
 };
 
-void replays_init(struct replays *replays, struct metrics *metrics);
+void replays_init(struct replays *replays);
+void replays_register(struct replays *replays, struct metrics *metrics);
 /* When nothing waits. */
 void replays_clear(struct replays *replays);
 
