@@ -315,6 +315,7 @@ COMMENT ON FUNCTION chat.newest_event(text) IS 'Id of a topic''s newest event; N
 CREATE FUNCTION chat.newest_events(topic text, since timestamptz, max_rows integer)
     RETURNS TABLE (id bigint, event text, payload text)
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp SET plan_cache_mode = force_generic_plan
+    SET max_parallel_workers_per_gather = 0 SET jit = off
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
 $$
 #variable_conflict use_column
