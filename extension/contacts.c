@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "catalog/pg_index.h"
@@ -13,7 +14,6 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
-#include "utils/syscache.h"
 
 #include "input.h"
 #include "plans.h"
@@ -29,21 +29,18 @@ PG_FUNCTION_INFO_V1(chat_contact_rows);
 
 /* An index is unique on exactly these two columns, for all rows and at once. */
 static bool
-is_unique_on(Oid index, AttrNumber one, AttrNumber other)
+is_unique_on(Oid oid, AttrNumber one, AttrNumber other)
 {
-	HeapTuple tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index));
-	Form_pg_index form;
-	bool unique;
+	Relation index = index_open(oid, AccessShareLock);
+	Form_pg_index form = index->rd_index;
+	bool unique = form->indisunique && form->indisvalid && form->indimmediate &&
+				  form->indnkeyatts == 2 &&
+				  heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL) &&
+				  heap_attisnull(index->rd_indextuple, Anum_pg_index_indexprs, NULL) &&
+				  ((form->indkey.values[0] == one && form->indkey.values[1] == other) ||
+				   (form->indkey.values[0] == other && form->indkey.values[1] == one));
 
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	form = (Form_pg_index) GETSTRUCT(tuple);
-	unique = form->indisunique && form->indisvalid && form->indimmediate &&
-			 form->indnkeyatts == 2 && heap_attisnull(tuple, Anum_pg_index_indpred, NULL) &&
-			 heap_attisnull(tuple, Anum_pg_index_indexprs, NULL) &&
-			 ((form->indkey.values[0] == one && form->indkey.values[1] == other) ||
-			  (form->indkey.values[0] == other && form->indkey.values[1] == one));
-	ReleaseSysCache(tuple);
+	index_close(index, AccessShareLock);
 	return unique;
 }
 

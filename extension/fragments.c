@@ -69,12 +69,10 @@ bool
 chat_is_not_null(Oid relid, const char *column)
 {
 	HeapTuple tuple = SearchSysCacheAttName(relid, column);
-	bool not_null;
+	bool not_null = HeapTupleIsValid(tuple) && ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
 
-	if (!HeapTupleIsValid(tuple))
-		return false;
-	not_null = ((Form_pg_attribute) GETSTRUCT(tuple))->attnotnull;
-	ReleaseSysCache(tuple);
+	if (HeapTupleIsValid(tuple))
+		ReleaseSysCache(tuple);
 	return not_null;
 }
 

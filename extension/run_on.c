@@ -16,11 +16,9 @@
 
 #include "names.h"
 #include "owner.h"
-#include "quiet.h"
 #include "recent_plans.h"
 
 PG_FUNCTION_INFO_V1(chat_run_on);
-PG_FUNCTION_INFO_V1(chat_run_quietly);
 PG_FUNCTION_INFO_V1(chat_read_on);
 PG_FUNCTION_INFO_V1(chat_find_on);
 PG_FUNCTION_INFO_V1(chat_lock_on);
@@ -38,7 +36,6 @@ typedef struct Statement
 	bool writes;    /* fires triggers and defaults of the table's */
 	bool read_only; /* sees what the calling statement sees */
 	bool keeps;     /* its plan */
-	bool quiet;     /* tells nobody of the rows it writes */
 	Oid result;
 } Statement;
 
@@ -85,7 +82,7 @@ execute_statement(Statement *statement)
 }
 
 static void
-execute_told(void *arg)
+execute(void *arg)
 {
 	Statement *statement = arg;
 
@@ -95,15 +92,6 @@ execute_told(void *arg)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("the statement cannot be run here: %s",
 							   SPI_result_code_string(SPI_result))));
-}
-
-static void
-execute(void *arg)
-{
-	if (((Statement *) arg)->quiet)
-		chat_quietly(execute_told, arg);
-	else
-		execute_told(arg);
 }
 
 /* The first value of the first row, in the caller's memory. */
@@ -162,31 +150,16 @@ add_parameter(FunctionCallInfo fcinfo, Statement *statement, int argument, Oid t
 	statement->nulls[n] = PG_ARGISNULL(argument) ? 'n' : ' ';
 }
 
-static Datum
-write_rows(FunctionCallInfo fcinfo, Statement *statement)
-{
-	set_statement(fcinfo, statement, 0);
-	add_parameter(fcinfo, statement, 2, TEXTARRAYOID);
-	add_parameter(fcinfo, statement, 3, TEXTOID);
-	return run(fcinfo, statement);
-}
-
 /* SQL: chat.run_on(relation, statement, params, key) */
 Datum
 chat_run_on(PG_FUNCTION_ARGS)
 {
 	Statement statement = {.writes = true, .keeps = true, .result = JSONBOID};
 
-	return write_rows(fcinfo, &statement);
-}
-
-/* SQL: chat.run_quietly(relation, statement, params, key) */
-Datum
-chat_run_quietly(PG_FUNCTION_ARGS)
-{
-	Statement statement = {.writes = true, .keeps = true, .quiet = true, .result = JSONBOID};
-
-	return write_rows(fcinfo, &statement);
+	set_statement(fcinfo, &statement, 0);
+	add_parameter(fcinfo, &statement, 2, TEXTARRAYOID);
+	add_parameter(fcinfo, &statement, 3, TEXTOID);
+	return run(fcinfo, &statement);
 }
 
 /* The first argument is of the type that is wanted; those behind the statement are its parameters. */
@@ -212,7 +185,7 @@ chat_read_on(PG_FUNCTION_ARGS)
 	return read_rows(fcinfo, true, false);
 }
 
-/* SQL: chat.find_on(type, relation, statement, …) */
+/* SQL: chat.find_on(type, relation, statement, …), which the script of 1.0 has until it is updated */
 Datum
 chat_find_on(PG_FUNCTION_ARGS)
 {

@@ -76,5 +76,14 @@ extern void chat_build_pending_of(ChatSql *sql);
 extern void chat_build_recipient(ChatSql *sql);
 extern void chat_build_sending_target(ChatSql *sql);
 extern void chat_build_external_ids(ChatSql *sql);
+/* Of merging: */
+extern void chat_build_merge_sides(ChatSql *sql);
+extern void chat_build_free_address(ChatSql *sql);
+extern void chat_build_lock_movable(ChatSql *sql);
+extern void chat_build_drop_doubles(ChatSql *sql);
+extern void chat_build_move_messages(ChatSql *sql);
+extern void chat_build_with_messages(ChatSql *sql);
+extern void chat_build_by_age(ChatSql *sql);
+extern void chat_build_unmark_merged(ChatSql *sql);
 
 #endif

@@ -508,6 +508,17 @@ static const Statement statements[CHAT_PLANS] = {
 	[CHAT_PLAN_RECIPIENT] = {"recipient", chat_build_recipient, CHAT_READ, CONVERSATIONS},
 	[CHAT_PLAN_SENDING_TARGET] = {"sending_target", chat_build_sending_target, CHAT_READ, MESSAGES},
 	[CHAT_PLAN_EXTERNAL_IDS] = {"external_ids", chat_build_external_ids, CHAT_READ, MESSAGES},
+	[CHAT_PLAN_MERGE_SIDES] = {"merge_sides", chat_build_merge_sides, CHAT_READ, CONVERSATIONS},
+	[CHAT_PLAN_FREE_ADDRESS] = {"free_address", chat_build_free_address, CHAT_QUIET, CONVERSATIONS},
+	[CHAT_PLAN_LOCK_MOVABLE] = {"lock_movable", chat_build_lock_movable, CHAT_LOCK, MESSAGES},
+	[CHAT_PLAN_DROP_DOUBLES] = {"drop_doubles", chat_build_drop_doubles, CHAT_QUIET, MESSAGES},
+	[CHAT_PLAN_MOVE_MESSAGES] = {"move_messages", chat_build_move_messages, CHAT_QUIET, MESSAGES},
+	[CHAT_PLAN_WITH_MESSAGES] = {"with_messages", chat_build_with_messages, CHAT_FIND, MESSAGES},
+	[CHAT_PLAN_BY_AGE] = {"by_age", chat_build_by_age, CHAT_READ, CONVERSATIONS},
+	[CHAT_PLAN_REMOVE_MERGED] = {"remove_merged", build_delete_conversation, CHAT_QUIET,
+								 CONVERSATIONS},
+	[CHAT_PLAN_UNMARK_MERGED] = {"unmark_merged", chat_build_unmark_merged, CHAT_WRITE,
+								 CONVERSATIONS},
 };
 
 void

@@ -176,15 +176,13 @@ chat_insert_rows(PG_FUNCTION_ARGS)
 	PG_RETURN_INT32((int32) count);
 }
 
-/* The first column of the last statement's rows, as a JSON array in the context that SPI was entered from; NULL for none. */
+/* The first column of the last statement's rows, as a JSON array in the context that SPI was entered from. */
 static Jsonb *
 rows_as_array(void)
 {
 	JsonbParseState *state = NULL;
 	JsonbValue *array;
 
-	if (SPI_processed == 0)
-		return NULL;
 	(void) pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
 	for (uint64 i = 0; i < SPI_processed; i++)
 	{

@@ -4,25 +4,11 @@
 -- that somebody else holds come with a later portion. From the first portion on all that comes for it goes to the other one; what
 -- is written to it all the same (a stray) is moved by chat.maintain.
 
-CREATE FUNCTION chat.run_quietly(relation regclass, statement text, params text[], key text DEFAULT NULL) RETURNS jsonb
-    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_run_quietly';
-REVOKE ALL ON FUNCTION chat.run_quietly(regclass, text, text[], text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.run_quietly(regclass, text, text[], text) IS 'chat.run_on, but the triggers of the rows that the statement itself writes tell nobody of it: counters and last message are kept, no event is recorded and updated_at stays. What triggers of others do meanwhile is told as ever.';
-
 CREATE FUNCTION chat.merge_sides(pair chat.attachment, keys text[]) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
-DECLARE
-    c jsonb := pair.columns;
 BEGIN
-    RETURN chat.find_on(NULL::jsonb, pair.conversations, format(
-        'SELECT jsonb_object_agg(c.%1$I::text, jsonb_build_object(''key'', c.%1$I, ''owner'', c.%2$I::text, ''user'', %3$s, ''agentUser'', %4$s%5$s)) '
-        '  FROM %6$s AS c WHERE c.%1$I = ANY ($1::%7$s[])',
-        c ->> 'conversation_id', c -> 'owner' ->> 'column', chat.user_expression(c -> 'owner', 'c'),
-        CASE WHEN c ? 'agent' THEN chat.user_expression(c -> 'agent', 'c') ELSE 'NULL::text' END,
-        (SELECT string_agg(format(', %L, c.%I', r.role, COALESCE(c -> r.role ->> 'column', c ->> r.role)), '' ORDER BY r.role)
-           FROM unnest('{contact_jid,contact_name,contact_avatar,conversation_status,agent,bot,inbox,conversation_metadata,unread_count}'::text[]) r (role) WHERE c ? r.role),
-        pair.conversations, chat.cast_type(pair.conversations, c ->> 'conversation_id')), keys);
+    RETURN chat.run(NULL::jsonb, pair.id, 'merge_sides', keys);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.merge_sides(chat.attachment, text[]) FROM PUBLIC;
@@ -57,14 +43,9 @@ CREATE FUNCTION chat.free_address(pair chat.attachment, key text, address text) 
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    c jsonb := pair.columns;
     merged text[] := ARRAY(SELECT m.from_id FROM chat.merged_conversation m WHERE m.attachment = pair.id AND m.into_id = key);
 BEGIN
-    RETURN chat.run_quietly(pair.conversations, format(
-        'UPDATE %1$s AS c SET %2$I = CAST(pg_catalog.concat(''merged:'', c.%3$I) AS %4$s) WHERE c.%3$I OPERATOR(pg_catalog.=) ANY ($1::%5$s[]) '
-        'AND CAST(c.%2$I AS pg_catalog.text) OPERATOR(pg_catalog.=) $2 RETURNING pg_catalog.to_jsonb(CAST(c.%3$I AS pg_catalog.text))',
-        pair.conversations, c ->> 'contact_jid', c ->> 'conversation_id', chat.cast_type(pair.conversations, c ->> 'contact_jid'),
-        chat.cast_type(pair.conversations, c ->> 'conversation_id')), merged, address) #>> '{}';
+    RETURN chat.run(NULL::text, pair.id, 'free_address', merged, address);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.free_address(chat.attachment, text, text) FROM PUBLIC;
@@ -149,29 +130,28 @@ $$;
 REVOKE ALL ON FUNCTION chat.tell_merge_done(chat.attachment, text, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.tell_merge_done(chat.attachment, text, jsonb) IS 'conversation.updated of the conversation that another one was merged into, when all messages are there.';
 
+-- Strays: who began before the merge was committed, or knows of none, writes messages to the conversation that is merged. What is
+-- unread of them must not be hidden.
+CREATE FUNCTION chat.strays(pair chat.attachment, keys text[]) RETURNS text[]
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN chat.run(NULL::text[], pair.id, 'with_messages', keys);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.strays(chat.attachment, text[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.strays(chat.attachment, text[]) IS 'Which of these conversations have messages; NULL for none.';
+
 -- Both conversations are locked.
 CREATE FUNCTION chat.move_messages(pair chat.attachment, from_id text, into_id text, OUT moved bigint, OUT dropped bigint, OUT remain boolean)
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    c jsonb := pair.columns;
-    rel regclass := pair.messages;
-    conversation_type text := chat.cast_type(rel, c ->> 'conversation');
-    chosen text := format('m.%I OPERATOR(pg_catalog.=) ANY ($1::%s[])', c ->> 'message_id', chat.cast_type(rel, c ->> 'message_id'));
-    keys text[] := chat.lock_on(NULL::text[], rel, format('SELECT array_agg(k.id) FROM (SELECT m.%I::text AS id FROM %s AS m WHERE m.%I = $1::%s '
-        'ORDER BY %s LIMIT 1000 FOR UPDATE OF m SKIP LOCKED) k', c ->> 'message_id', rel, c ->> 'conversation', conversation_type,
-        chat.message_order(rel, c, 'm')), from_id);
+    keys text[] := chat.run(NULL::text[], pair.id, 'lock_movable', from_id);
 BEGIN
-    IF c ? 'external_id' THEN
-        dropped := chat.run_quietly(rel, format('WITH done AS (DELETE FROM %1$s AS m WHERE %2$s AND EXISTS (SELECT FROM %1$s AS o '
-            'WHERE o.%3$I OPERATOR(pg_catalog.=) $2::%4$s AND o.%5$I OPERATOR(pg_catalog.=) m.%5$I AND o.%6$I OPERATOR(pg_catalog.=) m.%6$I) RETURNING 1) '
-            'SELECT pg_catalog.to_jsonb(pg_catalog.count(*)) FROM done', rel, chosen, c ->> 'conversation', conversation_type,
-            c ->> 'external_id', c ->> 'direction'), keys, into_id)::bigint;
-    END IF;
-    moved := chat.run_quietly(rel, format('WITH done AS (UPDATE %1$s AS m SET %2$I = $2::%3$s WHERE %4$s RETURNING 1) '
-        'SELECT pg_catalog.to_jsonb(pg_catalog.count(*)) FROM done', rel, c ->> 'conversation', conversation_type, chosen), keys, into_id)::bigint;
-    remain := chat.find_on(NULL::boolean, rel, format('SELECT EXISTS (SELECT FROM %s AS m WHERE m.%I = $1::%s)', rel, c ->> 'conversation', conversation_type), from_id);
-    dropped := COALESCE(dropped, 0);
+    dropped := CASE WHEN pair.columns ? 'external_id' THEN chat.run(NULL::bigint, pair.id, 'drop_doubles', keys, into_id) ELSE 0 END;
+    moved := chat.run(NULL::bigint, pair.id, 'move_messages', keys, into_id);
+    remain := chat.strays(pair, ARRAY[from_id]) IS NOT NULL;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.move_messages(chat.attachment, text, text) FROM PUBLIC;
@@ -182,15 +162,9 @@ COMMENT ON FUNCTION chat.move_messages(chat.attachment, text, text) IS 'Moves up
 CREATE FUNCTION chat.unmark_merged(pair chat.attachment, keys text[]) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
-DECLARE
-    id text := pair.columns ->> 'conversation_id';
-    mark text := pair.columns ->> 'conversation_metadata';
 BEGIN
-    IF keys IS NOT NULL AND chat.attribute_base_type(pair.conversations, mark) = 'jsonb'::regtype THEN
-        PERFORM chat.run_on(pair.conversations, format('WITH free AS (SELECT c.%2$I AS id FROM %1$s AS c WHERE c.%2$I OPERATOR(pg_catalog.=) ANY ($1::%3$s[]) FOR NO KEY UPDATE SKIP LOCKED) '
-            'UPDATE %1$s AS c SET %4$I = c.%4$I OPERATOR(pg_catalog.-) CAST($2 AS pg_catalog.text) FROM free AS f WHERE c.%2$I OPERATOR(pg_catalog.=) f.id '
-            'AND pg_catalog.jsonb_typeof(c.%4$I) OPERATOR(pg_catalog.=) ''object''::pg_catalog.text RETURNING pg_catalog.to_jsonb(1)',
-            pair.conversations, id, chat.cast_type(pair.conversations, id), mark), keys, 'mergedInto');
+    IF keys IS NOT NULL AND chat.attribute_base_type(pair.conversations, pair.columns ->> 'conversation_metadata') = 'jsonb'::regtype THEN
+        PERFORM chat.run(NULL::jsonb, pair.id, 'unmark_merged', keys);
     END IF;
 END
 $$;
@@ -225,8 +199,7 @@ BEGIN
      WHERE m.attachment = pair.id AND m.from_id = portion_of RETURNING m.attachment, m.from_id, m.into_id, m.moved, m.dropped, m.finished_at INTO merge;
     IF NOT done.remain AND current_setting('chat_realtime.merged_conversations') = 'remove' THEN
         BEGIN
-            PERFORM chat.run_quietly(pair.conversations, format('DELETE FROM %s AS c WHERE c.%I OPERATOR(pg_catalog.=) $2::%s RETURNING pg_catalog.to_jsonb(1)', pair.conversations,
-                pair.columns ->> 'conversation_id', chat.cast_type(pair.conversations, pair.columns ->> 'conversation_id')), NULL, portion_of);
+            PERFORM chat.run(NULL::jsonb, pair.id, 'remove_merged', portion_of);
         EXCEPTION WHEN foreign_key_violation THEN NULL; -- another table refers to it
         END;
     END IF;
@@ -295,19 +268,6 @@ END
 $$;
 REVOKE ALL ON FUNCTION chat.merge_into(chat.attachment, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.merge_into(chat.attachment, text, text) IS 'Merges a conversation into another one, up to 1,000 messages at once; chat.maintain goes on. Done already: goes on, or does nothing. NULL: one of them is gone. Errors: 22023 for different owners.';
-
--- Strays: who began before the merge was committed, or knows of none, writes messages to the conversation that is merged. What is
--- unread of them must not be hidden.
-CREATE FUNCTION chat.strays(pair chat.attachment, keys text[]) RETURNS text[]
-    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    RETURN chat.find_on(NULL::text[], pair.messages, format('SELECT array_agg(k.id) FROM unnest($1) k (id) WHERE EXISTS (SELECT FROM %s AS m WHERE m.%I = k.id::%s)',
-        pair.messages, pair.columns ->> 'conversation', chat.cast_type(pair.messages, pair.columns ->> 'conversation')), keys);
-END
-$$;
-REVOKE ALL ON FUNCTION chat.strays(chat.attachment, text[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.strays(chat.attachment, text[]) IS 'Which of these conversations have messages; NULL for none.';
 
 CREATE FUNCTION chat.open_for_strays(pair chat.attachment, merge chat.merge) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -401,7 +361,6 @@ CREATE FUNCTION chat.merge_twins(pair chat.attachment, rows jsonb) RETURNS boole
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    id text := pair.columns ->> 'conversation_id';
     keys text[];
     merged boolean := false;
 BEGIN
@@ -410,8 +369,7 @@ BEGIN
     END IF;
     FOR keys IN SELECT t FROM chat.twins(pair, rows) t LOOP
         CONTINUE WHEN COALESCE(chat.merged_into(pair.id, keys[1]), keys[1]) = COALESCE(chat.merged_into(pair.id, keys[2]), keys[2]);
-        keys := chat.find_on(NULL::text[], pair.conversations, format('SELECT array_agg(c.%1$I::text ORDER BY %2$sc.%1$I) FROM %3$s AS c WHERE c.%1$I = ANY ($1::%4$s[])',
-            id, COALESCE('c.' || quote_ident(pair.columns ->> 'conversation_created_at') || ', ', ''), pair.conversations, chat.cast_type(pair.conversations, id)), keys);
+        keys := chat.run(NULL::text[], pair.id, 'by_age', keys);
         IF cardinality(keys) = 2 THEN
             PERFORM chat.merge_into(pair, keys[2], keys[1]);
         END IF;

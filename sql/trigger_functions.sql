@@ -72,7 +72,7 @@ COMMENT ON FUNCTION chat.outer_role() IS 'The role that called, as set by SET RO
 CREATE FUNCTION chat.acting_role() RETURNS regrole
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_acting_role_sql';
 REVOKE ALL ON FUNCTION chat.acting_role() FROM PUBLIC;
-COMMENT ON FUNCTION chat.acting_role() IS 'The role whose rights count: chat.outer_role(), but while chat.run_on, chat.read_on, chat.find_on or chat.lock_on runs code of an attached table''s owner, that owner.';
+COMMENT ON FUNCTION chat.acting_role() IS 'The role whose rights count: chat.outer_role(), but while chat.run_on, chat.read_on, chat.lock_on or chat.run runs code of an attached table''s owner, that owner.';
 
 -- Statements on attached tables run as the tables' owners: their triggers, casts and constraints are the owners' code.
 
@@ -84,17 +84,12 @@ COMMENT ON FUNCTION chat.run_on(regclass, text, text[], text) IS 'Runs a stateme
 CREATE FUNCTION chat.read_on(type anyelement, relation regclass, statement text, VARIADIC params "any") RETURNS anyelement
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_read_on';
 REVOKE ALL ON FUNCTION chat.read_on(anyelement, regclass, text, "any") FROM PUBLIC;
-COMMENT ON FUNCTION chat.read_on(anyelement, regclass, text, "any") IS 'Runs a SELECT on an attached table as the table''s owner, so that casts, types and indexes of that table get no rights of the extension''s. Returns its first value, which is of the type that the first argument has (its value does not matter); params are $1 and so on. Errors: 42804 for another type.';
-
-CREATE FUNCTION chat.find_on(type anyelement, relation regclass, statement text, VARIADIC params "any") RETURNS anyelement
-    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_find_on';
-REVOKE ALL ON FUNCTION chat.find_on(anyelement, regclass, text, "any") FROM PUBLIC;
-COMMENT ON FUNCTION chat.find_on(anyelement, regclass, text, "any") IS 'chat.read_on for a look-up by key, of which one plan serves all values: it is kept. chat.read_on makes a plan for the values of each call.';
+COMMENT ON FUNCTION chat.read_on(anyelement, regclass, text, "any") IS 'Runs a SELECT on an attached table as the table''s owner, so that casts, types and indexes of that table get no rights of the extension''s. Returns its first value, which is of the type that the first argument has (its value does not matter); params are $1 and so on. A plan is made for the values of each call. Errors: 42804 for another type.';
 
 CREATE FUNCTION chat.lock_on(type anyelement, relation regclass, statement text, VARIADIC params "any") RETURNS anyelement
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_lock_on';
 REVOKE ALL ON FUNCTION chat.lock_on(anyelement, regclass, text, "any") FROM PUBLIC;
-COMMENT ON FUNCTION chat.lock_on(anyelement, regclass, text, "any") IS 'chat.find_on for a SELECT that locks rows.';
+COMMENT ON FUNCTION chat.lock_on(anyelement, regclass, text, "any") IS 'chat.read_on for a SELECT that finds rows by key and locks them, of which one plan serves all values: it is kept.';
 
 CREATE FUNCTION chat.run(type anyelement, attachment integer, statement text, VARIADIC params "any") RETURNS anyelement
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_run';

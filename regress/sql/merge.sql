@@ -106,7 +106,7 @@ SET request.jwt.claims = '{"sub": "bbbbbbbb-0000-4000-8000-000000000002"}';
 SELECT chat.merge_conversations('101', '102');
 SET request.jwt.claims = '{"sub": "aaaaaaaa-0000-4000-8000-000000000001"}';
 SELECT chat.merge_conversations('101', '102');
-SELECT chat.run_quietly('conversations', 'SELECT NULL::jsonb', NULL);
+SELECT chat.write_quietly(1, '{}', '101');
 TABLE chat.merged_conversation;
 RESET ROLE;
 RESET request.jwt.claims;
@@ -153,7 +153,7 @@ DROP TRIGGER notes ON chat_messages;
 -- A statement that fails leaves nothing quiet behind
 BEGIN;
 SAVEPOINT s;
-SELECT chat.run_quietly('conversations', 'UPDATE public.conversations SET status = ''nonsense'' RETURNING pg_catalog.to_jsonb(1)', NULL);
+SELECT chat.write_quietly((SELECT a.id FROM chat.attachment a), '{"conversation_status": "nonsense"}', '301');
 ROLLBACK TO s;
 UPDATE conversations SET contact_name = 'told' WHERE id = 301;
 COMMIT;

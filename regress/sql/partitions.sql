@@ -35,8 +35,8 @@ SELECT drift(), (SELECT count(*) FROM due) AS due;
 -- Dropped: noted, said, recounted in portions.
 DROP TABLE msgs_3;
 SELECT drift();
-SELECT * FROM due;
-SELECT * FROM hint;
+SELECT * FROM due ORDER BY 2;
+SELECT * FROM hint ORDER BY 2, 3;
 SELECT object, action FROM chat.maintain() WHERE object !~ '^chat\.';
 SELECT drift(), done_up_to FROM due;
 SELECT hint FROM hint;
@@ -49,11 +49,11 @@ SELECT object, action FROM chat.maintain() WHERE object !~ '^chat\.';
 -- Detached: triggers of ours go with it, so that it is a table like any other. Rolled back it was nothing.
 BEGIN;
 ALTER TABLE msgs DETACH PARTITION msgs_1;
-SELECT * FROM due;
+SELECT * FROM due ORDER BY 2;
 ROLLBACK;
-SELECT * FROM due;
+SELECT * FROM due ORDER BY 2;
 ALTER TABLE msgs DETACH PARTITION msgs_1;
-SELECT * FROM due;
+SELECT * FROM due ORDER BY 2;
 SELECT * FROM ours;
 DELETE FROM msgs_1 WHERE conversation_id > 490;
 INSERT INTO msgs_1 (id, conversation_id, content, direction, created_at) VALUES (9999, 500, 'archived', 'incoming', '2026-01-06');
@@ -62,13 +62,13 @@ SELECT drift(), chat.recount('msgs') AS mended, drift();
 SELECT count(*) FROM due;
 -- Of partitions below a partition, and without keeping others out.
 ALTER TABLE msgs DETACH PARTITION msgs_2 CONCURRENTLY;
-SELECT * FROM due;
+SELECT * FROM due ORDER BY 2;
 SELECT relation FROM ours;
 TRUNCATE msgs_2a;
 
 -- Attached with rows.
 ALTER TABLE msgs ATTACH PARTITION msgs_1 FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
-SELECT * FROM due;
+SELECT * FROM due ORDER BY 2;
 SELECT * FROM ours;
 SELECT chat.recount() > 0 AS mended;
 SELECT drift(), (SELECT count(*) FROM due) AS due;
@@ -77,12 +77,12 @@ SELECT unread_count, last_message_preview, count(*) FROM chats GROUP BY 1, 2 ORD
 CREATE TABLE msgs_3 PARTITION OF msgs FOR VALUES FROM ('2026-03-01') TO ('2026-04-01');
 ALTER TABLE msgs_3 SET (fillfactor = 90);
 ALTER TABLE msgs ALTER content SET STATISTICS 50;
-SELECT * FROM due;
+SELECT * FROM due ORDER BY 2;
 -- Noted anew after a portion was done: from the first conversation on.
 ALTER TABLE msgs ATTACH PARTITION msgs_2 FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
 SELECT object, action FROM chat.maintain() WHERE object !~ '^chat\.';
 DROP TABLE msgs_1;
-SELECT * FROM due;
+SELECT * FROM due ORDER BY 2;
 SELECT chat.recount() > 0 AS mended, drift();
 
 -- While event triggers are off nothing is noted; what a partition lacks is said, trigger by trigger, and made by chat.attach.
@@ -90,10 +90,10 @@ ALTER EVENT TRIGGER chat_realtime_changed DISABLE;
 CREATE TABLE msgs_4 PARTITION OF msgs FOR VALUES FROM ('2026-04-01') TO ('2026-05-01');
 ALTER TABLE msgs DETACH PARTITION msgs_2;
 ALTER EVENT TRIGGER chat_realtime_changed ENABLE;
-SELECT severity, object, hint FROM hint ORDER BY 2;
+SELECT severity, object, hint FROM hint ORDER BY 2, 3;
 SELECT * FROM chat.attach('chats', 'msgs') WHERE action !~ 'index';
-SELECT * FROM due;
-SELECT severity, object, hint FROM hint ORDER BY 2;
+SELECT * FROM due ORDER BY 2;
+SELECT severity, object, hint FROM hint ORDER BY 2, 3;
 SELECT * FROM ours;
 -- A pair that is detached, or dropped, is due for nothing.
 DROP TABLE msgs_4;
