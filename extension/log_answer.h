@@ -35,11 +35,14 @@ typedef struct ChatLogPosition
 	int64 late_id;
 } ChatLogPosition;
 
+typedef struct ChatPackets ChatPackets;
+
 typedef struct ChatLogAnswer
 {
 	StringInfo out;
-	int piece;    /* where the piece under way begins */
-	uint32 count; /* of events */
+	int piece;            /* where the piece under way begins */
+	uint32 count;         /* of events */
+	ChatPackets *packets; /* of an answer for Socket.IO (log_packets.h) */
 } ChatLogAnswer;
 
 /* Begins anew: what is in its memory is overwritten. */

@@ -11,6 +11,7 @@
 #include "event_log.h"
 #include "events.h"
 #include "log_forms.h"
+#include "log_packets.h"
 
 #define PUT(out, literal) appendBinaryStringInfo((out), (literal), sizeof(literal) - 1)
 
@@ -169,6 +170,8 @@ put_own(ChatLogAnswer *answer, ChatLogForm form, const ChatLogRow *row)
 	name = text_to_cstring((text *) own);
 	if (form == CHAT_FORM_WEBHOOK)
 		put_bodies(answer, row, row->id, name, payload, columns->changes);
+	else if (form == CHAT_FORM_PACKET)
+		chat_packets_put(answer, row, row->id, chat_log_text(row, columns->topic), name, payload);
 	else
 		put_event(answer, form, row, row->id, chat_log_text(row, columns->topic), name,
 				  flags_of(row, name), payload);
@@ -183,7 +186,9 @@ put_rider(ChatLogAnswer *answer, ChatLogForm form, const ChatLogRow *row, int nu
 	const struct varlena *payload = chat_log_text(row, row->columns->conversation_payload);
 	int64 id = row->id + 1 + number;
 
-	if (form != CHAT_FORM_WEBHOOK)
+	if (form == CHAT_FORM_PACKET)
+		chat_packets_put(answer, row, id, topic, rider->name, payload);
+	else if (form != CHAT_FORM_WEBHOOK)
 		put_event(answer, form, row, id, topic, rider->name, rider->state ? CHAT_EVENT_STATE : 0,
 				  payload);
 	else if (number == 0)

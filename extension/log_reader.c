@@ -27,12 +27,14 @@
 #include "event_log.h"
 #include "log_answer.h"
 #include "log_forms.h"
+#include "log_packets.h"
 #include "log_scan.h"
 
 #define PROTOCOL 2
 #define READ_ARM 1
 #define READ_PRIVATE 2
 #define READ_WEBHOOKS 4
+#define READ_PACKETS 8
 
 #define KEPT_BYTES (4 * 1024 * 1024)
 /* Rows that are looked at in one read, whatever becomes of them. */
@@ -315,6 +317,8 @@ form_of(int32 flags)
 {
 	if ((flags & READ_WEBHOOKS) != 0)
 		return CHAT_FORM_WEBHOOK;
+	if ((flags & READ_PACKETS) != 0)
+		return CHAT_FORM_PACKET;
 	return (flags & READ_PRIVATE) != 0 ? CHAT_FORM_PRIVATE : CHAT_FORM_PUBLIC;
 }
 
@@ -347,6 +351,8 @@ read_log(FunctionCallInfo fcinfo)
 	read.answer.out = take_memory(answer);
 	read.per_row = AllocSetContextCreate(CurrentMemoryContext, "chat_realtime log row",
 										 ALLOCSET_DEFAULT_SIZES);
+	if (read.form == CHAT_FORM_PACKET)
+		read.answer.packets = chat_packets_create();
 	armed = read_and_arm(&read, (PG_GETARG_INT32(6) & READ_ARM) != 0);
 	answer->header = chat_answer_first(
 		&read.answer, (armed ? CHAT_ANSWER_ARMED : 0) | (read.more ? CHAT_ANSWER_MORE : 0),

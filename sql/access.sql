@@ -126,14 +126,20 @@ REVOKE ALL ON FUNCTION chat.grant_functions(name, text[]) FROM PUBLIC;
 COMMENT ON FUNCTION chat.grant_functions(name, text[]) IS 'Grants functions of schema chat by name.';
 
 CREATE FUNCTION chat.grant_sidecar(role name) RETURNS void
-    LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT chat.grant_functions(role, '{consumer_acquire,consumer_renew,consumer_release,consumer_save,consumer_follow,consumer_rest,read_log,sidecar_protocol,arm,
+BEGIN
+    PERFORM chat.grant_functions(role, '{consumer_acquire,consumer_renew,consumer_release,consumer_save,consumer_follow,consumer_rest,read_log,sidecar_protocol,arm,
         disarm,sidecar_stats,sidecar_gauges,api_stats,can_join,webhook_terms,webhook_last,webhook_due,webhook_save,webhook_pending,
-        maintain,status,channel_hints,realtime_provider,set_realtime_health}')
+        maintain,status,channel_hints,realtime_provider,set_realtime_health,socketio_listen,socketio_send}');
+    IF to_regclass('public.socket_io_attachments') IS NOT NULL THEN
+        EXECUTE format('GRANT SELECT (id), INSERT (payload) ON public.socket_io_attachments TO %I', role);
+        EXECUTE COALESCE((SELECT format('GRANT USAGE ON SEQUENCE %s TO %I', s, role) FROM pg_get_serial_sequence('public.socket_io_attachments', 'id') s WHERE s IS NOT NULL), '');
+    END IF;
+END
 $$;
 REVOKE ALL ON FUNCTION chat.grant_sidecar(name) FROM PUBLIC;
-COMMENT ON FUNCTION chat.grant_sidecar(name) IS 'Gives a role exactly what the sidecar needs: no table, only functions. Errors: 42704.';
+COMMENT ON FUNCTION chat.grant_sidecar(name) IS 'Gives a role exactly what the sidecar needs: functions, and of tables only public.socket_io_attachments, where it is, to add to it. Errors: 42704.';
 
 CREATE FUNCTION chat.grant_endpoint(role name) RETURNS void
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS

@@ -165,7 +165,7 @@ COMMENT ON FUNCTION chat.has_late_events(bigint, pg_snapshot, bigint) IS 'Whethe
 CREATE FUNCTION chat.read_log(last_id bigint, snapshot text, target text, late_id bigint, max_rows integer, max_bytes integer, flags integer)
     RETURNS SETOF bytea LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_read_log';
 REVOKE ALL ON FUNCTION chat.read_log(bigint, text, text, bigint, integer, integer, integer) FROM PUBLIC;
-COMMENT ON FUNCTION chat.read_log(bigint, text, text, bigint, integer, integer, integer) IS 'What came since a position, ready to be sent, in pieces whose form extension/log_answer.h describes: about max_rows events or max_bytes bytes, or fewer with more to come. target and late_id: where an answer before had them, else NULL. flags: 1 arms the doorbell where nothing came, 2 makes messages private, 4 gives what webhooks get, as their bodies. A call lets go of the doorbell first. Errors: 22004, 22023, 22P02.';
+COMMENT ON FUNCTION chat.read_log(bigint, text, text, bigint, integer, integer, integer) IS 'What came since a position, ready to be sent, in pieces whose form extension/log_answer.h describes: about max_rows events or max_bytes bytes, or fewer with more to come. target and late_id: where an answer before had them, else NULL. flags: 1 arms the doorbell where nothing came, 2 makes messages private, 4 gives what webhooks get, as their bodies, 8 what goes to Socket.IO. A call lets go of the doorbell first. Errors: 22004, 22023, 22P02.';
 
 CREATE FUNCTION chat.sidecar_protocol() RETURNS integer LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_sidecar_protocol';
 REVOKE ALL ON FUNCTION chat.sidecar_protocol() FROM PUBLIC;

@@ -53,6 +53,16 @@ BEGIN
                 at := at + 4 + number_of(piece, at, 4);
                 CONTINUE;
             END IF;
+            IF flags & 8 = 8 THEN
+                topic := words_of(piece, at + 48 + texts[1], texts[2]);
+                message := words_of(piece, at + 48 + texts[1] + texts[2], number_of(piece, at, 4) - 44 - texts[1] - texts[2])::jsonb;
+                event := message #>> '{packet,data,0}';
+                payload := message #> '{packet,data,1}';
+                ASSERT length(event) = texts[3];
+                RETURN NEXT;
+                at := at + 4 + number_of(piece, at, 4);
+                CONTINUE;
+            END IF;
             message := words_of(piece, at + 48 + texts[1], number_of(piece, at, 4) - 44 - texts[1])::jsonb;
             topic := words_of(piece, at + 48 + texts[1] + 10, texts[2]);
             event := words_of(piece, at + 48 + texts[1] + 10 + texts[2] + 11, texts[3]);
