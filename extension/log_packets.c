@@ -201,8 +201,8 @@ chat_packets_create(void)
 	fmgr_info(LookupFuncName(list_make2(makeString("chat"), makeString("socketio_options")), 3,
 							 types, false),
 			  &made->options);
-	made->known = hash_create("chat_realtime rooms", 64, &control,
-							  HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
+	made->known =
+		hash_create("chat_realtime rooms", 64, &control, HASH_ELEM | HASH_STRINGS | HASH_CONTEXT);
 	return made;
 }
 
@@ -279,8 +279,7 @@ chat_packets_put(ChatLogAnswer *answer, const ChatLogRow *row, int64 id,
 								: options_of(answer->packets, topic, owner);
 	if (options == NULL)
 		return;
-	start =
-		chat_answer_begin_event(answer, row, id, packet->state ? CHAT_EVENT_STATE : 0, payload);
+	start = chat_answer_begin_event(answer, row, id, packet->state ? CHAT_EVENT_STATE : 0, payload);
 	appendBinaryStringInfo(answer->out, VARDATA_ANY(topic), VARSIZE_ANY_EXHDR(topic));
 	put_packet(answer->out, packet, id, payload, options);
 	chat_answer_end_event(answer, start, VARSIZE_ANY_EXHDR(topic), strlen(packet->name));

@@ -14,8 +14,8 @@
 extern ChatPackets *chat_packets_create(void);
 
 /* Puts one event of a row; nothing where nobody is served so, or the server has no such event. */
-extern void chat_packets_put(ChatLogAnswer *answer, const ChatLogRow *row, int64 id,
-							 const struct varlena *topic, const char *name,
-							 const struct varlena *payload);
+extern void
+chat_packets_put(ChatLogAnswer *answer, const ChatLogRow *row, int64 id,
+				 const struct varlena *topic, const char *name, const struct varlena *payload);
 
 #endif
