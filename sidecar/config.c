@@ -79,7 +79,9 @@ static const struct setting settings[] = {
 	{"CORE_MEMORY_LIMIT", NUMBER, "128", 32, 65536, NULL, FIELD(core_memory_limit),
 	 "MiB; a quarter of it for webhooks, beyond which reading waits"},
 	{"SOCKETIO_CHANNEL", TEXT, NULL, 0, 0, NULL, FIELD(socketio_channel),
-	 "NOTIFY channel of the Socket.IO adapter; not in this version"},
+	 "NOTIFY channel of @socket.io/postgres-adapter, e.g. socket.io#/chat; unset: no Socket.IO"},
+	{"SOCKETIO_TABLE", TEXT, "public.socket_io_attachments", 0, 0, NULL, FIELD(socketio_table),
+	 "its table of attachments, with the schema"},
 	{"HTTP_LISTEN", TEXT, "127.0.0.1:9464", 0, 0, NULL, FIELD(http_listen),
 	 "address of /healthz, /readyz and /metrics"},
 	{"EMBEDDED_LISTEN", TEXT, "127.0.0.1:4000", 0, 0, NULL, FIELD(embedded_listen),
@@ -228,7 +230,7 @@ static void
 print_help(void)
 {
 	printf(
-		"chat-sidecar delivers the events of chat_realtime to Realtime and to webhooks.\n\n"
+		"chat-sidecar delivers the events of chat_realtime to Realtime, to webhooks and to Socket.IO.\n\n"
 		"Every setting is an environment variable and, unless it is a secret, a long option (HTTP_LISTEN is --http-listen).\n\n");
 	for (int i = 0; i < NSETTINGS; i++)
 	{

@@ -29,9 +29,10 @@ struct config
 	bool webhook_allow_http;
 	char *webhook_ca_file; /* PEM; NULL: the system's authorities */
 	int webhook_max_inflight;
-	int webhook_max_per_host; /* requests at a time to one host name */
-	int core_memory_limit;    /* MiB */
-	char *socketio_channel;
+	int webhook_max_per_host;    /* requests at a time to one host name */
+	int core_memory_limit;       /* MiB */
+	char *socketio_channel;      /* of the adapter, with its namespace behind #; NULL: none */
+	char *socketio_table;        /* the adapter's, of attachments */
 	char *http_listen;           /* host:port */
 	char *embedded_listen;       /* host:port */
 	char *endpoint_database_url; /* NULL: database_url */

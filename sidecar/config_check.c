@@ -149,8 +149,30 @@ check_webhooks(const struct config *config)
 	if (config->webhook_ca_file != NULL &&
 		!authorities_check(config->webhook_ca_file, error, sizeof(error)))
 		config_fail("WEBHOOK_CA_FILE", "%s: %s", config->webhook_ca_file, error);
-	if (config->socketio_channel != NULL)
-		config_fail("SOCKETIO_CHANNEL", "is not in this version: leave it unset");
+}
+
+/* PostgreSQL cuts longer names off, and refuses to send to them. */
+#define NAME_MAX_BYTES 63
+
+/* The adapter's channels are a prefix, # and the namespace's name. */
+static void
+check_socketio(const struct config *config)
+{
+	const char *channel = config->socketio_channel;
+	const char *hash = channel != NULL ? strchr(channel, '#') : NULL;
+
+	if (channel == NULL)
+		return;
+	if (hash == NULL || hash == channel || hash[1] != '/' || !is_word(channel) ||
+		strpbrk(channel, "\"\\") != NULL)
+		config_fail(
+			"SOCKETIO_CHANNEL",
+			"\"%s\" is not the adapter's prefix, # and a namespace, such as socket.io#/chat",
+			channel);
+	if (strlen(channel) > NAME_MAX_BYTES)
+		config_fail("SOCKETIO_CHANNEL", "has more than %d bytes", NAME_MAX_BYTES);
+	if (!is_word(config->socketio_table) || strchr(config->socketio_table, '.') == NULL)
+		config_fail("SOCKETIO_TABLE", "\"%s\" is not schema.table", config->socketio_table);
 }
 
 static void
@@ -205,6 +227,7 @@ config_check(struct config *config)
 	check_realtime(config);
 	check_webhooks(config);
 	check_proxies(config);
+	check_socketio(config);
 	check_listen("HTTP_LISTEN", config->http_listen);
 	check_listen("EMBEDDED_LISTEN", config->embedded_listen);
 	check_tokens(config);

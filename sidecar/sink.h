@@ -19,7 +19,7 @@ struct read;
 
 struct sink
 {
-	const char *name;   /* the consumer's: "realtime", "webhooks" */
+	const char *name;   /* the consumer's: "realtime", "webhooks", "socketio" */
 	const char *part;   /* what /readyz calls the part that its trouble is with */
 	enum log_form form; /* of the messages that it gets */
 	/* Every process reads all of the log, from the present: no lease, no stored position. */
@@ -40,6 +40,8 @@ struct sink
 	void (*deliver)(void *arg, struct read *read);
 	/* The lease or the connection is gone: drop what is not in flight; reads are freed by the consumer after this returns, so forget them. Late callbacks of requests in flight must not touch them. */
 	void (*stop)(void *arg);
+	/* A NOTIFY on a channel that the sink listens to on its consumer's connection. Anyone may send one. NULL: it listens to none. */
+	void (*heard)(void *arg, const char *channel, const char *payload);
 	/* Whether something is under way that no read stands for any more; a drain waits for it. NULL: never. */
 	bool (*busy)(void *arg);
 	/* Whether it holds as much as it may: then nothing is read until a read is done. NULL: never. */

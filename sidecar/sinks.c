@@ -9,9 +9,11 @@
 #include "link/link.h"
 #include "realtime/realtime.h"
 #include "sink.h"
+#include "socketio/socketio.h"
 #include "webhook/webhook.h"
 
-static const struct sink *const sinks[] = {&realtime_sink, &link_sink, &webhook_sink, NULL};
+static const struct sink *const sinks[] = {&realtime_sink, &link_sink, &webhook_sink,
+										   &socketio_sink, NULL};
 
 _Static_assert(sizeof(sinks) / sizeof(sinks[0]) - 1 <= APP_CONSUMERS, "room for every consumer");
 

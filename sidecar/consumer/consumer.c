@@ -23,6 +23,7 @@
 #define TICK_MS 2000
 #define LEASE_MS 6000
 #define LEASE_MARGIN_MS 1000 /* for a request that is decided now and arrives later */
+#define DOORBELL "chat_realtime"
 
 static const struct db_statement acquire_statement = {
 	"consumer_acquire", "SELECT epoch, last_id, snapshot FROM chat.consumer_acquire($1, $2, $3)", 3,
@@ -420,9 +421,13 @@ on_lost(void *arg, const char *why)
 static void
 on_notify(void *arg, const char *channel, const char *payload)
 {
-	(void) channel;
-	(void) payload; /* anyone may send one: it is a hint and nothing more */
-	consumer_rung(arg);
+	struct consumer *consumer = arg;
+
+	/* Anyone may send one: of the doorbell it is a hint and nothing more. */
+	if (strcmp(channel, DOORBELL) == 0)
+		consumer_rung(consumer);
+	else if (consumer->sink->heard != NULL)
+		consumer->sink->heard(consumer->sink_arg, channel, payload);
 }
 
 /* Makes a text that no other process has. */
@@ -487,7 +492,7 @@ consumer_create(struct app *app, const struct sink *sink)
 	init_timer(consumer, &consumer->poll);
 	init_timer(consumer, &consumer->save);
 	uv_timer_start(&consumer->tick, on_tick, TICK_MS, TICK_MS);
-	consumer->db = db_open(app, sink->name, "LISTEN chat_realtime", &handlers, consumer);
+	consumer->db = db_open(app, sink->name, "LISTEN " DOORBELL, &handlers, consumer);
 	return consumer;
 }
 

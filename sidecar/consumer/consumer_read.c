@@ -16,6 +16,7 @@
 #define ARM 1
 #define PRIVATE 2
 #define WEBHOOKS 4
+#define PACKETS 8
 #define MICROSECONDS 1e6
 
 void
@@ -31,6 +32,8 @@ form_flags(const struct consumer *consumer)
 {
 	if (consumer->sink->form == LOG_BODIES)
 		return WEBHOOKS;
+	if (consumer->sink->form == LOG_PACKETS)
+		return PACKETS;
 	return consumer->app->config->realtime_private ? PRIVATE : 0;
 }
 

@@ -28,6 +28,8 @@
 #define END "\"}"
 #define LENGTH(literal) (sizeof(literal) - 1)
 
+#define BEFORE_PACKET "{\"packet\":{"
+
 /* And of a body. */
 #define BEFORE_ID "{\"id\":\""
 #define BEFORE_TYPE "\",\"type\":\""
@@ -111,6 +113,20 @@ read_header(struct log_answer *answer, struct rest *rest, uint32_t *count)
 	return answer->snapshot != NULL ? NULL : "read: its position has no snapshot";
 }
 
+/* A packet, behind its topic: nobody looks into it before the server does. */
+static bool
+read_packet(struct log_event *event, struct rest *rest)
+{
+	if (!take_bytes(rest, event->conversation_length, &event->conversation) ||
+		!take_bytes(rest, event->topic_length, &event->topic) || rest->left > UINT32_MAX)
+		return false;
+	event->name_length = event->payload_length = 0;
+	event->message = rest->at;
+	event->message_length = (uint32_t) rest->left;
+	return take_literal(rest, BEFORE_PACKET, LENGTH(BEFORE_PACKET)) && rest->left > 0 &&
+		   rest->at[rest->left - 1] == '}';
+}
+
 /* Nothing of an id must be escaped. */
 static bool
 take_id(struct rest *rest, uint32_t *length)
@@ -150,7 +166,7 @@ read_texts(struct log_event *event, struct rest *rest)
 		return false;
 	event->message_length = (uint32_t) rest->left;
 	return take_literal(rest, BEFORE_TOPIC, LENGTH(BEFORE_TOPIC)) &&
-		   take_bytes(rest, event->topic_length, &bytes) &&
+		   take_bytes(rest, event->topic_length, &event->topic) &&
 		   take_literal(rest, BEFORE_NAME, LENGTH(BEFORE_NAME)) &&
 		   take_bytes(rest, event->name_length, &bytes) &&
 		   take_literal(rest, BEFORE_PAYLOAD, LENGTH(BEFORE_PAYLOAD)) &&
@@ -204,10 +220,18 @@ read_event(struct log_event *event, enum log_form form, struct rest *rest)
 	event->topic_length = (uint32_t) take_number(&own, 4);
 	event->name_length = (uint32_t) take_number(&own, 4);
 	event->payload_length = (uint32_t) take_number(&own, 4);
-	event->owner = NULL;
+	event->owner = event->topic = NULL;
 	event->is_private = false;
 	event->owner_length = event->id_length = 0;
-	return form == LOG_BODIES ? read_body(event, &own) : read_texts(event, &own);
+	switch (form)
+	{
+		case LOG_BODIES:
+			return read_body(event, &own);
+		case LOG_PACKETS:
+			return read_packet(event, &own);
+		default:
+			return read_texts(event, &own);
+	}
 }
 
 static struct rest
@@ -285,7 +309,7 @@ log_answer_clear(struct log_answer *answer)
 const char *
 log_event_topic(const struct log_event *event)
 {
-	return event->message + LENGTH(BEFORE_TOPIC);
+	return event->topic;
 }
 
 const char *

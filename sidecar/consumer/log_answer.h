@@ -13,7 +13,8 @@
 enum log_form
 {
 	LOG_BROADCASTS, /* {"topic":"…","event":"…","payload":…,…}, ready to be sent to Realtime */
-	LOG_BODIES /* {"id":"evt_…","type":"…","event":"…","timestamp":"…","data":…}, of webhooks */
+	LOG_BODIES, /* {"id":"evt_…","type":"…","event":"…","timestamp":"…","data":…}, of webhooks */
+	LOG_PACKETS /* {"packet":…,"opts":…}, what a broadcast of Socket.IO's adapter has as data */
 };
 
 /* An event; it points into the answer, whose texts have lengths and no end. Times are microseconds since 1970. */
@@ -27,9 +28,10 @@ struct log_event
 	bool is_private;    /* it goes to a private topic; not of bodies */
 	const char *conversation;
 	const char *owner; /* with bodies; its length is owner_length, 0: nobody knows */
+	const char *topic; /* not with bodies; in the message, or with packets before it */
 	const char *message;
 	uint32_t conversation_length, owner_length, message_length;
-	/* in the message; of a body name is its type */
+	/* in the message; of a body name is its type; a packet has none of them but the topic's */
 	uint32_t topic_length, id_length, name_length, payload_length;
 };
 
@@ -56,7 +58,7 @@ bool log_answer_read(struct log_answer *answer, enum log_form form, const PGresu
 /* Frees what it holds. */
 void log_answer_clear(struct log_answer *answer);
 
-/* As in the message: escaped, without quotes. */
+/* As in the message: escaped, without quotes; a packet's as it is. */
 const char *log_event_topic(const struct log_event *event);
 const char *log_event_name(const struct log_event *event);
 /* Of a broadcast: JSON as it is, and digits. */
