@@ -42,7 +42,7 @@ void load_begin(struct socketio_load *load);
 /* Adds a broadcast. False: its message is no JSON. */
 bool load_event(struct socketio_load *load, const char *namespace, const struct log_event *event);
 void load_question(struct socketio_load *load, const char *namespace, const char *token,
-				   uint64_t number);
+				   uint64_t number, uint64_t time);
 void load_free(struct socketio_load *load);
 
 /*

@@ -13,7 +13,10 @@
 #include "base/metrics.h"
 #include "socketio/socketio_wire.h"
 
-/* Younger answers may still be on their way: servers give them on several connections. */
+/*
+ * A server gives its answers on several connections, so that a younger one may come first; but not by so much, which it
+ * is away for at least when it is.
+ */
 #define LATE_MS 1000
 #define DEAF_MS 5000  /* a server that does not answer for so long is not waited for */
 #define SETTLE_MS 300 /* others answer so long after the first */
@@ -64,15 +67,14 @@ socketio_confirm(struct socketio *socketio)
 	}
 }
 
-/* The first batch that a node has surely missed, if it answered a question with this number. */
+/* The first batch that a node has surely missed, for it answered a question of this time. */
 static struct socketio_batch *
-find_missed(const struct socketio *socketio, uint64_t number, uint64_t place)
+find_missed(const struct socketio *socketio, uint64_t place, uint64_t time)
 {
 	for (struct socketio_batch *batch = socketio->first; batch != NULL; batch = batch->next)
 	{
-		if (batch->sent && batch->number < number &&
-			(batch->awaited & ~batch->answered & place) != 0 &&
-			now_of(socketio) - batch->sent_at > LATE_MS)
+		if (batch->sent && (batch->awaited & ~batch->answered & place) != 0 &&
+			time > batch->sent_at + LATE_MS)
 			return batch;
 	}
 	return NULL;
@@ -96,20 +98,20 @@ send_again(struct socketio *socketio, struct socketio_batch *batch)
 }
 
 static void
-take_answer(struct socketio *socketio, int node, uint64_t number)
+take_answer(struct socketio *socketio, int node, const struct wire_heard *heard)
 {
 	uint64_t place = (uint64_t) 1 << node;
 	struct socketio_batch *missed;
 
 	nodes_answered(&socketio->nodes, node);
-	if (socketio->question.from != 0 && number >= socketio->question.from)
+	if (socketio->question.from != 0 && heard->number >= socketio->question.from)
 		socketio->question.answered |= place;
 	for (struct socketio_batch *batch = socketio->first; batch != NULL; batch = batch->next)
 	{
-		if (batch->number == number && batch->sent)
+		if (batch->number == heard->number && batch->sent)
 			batch->answered |= place;
 	}
-	missed = find_missed(socketio, number, place);
+	missed = find_missed(socketio, place, heard->time);
 	if (missed != NULL)
 		send_again(socketio, missed);
 	socketio_confirm(socketio);
@@ -141,7 +143,7 @@ socketio_hear(struct socketio *socketio, const char *payload)
 	{
 		node = nodes_hear(&socketio->nodes, heard.uid, now_of(socketio));
 		if (node >= 0 && heard.kind == WIRE_ANSWER)
-			take_answer(socketio, node, heard.number);
+			take_answer(socketio, node, &heard);
 	}
 	metric_set(socketio->servers, nodes_count(&socketio->nodes));
 	socketio_pump(socketio);

@@ -203,7 +203,7 @@ send_load(struct socketio *socketio, struct socketio_batch *batch)
 	const struct config *config = socketio->app->config;
 	struct socketio_load *load = &socketio->load;
 
-	load_question(load, socketio->namespace, socketio->token, ++socketio->number);
+	load_question(load, socketio->namespace, socketio->token, ++socketio->number, now_of(socketio));
 	if (batch != NULL)
 	{
 		batch->number = socketio->number;

@@ -48,11 +48,12 @@ wire_broadcast_length(const char *namespace, const struct log_event *event)
 }
 
 void
-wire_ask(struct buffer *out, const char *namespace, const char *token, uint64_t number)
+wire_ask(struct buffer *out, const char *namespace, const char *token, uint64_t number,
+		 uint64_t time)
 {
 	char id[96];
 
-	snprintf(id, sizeof(id), "\"%s-%" PRIu64 "\"", token, number);
+	snprintf(id, sizeof(id), "\"%s-%" PRIu64 "-%" PRIu64 "\"", token, number, time);
 	begin(out, namespace, FETCH_SOCKETS);
 	buffer_text(out,
 				"{\"opts\":{\"rooms\":[\"" NOBODY "\"],\"except\":[],\"flags\":{}},\"requestId\":");
@@ -60,9 +61,9 @@ wire_ask(struct buffer *out, const char *namespace, const char *token, uint64_t 
 	buffer_text(out, "}}");
 }
 
-/* The number of a question of ours; false: it is somebody else's. */
+/* What is in the id of a question of ours; false: it is somebody else's. */
 static bool
-read_number(const json_t *message, const char *token, uint64_t *number)
+read_id(const json_t *message, const char *token, struct wire_heard *heard)
 {
 	const char *id =
 		json_string_value(json_object_get(json_object_get(message, "data"), "requestId"));
@@ -71,7 +72,10 @@ read_number(const json_t *message, const char *token, uint64_t *number)
 
 	if (id == NULL || strncmp(id, token, len) != 0 || id[len] != '-')
 		return false;
-	*number = strtoull(id + len + 1, &end, 10);
+	heard->number = strtoull(id + len + 1, &end, 10);
+	if (*end != '-')
+		return false;
+	heard->time = strtoull(end + 1, &end, 10);
 	return *end == '\0';
 }
 
@@ -85,7 +89,7 @@ read_message(const json_t *message, const char *token, struct wire_heard *heard)
 		return false;
 	strcpy(heard->uid, uid);
 	heard->kind = type == ADAPTER_CLOSE ? WIRE_LEAVES : WIRE_OTHER;
-	if (type == FETCH_SOCKETS_RESPONSE && read_number(message, token, &heard->number))
+	if (type == FETCH_SOCKETS_RESPONSE && read_id(message, token, heard))
 		heard->kind = WIRE_ANSWER;
 	return true;
 }
