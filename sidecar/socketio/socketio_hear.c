@@ -108,7 +108,8 @@ take_answer(struct socketio *socketio, int node, const struct wire_heard *heard)
 		socketio->question.answered |= place;
 	for (struct socketio_batch *batch = socketio->first; batch != NULL; batch = batch->next)
 	{
-		if (batch->number == heard->number && batch->sent)
+		/* It may come before the word that it was sent. */
+		if (batch->number == heard->number)
 			batch->answered |= place;
 	}
 	missed = find_missed(socketio, place, heard->time);
