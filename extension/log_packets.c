@@ -174,6 +174,7 @@ static const Packet packets[CHAT_EVENT_KINDS] = {
 	[CHAT_EVENT_CONVERSATION_MERGED] = {"conversation_update", put_conversation_merged, false,
 										false},
 	[CHAT_EVENT_PRESENCE_TYPING] = {"typing_status", put_typing, false, false},
+	[CHAT_EVENT_PROVIDER_CHANGED] = {"provider.changed", put_members, false, true},
 };
 
 /* NULL: the server has no such event. */

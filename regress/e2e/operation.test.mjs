@@ -80,7 +80,9 @@ for (const [what, env, args, names] of [
   ['the URL of the database in the place of Realtime\'s', { REALTIME_URL: 'postgresql://u:hush-hush@h/d' }, [], /^chat-sidecar: REALTIME_URL: (?!.*hush)/],
   ['a secret that is too short', { EMBEDDED_JWT_SECRET: 'short' }, [], /EMBEDDED_JWT_SECRET/],
   ['a file of a secret that is missing', { EMBEDDED_JWT_SECRET_FILE: '/nowhere/secret' }, [], /EMBEDDED_JWT_SECRET_FILE/],
-  ['what this version cannot do', { SOCKETIO_CHANNEL: 'socket.io#/chat' }, [], /SOCKETIO_CHANNEL/],
+  ['a channel that is none of the adapter\'s', { SOCKETIO_CHANNEL: 'chat' }, [], /SOCKETIO_CHANNEL: "chat" is not the adapter's prefix, # and a namespace/],
+  ['a channel that is too long', { SOCKETIO_CHANNEL: `socket.io#/${'x'.repeat(60)}` }, [], /SOCKETIO_CHANNEL: has more than 63 bytes/],
+  ['a table without a schema', { SOCKETIO_CHANNEL: 'socket.io#/chat', SOCKETIO_TABLE: 'socket_io_attachments' }, [], /SOCKETIO_TABLE/],
   ['a DATABASE_URL that cannot be read', { DATABASE_URL: 'postgresql://[half' }, [], /DATABASE_URL/],
 ]) {
   test(`${what} ends it with 2 and a line that names it`, async () => {
