@@ -303,6 +303,36 @@ put_webhook_event(struct buffer *out, const char *owner, const char *type, const
 	buffer_text(out, body);
 }
 
+static void
+check_packets(void)
+{
+	static const char packet[] = "{\"packet\":{\"type\":2},\"opts\":{}}";
+	struct buffer piece = {0};
+	struct log_answer answer;
+	size_t whole;
+	bool refused = true;
+	const char *why;
+	PGresult *rows;
+
+	put_header(&piece, 1, "10:20:", "");
+	put_webhook_event(&piece, "user:1:inbox", "new_message", packet);
+	rows = rows_of(&piece, 1);
+	require("a packet", log_answer_read(&answer, LOG_PACKETS, rows, &why) && answer.nevents == 1);
+	require("its parts",
+			has(log_event_topic(answer.events), answer.events->topic_length, "user:1:inbox") &&
+				has(answer.events->conversation, answer.events->conversation_length, "c1") &&
+				has(answer.events->message, answer.events->message_length, packet));
+	log_answer_clear(&answer);
+	PQclear(rows);
+	require("it is no broadcast, and no body",
+			refusal(&piece, 1) != NULL && refusal_of(LOG_BODIES, &piece, 1) != NULL);
+	whole = piece.len;
+	for (piece.len = 0; piece.len < whole; piece.len++)
+		refused = refused && refusal_of(LOG_PACKETS, &piece, 1) != NULL;
+	require("a packet that is cut off at any byte", refused);
+	buffer_free(&piece);
+}
+
 #define BODY(id, type, event, time, rest)                                                          \
 	"{\"id\":\"" id "\",\"type\":\"" type "\",\"event\":\"" event "\",\"timestamp\":\"" time       \
 	"\",\"data\":" rest
@@ -364,6 +394,7 @@ int
 main(void)
 {
 	check_bodies();
+	check_packets();
 	check_whole();
 	check_empty();
 	check_cut_off();

@@ -65,8 +65,9 @@ report_error(struct socketio *socketio, const PGresult *result, struct db_error 
 	char trouble[SOCKETIO_TROUBLE_SIZE];
 
 	db_error_of_result(result, error);
-	snprintf(trouble, sizeof(trouble), "%s%s%s", error->text, *error->hint != '\0' ? "; " : "",
-			 error->hint);
+	snprintf(trouble, sizeof(trouble), "%s%s%s",
+			 error->text[0] != 0 ? error->text : "the database gives no reason",
+			 *error->hint != '\0' ? "; " : "", error->hint);
 	socketio_report(socketio, trouble);
 }
 
@@ -274,12 +275,25 @@ drop_all(struct socketio *socketio)
 	}
 }
 
+/* Whether an attachment is on its way: servers fetch it, and what is sent meanwhile would come before it. */
+static bool
+is_behind_attachment(const struct socketio *socketio)
+{
+	const struct socketio_batch *batch = socketio->first;
+
+	while (batch != socketio->unsent && !batch->attached)
+		batch = batch->next;
+	return batch != socketio->unsent;
+}
+
 /* The next batch to be sent; NULL: there is none. */
 static struct socketio_batch *
 next_batch(struct socketio *socketio)
 {
 	struct socketio_batch *batch;
 
+	if (is_behind_attachment(socketio))
+		return NULL;
 	if (socketio->unsent != NULL)
 		return socketio->unsent;
 	if (nodes_count(&socketio->nodes) == 0)
