@@ -88,7 +88,6 @@ create(struct app *app, struct consumer *consumer)
 	snprintf(socketio->token, sizeof(socketio->token), "%08x%08x", backoff_random(),
 			 backoff_random());
 	socketio->queue = realtime_queue_create();
-	socketio->tail = &socketio->first;
 	register_metrics(socketio, app->metrics);
 	uv_timer_init(app->loop, &socketio->timer);
 	socketio->timer.data = socketio;
@@ -131,15 +130,13 @@ on_stop(void *arg)
 	struct socketio *socketio = arg;
 
 	realtime_queue_clear(socketio->queue);
-	while (socketio->first != NULL)
+	while (socketio->batch != NULL)
 	{
-		struct socketio_batch *batch = socketio->first;
+		struct socketio_batch *batch = socketio->batch;
 
-		socketio->first = batch->next;
+		socketio->batch = batch->next;
 		free(batch);
 	}
-	socketio->tail = &socketio->first;
-	socketio->unsent = socketio->under_way = NULL;
 	socketio->orphans += socketio->busy;
 	socketio->busy = false;
 	socketio->state = SOCKETIO_OFF;

@@ -77,11 +77,10 @@ load_event(struct socketio_load *load, const char *namespace, const struct log_e
 }
 
 void
-load_question(struct socketio_load *load, const char *namespace, const char *token, uint64_t number,
-			  uint64_t time)
+load_question(struct socketio_load *load, const char *namespace, const char *token, uint64_t number)
 {
 	load->text.len = 0;
-	wire_ask(&load->text, namespace, token, number, time);
+	wire_ask(&load->text, namespace, token, number);
 	add_message(load);
 }
 

@@ -1,8 +1,7 @@
 /*
  * What goes out in one transaction: events, and behind them a question that every node answers. A node that answers has heard
  * all of the transaction, for PostgreSQL tells a listener all of it or nothing.
- *
- * Batches stand in the order of their events until every awaited node has answered. No I/O.
+ * One batch is on its way at a time. No I/O.
  */
 #ifndef SIDECAR_SOCKETIO_BATCH_H
 #define SIDECAR_SOCKETIO_BATCH_H
@@ -18,13 +17,13 @@
 
 struct socketio_batch
 {
-	struct socketio_batch *next;
-	uint64_t number;   /* of the question that went out with it last */
-	uint64_t awaited;  /* places of nodes that have to answer it */
-	uint64_t answered; /* and of those that did */
-	uint64_t sent_at;  /* loop time */
-	bool sent;         /* it is committed since it was last to be sent */
-	bool attached;     /* one of its events goes through the table of attachments */
+	struct socketio_batch *next; /* split from it */
+	uint64_t number;             /* of the question that went out with it last */
+	uint64_t awaited;            /* places of nodes that have to answer it */
+	uint64_t answered;           /* and of those that did */
+	uint64_t sent_at;            /* loop time */
+	bool sent;                   /* it is committed and not to be sent again */
+	bool attached;               /* one of its events goes through the table of attachments */
 	int count;
 	struct event events[]; /* row NULL: done without being sent */
 };
@@ -42,7 +41,7 @@ void load_begin(struct socketio_load *load);
 /* Adds a broadcast. False: its message is no JSON. */
 bool load_event(struct socketio_load *load, const char *namespace, const struct log_event *event);
 void load_question(struct socketio_load *load, const char *namespace, const char *token,
-				   uint64_t number, uint64_t time);
+				   uint64_t number);
 void load_free(struct socketio_load *load);
 
 /*

@@ -2,8 +2,8 @@
  * What servers say on the adapter's channel.
  *
  * A server that loses its connection to the database keeps its clients, connects again after 1 to 3 s, and hears nothing of
- * what was sent meanwhile. So a batch counts as delivered when every server that is known has answered the question behind it.
- * One that answers a later question has missed what it did not answer for, and that goes out again, to all, in order.
+ * what was sent meanwhile. So a batch counts as delivered when every server that is known has answered the question behind it,
+ * and nothing else is sent before. One that answers a later question has missed the batch, which goes out again, to all.
  */
 #include "socketio/socketio_internal.h"
 
@@ -13,11 +13,6 @@
 #include "base/metrics.h"
 #include "socketio/socketio_wire.h"
 
-/*
- * A server gives its answers on several connections, so that a younger one may come first; but not by so much, which it
- * is away for at least when it is.
- */
-#define LATE_MS 1000
 #define DEAF_MS 5000  /* a server that does not answer for so long is not waited for */
 #define SETTLE_MS 300 /* others answer so long after the first */
 
@@ -43,78 +38,58 @@ socketio_ask(struct socketio *socketio, uint64_t ms)
 	socketio->ask_until = now_of(socketio) + ms;
 }
 
+static void
+finish_batch(struct socketio *socketio)
+{
+	struct socketio_batch *batch = socketio->batch;
+
+	socketio->batch = batch->next;
+	for (int i = 0; i < batch->count; i++)
+	{
+		if (batch->events[i].row != NULL)
+			socketio_finish(socketio, batch->events[i], SOCKETIO_OK);
+	}
+	/* They have asked for what is in the table. Once they answer again it has come. */
+	if (batch->attached && socketio->state == SOCKETIO_SENDING && socketio->nodes.awaited != 0)
+		socketio_ask(socketio, DEAF_MS);
+	free(batch);
+}
+
 void
 socketio_confirm(struct socketio *socketio)
 {
-	while (socketio->first != NULL && socketio->first->sent &&
-		   missing_of(socketio, socketio->first) == 0)
-	{
-		struct socketio_batch *batch = socketio->first;
-		bool attached = batch->attached;
+	const struct socketio_batch *batch = socketio->batch;
 
-		socketio->first = batch->next;
-		if (socketio->first == NULL)
-			socketio->tail = &socketio->first;
-		for (int i = 0; i < batch->count; i++)
-		{
-			if (batch->events[i].row != NULL)
-				socketio_finish(socketio, batch->events[i], SOCKETIO_OK);
-		}
-		free(batch);
-		/* They have asked for what is in the table. Once they answer again it has come. */
-		if (attached && socketio->state == SOCKETIO_SENDING && socketio->nodes.awaited != 0)
-			socketio_ask(socketio, DEAF_MS);
-	}
+	if (batch != NULL && batch->sent && missing_of(socketio, batch) == 0)
+		finish_batch(socketio);
 }
 
-/* The first batch that a node has surely missed, for it answered a question of this time. */
-static struct socketio_batch *
-find_missed(const struct socketio *socketio, uint64_t place, uint64_t time)
-{
-	for (struct socketio_batch *batch = socketio->first; batch != NULL; batch = batch->next)
-	{
-		if (batch->sent && (batch->awaited & ~batch->answered & place) != 0 &&
-			time > batch->sent_at + LATE_MS)
-			return batch;
-	}
-	return NULL;
-}
-
-/* It, and what is behind it: what stands before it is not missed, and sent. */
 static void
 send_again(struct socketio *socketio, struct socketio_batch *batch)
 {
-	int count = 0;
-
-	socketio->unsent = batch;
-	for (; batch != NULL; batch = batch->next)
-	{
-		count += batch->sent ? batch->count : 0;
-		batch->sent = false;
-	}
-	metric_add(socketio->repeated, count);
+	batch->sent = false;
+	metric_add(socketio->repeated, batch->count);
 	log_event(LOG_INFO, "a Socket.IO server was away: events go to all of them again", "events",
-			  "%d", count, NULL);
+			  "%d", batch->count, NULL);
 }
 
+/* The answer of a node to the question with this number. */
 static void
-take_answer(struct socketio *socketio, int node, const struct wire_heard *heard)
+take_answer(struct socketio *socketio, int node, uint64_t number)
 {
 	uint64_t place = (uint64_t) 1 << node;
-	struct socketio_batch *missed;
+	struct socketio_batch *batch = socketio->batch;
 
 	nodes_answered(&socketio->nodes, node);
-	if (socketio->question.from != 0 && heard->number >= socketio->question.from)
+	if (socketio->question.from != 0 && number >= socketio->question.from)
 		socketio->question.answered |= place;
-	for (struct socketio_batch *batch = socketio->first; batch != NULL; batch = batch->next)
-	{
-		/* It may come before the word that it was sent. */
-		if (batch->number == heard->number)
-			batch->answered |= place;
-	}
-	missed = find_missed(socketio, place, heard->time);
-	if (missed != NULL)
-		send_again(socketio, missed);
+	if (batch == NULL)
+		return;
+	/* It may come before the word that the batch was sent. */
+	if (number == batch->number)
+		batch->answered |= place;
+	else if (number > batch->number && batch->sent && (missing_of(socketio, batch) & place) != 0)
+		send_again(socketio, batch);
 	socketio_confirm(socketio);
 }
 
@@ -122,8 +97,8 @@ take_answer(struct socketio *socketio, int node, const struct wire_heard *heard)
 static void
 free_places(struct socketio *socketio, uint64_t places)
 {
-	for (struct socketio_batch *batch = socketio->first; batch != NULL; batch = batch->next)
-		batch->awaited &= ~places;
+	if (socketio->batch != NULL)
+		socketio->batch->awaited &= ~places;
 	socketio->question.answered &= ~places;
 }
 
@@ -144,7 +119,7 @@ socketio_hear(struct socketio *socketio, const char *payload)
 	{
 		node = nodes_hear(&socketio->nodes, heard.uid, now_of(socketio));
 		if (node >= 0 && heard.kind == WIRE_ANSWER)
-			take_answer(socketio, node, &heard);
+			take_answer(socketio, node, heard.number);
 	}
 	metric_set(socketio->servers, nodes_count(&socketio->nodes));
 	socketio_pump(socketio);
@@ -183,22 +158,13 @@ is_answered(struct socketio *socketio)
 void
 socketio_look(struct socketio *socketio)
 {
-	const struct socketio_batch *first = socketio->first;
+	const struct socketio_batch *batch = socketio->batch;
 
 	free_places(socketio, nodes_expire(&socketio->nodes, now_of(socketio)));
-	if (first != NULL && first->sent && now_of(socketio) - first->sent_at > DEAF_MS)
-		give_up(socketio, missing_of(socketio, first));
+	if (batch != NULL && batch->sent && now_of(socketio) - batch->sent_at > DEAF_MS)
+		give_up(socketio, missing_of(socketio, batch));
 	socketio_confirm(socketio);
 	if (socketio->state == SOCKETIO_ASKING && is_answered(socketio))
 		socketio->state = SOCKETIO_SENDING;
 	metric_set(socketio->servers, nodes_count(&socketio->nodes));
-}
-
-bool
-socketio_holds(const struct socketio *socketio)
-{
-	const struct socketio_batch *first = socketio->first;
-
-	return first != NULL && first->sent && now_of(socketio) - first->sent_at > LATE_MS &&
-		   missing_of(socketio, first) != 0;
 }

@@ -48,17 +48,15 @@ struct socketio
 	const char *namespace;           /* in the channel */
 	char token[SOCKETIO_TOKEN_SIZE]; /* of our questions, and nobody else's */
 	enum socketio_state state;
-	struct realtime_queue *queue;         /* of what was not sent yet */
-	struct socketio_batch *first, **tail; /* of what is not confirmed */
-	struct socketio_batch
-		*unsent; /* from here on they are to be sent, or sent again; NULL: none is */
+	struct realtime_queue *queue; /* of what was not sent yet */
+	struct socketio_batch *batch; /* that is on its way, or to be sent next; NULL: none */
 	struct socketio_load load;
-	bool busy;   /* a statement is under way */
-	int orphans; /* statements under way whose answers concern nobody any more */
-	struct socketio_batch *under_way; /* what it carries; NULL: a question alone, or nothing */
-	int most;                         /* events of a batch */
-	uint64_t number;                  /* of the last question */
-	uint64_t next_at;                 /* loop time before which nothing is sent */
+	bool busy;          /* a statement is under way */
+	int orphans;        /* statements under way whose answers concern nobody any more */
+	bool carries_batch; /* and it carries the batch, not a question alone */
+	int most;           /* events of a batch */
+	uint64_t number;    /* of the last question */
+	uint64_t next_at;   /* loop time before which nothing is sent */
 
 	struct nodes nodes;
 	struct socketio_question question;
@@ -94,9 +92,7 @@ void socketio_ask(struct socketio *socketio, uint64_t ms);
 void socketio_hear(struct socketio *socketio, const char *payload);
 /* What time alone decides: who is not waited for any more. */
 void socketio_look(struct socketio *socketio);
-/* Whether a server may have lost its connection: nothing new is sent, so that it gets all in order when it is back. */
-bool socketio_holds(const struct socketio *socketio);
-/* Finishes what every awaited node has answered for. */
+/* Finishes the batch, if every node that has to has answered for it. */
 void socketio_confirm(struct socketio *socketio);
 
 #endif

@@ -123,13 +123,11 @@ take_sent(struct socketio *socketio, struct socketio_batch *batch)
 {
 	socketio_recovered(socketio);
 	socketio->most = socketio->most * 2 < BATCH_MOST ? socketio->most * 2 : BATCH_MOST;
-	metric_add(socketio->attachments, socketio->load.attachments);
-	/* Else it is to go out again: a server that was away answered meanwhile. */
-	if (batch == NULL || batch != socketio->unsent)
+	if (batch == NULL)
 		return;
+	metric_add(socketio->attachments, socketio->load.attachments);
 	batch->sent = true;
 	batch->sent_at = now_of(socketio);
-	socketio->unsent = batch->next;
 	socketio_confirm(socketio);
 }
 
@@ -140,11 +138,7 @@ take_refusal(struct socketio *socketio, struct socketio_batch *batch)
 	if (batch != NULL && batch->count > 1)
 	{
 		socketio->most = batch->count / 2;
-		if (socketio->tail == &batch->next)
-			socketio->tail = NULL;
 		batch_split(batch);
-		if (socketio->tail == NULL)
-			socketio->tail = &batch->next->next;
 	}
 	wait_for(socketio, FULL_MS);
 }
@@ -179,8 +173,7 @@ on_sent(void *arg, PGresult *result)
 
 	if (!take_result(socketio) || result == NULL)
 		return;
-	batch = socketio->under_way;
-	socketio->under_way = NULL;
+	batch = socketio->carries_batch ? socketio->batch : NULL;
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 		take_failure(socketio, batch, result);
 	else
@@ -204,7 +197,7 @@ send_load(struct socketio *socketio, struct socketio_batch *batch)
 	const struct config *config = socketio->app->config;
 	struct socketio_load *load = &socketio->load;
 
-	load_question(load, socketio->namespace, socketio->token, ++socketio->number, now_of(socketio));
+	load_question(load, socketio->namespace, socketio->token, ++socketio->number);
 	if (batch != NULL)
 	{
 		batch->number = socketio->number;
@@ -212,7 +205,7 @@ send_load(struct socketio *socketio, struct socketio_batch *batch)
 		batch->answered = 0;
 	}
 	socketio->busy = true;
-	socketio->under_way = batch;
+	socketio->carries_batch = batch != NULL;
 	db_query(consumer_db(socketio->consumer), &send_statement,
 			 (const char *[]){config->socketio_channel, config->socketio_table,
 							  pgarray_end(&load->messages), pgarray_end(&load->bodies)},
@@ -275,43 +268,28 @@ drop_all(struct socketio *socketio)
 	}
 }
 
-/* Whether an attachment is on its way: servers fetch it, and what is sent meanwhile would come before it. */
-static bool
-is_behind_attachment(const struct socketio *socketio)
-{
-	const struct socketio_batch *batch = socketio->first;
-
-	while (batch != socketio->unsent && !batch->attached)
-		batch = batch->next;
-	return batch != socketio->unsent;
-}
-
-/* The next batch to be sent; NULL: there is none. */
+/* What is to be sent next; NULL: nothing is. */
 static struct socketio_batch *
 next_batch(struct socketio *socketio)
 {
-	struct socketio_batch *batch;
-
-	if (is_behind_attachment(socketio))
-		return NULL;
-	if (socketio->unsent != NULL)
-		return socketio->unsent;
-	if (nodes_count(&socketio->nodes) == 0)
+	if (socketio->batch == NULL && nodes_count(&socketio->nodes) == 0)
 		drop_all(socketio);
-	batch = batch_take(socketio->queue, socketio->namespace, socketio->most);
-	if (batch == NULL)
-		return NULL;
-	*socketio->tail = batch;
-	socketio->tail = &batch->next;
-	socketio->unsent = batch;
-	return batch;
+	if (socketio->batch == NULL)
+		socketio->batch = batch_take(socketio->queue, socketio->namespace, socketio->most);
+	return socketio->batch;
 }
 
+/* Those that do not answer are asked again. */
 static bool
 asks_again(const struct socketio *socketio)
 {
-	return socketio->question.from == 0 ||
-		   now_of(socketio) - socketio->question.sent_at >= ASK_AGAIN_MS;
+	uint64_t last = socketio->question.sent_at;
+
+	if (socketio->state == SOCKETIO_ASKING && socketio->question.from == 0)
+		return true;
+	if (socketio->batch != NULL && socketio->batch->sent && socketio->batch->sent_at > last)
+		last = socketio->batch->sent_at;
+	return now_of(socketio) - last >= ASK_AGAIN_MS;
 }
 
 static void
@@ -321,13 +299,18 @@ send_next(struct socketio *socketio)
 
 	if (socketio->state == SOCKETIO_LISTENING)
 		socketio_listen(socketio);
-	else if (socketio->state == SOCKETIO_ASKING || socketio_holds(socketio))
+	else if (socketio->state == SOCKETIO_ASKING)
 	{
 		if (asks_again(socketio))
 			send_question(socketio);
 	}
 	else if ((batch = next_batch(socketio)) != NULL)
-		send_batch(socketio, batch);
+	{
+		if (!batch->sent)
+			send_batch(socketio, batch);
+		else if (asks_again(socketio))
+			send_question(socketio);
+	}
 }
 
 static void
@@ -344,7 +327,7 @@ pause_of(const struct socketio *socketio)
 
 	if (socketio->next_at > now)
 		return socketio->next_at - now;
-	return socketio->first != NULL || socketio->state != SOCKETIO_SENDING ? LOOK_MS : IDLE_MS;
+	return socketio->batch != NULL || socketio->state != SOCKETIO_SENDING ? LOOK_MS : IDLE_MS;
 }
 
 void

@@ -48,12 +48,11 @@ wire_broadcast_length(const char *namespace, const struct log_event *event)
 }
 
 void
-wire_ask(struct buffer *out, const char *namespace, const char *token, uint64_t number,
-		 uint64_t time)
+wire_ask(struct buffer *out, const char *namespace, const char *token, uint64_t number)
 {
 	char id[96];
 
-	snprintf(id, sizeof(id), "\"%s-%" PRIu64 "-%" PRIu64 "\"", token, number, time);
+	snprintf(id, sizeof(id), "\"%s-%" PRIu64 "\"", token, number);
 	begin(out, namespace, FETCH_SOCKETS);
 	buffer_text(out,
 				"{\"opts\":{\"rooms\":[\"" NOBODY "\"],\"except\":[],\"flags\":{}},\"requestId\":");
@@ -73,9 +72,6 @@ read_id(const json_t *message, const char *token, struct wire_heard *heard)
 	if (id == NULL || strncmp(id, token, len) != 0 || id[len] != '-')
 		return false;
 	heard->number = strtoull(id + len + 1, &end, 10);
-	if (*end != '-')
-		return false;
-	heard->time = strtoull(end + 1, &end, 10);
 	return *end == '\0';
 }
 

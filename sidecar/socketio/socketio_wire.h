@@ -17,9 +17,8 @@
 void wire_broadcast(struct buffer *out, const char *namespace, const struct log_event *event);
 /* How long it is. */
 size_t wire_broadcast_length(const char *namespace, const struct log_event *event);
-/* Asks the servers of a namespace for the members of a room that has none. Their answers have its number and time. */
-void wire_ask(struct buffer *out, const char *namespace, const char *token, uint64_t number,
-			  uint64_t time);
+/* Asks the servers of a namespace for the members of a room that has none. Their answers have its number. */
+void wire_ask(struct buffer *out, const char *namespace, const char *token, uint64_t number);
 
 enum wire_kind
 {
@@ -35,7 +34,6 @@ struct wire_heard
 	char uid[WIRE_UID_SIZE];
 	enum wire_kind kind;
 	uint64_t number; /* of the question */
-	uint64_t time;
 };
 
 /* What a server said. False: it was no server. */
