@@ -170,7 +170,7 @@ test('who is served by Realtime alone hears nothing here, and nobody misses anyt
 });
 
 /** 200 messages a second of all conversations, while something is done. */
-async function during(fault, seconds = 3) {
+async function during(fault, seconds = 2) {
   const start = await newest();
   const pool = bed.pool();
   const saved = [];

@@ -10,7 +10,7 @@ const pool = new pg.Pool({ connectionString: DATABASE_URL, max: 4, application_n
 pool.on('error', () => {}); // connects again
 pool.on('connect', (client) => client.on('error', () => {})); // else the adapter's lost connection ends the process
 const server = http.createServer();
-const io = new Server(server, { serveClient: false, adapter: createAdapter(pool, { cleanupInterval: 5000, errorHandler: (error) => console.error(error.message) }) });
+const io = new Server(server, { serveClient: false, adapter: createAdapter(pool, { cleanupInterval: 2000, errorHandler: (error) => console.error(error.message) }) });
 
 io.of('/chat').on('connection', (socket) => {
   socket.join(`user:${socket.handshake.auth.user}`);

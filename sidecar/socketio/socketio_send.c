@@ -18,7 +18,7 @@
 #define SLOW_FROM 0.25 /* of the queue, from where on it takes longer */
 #define SLOW_MS 1000   /* and so long where it is three quarters full */
 #define FULL_MS 1000
-#define ERROR_MS 5000
+#define ERROR_MS 2000
 #define ASK_AGAIN_MS 500
 #define LOOK_MS 100
 #define IDLE_MS 5000
