@@ -129,6 +129,7 @@ deliver(int id, int64_t expires_at)
 								.conversation_length = 1,
 								.message = message,
 								.message_length = (uint32_t) strlen(message),
+								.topic = message + strlen("{\"topic\":\""),
 								.topic_length = 1,
 								.name_length = 1,
 								.id_length = 1,

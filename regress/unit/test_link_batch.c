@@ -22,6 +22,7 @@ row(const char *message, bool is_private)
 {
 	return (struct log_event){.message = message,
 							  .message_length = (uint32_t) strlen(message),
+							  .topic = message + strlen("{\"topic\":\""),
 							  .topic_length = 1,
 							  .name_length = 2,
 							  .payload_length = 7,

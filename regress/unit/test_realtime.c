@@ -131,6 +131,7 @@ set_message(struct log_event *row, int64_t id, const char *topic)
 	row->id = id;
 	row->message = message;
 	row->message_length = (uint32_t) len;
+	row->topic = message + strlen("{\"topic\":\"");
 	row->topic_length = (uint32_t) strlen(topic);
 }
 
