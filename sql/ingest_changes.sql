@@ -170,6 +170,20 @@ COMMENT ON FUNCTION chat.entries_of(jsonb, text) IS 'A list in a locked message'
 
 -- Reactions and votes: one entry for each person, in a list in the message's metadata. What was taken away is remembered in a
 -- second list, with its time: WUZAPI keeps no order, and an older one that comes late, or again, must not bring it back.
+CREATE FUNCTION chat.entry_marks(message jsonb, list text, entry jsonb, is_there boolean) RETURNS jsonb
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN (SELECT jsonb_object_agg(l.name, (SELECT COALESCE(jsonb_agg(e ORDER BY n), '[]') FROM jsonb_array_elements(chat.entries_of(message, l.name)) WITH ORDINALITY u (e, n)
+                                              WHERE e ->> 'from' IS DISTINCT FROM entry ->> 'from')
+                                            || CASE WHEN l.has_it THEN jsonb_build_array(entry) ELSE '[]' END)
+              FROM (VALUES (list, is_there), (list || 'Removed', NOT is_there)) l (name, has_it)
+             WHERE l.has_it OR l.name = list OR message -> 'metadata' ? l.name);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.entry_marks(jsonb, text, jsonb, boolean) FROM PUBLIC;
+COMMENT ON FUNCTION chat.entry_marks(jsonb, text, jsonb, boolean) IS 'The lists of a message''s metadata after a person''s entry ({from, …, at}) was made, in the place of an earlier one, or taken away, which is remembered in the list of what was removed.';
+
 CREATE FUNCTION chat.wuzapi_entry(attachment chat.attachment, owner_keys text[], event jsonb, list text, field text) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
@@ -184,21 +198,14 @@ DECLARE
                            WHEN message ? 'gone' OR message #> '{metadata,isDeleted}' = 'true' THEN ' to a deleted message'
                            WHEN NOT attachment.columns ? 'metadata' THEN ', and the table has no metadata' END;
     last jsonb := (SELECT e FROM unnest(lists) l, jsonb_array_elements(chat.entries_of(message, l)) e WHERE e ->> 'from' = person ORDER BY e ->> 'at' DESC LIMIT 1);
-    marks jsonb;
 BEGIN
     IF objection IS NOT NULL THEN
         RETURN jsonb_build_object('action', 'ignored', 'reason', (event ->> 'kind') || objection);
     ELSIF last ->> 'at' > at OR COALESCE(last -> field, 'null') = value AND (value <> 'null' OR last ->> 'at' = at) THEN
         RETURN answer || '{"action": "duplicate"}';
     END IF;
-    SELECT jsonb_object_agg(m.l, m.entries) INTO marks
-      FROM (SELECT l, (SELECT COALESCE(jsonb_agg(e ORDER BY n), '[]') FROM jsonb_array_elements(chat.entries_of(message, l)) WITH ORDINALITY u (e, n)
-                        WHERE e ->> 'from' IS DISTINCT FROM person)
-                   || CASE WHEN (l = list) <> (value = 'null')
-                           THEN jsonb_build_array(jsonb_strip_nulls(jsonb_build_object('from', person, field, value, 'at', at))) ELSE '[]' END AS entries
-              FROM unnest(lists) l) m
-     WHERE m.l = list OR m.entries <> '[]' OR message -> 'metadata' ? m.l;
-    PERFORM chat.mark_message(attachment, message, '{}', marks);
+    PERFORM chat.mark_message(attachment, message, '{}', chat.entry_marks(message, list,
+        jsonb_strip_nulls(jsonb_build_object('from', person, field, value, 'at', at)), value <> 'null'));
     RETURN answer;
 END
 $$;

@@ -25,6 +25,22 @@ $$;
 REVOKE ALL ON FUNCTION chat.lock_message(chat.attachment, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.lock_message(chat.attachment, text, text) IS 'Locks a message, after its conversation: {key, conversation, content, metadata, direction}; NULL when it is gone, marked as deleted, or in no conversation of the user''s.';
 
+CREATE FUNCTION chat.take_message(message_id text, owner text, OUT pair chat.attachment, OUT key text, OUT message jsonb)
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    place record := chat.find_message(message_id, owner);
+BEGIN
+    pair := place.pair;
+    key := place.key;
+    IF key IS NOT NULL THEN
+        message := chat.lock_message(pair, key, chat.caller_scope(owner));
+    END IF;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.take_message(text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.take_message(text, text) IS 'chat.find_message, and locks it: what chat.lock_message tells of it. Errors: those of chat.find_message.';
+
 -- What the table has no column for is kept in the metadata, where that is an object.
 CREATE FUNCTION chat.mark_message(pair chat.attachment, message jsonb, changes jsonb, marks jsonb) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
@@ -53,24 +69,17 @@ CREATE FUNCTION chat.edit_message(message_id text, content text, owner text DEFA
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    place record := chat.find_message(message_id, owner);
-    pair chat.attachment := place.pair;
-    message jsonb;
+    place record := chat.take_message(message_id, owner);
 BEGIN
     IF COALESCE(content, '') = '' THEN
         PERFORM chat.bad_input('content must not be empty', code => CASE WHEN content IS NULL THEN '22004' ELSE '22023' END, field => 'content');
-    ELSIF place.key IS NULL THEN
+    ELSIF place.message IS NULL THEN
         RETURN NULL;
-    END IF;
-    message := chat.lock_message(pair, place.key, chat.caller_scope(owner));
-    IF message IS NULL THEN
-        RETURN NULL;
-    END IF;
-    IF message ->> 'content' IS DISTINCT FROM content THEN
-        PERFORM chat.mark_message(pair, message, jsonb_build_object('content', content, 'edited', true),
+    ELSIF place.message ->> 'content' IS DISTINCT FROM content THEN
+        PERFORM chat.mark_message(place.pair, place.message, jsonb_build_object('content', content, 'edited', true),
             jsonb_build_object('isEdited', true, 'editedAt', chat.iso_time(now())));
     END IF;
-    RETURN chat.object_json(pair, true, place.key);
+    RETURN chat.object_json(place.pair, true, place.key);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.edit_message(text, text, text) FROM PUBLIC;
@@ -80,15 +89,14 @@ CREATE FUNCTION chat.delete_message(message_id text, owner text DEFAULT NULL) RE
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    place record := chat.find_message(message_id, owner);
+    place record := chat.take_message(message_id, owner);
     pair chat.attachment := place.pair;
-    message jsonb := CASE WHEN place.key IS NOT NULL THEN chat.lock_message(pair, place.key, chat.caller_scope(owner)) END;
     result jsonb;
 BEGIN
-    IF message IS NULL THEN
+    IF place.message IS NULL THEN
         RETURN NULL;
     END IF;
-    PERFORM chat.audit('message.deleted', place.key, jsonb_build_object('conversationId', message -> 'conversation'));
+    PERFORM chat.audit('message.deleted', place.key, jsonb_build_object('conversationId', place.message -> 'conversation'));
     IF pair.columns ? 'deleted' THEN
         PERFORM chat.update_rows(pair.id, true, jsonb_build_object('deleted', chat.deletion_mark(pair)), ARRAY[place.key]);
         RETURN chat.object_json(pair, true, place.key);

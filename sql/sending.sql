@@ -188,9 +188,9 @@ CREATE FUNCTION chat.message_failed(message_id text, reason text, owner text DEF
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    place record := chat.find_message(message_id, owner);
+    place record := chat.take_message(message_id, owner);
     pair chat.attachment := place.pair;
-    message jsonb := CASE WHEN place.key IS NOT NULL THEN chat.lock_message(pair, place.key, chat.caller_scope(owner)) END;
+    message jsonb := place.message;
 BEGIN
     IF reason IS NULL THEN
         PERFORM chat.bad_input('reason must not be NULL', code => '22004', field => 'reason');
@@ -264,9 +264,9 @@ CREATE FUNCTION chat.send_edit(message_id text, content text, owner text DEFAULT
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    place record := chat.find_message(message_id, owner);
+    place record := chat.take_message(message_id, owner);
     pair chat.attachment := place.pair;
-    message jsonb := CASE WHEN place.key IS NOT NULL THEN chat.lock_message(pair, place.key, chat.caller_scope(owner)) END;
+    message jsonb := place.message;
     result jsonb := chat.edit_message(message_id, content, owner);
 BEGIN
     IF result IS NOT NULL AND message ->> 'content' IS DISTINCT FROM content THEN
@@ -282,9 +282,9 @@ CREATE FUNCTION chat.send_deletion(message_id text, owner text DEFAULT NULL) RET
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    place record := chat.find_message(message_id, owner);
+    place record := chat.take_message(message_id, owner);
     pair chat.attachment := place.pair;
-    message jsonb := CASE WHEN place.key IS NOT NULL THEN chat.lock_message(pair, place.key, chat.caller_scope(owner)) END;
+    message jsonb := place.message;
 BEGIN
     IF message IS NOT NULL THEN
         PERFORM chat.add_action(pair, place.key, 'delete', '{}');
@@ -299,23 +299,17 @@ CREATE FUNCTION chat.send_reaction(message_id text, emoji text, owner text DEFAU
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    place record := chat.find_message(message_id, owner);
+    place record := chat.take_message(message_id, owner);
     pair chat.attachment := place.pair;
-    message jsonb := CASE WHEN place.key IS NOT NULL THEN chat.lock_message(pair, place.key, chat.caller_scope(owner)) END;
+    message jsonb := place.message;
     mine CONSTANT jsonb := jsonb_strip_nulls(jsonb_build_object('from', 'self', 'emoji', NULLIF(emoji, ''), 'at', chat.iso_time(now())));
-    marks jsonb;
 BEGIN
     IF emoji IS NULL OR length(emoji) > 32 THEN
         PERFORM chat.bad_input('emoji must be one, or empty to take the reaction away', code => CASE WHEN emoji IS NULL THEN '22004' ELSE '22023' END, field => 'emoji');
     ELSIF message IS NULL THEN
         RETURN NULL;
     END IF;
-    -- As a reaction from a phone is noted: what was taken away is remembered with its time.
-    SELECT jsonb_object_agg(l.name, (SELECT COALESCE(jsonb_agg(e ORDER BY n), '[]') FROM jsonb_array_elements(chat.entries_of(message, l.name)) WITH ORDINALITY u (e, n)
-                                      WHERE e ->> 'from' IS DISTINCT FROM 'self')
-                                    || CASE WHEN l.wanted THEN jsonb_build_array(mine) ELSE '[]' END) INTO marks
-      FROM (VALUES ('reactions', emoji <> ''), ('reactionsRemoved', emoji = '')) l (name, wanted) WHERE l.wanted OR message -> 'metadata' ? l.name;
-    PERFORM chat.mark_message(pair, message, '{}', marks);
+    PERFORM chat.mark_message(pair, message, '{}', chat.entry_marks(message, 'reactions', mine, emoji <> ''));
     PERFORM chat.add_action(pair, place.key, 'react', jsonb_build_object('emoji', emoji));
     RETURN chat.object_json(pair, true, place.key);
 END
