@@ -148,6 +148,8 @@ export function createApp({ db, jwtSecret, wuzapiInstances = [], client, log = c
   chat.get('/events', read, one('Topic', 'chat.topic_events($1, $2, $3, owner => $4)',
     ({ owner, query }) => [required(query.topic, 'Topic is required', 'topic'), query.after, query.limit ?? 100, owner], { envelope: (answer) => answer }));
 
+  chat.get('/provider', read, one('User', `jsonb_build_object('provider', chat.realtime_provider($1))`, ({ owner }) => [owner]));
+
   // Webhooks
   chat.get('/webhooks', admin, list('chat.list_webhooks($1)', ({ owner }) => [owner]));
   chat.post('/webhooks', admin, knownEvents, one('Webhook', 'chat.create_webhook($1, $2, $3, $4)',

@@ -131,8 +131,9 @@ is_wanted(const struct config *config)
 static void *
 create(struct app *app, struct consumer *consumer)
 {
-	static const struct transport_handlers handlers = {realtime_answered, realtime_confirmed,
-													   realtime_lost, realtime_limited, on_ready};
+	static const struct transport_handlers handlers = {realtime_answered,    realtime_confirmed,
+													   realtime_lost,        realtime_limited,
+													   realtime_unconfirmed, on_ready};
 	struct realtime *realtime = xcalloc(1, sizeof(*realtime));
 
 	realtime->app = app;

@@ -157,6 +157,8 @@ judge(struct realtime_canary *canary, const struct http_response *response)
 			wait_longer(canary);
 			if (response->status == 429)
 				canary->handlers.limited(canary->arg);
+			else
+				canary->handlers.failed(canary->arg);
 			break;
 		case CONFIRMATION_REFUSED:
 			metric_add(canary->results[FAILED], 1);

@@ -24,6 +24,8 @@ struct realtime_canary_handlers
 	void (*lost)(void *arg, const struct http_response *response);
 	/* Too much was sent, this is no news of what was accepted. */
 	void (*limited)(void *arg);
+	/* It got no answer that says anything; another one is sent later. */
+	void (*failed)(void *arg);
 };
 
 /* every_ms: between two of them, at least. What they cost is taken from pace. */

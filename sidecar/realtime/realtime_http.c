@@ -120,6 +120,14 @@ on_limited(void *arg)
 }
 
 static void
+on_failed(void *arg)
+{
+	struct http_transport *http = arg;
+
+	http->handlers.unconfirmed(http->arg);
+}
+
+static void
 on_key_passed(void *arg)
 {
 	struct http_transport *http = arg;
@@ -190,7 +198,7 @@ create(struct app *app, struct consumer *consumer, int most, struct pace *pace,
 	   const struct transport_handlers *handlers, void *arg)
 {
 	static const struct realtime_canary_handlers canary_handlers = {on_confirmed, on_lost,
-																	on_limited};
+																	on_limited, on_failed};
 	const struct http_pool_options options = {
 		.max_connections = most + 1, .max_per_host = most + 1, .allow_http = true};
 	struct http_transport *http = xcalloc(1, sizeof(*http));

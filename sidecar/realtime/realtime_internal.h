@@ -51,5 +51,6 @@ void realtime_judge(struct realtime *realtime, struct lane *lane, const struct v
 void realtime_confirmed(void *arg, uint64_t serial);
 void realtime_lost(void *arg, const struct verdict *why);
 void realtime_limited(void *arg);
+void realtime_unconfirmed(void *arg);
 
 #endif

@@ -276,3 +276,12 @@ realtime_limited(void *arg)
 
 	pace_slow_down(&realtime->pace, uv_now(realtime->app->loop));
 }
+
+/* Where nothing new may be read before it is, that is all that is heard of an outage. */
+void
+realtime_unconfirmed(void *arg)
+{
+	struct realtime *realtime = arg;
+
+	realtime_fallback_failed(realtime->fallback);
+}

@@ -50,6 +50,8 @@ struct transport_handlers
 	void (*lost)(void *arg, const struct verdict *why);
 	/* Too much was sent, this is no news of what was accepted. */
 	void (*limited)(void *arg);
+	/* Whether what was accepted went through could not be found out; that is tried again. */
+	void (*unconfirmed)(void *arg);
 	/* It may be ready now. */
 	void (*ready)(void *arg);
 };

@@ -4,8 +4,9 @@ import { createClient } from '@supabase/supabase-js';
 import { io } from 'socket.io-client';
 import { type Api, type Conversation, createApi, type Id, type Message } from './api';
 import { keys, withMessage } from './cache';
-import { providerOfBuild } from './transport';
+import type { Provider } from './transport';
 import { useChatRealtime } from './useChatRealtime';
+import { useProvider } from './useProvider';
 
 interface Session {
   token: string;
@@ -49,16 +50,18 @@ function SignIn({ onSession }: { onSession: (session: Session) => void }) {
   );
 }
 
-/** The existing server's Socket.IO, for as long as users are on it. */
-function useSocket(token: string) {
-  const [socket] = useState(() => (providerOfBuild === 'socketio' || providerOfBuild === 'both'
-    ? io(`${import.meta.env.VITE_SOCKET_URL ?? location.origin}/chat`, { auth: { token }, autoConnect: false, transports: ['websocket'] }) : undefined));
+/** The existing server's Socket.IO, connected for as long as the user is on it. */
+function useSocket(token: string, provider: Provider) {
+  const wanted = provider === 'socketio' || provider === 'both';
+  const [socket] = useState(() =>
+    io(`${import.meta.env.VITE_SOCKET_URL ?? location.origin}/chat`, { auth: { token }, autoConnect: false, transports: ['websocket'] }));
   useEffect(() => {
-    socket?.connect();
+    if (!wanted) return;
+    socket.connect();
     return () => {
-      socket?.disconnect();
+      socket.disconnect();
     };
-  }, [socket]);
+  }, [socket, wanted]);
   return socket;
 }
 
@@ -71,8 +74,9 @@ function Desk({ session }: { session: Session }) {
   ), [session.token]);
   const conversations = useQuery({ queryKey: keys.conversations, queryFn: api.conversations });
   const conversation = conversations.data?.find(({ id }) => id === open); // none when it was deleted, or given to another agent
+  const provider = useProvider(api.provider);
   const { live, typing, sendTyping } = useChatRealtime({
-    ...session, conversationId: conversation?.id, fetchEvents: api.events, supabase, socket: useSocket(session.token),
+    ...session, conversationId: conversation?.id, fetchEvents: api.events, supabase, socket: useSocket(session.token, provider), provider,
   });
   const unread = conversations.data?.reduce((sum, { unreadCount }) => sum + unreadCount, 0) ?? 0;
 
@@ -85,7 +89,7 @@ function Desk({ session }: { session: Session }) {
       <aside>
         <header>
           <h1>Inbox</h1>
-          <span className={live ? 'state live' : 'state'}>{live ? 'live' : 'polling'}</span>
+          <span className={live ? 'state live' : 'state'} data-provider={provider}>{live ? 'live' : 'polling'}</span>
         </header>
         <ul>
           {conversations.data?.map((row) => (

@@ -1,4 +1,5 @@
 // The backend's routes that the page needs, and the shapes of what they return.
+import type { Provider } from './transport';
 
 export type Id = number | string;
 
@@ -69,6 +70,8 @@ export function createApi(token: string, base = '/api/v1/chat') {
     messages: (id: Id) => data<Message[]>(`/conversations/${id}/messages?limit=100`),
     /** messageId makes it safe to repeat. */
     send: (id: Id, content: string, messageId: string) => data<Message>(`/conversations/${id}/messages`, { content, messageId }),
+    /** How the caller is served. */
+    provider: async () => (await data<{ provider: Provider }>('/provider')).provider,
     markRead: (id: Id) => data<unknown>(`/conversations/${id}/read`, {}),
     events: ((topic, after) =>
       request(`/events?topic=${encodeURIComponent(topic)}${after === undefined ? '' : `&after=${after}`}`)) as FetchEvents,

@@ -2,8 +2,10 @@
 // the question is whose list a row belongs to.
 import type { QueryClient, QueryKey } from '@tanstack/react-query';
 import type { ChatEvent, Conversation, Id, Message } from './api';
+import { providerOf } from './transport';
 
 export const keys = {
+  provider: ['provider'] as const,
   conversations: ['conversations'] as const,
   /** id: as the application has it. A 42 of its lists and a "42" of its address bar are two keys. */
   messages: (id: Id) => ['messages', id] as const,
@@ -27,6 +29,12 @@ export async function reload(client: QueryClient, queryKey: QueryKey) {
   await client.invalidateQueries({ queryKey });
 }
 
+/** All that an inbox tells of, again. */
+export function reloadInbox(client: QueryClient) {
+  void reload(client, keys.conversations);
+  void reload(client, keys.provider);
+}
+
 /** Lists of another shape, such as pages, and filtered ones under a longer key, are loaded again. */
 function change<T>(client: QueryClient, queryKey: QueryKey, update: (list: T[]) => T[]) {
   client.setQueryData<T[]>(queryKey, (list) => (Array.isArray(list) ? update(list) : list));
@@ -40,7 +48,11 @@ function change<T>(client: QueryClient, queryKey: QueryKey, update: (list: T[]) 
 
 /** conversation: the one whose topic the event came on, as the application names it. */
 export function applyEvent(client: QueryClient, { event, payload }: ChatEvent, conversation?: Id) {
-  if (event === 'conversation.assigned') {
+  if (event === 'provider.changed') {
+    const provider = providerOf((payload as { provider?: unknown }).provider);
+    // A question that is under way may have been answered before the change.
+    void client.cancelQueries({ queryKey: keys.provider }).then(() => client.setQueryData(keys.provider, provider));
+  } else if (event === 'conversation.assigned') {
     // Given to this user, or taken away from it: an agent's id need not be a user's, so only the database can say.
     void reload(client, keys.conversations);
   } else if (event.startsWith('conversation.')) {

@@ -1,7 +1,7 @@
 // The inbox of one user and any number of its conversations, kept up to date together.
 import type { QueryClient } from '@tanstack/react-query';
 import type { ChatEvent, Conversation, FetchEvents, Id, Message, Presence } from './api';
-import { applyEvent, keys, reload } from './cache';
+import { applyEvent, keys, reload, reloadInbox } from './cache';
 import { enterRoom, presenceOf } from './room';
 import { TopicFeed } from './topicFeed';
 import type { Transport } from './transport';
@@ -67,6 +67,12 @@ class OpenConversation {
     this.handlers.presence(presence);
   };
 
+  use(transports: Transport[]) {
+    this.feed.use(transports);
+    this.room.leave();
+    this.room = enterRoom(this.id, transports, this.heard);
+  }
+
   sendTyping(isTyping: boolean) {
     if (isTyping ? Date.now() - this.lastTyping < typingEvery : this.lastTyping === 0) return;
     this.lastTyping = isTyping ? Date.now() : 0;
@@ -94,7 +100,7 @@ export class Desk {
         this.tell(event);
       },
       late: (event) => this.tell(event),
-      reset: () => void reload(client, keys.conversations),
+      reset: () => reloadInbox(client),
       live: (live) => handlers.live(live),
     });
   }
@@ -105,6 +111,13 @@ export class Desk {
     if (!event.startsWith('conversation.') || event === 'conversation.deleted' || (this.told.get(conversation.id) ?? 0) > id!) return;
     this.told.set(conversation.id, id!);
     this.handlers.conversation(conversation);
+  }
+
+  /** Goes on over these, without a gap. */
+  use(transports: Transport[]) {
+    this.settings = { ...this.settings, transports };
+    this.inbox.use(transports);
+    for (const conversation of this.open.values()) conversation.use(transports);
   }
 
   join(id: Id) {

@@ -4,7 +4,7 @@
 // what comes live, so that what a transport lost is found by the next question. It asks when a transport becomes
 // live (also after being offline), every minute while one is, and every few seconds while none is: polling.
 import type { ChatEvent, FetchEvents } from './api';
-import type { Connection, Transport } from './transport';
+import type { Connection, Listener, Transport } from './transport';
 
 const pollLive = 60_000;
 const pollAlone = 5_000;
@@ -26,12 +26,13 @@ export class TopicFeed {
   private asked = 0; // when the last question was answered
   private newest = 0;
   private seen = new Set<number>();
+  private listeners = new Map<Transport, Listener>();
+  private connections = new Map<Transport, Connection>();
   private live = new Set<Transport>();
   private timer?: ReturnType<typeof setTimeout>;
   private asking = false;
   private askAgain = false;
   private closed = false;
-  private connections: Connection[];
 
   constructor(
     private topic: string,
@@ -39,20 +40,41 @@ export class TopicFeed {
     transports: Transport[],
     private handlers: FeedHandlers,
   ) {
-    this.connections = transports.map((transport) => transport(topic, {
+    window.addEventListener('online', this.ask);
+    this.use(transports);
+  }
+
+  /** Goes on over these. Position and known events stay, so that nothing is lost in between, or told twice. */
+  use(transports: Transport[]) {
+    for (const transport of [...this.connections.keys()].filter((open) => !transports.includes(open))) this.leave(transport);
+    for (const transport of transports.filter((wanted) => !this.connections.has(wanted))) this.join(transport);
+    this.handlers.live(this.live.size > 0);
+    void this.ask();
+  }
+
+  private join(transport: Transport) {
+    const listener: Listener = {
       event: (event) => this.take(event) && this.handlers.reset(),
       hint: () => this.ask(),
-      live: (live) => this.setLive(transport, live),
-    }));
-    window.addEventListener('online', this.ask);
-    this.ask();
+      // One that was left says so late, when the same transport may be joined again.
+      live: (live) => this.listeners.get(transport) === listener && this.setLive(transport, live),
+    };
+    this.listeners.set(transport, listener);
+    this.connections.set(transport, transport(this.topic, listener));
+  }
+
+  private leave(transport: Transport) {
+    this.listeners.delete(transport);
+    this.live.delete(transport);
+    this.connections.get(transport)!.close();
+    this.connections.delete(transport);
   }
 
   close() {
     this.closed = true;
     clearTimeout(this.timer);
     window.removeEventListener('online', this.ask);
-    for (const connection of this.connections) connection.close();
+    for (const connection of this.connections.values()) connection.close();
   }
 
   private setLive(transport: Transport, live: boolean) {
@@ -86,16 +108,17 @@ export class TopicFeed {
     }
     clearTimeout(this.timer);
     this.asking = true;
+    let answered = true;
     try {
       do {
         this.askAgain = false;
         await this.catchUp();
       } while (this.askAgain && !this.closed);
     } catch {
-      // The backend cannot be reached: asked again when the timer says so.
+      answered = false; // The backend cannot be reached: asked again when the timer says so.
     }
     this.asking = false;
-    if (!this.closed) this.timer = setTimeout(this.ask, this.live.size > 0 && this.asked ? pollLive : pollAlone);
+    if (!this.closed) this.timer = setTimeout(this.ask, this.live.size > 0 && answered ? pollLive : pollAlone);
   };
 
   private async catchUp() {

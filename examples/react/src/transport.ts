@@ -19,14 +19,14 @@ export type Transport = (topic: string, listener: Listener) => Connection;
 const providers = ['socketio', 'supabase', 'both', 'polling'] as const;
 export type Provider = (typeof providers)[number];
 
-function providerOf(name: string): Provider {
-  const provider = providers.find((known) => known === name);
-  if (!provider) throw new Error(`VITE_CHAT_REALTIME_PROVIDER is "${name}", and none of ${providers.join(', ')}`);
-  return provider;
-}
+/** The provider of this name; undefined: there is none. */
+export const providerOf = (name: unknown) => providers.find((known) => known === name);
 
-/** Which transports this build of the front end is for; without a word the one that was there before. */
-export const providerOfBuild = providerOf(import.meta.env.VITE_CHAT_REALTIME_PROVIDER || 'socketio');
+/** What this build of the front end is for, whatever the backend says of the user; without a word the backend is asked. */
+export const providerOfBuild = providerOf(import.meta.env.VITE_CHAT_REALTIME_PROVIDER);
+if (import.meta.env.VITE_CHAT_REALTIME_PROVIDER && !providerOfBuild) {
+  throw new Error(`VITE_CHAT_REALTIME_PROVIDER is "${import.meta.env.VITE_CHAT_REALTIME_PROVIDER}", and none of ${providers.join(', ')}`);
+}
 
 /**
  * The number of an event: decimal text, or a uuid where events go through the database. Any other id is somebody else's:
@@ -87,7 +87,7 @@ export interface SocketLike {
   emit(event: string, payload: unknown): unknown;
 }
 
-const changes = ['new_message', 'message_status_update', 'message_update', 'conversation_update', 'new_conversation'];
+const changes = ['new_message', 'message_status_update', 'message_update', 'conversation_update', 'new_conversation', 'provider.changed'];
 
 /** The existing Socket.IO server, namespace /chat. Its events carry no ids, so each is only a hint. */
 export const socketTransport = (socket: SocketLike): Transport => (topic, listener) => {
@@ -112,10 +112,8 @@ export const socketTransport = (socket: SocketLike): Transport => (topic, listen
   };
 };
 
-/** Those that a provider stands for; polling is what is left when there is none. */
-export function transportsOf(provider: Provider, supabase?: SupabaseClient, socket?: SocketLike): Transport[] {
-  const transports: Transport[] = [];
-  if (supabase && (provider === 'supabase' || provider === 'both')) transports.push(supabaseTransport(supabase));
-  if (socket && (provider === 'socketio' || provider === 'both')) transports.push(socketTransport(socket));
-  return transports;
+/** Of those that there are, the ones that a provider stands for; polling is what is left when there is none. */
+export function transportsOf(provider: Provider, all: { supabase?: Transport; socketio?: Transport }): Transport[] {
+  const wanted = provider === 'both' ? [all.supabase, all.socketio] : provider === 'polling' ? [] : [all[provider]];
+  return wanted.filter((transport) => transport !== undefined);
 }

@@ -3,10 +3,10 @@ import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useQueryClient } from '@tanstack/react-query';
 import type { SupabaseClient } from '@supabase/supabase-js';
 import type { FetchEvents, Id, Presence } from './api';
-import { applyEvent, keys, reload } from './cache';
+import { applyEvent, keys, reload, reloadInbox } from './cache';
 import { enterRoom } from './room';
-import { TopicFeed } from './topicFeed';
-import { type Provider, providerOfBuild, type SocketLike, transportsOf } from './transport';
+import { type FeedHandlers, TopicFeed } from './topicFeed';
+import { type Provider, type SocketLike, socketTransport, supabaseTransport, type Transport, transportsOf } from './transport';
 
 const typingExpires = 5_000;
 const typingEvery = 2_000;
@@ -20,7 +20,8 @@ export interface ChatRealtimeOptions {
   fetchEvents: FetchEvents;
   supabase?: SupabaseClient;
   socket?: SocketLike;
-  provider?: Provider;
+  /** How the user is served: useProvider. It may change at any time. */
+  provider: Provider;
 }
 
 /** Who is typing, by user; each entry goes by itself, since nobody promises to say when they stop. */
@@ -45,44 +46,68 @@ function useTyping() {
   return { typing: Object.values(typing), heard, clear };
 }
 
+/** A feed for as long as its topic is wanted, whatever transports come and go meanwhile. */
+function useFeed(topic: string | undefined, fetchEvents: FetchEvents, transports: Transport[], handlers: FeedHandlers) {
+  const feed = useRef<TopicFeed>(undefined);
+  const latest = useRef(handlers);
+  useEffect(() => {
+    latest.current = handlers;
+  });
+  useEffect(() => {
+    if (topic === undefined) return;
+    const opened = feed.current = new TopicFeed(topic, fetchEvents, [], {
+      event: (event) => latest.current.event(event),
+      reset: () => latest.current.reset(),
+      live: (live) => latest.current.live(live),
+    });
+    return () => {
+      feed.current = undefined;
+      opened.close();
+    };
+  }, [topic, fetchEvents]);
+  useEffect(() => {
+    feed.current?.use(transports);
+  }, [topic, fetchEvents, transports]);
+}
+
 export function useChatRealtime({
-  userId, username, conversationId, fetchEvents, supabase, socket, provider = providerOfBuild,
+  userId, username, conversationId, fetchEvents, supabase, socket, provider,
 }: ChatRealtimeOptions) {
   const client = useQueryClient();
   const [live, setLive] = useState(false);
   const { typing, heard, clear } = useTyping();
   const room = useRef<ReturnType<typeof enterRoom>>(undefined);
   const lastTyping = useRef(0);
-  const transports = useMemo(() => transportsOf(provider, supabase, socket), [provider, supabase, socket]);
+  const all = useMemo(() => ({
+    supabase: supabase && supabaseTransport(supabase), socketio: socket && socketTransport(socket),
+  }), [supabase, socket]);
+  const transports = useMemo(() => transportsOf(provider, all), [provider, all]);
 
-  useEffect(() => {
-    const inbox = new TopicFeed(`user:${userId}:inbox`, fetchEvents, transports, {
-      event: (event) => applyEvent(client, event),
-      reset: () => void reload(client, keys.conversations),
-      live: setLive,
-    });
-    return () => inbox.close();
-  }, [userId, fetchEvents, transports, client]);
+  useFeed(`user:${userId}:inbox`, fetchEvents, transports, {
+    event: (event) => applyEvent(client, event),
+    reset: () => reloadInbox(client),
+    live: setLive,
+  });
+
+  useFeed(conversationId === undefined ? undefined : `conversation:${conversationId}`, fetchEvents, transports, {
+    event: (event) => {
+      if (event.event === 'presence.typing') heard(event.payload as Presence);
+      else applyEvent(client, event, conversationId);
+      if (event.event === 'message.new') clear(); // whoever typed has written
+    },
+    reset: () => conversationId !== undefined && void reload(client, keys.messages(conversationId)),
+    live: () => {},
+  });
 
   useEffect(() => {
     if (conversationId === undefined) return;
-    const messages = new TopicFeed(`conversation:${conversationId}`, fetchEvents, transports, {
-      event: (event) => {
-        if (event.event === 'presence.typing') heard(event.payload as Presence);
-        else applyEvent(client, event, conversationId);
-        if (event.event === 'message.new') clear(); // whoever typed has written
-      },
-      reset: () => void reload(client, keys.messages(conversationId)),
-      live: () => {},
-    });
     const entered = room.current = enterRoom(conversationId, transports, heard);
     return () => {
       room.current = undefined;
       entered.leave();
-      messages.close();
       clear();
     };
-  }, [conversationId, fetchEvents, transports, client, heard, clear]);
+  }, [conversationId, transports, heard, clear]);
 
   /** Tells the others, straight from browser to browser; may be called at each key stroke. */
   const sendTyping = useCallback((isTyping: boolean) => {

@@ -4,7 +4,8 @@ import { useQueryClient } from '@tanstack/react-query';
 import type { SupabaseClient } from '@supabase/supabase-js';
 import type { Conversation, FetchEvents, Id, Message, Presence } from './api';
 import { Desk } from './desk';
-import { type Provider, providerOfBuild, supabaseTransport } from './transport';
+import { type Provider, supabaseTransport } from './transport';
+import { type FetchProvider, useProvider } from './useProvider';
 
 /** What the hook needs of the application, once, around all that uses it. */
 export interface ChatConnection {
@@ -14,7 +15,9 @@ export interface ChatConnection {
   fetchEvents: FetchEvents;
   /** Shown to others while this user types. */
   username?: string;
-  /** In place of the build's VITE_CHAT_REALTIME_PROVIDER. */
+  /** Asks how the user is served, where the build's VITE_CHAT_REALTIME_PROVIDER does not say; must stay the same function. */
+  fetchProvider?: FetchProvider;
+  /** In place of both. */
   provider?: Provider;
 }
 
@@ -37,27 +40,31 @@ export interface UseSupabaseRealtimeResult {
   sendTypingIndicator: (conversationId: Id, isTyping: boolean) => void;
 }
 
-/** Off while the build is for Socket.IO alone, where another hook does this: both together would tell everything twice. */
+/** Off while the user is on Socket.IO alone, where another hook does this: both together would tell everything twice. */
 export function useSupabaseRealtime<M = Message, C = Conversation, P = Presence>(
   options: UseSupabaseRealtimeOptions<M, C, P>,
 ): UseSupabaseRealtimeResult {
   const { userId } = options;
   const client = useQueryClient();
-  const { supabase, fetchEvents, username = '', provider = providerOfBuild } = useContext(ChatConnectionContext) ?? {};
+  const { supabase, fetchEvents, fetchProvider, username = '', provider: given } = useContext(ChatConnectionContext) ?? {};
+  const asked = useProvider(fetchProvider, 'socketio');
+  const provider = given ?? asked;
   const [isConnected, setConnected] = useState(false);
   const latest = useRef(options);
   const desk = useRef<Desk>(undefined);
   const joined = useRef(new Map<string, Id>());
-  const transports = useMemo(() => (supabase && provider !== 'polling' ? [supabaseTransport(supabase)] : []), [supabase, provider]);
+  const transport = useMemo(() => supabase && supabaseTransport(supabase), [supabase]);
+  const transports = useMemo(() => (transport && provider !== 'polling' ? [transport] : []), [transport, provider]);
+  const off = provider === 'socketio';
 
   useEffect(() => {
     latest.current = options;
   });
 
   useEffect(() => {
-    if (provider === 'socketio' || !userId) return;
+    if (off || !userId) return;
     if (!fetchEvents) throw new Error('useSupabaseRealtime needs a ChatConnectionContext around it');
-    const opened = desk.current = new Desk({ userId, username, client, fetchEvents, transports }, {
+    const opened = desk.current = new Desk({ userId, username, client, fetchEvents, transports: [] }, {
       message: (message) => latest.current.onNewMessage?.(message as M),
       conversation: (conversation) => latest.current.onConversationUpdate?.(conversation as C),
       presence: (presence) => latest.current.onPresenceChange?.(presence as P),
@@ -69,7 +76,11 @@ export function useSupabaseRealtime<M = Message, C = Conversation, P = Presence>
       opened.close();
       setConnected(false);
     };
-  }, [userId, username, client, fetchEvents, transports, provider]);
+  }, [userId, username, client, fetchEvents, off]);
+
+  useEffect(() => {
+    desk.current?.use(transports);
+  }, [userId, username, client, fetchEvents, off, transports]);
 
   const joinConversation = useCallback((id: Id) => {
     joined.current.set(String(id), id);
