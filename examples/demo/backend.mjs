@@ -61,6 +61,11 @@ export class Backend {
       { content: text, direction: 'outgoing', status: 'pending', messageId: whatsappId() }, this.owner);
   }
 
+  /** A contact's message that came some other way than WUZAPI's. */
+  receive(conversation, message) {
+    return this.call('chat.save_message($1, $2, $3)', conversation, { direction: 'incoming', messageId: whatsappId(), ...message }, this.owner);
+  }
+
   markSent(message) {
     return this.call(`chat.update_message_status($1, 'sent', owner => $2)`, message, this.owner);
   }

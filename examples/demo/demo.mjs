@@ -49,10 +49,14 @@ process.on('unhandledRejection', fail);
 try {
   const { once, port } = readArguments(process.argv.slice(2), process.env);
   const world = await World.create({ port });
-  world.sidecar.exited.then(({ code, signal }) => fail(new Error(`the sidecar ended (${signal ?? code}): ${world.sidecar.tail(3)}`)));
+  world.watchSidecar = () => world.sidecar.exited.then(({ code, signal }) => {
+    if (!world.stage.breaking) return fail(new Error(`the sidecar ended (${signal ?? code}): ${world.sidecar.tail(3)}`));
+    return undefined;
+  });
+  world.watchSidecar();
   const complete = await tellStory(world);
   if (once) await end(complete ? 0 : 1);
-  world.invite();
+  await world.invite();
 } catch (error) {
   await fail(error);
 }

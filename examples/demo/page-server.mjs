@@ -1,14 +1,18 @@
 // The page's small HTTP server: its files, and as JSON what the page reads, writes and catches up with.
 // Loopback only; requests for another host's name or with a form's content type (from a foreign page) are refused.
 import { readFile } from 'node:fs/promises';
+import net from 'node:net';
 import path from 'node:path';
 import { Listener } from '../../regress/lib/http.mjs';
 import { root } from '../../regress/lib/workspace.mjs';
+import { voice } from './stage.mjs';
 import { newContactJid, receipt, textMessage, typing } from './wuzapi.mjs';
 
 const page = (name) => path.join(root, 'examples/demo/page', name);
 const files = {
-  '/': [page('index.html'), 'text/html'],
+  '/stage.css': [page('stage.css'), 'text/css'],
+  '/stage.js': [page('stage.js'), 'text/javascript'],
+  '/media/box.svg': [page('box.svg'), 'image/svg+xml'],
   '/page.css': [page('page.css'), 'text/css'],
   '/page.js': [page('page.js'), 'text/javascript'],
   '/live.js': [page('live.js'), 'text/javascript'],
@@ -72,6 +76,7 @@ export class PageServer {
     server.world = world;
     server.listener = new Listener((request, response) => server.handle(request, response), port);
     await server.listener.up();
+    server.listener.server.on('upgrade', (request, socket, head) => server.passOn(request, socket, head));
     return server;
   }
 
@@ -93,7 +98,11 @@ export class PageServer {
     try {
       this.checkHost(request.headers.host);
       const url = new URL(request.url, this.url);
-      if (request.method === 'GET' && files[url.pathname]) await this.sendFile(response, ...files[url.pathname]);
+      if (request.method === 'GET' && url.pathname === '/') await this.sendFile(response, page(url.searchParams.has('as') ? 'index.html' : 'stage.html'), 'text/html');
+      else if (request.method === 'GET' && url.pathname === '/media/voice.wav') response.setHeader('Content-Type', 'audio/wav').end(voice());
+      else if (request.method === 'GET' && url.pathname === '/api/stream') this.world.stage.stream(response);
+      else if (request.method === 'POST' && url.pathname === '/api/break') this.sendJson(response, 202, await this.breakThings(request));
+      else if (request.method === 'GET' && files[url.pathname]) await this.sendFile(response, ...files[url.pathname]);
       else this.sendJson(response, 200, await this.answer(request, url));
     } catch (error) {
       const status = statusOf(error);
@@ -107,11 +116,39 @@ export class PageServer {
     if (host !== `127.0.0.1:${port}` && host !== `localhost:${port}`) throw new Refusal(421, 'unknown host');
   }
 
+  /** A WebSocket to Realtime comes through the page's port, so that one port is enough from another machine. */
+  passOn(request, socket, head) {
+    const refuse = () => socket.end('HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\n\r\n');
+    socket.on('error', () => {});
+    if (!request.url.startsWith('/realtime/v1/') || !this.sidecar?.running) {
+      refuse();
+      return;
+    }
+    const { hostname, port } = new URL(this.sidecar.url);
+    const upstream = net.connect(Number(port), hostname, () => {
+      const headers = request.rawHeaders.reduce((text, part, i) => text + (i % 2 ? `${part}\r\n` : `${part}: `), '');
+      upstream.write(`${request.method} ${request.url} HTTP/1.1\r\n${headers}\r\n`);
+      upstream.write(head);
+      socket.pipe(upstream).pipe(socket);
+    });
+    upstream.on('error', () => socket.destroy());
+    socket.on('close', () => upstream.destroy());
+  }
+
+  /** Only who has the printed address, and no other page in the same browser. */
+  async breakThings(request) {
+    const { origin, host } = request.headers;
+    if (origin !== `http://${host}` || !this.world.stage?.allows(request.headers['x-demo-key'])) throw new Refusal(403, 'open the address that the terminal printed: its key is missing here');
+    const { what } = await readJson(request);
+    if (!this.world.stage.break(what)) throw new Refusal(409, 'something is being broken already');
+    return {};
+  }
+
   async sendFile(response, file, type) {
-    const realtime = this.sidecar.url.replace('http:', 'ws:');
+    const realtime = `ws://127.0.0.1:${this.listener.port} ws://localhost:${this.listener.port}`;
     response.setHeader('Content-Type', `${type}; charset=utf-8`);
-    response.setHeader('Content-Security-Policy', `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; `
-      + `connect-src 'self' ${realtime}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'`);
+    response.setHeader('Content-Security-Policy', `default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; media-src 'self'; `
+      + `connect-src 'self' ${realtime}; frame-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'self'`);
     response.end(await readFile(file));
   }
 
@@ -135,7 +172,8 @@ export class PageServer {
   }
 
   routes = {
-    'GET /api/session': () => ({ url: this.sidecar.url, anonKey: this.sidecar.anonKey, user: this.backend.owner,
+    'GET /api/stage': () => ({ since: this.world.stage.since }),
+    'GET /api/session': () => ({ anonKey: this.sidecar.anonKey, user: this.backend.owner,
       token: this.sidecar.token(this.backend.owner) }),
     'GET /api/conversations': () => this.backend.conversations(),
     'GET /api/messages': async ({ conversation }) => found(await this.backend.messages(key(conversation))),
@@ -172,11 +210,11 @@ export class PageServer {
   }
 
   /** What WhatsApp would do with an agent's message: take it, and bring it to the phone. */
-  async transmit(message) {
+  async transmit(message, state = 'Delivered') {
     const pause = () => new Promise((resolve) => setTimeout(resolve, transit));
     await pause();
     await this.backend.markSent(String(message.id));
     await pause();
-    await this.receipt(String(message.conversationId), [message], 'Delivered');
+    await this.receipt(String(message.conversationId), [message], state);
   }
 }

@@ -70,7 +70,9 @@ export class Watcher {
 
   async print(arrival) {
     arrival.latency = arrival.at - await this.committedAt(arrival.id);
+    this.onArrival?.({ how: arrival.how, event: arrival.event, topic: arrival.topic, what: arrival.what, latency: arrival.latency, problem: arrival.problem });
     const what = arrival.how === 'events_since' ? `${arrival.what} (from events_since)` : arrival.what;
+    if (this.quiet) return;
     const colour = arrival.how !== 'webhook' ? undefined : arrival.problem ? red : green;
     line(arrival.kind, what, milliseconds(arrival.latency), colour);
   }

@@ -3,6 +3,7 @@ import { Bed } from '../../regress/lib/bed.mjs';
 import { make, workspace } from '../../regress/lib/workspace.mjs';
 import { Backend } from './backend.mjs';
 import { PageServer } from './page-server.mjs';
+import { Stage } from './stage.mjs';
 import { announce, bold, dim, line, say } from './terminal.mjs';
 import { Watcher } from './watcher.mjs';
 
@@ -49,14 +50,18 @@ export class World {
       return { watcher, what: 'supabase-js on the owner\'s inbox, private, JWT' };
     });
     line('page', world.page.url);
+    world.stage = new Stage(world);
     return world;
   }
 
   /** What a person can do now. */
-  invite() {
-    say(`${bold('Your turn:')} open both addresses, side by side, and write.\n`);
-    line('agent', `${this.page.url}/`);
-    line('contact', `${this.page.url}/?as=contact`);
+  async invite() {
+    await this.stage.fillDay();
+    await this.stage.start();
+    this.watcher.quiet = true;
+    say(`${bold('Your turn:')} open this address, write on both sides, and break things.\n`);
+    say(`  ${bold(`${this.page.url}/#key=${this.stage.key}`)}`);
+    say(`\n  ${dim('From another machine:')} ssh -L ${this.page.listener.port}:127.0.0.1:${this.page.listener.port} ${process.env.USER ?? 'you'}@this-machine`);
     say(`\n  ${dim('A body of WUZAPI from a file:')} curl -d @regress/fixtures/wuzapi/video.json -H 'Content-Type: application/json' ${this.page.url}/webhook/wuzapi`);
     say(`\n${bold('Ctrl-C')} ends the demo and removes everything it made.\n`);
   }

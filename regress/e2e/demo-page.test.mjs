@@ -8,6 +8,7 @@ import { World } from '../../examples/demo/world.mjs';
 import { textMessage } from '../../examples/demo/wuzapi.mjs';
 import { fixture } from '../lib/bed.mjs';
 import { addDirectory } from '../lib/janitor.mjs';
+import { until } from '../lib/wait.mjs';
 
 const chromium = '/usr/bin/chromium';
 
@@ -25,7 +26,7 @@ describe('the page', { skip: !existsSync(chromium) && `needs ${chromium}` }, () 
       args: ['--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
         '--disable-component-update', '--disable-sync'] });
     browser.setDefaultTimeout(30_000);
-    [agent, contact] = await Promise.all(['/', '/?as=contact'].map(open));
+    [agent, contact] = await Promise.all(['/?as=agent', '/?as=contact'].map(open));
   });
 
   after(async () => {
@@ -137,6 +138,49 @@ describe('the page', { skip: !existsSync(chromium) && `needs ${chromium}` }, () 
     assert.ok(await agent.locator('#list').isVisible());
     assert.ok(!await agent.locator('#messages').isVisible());
     assert.ok(await agent.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'it scrolls sideways');
+  });
+
+  test('the stage: whatever is broken, all that is committed arrives, and nothing twice', async () => {
+    await world.stage.fillDay();
+    await world.stage.start();
+    const stage = await browser.newPage();
+    stage.on('pageerror', (error) => failures.push(error.message));
+    await stage.goto(`${world.page.url}/#key=${world.stage.key}`);
+    for (const frame of ['#desk', '#phone']) await stage.frameLocator(frame).locator('#state[data-live]').waitFor();
+    assert.ok(await stage.frameLocator('#desk').locator('.picture').isVisible(), 'the first one is open, with its picture');
+    assert.ok(await stage.frameLocator('#phone').locator('.voice').isVisible());
+    const counts = () => stage.evaluate(() => ['committed', 'arrived', 'lost', 'twice'].map((id) => Number(document.getElementById(id).textContent)));
+    let before = (await counts())[0];
+    for (const [what, done, least] of [['burst', /in one statement/, 500], ['sidecar', /runs again/, 3], ['receiver', /receiver is back/, 1], ['database', /is back/, 1]]) {
+      await stage.click(`[data-break=${what}]`);
+      await stage.locator('#note', { hasText: done }).waitFor({ timeout: 60_000 });
+      await until(async () => {
+        const [committed, arrived, lost, twice] = await counts();
+        return committed >= before + least && arrived === committed && lost === 0 && twice === 0;
+      }, async () => `all of what ${what} wrote; ${await counts()}`, 60_000);
+      [before] = await counts();
+      await until(() => !world.stage.busy, 'the end of it', 30_000);
+    }
+    await stage.click('#offline');
+    await until(async () => {
+      const [committed, arrived, lost, twice] = await counts();
+      return committed >= before + 500 && arrived === committed && lost === 0 && twice === 0;
+    }, async () => `what was written while it was offline; ${await counts()}`, 60_000);
+    await until(async () => (await stage.locator('#events tr').count()) > 3, 'rows of events');
+    assert.equal(await stage.locator('#events tr.problem').count(), 0);
+    await stage.setViewportSize({ width: 360, height: 780 });
+    assert.ok(await stage.evaluate(() => document.documentElement.scrollWidth <= innerWidth), 'it scrolls sideways');
+    await stage.close();
+  });
+
+  test('nobody breaks anything without the key, or from another page', async () => {
+    const { url } = world.page;
+    const attempt = async (headers) => (await fetch(`${url}/api/break`, { method: 'POST', headers: { 'Content-Type': 'application/json', ...headers }, body: '{"what":"sidecar"}' })).status;
+    assert.equal(await attempt({ origin: url }), 403);
+    assert.equal(await attempt({ origin: url, 'X-Demo-Key': 'x'.repeat(world.stage.key.length) }), 403);
+    assert.equal(await attempt({ origin: 'http://elsewhere.example', 'X-Demo-Key': world.stage.key }), 403);
+    assert.equal(await attempt({ 'X-Demo-Key': world.stage.key }), 403);
+    assert.ok(world.sidecar.running);
   });
 
   test('nothing failed in the page, and it asked no other address', () => {

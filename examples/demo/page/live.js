@@ -28,7 +28,7 @@ class Topic {
     if (this.seen.has(number)) return false;
     this.seen.add(number);
     this.newest = Math.max(this.newest, number);
-    this.handle(event, payload);
+    this.handle(event, payload, number);
     return true;
   }
 
@@ -63,7 +63,7 @@ export class Live {
     live.onState = onState;
     live.session = await get('/api/session');
     live.user = live.session.user;
-    live.client = supabase.createClient(live.session.url, live.session.anonKey, {
+    live.client = supabase.createClient(location.origin, live.session.anonKey, {
       auth: { persistSession: false, autoRefreshToken: false },
       accessToken: () => live.token(),
     });
@@ -76,6 +76,14 @@ export class Live {
   async reconnect() {
     await this.client.realtime.disconnect();
     this.client.realtime.connect();
+  }
+
+  /** No connection for a while, as in a lift. */
+  async pause(ms) {
+    await this.client.realtime.disconnect();
+    this.onState(false, 0);
+    await sleep(ms);
+    await this.reconnect();
   }
 
   /** The token, renewed in time; without an answer the one there is may still do. */

@@ -88,6 +88,8 @@ async function loadInbox() {
     follow(conversation.id);
   }
   drawList();
+  // On the stage the newest one is open from the start.
+  if (selected === undefined && document.body.dataset.frame && conversations.size > 0) choose([...conversations.values()].sort(newestFirst)[0].id);
   return position;
 }
 
@@ -177,6 +179,11 @@ $('new-form').addEventListener('submit', startConversation);
 $('back').addEventListener('click', () => choose(undefined));
 document.addEventListener('visibilitychange', tellRead);
 
+addEventListener('message', ({ origin, data }) => {
+  if (origin === location.origin && data.offline > 0) live?.pause(data.offline);
+});
+
+document.body.dataset.frame = new URLSearchParams(location.search).get('frame') ?? '';
 showRole(role);
 drawList();
 live = await Live.create((connected, missed) => {

@@ -47,7 +47,10 @@ function bubble(message, mine) {
   const element = make('article', mine ? 'bubble mine' : 'bubble');
   element.dataset.id = message.id;
   const label = media[message.messageType];
-  if (label) element.append(make('p', 'media', message.messageType === 'document' && message.mediaFilename ? message.mediaFilename : label));
+  const url = /^\/media\/[\w.]+$/.test(message.mediaUrl ?? '') ? message.mediaUrl : undefined; // the demo's own: nothing is fetched from elsewhere
+  if (url && message.messageType === 'image') element.append(Object.assign(make('img', 'picture'), { src: url, alt: message.content ?? 'Picture' }));
+  else if (url && message.messageType === 'audio') element.append(Object.assign(make('audio', 'voice'), { src: url, controls: true, preload: 'none' }));
+  else if (label) element.append(make('p', 'media', message.messageType === 'document' && message.mediaFilename ? message.mediaFilename : label));
   if (message.content && message.messageType !== 'location' && message.messageType !== 'contact') {
     element.append(make('p', 'content', message.content));
   }
@@ -163,7 +166,7 @@ export function showRole(role) {
   }
   document.title = `${role === 'agent' ? 'Agent' : 'Contact'} · chat_realtime demo`;
   $('other').textContent = `Open the ${other}'s side in a new tab`;
-  $('other').href = other === 'agent' ? '/' : '/?as=contact';
+  $('other').href = `/?as=${other}`;
   $('inbox-title').textContent = role === 'agent' ? 'Inbox' : 'Contacts';
   $('text-label').textContent = role === 'agent' ? 'Message to the contact' : 'Message to the help desk';
   $('new').hidden = role === 'agent';
