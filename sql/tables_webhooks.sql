@@ -69,3 +69,21 @@ REVOKE ALL ON chat.webhook_state FROM PUBLIC;
 COMMENT ON TABLE chat.webhook_state IS 'Webhooks that are failing, asked for a pause or were disabled; columns of the same name in the webhooks'' own table, where it has them, are copies.';
 COMMENT ON COLUMN chat.webhook_state.first_failure_at IS 'Since when every attempt has failed; after 5 days the webhook is disabled.';
 SELECT pg_catalog.pg_extension_config_dump('chat.webhook_state', '');
+
+CREATE TABLE chat.webhook_options (
+    webhook       uuid PRIMARY KEY,
+    headers       jsonb NOT NULL DEFAULT '{}',
+    conversations text[],
+    inboxes       text[],
+    rate_limit    integer,
+    signing_key   bytea,
+    public_key    bytea
+);
+REVOKE ALL ON chat.webhook_options FROM PUBLIC;
+COMMENT ON TABLE chat.webhook_options IS 'What a webhook has beside the columns of its own table; no row: nothing.';
+COMMENT ON COLUMN chat.webhook_options.headers IS 'Headers that are sent with every request, by name; their values may be secrets.';
+COMMENT ON COLUMN chat.webhook_options.conversations IS 'Ids of the conversations whose events it gets; NULL: of all.';
+COMMENT ON COLUMN chat.webhook_options.inboxes IS 'Ids of the inboxes of whose conversations it gets events; NULL: of all.';
+COMMENT ON COLUMN chat.webhook_options.rate_limit IS 'Requests a minute at most; NULL: as many as the endpoint takes.';
+COMMENT ON COLUMN chat.webhook_options.signing_key IS 'Ed25519 key of 32 bytes; NULL: there are no signatures v1a.';
+SELECT pg_catalog.pg_extension_config_dump('chat.webhook_options', '');

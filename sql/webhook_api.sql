@@ -172,7 +172,7 @@ $$ SELECT format_type(t.atttypid, NULL) FROM pg_attribute t WHERE t.attrelid = s
 REVOKE ALL ON FUNCTION chat.webhook_owner_type(regclass) FROM PUBLIC;
 COMMENT ON FUNCTION chat.webhook_owner_type(regclass) IS 'The type of the owners of a table of webhooks.';
 
-CREATE FUNCTION chat.create_webhook(owner text, url text, events text[], secret text DEFAULT NULL) RETURNS jsonb
+CREATE FUNCTION chat.create_webhook(owner text, url text, events text[], secret text DEFAULT NULL, options jsonb DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
@@ -182,6 +182,7 @@ BEGIN
     PERFORM chat.check_webhook_owner(owner);
     PERFORM chat.check_webhook(url, events);
     PERFORM chat.check_webhook_secret(secret);
+    PERFORM chat.check_webhook_options(options);
     SELECT s.source INTO source FROM chat.external_webhook_tables() s LIMIT 1;
     IF source IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'undefined_table',
@@ -198,13 +199,14 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('the webhook was not made: a trigger of table %s left it out', source);
     END IF;
+    PERFORM chat.set_webhook_options((made ->> 'id')::uuid, options);
     PERFORM chat.audit('webhook.created', made ->> 'id', jsonb_build_object('owner', owner, 'events', made -> 'events'));
-    RETURN jsonb_build_object('id', made -> 'id', 'url', made -> 'url', 'events', made -> 'events', 'secret', made -> 'secret',
+    RETURN chat.shown_options((made ->> 'id')::uuid) || jsonb_build_object('id', made -> 'id', 'url', made -> 'url', 'events', made -> 'events', 'secret', made -> 'secret',
                               'isActive', made -> 'is_active', 'createdAt', made -> 'created_at');
 END
 $$;
-REVOKE ALL ON FUNCTION chat.create_webhook(text, text, text[], text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.create_webhook(text, text, text[], text) IS 'Makes a webhook of owner and returns {id, url, events, secret, isActive, createdAt}: the only time the secret is shown. secret: whsec_ and the base64 of 24 to 64 bytes, or any other text of 16 to 255 characters; NULL: a new one, whsec_ and 24 random bytes. Errors: 22004 without owner, 42501 for another user, 22023 and 22001 with the column at fault, 42P01 without chat.setup, 54000 when the owner has chat_realtime.max_webhooks, 55000 where a trigger of the table leaves it out.';
+REVOKE ALL ON FUNCTION chat.create_webhook(text, text, text[], text, jsonb) FROM PUBLIC;
+COMMENT ON FUNCTION chat.create_webhook(text, text, text[], text, jsonb) IS 'Makes a webhook of owner and returns {id, url, events, secret, isActive, createdAt} with what chat.shown_options has: the only time the secret is shown. options: see chat.check_webhook_options. secret: whsec_ and the base64 of 24 to 64 bytes, or any other text of 16 to 255 characters; NULL: a new one, whsec_ and 24 random bytes. Errors: 22004 without owner, 42501 for another user, 22023 and 22001 with the column at fault, 42P01 without chat.setup, 54000 when the owner has chat_realtime.max_webhooks, 55000 where a trigger of the table leaves it out.';
 
 CREATE FUNCTION chat.rotate_webhook_secret(id uuid, grace interval DEFAULT '24 h', owner text DEFAULT NULL)
     RETURNS jsonb

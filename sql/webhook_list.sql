@@ -9,7 +9,7 @@ $$
         'isActive', w.row -> 'is_active', 'failureCount', w.row -> 'failure_count',
         'lastTriggeredAt', w.row -> 'last_triggered_at', 'lastError', w.row -> 'last_error',
         'disabledAt', w.row -> 'disabled_at', 'disabledReason', w.row -> 'disabled_reason',
-        'createdAt', w.row -> 'created_at', 'updatedAt', w.row -> 'updated_at')
+        'createdAt', w.row -> 'created_at', 'updatedAt', w.row -> 'updated_at') || chat.shown_options((w.row ->> 'id')::uuid)
       FROM (SELECT COALESCE((SELECT jsonb_build_object('last_error', s.last_error) || CASE WHEN (shown_webhook.webhook ->> 'is_active')::boolean THEN '{}'
                                     ELSE jsonb_build_object('disabled_at', s.disabled_at, 'disabled_reason', s.disabled_reason) END
                                FROM chat.webhook_state s WHERE s.webhook = (shown_webhook.webhook ->> 'id')::uuid), '{}') || shown_webhook.webhook AS row) w
@@ -37,10 +37,10 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.list_webhooks(text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.list_webhooks(text) IS 'All webhooks of owner, oldest first, as {success, data, pagination}; each is {id, url, events, isActive, failureCount, lastTriggeredAt, lastError, disabledAt, disabledReason, createdAt, updatedAt}, never with its secrets. Errors: 22004, 42501, 22P02 for an owner of the wrong form.';
+COMMENT ON FUNCTION chat.list_webhooks(text) IS 'All webhooks of owner, oldest first, as {success, data, pagination}; each is {id, url, events, isActive, failureCount, lastTriggeredAt, lastError, disabledAt, disabledReason, createdAt, updatedAt} with what chat.shown_options has, never with its secrets. Errors: 22004, 42501, 22P02 for an owner of the wrong form.';
 
 CREATE FUNCTION chat.check_webhook_changes(changes jsonb) RETURNS void
-    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
     field text;
@@ -48,26 +48,27 @@ BEGIN
     IF jsonb_typeof(changes) IS DISTINCT FROM 'object' OR changes = '{}' THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             MESSAGE = 'changes of a webhook must be an object that is not empty',
-            HINT = 'Give url, events or isActive.';
+            HINT = format('Give url, events, isActive, %s.', array_to_string(chat.webhook_option_names(), ', '));
     END IF;
-    SELECT k INTO field FROM jsonb_object_keys(changes) k WHERE k NOT IN ('url', 'events', 'isActive') LIMIT 1;
+    SELECT k INTO field FROM jsonb_object_keys(changes) k WHERE k NOT IN ('url', 'events', 'isActive') AND k <> ALL (chat.webhook_option_names()) LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = left(field, 64),
             MESSAGE = format('"%s" of a webhook cannot be changed', left(field, 100)),
-            HINT = 'Give url, events or isActive; the secret is changed by rotating it.';
+            HINT = format('Give url, events, isActive, %s; the secret is changed by rotating it.', array_to_string(chat.webhook_option_names(), ', '));
     END IF;
     SELECT e.key INTO field FROM jsonb_each(changes) e
-     WHERE jsonb_typeof(e.value) <> CASE e.key WHEN 'url' THEN 'string' WHEN 'events' THEN 'array' ELSE 'boolean' END LIMIT 1;
+     WHERE jsonb_typeof(e.value) <> CASE e.key WHEN 'url' THEN 'string' WHEN 'events' THEN 'array' WHEN 'isActive' THEN 'boolean' END LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
             COLUMN = CASE field WHEN 'isActive' THEN 'is_active' ELSE field END,
             MESSAGE = format('"%s" of a webhook is of the wrong type', field),
             HINT = 'url is a text, events a list of texts, isActive true or false.';
     END IF;
+    PERFORM chat.check_webhook_options(chat.webhook_options_of(changes));
 END
 $$;
 REVOKE ALL ON FUNCTION chat.check_webhook_changes(jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.check_webhook_changes(jsonb) IS 'Refuses what is no set of changes of a webhook. Errors: 22023.';
+COMMENT ON FUNCTION chat.check_webhook_changes(jsonb) IS 'Refuses what is no set of changes of a webhook. Errors: 22023, and those of chat.check_webhook_options.';
 
 CREATE FUNCTION chat.update_webhook(id uuid, changes jsonb, owner text DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET timezone = 'UTC' AS
@@ -83,7 +84,8 @@ BEGIN
     IF home IS NULL THEN
         RETURN NULL;
     END IF;
-    webhook := chat.lock_on(NULL::jsonb, home, format('SELECT to_jsonb(w.*) FROM %s w WHERE w.id = $1 FOR NO KEY UPDATE', home), id) || changes;
+    webhook := chat.lock_on(NULL::jsonb, home, format('SELECT to_jsonb(w.*) FROM %s w WHERE w.id = $1 FOR NO KEY UPDATE', home), id)
+               || (changes - chat.webhook_option_names());
     url := webhook ->> 'url';
     events := ARRAY(SELECT DISTINCT e FROM jsonb_array_elements_text(webhook -> 'events') e ORDER BY e);
     PERFORM chat.check_webhook(url, events);
@@ -92,13 +94,14 @@ BEGIN
     END IF;
     changed := chat.change_webhook(home, id, jsonb_build_object('url', url, 'events', events)
         || CASE WHEN changes ? 'isActive' THEN jsonb_build_object('is_active', changes -> 'isActive') ELSE '{}' END);
-    -- An address may hold a token.
-    PERFORM chat.audit('webhook.changed', id::text, changes - 'url' || CASE WHEN changes ? 'url' THEN '{"url": true}' ELSE '{}' END::jsonb);
+    PERFORM chat.set_webhook_options(id, chat.webhook_options_of(changes));
+    -- An address or a header may hold a token.
+    PERFORM chat.audit('webhook.changed', id::text, changes || COALESCE((SELECT jsonb_object_agg(k, true) FROM jsonb_object_keys(changes) k WHERE k IN ('url', 'headers')), '{}'));
     RETURN chat.shown_webhook(changed);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.update_webhook(uuid, jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.update_webhook(uuid, jsonb, text) IS 'Changes url, events or isActive of a webhook and returns it as chat.list_webhooks does; isActive true also forgets its failures, as chat.enable_webhook does. NULL: no such webhook of owner. Errors: 42501, 22023 and 22001 with the column at fault, 55000 where a trigger of the table keeps it as it was.';
+COMMENT ON FUNCTION chat.update_webhook(uuid, jsonb, text) IS 'Changes url, events, isActive or options (chat.check_webhook_options) of a webhook and returns it as chat.list_webhooks does; isActive true also forgets its failures, as chat.enable_webhook does. NULL: no such webhook of owner. Errors: 42501, 22023 and 22001 with the column at fault, 55000 where a trigger of the table keeps it as it was.';
 
 CREATE FUNCTION chat.delete_webhook(id uuid, owner text DEFAULT NULL) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
@@ -116,6 +119,7 @@ BEGIN
     END IF;
     DELETE FROM chat.webhook_delivery d WHERE d.webhook = delete_webhook.id;
     DELETE FROM chat.webhook_state s WHERE s.webhook = delete_webhook.id;
+    DELETE FROM chat.webhook_options o WHERE o.webhook = delete_webhook.id;
     IF NOT chat.audits_deletions(home) THEN
         PERFORM chat.audit('webhook.deleted', id::text);
     END IF;

@@ -225,11 +225,12 @@ BEGIN
     IF FOUND THEN
         DELETE FROM chat.webhook_delivery d WHERE d.webhook = ANY (gone);
         DELETE FROM chat.webhook_state s WHERE s.webhook = ANY (gone);
+        DELETE FROM chat.webhook_options o WHERE o.webhook = ANY (gone);
     END IF;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.forget_webhooks(uuid[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.forget_webhooks(uuid[]) IS 'Drops what was still to be delivered to those of the webhooks that no table has any more.';
+COMMENT ON FUNCTION chat.forget_webhooks(uuid[]) IS 'Drops what was still to be delivered to those of the webhooks that no table has any more, and what else is kept of them.';
 
 -- Clearing up, as parts of chat.maintain: what one of them cannot lock it leaves to the next time.
 
@@ -284,7 +285,8 @@ CREATE FUNCTION chat.forget_deliveries() RETURNS TABLE (object text, action text
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 BEGIN
-    PERFORM chat.forget_webhooks(ARRAY(SELECT d.webhook FROM chat.webhook_delivery d UNION SELECT s.webhook FROM chat.webhook_state s));
+    PERFORM chat.forget_webhooks(ARRAY(SELECT d.webhook FROM chat.webhook_delivery d UNION SELECT s.webhook FROM chat.webhook_state s
+                                       UNION SELECT o.webhook FROM chat.webhook_options o));
     DELETE FROM chat.webhook_state s
      WHERE s.failure_count = 0 AND COALESCE(s.paused_until, '-infinity') < clock_timestamp() AND s.last_error IS NULL AND s.disabled_at IS NULL;
     -- Nobody waits any more for what a webhook missed that has been off this long.

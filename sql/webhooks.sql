@@ -78,7 +78,7 @@ COMMENT ON FUNCTION chat.owners_of(text[]) IS 'The users who own conversations, 
 -- a million.
 CREATE FUNCTION chat.webhook_terms(owners text[], conversations text[], again bigint[])
     RETURNS TABLE (kind text, webhook uuid, owner text, url text, secret text, old_secret text, events text, paused boolean,
-                   conversation text, message_id text)
+                   conversation text, message_id text, headers text, signing_key text, rate_limit integer, chosen text)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0 SET jit = off
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_indexscan = on AS
@@ -93,7 +93,7 @@ DECLARE
 BEGIN
     IF cardinality(orphans) > 0 THEN
         SELECT array_agg(o.conversation), array_agg(o.owner) INTO adopted, adopters FROM chat.owners_of(orphans) o;
-        RETURN QUERY SELECT 'owner', NULL::uuid, o.owner, NULL, NULL, NULL, NULL, NULL::boolean, o.conversation, NULL FROM unnest(adopted, adopters) o (conversation, owner);
+        RETURN QUERY SELECT 'owner', NULL::uuid, o.owner, NULL, NULL, NULL, NULL, NULL::boolean, o.conversation, NULL, NULL, NULL, NULL::integer, NULL FROM unnest(adopted, adopters) o (conversation, owner);
     END IF;
     endpoints := ARRAY(SELECT w FROM chat.external_webhooks(NULL, ARRAY(SELECT DISTINCT o FROM unnest($1 || adopters) o WHERE o IS NOT NULL)) w);
     IF cardinality(endpoints) = 0 THEN
@@ -101,12 +101,18 @@ BEGIN
     END IF;
     RETURN QUERY
     SELECT 'endpoint', w.id, w.owner, w.url, w.secret, w.old_secret, ',' || array_to_string(w.events, ',') || ',',
-           EXISTS (SELECT FROM chat.webhook_state s WHERE s.webhook = w.id AND s.paused_until > clock_timestamp() OFFSET 0), NULL, NULL
-      FROM unnest(endpoints) w;
+           EXISTS (SELECT FROM chat.webhook_state s WHERE s.webhook = w.id AND s.paused_until > clock_timestamp() OFFSET 0), NULL, NULL,
+           chat.header_lines(o.headers), encode(o.signing_key, 'base64'), o.rate_limit,
+           CASE WHEN o.conversations IS NOT NULL OR o.inboxes IS NOT NULL
+                THEN chat.chosen_conversations(o, ARRAY(SELECT DISTINCT g.conversation
+                                                          FROM unnest($1, $2) g (owner, conversation)
+                                                          LEFT JOIN unnest(adopted, adopters) a (conversation, owner) ON g.owner IS NULL AND a.conversation = g.conversation
+                                                         WHERE COALESCE(g.owner, a.owner) = w.owner AND g.conversation <> '')) END
+      FROM unnest(endpoints) w LEFT JOIN chat.webhook_options o ON o.webhook = w.id;
     waiting := ARRAY(SELECT w FROM unnest(endpoints) w WHERE EXISTS (SELECT FROM chat.webhook_delivery d WHERE d.webhook = w.id OFFSET 0));
     IF cardinality(waiting) > 0 THEN
         RETURN QUERY
-        SELECT 'blocked', w.id, w.owner, NULL, NULL, NULL, NULL, NULL::boolean, p.conversation, NULL
+        SELECT 'blocked', w.id, w.owner, NULL, NULL, NULL, NULL, NULL::boolean, p.conversation, NULL, NULL, NULL, NULL::integer, NULL
           FROM (SELECT DISTINCT COALESCE(g.owner, a.owner) AS owner, g.conversation
                   FROM unnest($1, $2) g (owner, conversation)
                   LEFT JOIN unnest(adopted, adopters) a (conversation, owner) ON g.owner IS NULL AND a.conversation = g.conversation) p
@@ -115,7 +121,7 @@ BEGIN
     END IF;
     IF cardinality($3) > 0 THEN
         RETURN QUERY
-        SELECT DISTINCT 'known', k.webhook, NULL, NULL, NULL, NULL, NULL, NULL::boolean, NULL, k.message_id
+        SELECT DISTINCT 'known', k.webhook, NULL, NULL, NULL, NULL, NULL, NULL::boolean, NULL, k.message_id, NULL, NULL, NULL::integer, NULL
           FROM unnest($3) e (id)
          CROSS JOIN LATERAL (
                 SELECT d.webhook, d.message_id FROM chat.webhook_delivery d WHERE d.event_id = e.id
@@ -126,7 +132,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.webhook_terms(text[], text[], bigint[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.webhook_terms(text[], text[], bigint[]) IS 'Who gets the events of a read of the log, given as pairs of owner (NULL: unknown) and conversation (empty: none), each once. Rows by kind: owner, that of a conversation that came without; endpoint, an active webhook of one of the owners, with the events it wants between commas, whether it is paused, and old_secret only while that is still valid; blocked, a conversation of which deliveries to a webhook are stored, so that what comes now waits behind them; known, a message of the events in again that chat.webhook_delivery holds or that was delivered according to chat.webhook_attempt.';
+COMMENT ON FUNCTION chat.webhook_terms(text[], text[], bigint[]) IS 'Who gets the events of a read of the log, given as pairs of owner (NULL: unknown) and conversation (empty: none), each once. Rows by kind: owner, that of a conversation that came without; endpoint, an active webhook of one of the owners, with the events it wants between commas, whether it is paused, old_secret only while that is still valid, its headers as lines, its Ed25519 key in base64, its requests a minute, and where it has a filter, the conversations that pass it between line feeds; blocked, a conversation of which deliveries to a webhook are stored, so that what comes now waits behind them; known, a message of the events in again that chat.webhook_delivery holds or that was delivered according to chat.webhook_attempt.';
 
 CREATE FUNCTION chat.webhook_last() RETURNS bigint
     LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp SET jit = off
@@ -139,7 +145,7 @@ COMMENT ON FUNCTION chat.webhook_last() IS 'The newest event of which an attempt
 CREATE FUNCTION chat.webhook_due(max_rows integer, max_bytes integer, taken bigint[], busy uuid[])
     RETURNS TABLE (id bigint, message_id text, type text, webhook uuid, owner text, url text, secret text, old_secret text,
                    conversation text, created_at text, payload text, delivery bigint,
-                   attempts integer)
+                   attempts integer, headers text, signing_key text, rate_limit integer)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0 SET jit = off
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_incremental_sort = off SET enable_indexscan = on AS
@@ -168,7 +174,8 @@ BEGIN
     -- Owners take turns, each with what has waited longest; what is looked at is bounded, however many webhooks there are.
     RETURN QUERY
     SELECT q.event_id, q.message_id, q.type, q.webhook, q.owner, q.url, q.secret, q.old_secret, q.conversation,
-           to_char(q.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), q.payload, q.id, q.attempts
+           to_char(q.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), q.payload, q.id, q.attempts,
+           chat.header_lines(o.headers), encode(o.signing_key, 'base64'), o.rate_limit
       FROM (SELECT t.*, sum(octet_length(t.payload)) OVER (ORDER BY t.turn, t.next_attempt_at, t.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
               FROM (SELECT d.*, w.owner, w.url, w.secret, w.old_secret, row_number() OVER (PARTITION BY w.owner ORDER BY d.next_attempt_at, d.id) AS turn
                       FROM chat.external_webhooks(candidates, NULL) w
@@ -176,6 +183,7 @@ BEGIN
                             SELECT h.* FROM chat.webhook_delivery h
                              WHERE h.webhook = w.id AND h.next_attempt_at <= clock_timestamp() AND h.id <> ALL ($3)
                              ORDER BY h.next_attempt_at LIMIT GREATEST(1, LEAST(64, 4 * $1 / cardinality(candidates)))) d) t) q
+      LEFT JOIN chat.webhook_options o ON o.webhook = q.webhook
      WHERE q.bytes_before IS NULL OR q.bytes_before < $2
      ORDER BY q.turn, q.next_attempt_at, q.id
      LIMIT $1;

@@ -210,7 +210,7 @@ SELECT chat.redeliver(-1);
 
 -- A user has its own webhooks only.
 CREATE ROLE regress_hook_user;
-GRANT EXECUTE ON FUNCTION chat.create_webhook(text, text, text[], text), chat.enable_webhook(uuid, text)
+GRANT EXECUTE ON FUNCTION chat.create_webhook(text, text, text[], text, jsonb), chat.enable_webhook(uuid, text)
    TO regress_hook_user;
 SET ROLE regress_hook_user;
 SELECT chat.create_webhook(:u1, 'https://example.com/', '{*}');

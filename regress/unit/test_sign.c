@@ -45,6 +45,15 @@ check_body(struct signer *signer, const char *name, const char *secret, const ch
 	check(name, out, wanted);
 }
 
+static void
+check_public(const char *name, const char *key, const char *body, const char *wanted)
+{
+	char out[SIGN_PUBLIC_SIZE] = "refused";
+
+	(void) !sign_public(key, "msg_p5jXN8AQM9LWM0D4loKWxJek", 1614265330, body, strlen(body), out);
+	check(name, out, wanted);
+}
+
 /* With a digest that is not the one that was asked for, nothing may pass as a signature. */
 static void
 check_failing(void)
@@ -116,6 +125,15 @@ main(void)
 	check_body(signer, "body, keyed with the text", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", body,
 			   "sha256=80ec8a89ce3cd22133a1066caecb4d04fea7467657c8514d717ec42c38a5c94c");
 	signer_destroy(signer);
+	check_public(
+		"Ed25519, with the first key of RFC 8032",
+		"nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A=", body,
+		"v1a,fldxM4gAKugP6nnt1hdz3sgGfZ6d99nzrMFnZOELIxbzEHoVmAb2ADpkJK7zgPePmPsle0zV9jSeGlHFG2NVAw==");
+	check_public("an Ed25519 key that is none", "not base64", body, "refused");
+	check_public("a key of 31 bytes", "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyufw==", body,
+				 "refused");
+	check_public("a key of 33 bytes", "nWGxne/9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2AA", body,
+				 "refused");
 	check_failing();
 	return 0;
 }

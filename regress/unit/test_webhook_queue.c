@@ -395,6 +395,67 @@ check_ahead(void)
 	queue_destroy(queue);
 }
 
+/* A limit's number, changed as the next message for the endpoint says. */
+static void
+limit_to(struct webhook_queue *queue, const char *name, int per_minute)
+{
+	struct endpoint_terms terms = {.id = name, .owner = "o", .url = "https://a.example/"};
+
+	terms.rate_limit = per_minute;
+	queue_endpoint(queue, &terms);
+}
+
+/* Starts what may start within so many ms from a time on, looking ten times a second, as the sidecar does. */
+static int
+start_within(struct webhook_queue *queue, struct message **messages, uint64_t from, uint64_t ms)
+{
+	int count = 0;
+
+	for (uint64_t now = from; now <= from + ms; now += 100)
+	{
+		queue_tick(queue, now);
+		count += start_all(queue, messages + count, now);
+	}
+	return count;
+}
+
+static void
+check_rate_limit(void)
+{
+	struct webhook_queue *queue = create(MANY, MANY);
+	struct message *running[MANY], *message = NULL;
+	int left = 400, count;
+
+	limit_to(queue, "o/a", 120);
+	for (int i = 0; i < 400; i++)
+	{
+		message = add_at(queue, "o/a", "https://a.example/", i, i + 1);
+		limit_to(queue, "o/a", 120);
+	}
+	require("more than a second's worth is better stored",
+			queue_is_full(queue, message->pair->endpoint));
+	add_at(queue, "o/b", "https://a.example/", 1, 1000);
+	count = start_within(queue, running, 1000, 59999) - 1; /* without the other one's */
+	require("a minute has no more than the limit, and little less", count <= 120 && count >= 118);
+	left -= count;
+	for (int i = 0; i <= count; i++)
+		finish_at(queue, running[i], false, 62000);
+	count = start_within(queue, running, 62000, 59999);
+	require("so has the next", count <= 120 && count >= 118);
+	left -= count;
+	for (int i = 0; i < count; i++)
+		finish_at(queue, running[i], false, 122000);
+	limit_to(queue, "o/a", 1);
+	require("changed while it waits", start_within(queue, running, 123000, 59999) == 1);
+	finish_at(queue, running[0], false, 183000);
+	limit_to(queue, "o/a", 0);
+	require("taken away: the rest goes", start_within(queue, running, 183000, 100) == --left);
+	for (int i = 0; i < left; i++)
+		finish_at(queue, running[i], false, 184000);
+	require("nothing is left", queue_messages(queue) == 0);
+	queue_destroy(queue);
+}
+
 /* An endpoint that gets another URL or owner while it has something under way. */
 static void
 check_moves(void)
@@ -458,6 +519,7 @@ main(void)
 	check_few_slots();
 	check_memory();
 	check_ahead();
+	check_rate_limit();
 	check_moves();
 	check_take();
 	check_orphan();

@@ -1,5 +1,5 @@
 /*
- * Signatures over OpenSSL's MAC interface. The algorithm is looked up once: that costs more than a signature.
+ * Signatures over OpenSSL's interfaces. The algorithm of the MAC is looked up once: that costs more than a signature.
  */
 #include <inttypes.h>
 #include <openssl/core_names.h>
@@ -15,6 +15,8 @@
 #include "webhook/sign.h"
 
 #define KEY_MAX 512
+#define PUBLIC_KEY_SIZE 32
+#define PUBLIC_SIZE 64
 #define DIGEST_SIZE 32
 
 struct signer
@@ -94,6 +96,56 @@ sign_standard(struct signer *signer, const char *secret, const char *id, int64_t
 		return false;
 	memcpy(out, "v1,", 3);
 	EVP_EncodeBlock((unsigned char *) out + 3, digest, DIGEST_SIZE);
+	return true;
+}
+
+static EVP_PKEY *
+private_key(const char *key)
+{
+	unsigned char decoded[PUBLIC_KEY_SIZE + 4];
+	EVP_PKEY *made = NULL;
+
+	if (base64_decode(decoded, sizeof(decoded), key, strlen(key), BASE64_STANDARD) ==
+		PUBLIC_KEY_SIZE)
+		made = EVP_PKEY_new_raw_private_key(EVP_PKEY_ED25519, NULL, decoded, PUBLIC_KEY_SIZE);
+	OPENSSL_cleanse(decoded, sizeof(decoded));
+	return made;
+}
+
+/* Ed25519 takes a message as a whole, not in parts. */
+static bool
+sign_whole(const char *key, const unsigned char *text, size_t len,
+		   unsigned char signature[PUBLIC_SIZE])
+{
+	EVP_PKEY *private = private_key(key);
+	EVP_MD_CTX *context = EVP_MD_CTX_new();
+	size_t size = PUBLIC_SIZE;
+	bool good = private != NULL && context != NULL &&
+				EVP_DigestSignInit(context, NULL, NULL, NULL, private) == 1 &&
+				EVP_DigestSign(context, signature, &size, text, len) == 1 && size == PUBLIC_SIZE;
+
+	EVP_MD_CTX_free(context);
+	EVP_PKEY_free(private);
+	return good;
+}
+
+bool
+sign_public(const char *key, const char *id, int64_t timestamp, const char *body, size_t body_len,
+			char out[SIGN_PUBLIC_SIZE])
+{
+	unsigned char signature[PUBLIC_SIZE];
+	char *text = xasprintf("%s.%" PRId64 ".", id, timestamp);
+	size_t head = strlen(text);
+	bool signed_it;
+
+	text = xrealloc(text, head + body_len);
+	memcpy(text + head, body, body_len);
+	signed_it = sign_whole(key, (unsigned char *) text, head + body_len, signature);
+	free(text);
+	if (!signed_it)
+		return false;
+	memcpy(out, "v1a,", 4);
+	EVP_EncodeBlock((unsigned char *) out + 4, signature, PUBLIC_SIZE);
 	return true;
 }
 

@@ -31,10 +31,11 @@ struct query
 static const struct db_statement due_statement = {
 	"webhook_due",
 	"SELECT id, message_id, type, webhook, owner, url, secret, old_secret, conversation, created_at, "
-	"payload, delivery, attempts FROM chat.webhook_due($1, $2, $3, $4)",
+	"payload, delivery, attempts, headers, signing_key, rate_limit "
+	"FROM chat.webhook_due($1, $2, $3, $4)",
 	4,
 	"id message_id type webhook owner url? secret? old_secret? conversation created_at payload "
-	"delivery attempts",
+	"delivery attempts headers? signing_key? rate_limit?",
 	DB_ANY_ROWS};
 static const struct db_statement count_statement = {
 	"webhook_pending", "SELECT chat.webhook_pending() AS pending", 0, "pending", DB_ONE_ROW};
@@ -69,7 +70,10 @@ value_or_null(PGresult *rows, int row, int column)
 	return PQgetisnull(rows, row, column) ? NULL : PQgetvalue(rows, row, column);
 }
 
-/* Finds or makes the pair of a row, with the endpoint as the row says it is. */
+/*
+ * Finds or makes the pair of a row, with the endpoint as the row says it is; NULL: as many of the endpoint's are in memory as
+ * it may get now.
+ */
 static struct pair *
 row_pair(struct webhook *webhook, PGresult *rows, int row)
 {
@@ -79,10 +83,15 @@ row_pair(struct webhook *webhook, PGresult *rows, int row)
 		.url = PQgetvalue(rows, row, ROW_URL),
 		.secret = value_or_null(rows, row, ROW_SECRET),
 		.old_secret = value_or_null(rows, row, ROW_OLD_SECRET),
+		.headers = value_or_null(rows, row, ROW_HEADERS),
+		.signing_key = value_or_null(rows, row, ROW_SIGNING_KEY),
+		.rate_limit = atoi(PQgetvalue(rows, row, ROW_RATE_LIMIT)),
 	};
+	struct endpoint *endpoint = queue_endpoint(webhook->queue, &terms);
 
-	return queue_pair(webhook->queue, queue_endpoint(webhook->queue, &terms),
-					  PQgetvalue(rows, row, ROW_CONVERSATION));
+	if (queue_is_paced(endpoint))
+		return NULL;
+	return queue_pair(webhook->queue, endpoint, PQgetvalue(rows, row, ROW_CONVERSATION));
 }
 
 static void
@@ -103,8 +112,11 @@ add_due_row(struct webhook *webhook, PGresult *rows, int row)
 
 	if (pair != NULL && (pair->active != NULL || pair->queue != NULL))
 		return;
+	pair = row_pair(webhook, rows, row);
+	if (pair == NULL)
+		return;
 	message = request_message(rows, row);
-	queue_own(webhook->queue, row_pair(webhook, rows, row), message);
+	queue_own(webhook->queue, pair, message);
 	webhook_link(&webhook->due, message);
 	queue_push(webhook->queue, message);
 }

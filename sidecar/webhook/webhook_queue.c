@@ -20,6 +20,7 @@ struct webhook_queue
 	struct table endpoints;
 	struct table pairs;
 	struct shares shares;
+	struct endpoint *waiting; /* for their rate limits */
 	int messages;
 };
 
@@ -82,6 +83,8 @@ free_endpoint(struct entry *entry)
 	free(endpoint->url);
 	free(endpoint->secret);
 	free(endpoint->old_secret);
+	free(endpoint->headers);
+	free(endpoint->signing_key);
 	free(endpoint);
 }
 
@@ -156,6 +159,9 @@ queue_endpoint(struct webhook_queue *queue, const struct endpoint_terms *terms)
 	refresh(&endpoint->url, terms->url);
 	refresh(&endpoint->secret, terms->secret);
 	refresh(&endpoint->old_secret, terms->old_secret);
+	refresh(&endpoint->headers, terms->headers);
+	refresh(&endpoint->signing_key, terms->signing_key);
+	endpoint->limit.per_minute = terms->rate_limit;
 	return endpoint;
 }
 
@@ -355,6 +361,39 @@ queue_take(struct pair *pair)
 	return pop(pair);
 }
 
+/* A request begins: where that was the last one for now, the endpoint waits. */
+static void
+count_against_limit(struct webhook_queue *queue, struct endpoint *endpoint, uint64_t now)
+{
+	limit_take(&endpoint->limit, now);
+	if (limit_allows(&endpoint->limit, now))
+		return;
+	endpoint->seat.waits = true;
+	seat_not_ready(&endpoint->seat);
+	endpoint->next_waiting = queue->waiting;
+	queue->waiting = endpoint;
+}
+
+/* Lets go on whose rate limit allows it. */
+static void
+end_waiting(struct webhook_queue *queue, uint64_t now)
+{
+	struct endpoint **link = &queue->waiting, *endpoint;
+
+	while ((endpoint = *link) != NULL)
+	{
+		if (!limit_allows(&endpoint->limit, now))
+		{
+			link = &endpoint->next_waiting;
+			continue;
+		}
+		*link = endpoint->next_waiting;
+		endpoint->seat.waits = false;
+		if (endpoint->ready != NULL)
+			seat_ready(&endpoint->seat);
+	}
+}
+
 struct message *
 queue_next(struct webhook_queue *queue, uint64_t now)
 {
@@ -371,6 +410,7 @@ queue_next(struct webhook_queue *queue, uint64_t now)
 	message->started = now;
 	shares_begin(&queue->shares, seat, &message->slot, now);
 	unmake_ready(pair);
+	count_against_limit(queue, endpoint, now);
 	return message;
 }
 
@@ -410,8 +450,9 @@ sweep_endpoint(void *arg, struct entry *entry)
 	struct sweep *sweep = arg;
 	struct endpoint *endpoint = (struct endpoint *) entry;
 
-	if (endpoint->seat.messages > 0 || endpoint->paused_until > sweep->now ||
-		endpoint->next_report > sweep->now || endpoint->used_at + REMEMBER_MS > sweep->now)
+	if (endpoint->seat.messages > 0 || endpoint->seat.waits ||
+		endpoint->paused_until > sweep->now || endpoint->next_report > sweep->now ||
+		endpoint->used_at + REMEMBER_MS > sweep->now)
 		return;
 	endpoint->next_gone = sweep->gone;
 	sweep->gone = endpoint;
@@ -437,6 +478,7 @@ void
 queue_tick(struct webhook_queue *queue, uint64_t now)
 {
 	shares_tick(&queue->shares, now);
+	end_waiting(queue, now);
 }
 
 int
@@ -453,13 +495,23 @@ queue_busy(const struct webhook_queue *queue, const struct endpoint *endpoint)
 {
 	int most = endpoint->seat.most < STORED_AT_ONCE ? endpoint->seat.most : STORED_AT_ONCE;
 
-	return endpoint->stored >= most ||
+	return endpoint->stored >= most || queue_is_paced(endpoint) ||
 		   endpoint->seat.visit->owner->due >= queue_due_most(queue) - queue->shares.due;
+}
+
+bool
+queue_is_paced(const struct endpoint *endpoint)
+{
+	return endpoint->limit.per_minute > 0 &&
+		   (endpoint->seat.waits || endpoint->stored >= limit_per_second(&endpoint->limit));
 }
 
 bool
 queue_is_full(const struct webhook_queue *queue, const struct endpoint *endpoint)
 {
+	if (endpoint->limit.per_minute > 0 &&
+		endpoint->seat.messages > limit_per_second(&endpoint->limit))
+		return true;
 	return shares_is_full(&queue->shares, &endpoint->seat);
 }
 

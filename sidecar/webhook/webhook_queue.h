@@ -3,7 +3,8 @@
  * send next. No I/O.
  *
  * Rules: one message of a pair is under way at a time, in order; endpoints take turns and have their shares as
- * webhook_shares.h says, and a failing endpoint has one at a time until it succeeds again.
+ * webhook_shares.h says, a failing endpoint has one at a time until it succeeds again, and one with a rate limit waits
+ * where it had what webhook_limit.h lets out.
  *
  * A pair is parked once one of its messages had to be stored: everything that was read for it before that
  * is known to the database follows it there. It lives until its last message is released. An endpoint is remembered for
@@ -18,6 +19,7 @@
 #include <stdint.h>
 
 #include "base/table.h"
+#include "webhook/webhook_limit.h"
 #include "webhook/webhook_shares.h"
 
 struct webhook_queue;
@@ -29,6 +31,10 @@ struct endpoint
 	char *url;
 	char *secret;     /* NULL: nothing is signed */
 	char *old_secret; /* NULL: none is valid any more */
+	char *headers;    /* lines; NULL: none */
+	char *signing_key;
+	struct limit limit;
+	struct endpoint *next_waiting;
 	struct seat seat;
 	int stored;                       /* messages in memory that the database has */
 	int failures;                     /* in a row */
@@ -48,8 +54,11 @@ struct endpoint_terms
 	const char *id;
 	const char *owner;
 	const char *url;
-	const char *secret;     /* NULL: nothing is signed */
-	const char *old_secret; /* NULL: none is valid any more */
+	const char *secret;      /* NULL: nothing is signed */
+	const char *old_secret;  /* NULL: none is valid any more */
+	const char *headers;     /* lines; NULL: none */
+	const char *signing_key; /* base64; NULL: no message is signed with it */
+	int rate_limit;          /* requests a minute; 0: no limit */
 };
 
 struct pair
@@ -162,7 +171,7 @@ void queue_retain(struct webhook_queue *queue, struct pair *pair);
 void queue_drop(struct webhook_queue *queue, struct pair *pair);
 /* Frees a message that is in no queue, and what only it needed. */
 void queue_release(struct webhook_queue *queue, struct message *message, uint64_t now);
-/* To be called a few times a second: notes who keeps us waiting. */
+/* To be called a few times a second: notes who keeps us waiting, and whose rate limit lets another message out. */
 void queue_tick(struct webhook_queue *queue, uint64_t now);
 /* Forgets endpoints that had nothing to do for a while. */
 void queue_sweep(struct webhook_queue *queue, uint64_t now);
@@ -173,7 +182,9 @@ void queue_now_stored(struct message *message);
 int queue_due_most(const struct webhook_queue *queue);
 /* The endpoint, or its owner, has as many of them in memory as it may. */
 bool queue_busy(const struct webhook_queue *queue, const struct endpoint *endpoint);
-/* A slow endpoint's owner has as much in memory as it may: what comes is better stored. */
+/* An endpoint waits for its rate limit, or has as many of them in memory as that lets out in a second. */
+bool queue_is_paced(const struct endpoint *endpoint);
+/* A slow endpoint's owner has as much in memory as it may, or an endpoint more than its rate limit lets out: what comes is better stored. */
 bool queue_is_full(const struct webhook_queue *queue, const struct endpoint *endpoint);
 /* There is as much in memory as there may be, in bytes. */
 bool queue_has_no_room(const struct webhook_queue *queue);

@@ -125,6 +125,38 @@ add(struct request_headers *headers, enum webhook_header header, const char *nam
 	headers->list[headers->count] = NULL;
 }
 
+/* Adds a line that is in the structure. False: there is no room. */
+static bool
+add_own(struct request_headers *headers, const char *line)
+{
+	if (headers->count >= WEBHOOK_HEADERS + WEBHOOK_OWN_HEADERS)
+		return false;
+	headers->list[headers->count++] = line;
+	headers->list[headers->count] = NULL;
+	return true;
+}
+
+/* Adds what the owner wants to be sent, a line each. False: it is more than there may be. */
+static bool
+add_owners(struct request_headers *headers, const char *lines)
+{
+	char *line = headers->own, *end;
+
+	if (lines == NULL)
+		return true;
+	if (strlen(lines) >= sizeof(headers->own))
+		return false;
+	strcpy(headers->own, lines);
+	while ((end = strchr(line, '\n')) != NULL)
+	{
+		*end = '\0';
+		if (!add_own(headers, line))
+			return false;
+		line = end + 1;
+	}
+	return add_own(headers, line);
+}
+
 /* While a secret is being replaced, the message carries a signature with each of both. */
 static bool
 add_signatures(struct request_headers *headers, struct signer *signer,
@@ -134,6 +166,8 @@ add_signatures(struct request_headers *headers, struct signer *signer,
 	const struct parcel *parcel = message->parcel;
 	char current[SIGN_STANDARD_SIZE];
 	char old[1 + SIGN_STANDARD_SIZE] = " ";
+	char public[1 + SIGN_PUBLIC_SIZE] = " ";
+	char both[sizeof(old) + sizeof(public)];
 	char body[SIGN_BODY_SIZE];
 
 	if (!sign_standard(signer, endpoint->secret, parcel->id, now, parcel->body, parcel->body_len,
@@ -144,9 +178,14 @@ add_signatures(struct request_headers *headers, struct signer *signer,
 	else if (!sign_standard(signer, endpoint->old_secret, parcel->id, now, parcel->body,
 							parcel->body_len, old + 1))
 		return false;
+	if (endpoint->signing_key == NULL)
+	public[0] = '\0';
+	else if (!sign_public(endpoint->signing_key, parcel->id, now, parcel->body, parcel->body_len,
+						  public + 1)) return false;
 	if (!sign_body(signer, endpoint->secret, parcel->body, parcel->body_len, body))
 		return false;
-	add(headers, HEADER_SIGNATURE, "webhook-signature: ", current, old);
+	snprintf(both, sizeof(both), "%s%s", old, public);
+	add(headers, HEADER_SIGNATURE, "webhook-signature: ", current, both);
 	add(headers, HEADER_BODY_SIGNATURE, "X-Webhook-Signature: ", body, "");
 	return true;
 }
@@ -155,7 +194,8 @@ bool
 request_headers(struct request_headers *headers, struct signer *signer,
 				const struct message *message, int64_t now)
 {
-	const char *secret = message->pair->endpoint->secret;
+	const struct endpoint *endpoint = message->pair->endpoint;
+	const char *secret = endpoint->secret;
 	const struct parcel *parcel = message->parcel;
 	char time[24];
 
@@ -168,6 +208,8 @@ request_headers(struct request_headers *headers, struct signer *signer,
 	add(headers, HEADER_EVENT, "X-Webhook-Event: ", parcel->type, "");
 	add(headers, HEADER_DELIVERY, "X-Webhook-Delivery: ", parcel->id, "");
 	add(headers, HEADER_TIMESTAMP, "X-Webhook-Timestamp: ", parcel->timestamp, "");
+	if (!add_owners(headers, endpoint->headers))
+		return false;
 	if (secret == NULL || secret[0] == '\0')
 		return true;
 	return add_signatures(headers, signer, message, now);

@@ -12,6 +12,9 @@
 #include "webhook/webhook_queue.h"
 
 #define WEBHOOK_HEADER_SIZE 384
+/* What chat.check_webhook_headers lets through has fewer bytes, colons, spaces and ends of lines included. */
+#define WEBHOOK_OWN_HEADERS 10
+#define WEBHOOK_OWN_SIZE 4224
 
 /* Each is there once at most. */
 enum webhook_header
@@ -43,13 +46,17 @@ enum
 	ROW_CREATED_AT,
 	ROW_PAYLOAD,
 	ROW_DELIVERY,
-	ROW_ATTEMPTS
+	ROW_ATTEMPTS,
+	ROW_HEADERS,
+	ROW_SIGNING_KEY,
+	ROW_RATE_LIMIT
 };
 
 struct request_headers
 {
 	char lines[WEBHOOK_HEADERS][WEBHOOK_HEADER_SIZE];
-	const char *list[WEBHOOK_HEADERS + 1];
+	char own[WEBHOOK_OWN_SIZE]; /* of the endpoint's owner */
+	const char *list[WEBHOOK_HEADERS + WEBHOOK_OWN_HEADERS + 1];
 	int count;
 };
 

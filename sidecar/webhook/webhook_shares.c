@@ -207,7 +207,7 @@ seat_leave(struct shares *shares, struct seat *seat)
 void
 seat_ready(struct seat *seat)
 {
-	if (seat->inflight < seat->most)
+	if (!seat->waits && seat->inflight < seat->most)
 		turn_list(&seat->turn);
 }
 

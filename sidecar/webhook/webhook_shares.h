@@ -75,6 +75,7 @@ struct seat
 	enum speed speed;
 	int inflight;
 	int most;          /* that it may have under way */
+	bool waits;        /* for its rate limit */
 	double average_ms; /* of its answers; negative: it has not answered */
 	int messages;      /* of the endpoint, in memory */
 };
@@ -118,7 +119,7 @@ void shares_let_go(struct shares *shares, struct visit *visit);
 void seat_take(struct shares *shares, struct seat *seat, struct visit *visit);
 /* It gives its place up. */
 void seat_leave(struct shares *shares, struct seat *seat);
-/* The endpoint could send something, unless it has as many under way as it may; or could not. */
+/* The endpoint could send something, unless it waits, or has as many under way as it may; or could not. */
 void seat_ready(struct seat *seat);
 void seat_not_ready(struct seat *seat);
 

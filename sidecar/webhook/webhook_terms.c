@@ -31,14 +31,20 @@ enum column
 	EVENTS,
 	PAUSED,
 	CONVERSATION,
-	MESSAGE_ID
+	MESSAGE_ID,
+	HEADERS,
+	SIGNING_KEY,
+	RATE_LIMIT,
+	CHOSEN
 };
 
 static const struct db_statement terms_statement = {
 	"webhook_terms",
-	"SELECT kind, webhook, owner, url, secret, old_secret, events, paused, conversation, message_id "
-	"FROM chat.webhook_terms($1, $2, $3)",
-	3, "kind webhook? owner? url? secret? old_secret? events? paused? conversation? message_id?",
+	"SELECT kind, webhook, owner, url, secret, old_secret, events, paused, conversation, message_id, "
+	"headers, signing_key, rate_limit, chosen FROM chat.webhook_terms($1, $2, $3)",
+	3,
+	"kind webhook? owner? url? secret? old_secret? events? paused? conversation? message_id? "
+	"headers? signing_key? rate_limit? chosen?",
 	DB_ANY_ROWS};
 static const struct db_statement last_statement = {
 	"webhook_last", "SELECT chat.webhook_last() AS last_id", 0, "last_id", DB_ONE_ROW};
@@ -48,6 +54,7 @@ struct hook
 	struct hook *next;
 	struct endpoint *endpoint;
 	const char *events; /* between commas; of the answer */
+	const char *chosen; /* conversations, between line feeds; NULL: all */
 	bool paused;
 };
 
@@ -185,6 +192,9 @@ take_endpoint(struct terms *terms, PGresult *rows, int row)
 		.url = PQgetvalue(rows, row, URL),
 		.secret = value(rows, row, SECRET),
 		.old_secret = value(rows, row, OLD_SECRET),
+		.headers = value(rows, row, HEADERS),
+		.signing_key = value(rows, row, SIGNING_KEY),
+		.rate_limit = atoi(PQgetvalue(rows, row, RATE_LIMIT)),
 	};
 	struct hook_owner *owner = (struct hook_owner *) table_find(&terms->owners, now.owner);
 	struct hook *hook = xcalloc(1, sizeof(*hook));
@@ -197,6 +207,7 @@ take_endpoint(struct terms *terms, PGresult *rows, int row)
 	}
 	hook->endpoint = queue_endpoint(terms->webhook->queue, &now);
 	hook->events = PQgetvalue(rows, row, EVENTS);
+	hook->chosen = value(rows, row, CHOSEN);
 	hook->paused = PQgetvalue(rows, row, PAUSED)[0] == 't';
 	*owner->tail = hook;
 	owner->tail = &hook->next;
@@ -336,10 +347,12 @@ hooks_of(const struct terms *terms, const struct log_event *event, const char *c
 	return owner != NULL ? owner->first : NULL;
 }
 
-/* type: between commas. */
+/* type: between commas; place: the conversation, between line feeds. */
 static bool
-is_wanted(const struct hook *hook, const char *type)
+is_wanted(const struct hook *hook, const char *type, const char *place)
 {
+	if (hook->chosen != NULL && strstr(hook->chosen, place) == NULL)
+		return false;
 	return strstr(hook->events, type) != NULL || strstr(hook->events, ",*,") != NULL;
 }
 
@@ -364,11 +377,12 @@ make_messages(const struct terms *terms, struct load *load, const struct log_eve
 	const struct hook *hook = hooks_of(terms, event, conversation);
 	char *type =
 		hook != NULL ? xasprintf(",%.*s,", (int) event->name_length, log_body_type(event)) : NULL;
+	char *place = hook != NULL ? xasprintf("\n%s\n", conversation) : NULL;
 	struct parcel *parcel = NULL;
 
 	for (; hook != NULL; hook = hook->next)
 	{
-		if (!is_wanted(hook, type))
+		if (!is_wanted(hook, type, place))
 			continue;
 		if (parcel == NULL)
 		{
@@ -384,6 +398,7 @@ make_messages(const struct terms *terms, struct load *load, const struct log_eve
 		parcel_let_go(parcel);
 	free(conversation);
 	free(type);
+	free(place);
 }
 
 static void

@@ -20,6 +20,7 @@ $$
       FROM told r
       LEFT JOIN term o ON o.kind = 'owner' AND r.owner = '' AND o.conversation = r.conversation
       JOIN term t ON t.kind = 'endpoint' AND t.owner = COALESCE(o.owner, r.owner) AND (t.events LIKE '%,' || r.event || ',%' OR t.events LIKE '%,*,%')
+       AND (t.chosen IS NULL OR t.chosen LIKE E'%\n' || r.conversation || E'\n%')
      WHERE NOT EXISTS (SELECT FROM term k WHERE k.kind = 'known' AND k.webhook = t.webhook AND k.message_id = r.message ->> 'id')
      ORDER BY r.n, t.webhook)
 $$;
