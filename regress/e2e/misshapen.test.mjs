@@ -44,7 +44,7 @@ for (const [what, signature, result, body, says] of [
   ['an endpoint that is no webhook', terms,
     `TABLE (kind text, webhook uuid, owner text, url text, secret text, old_secret text, events text, paused boolean, conversation text, message_id text,
       headers text, signing_key text, rate_limit integer, chosen text)`,
-    `SELECT 'endpoint', NULL::uuid, $1[1], 'u', NULL, NULL, ',*,', false, NULL, NULL, NULL, NULL, NULL, NULL`, /webhook_terms: a row lacks what its kind needs/],
+    `SELECT 'endpoint', NULL::uuid, $1[1], 'u', NULL, NULL, ',*,', false, NULL, NULL, NULL, NULL, NULL::integer, NULL`, /webhook_terms: a row lacks what its kind needs/],
   ['endpoints with a column less', terms, 'TABLE (kind text, webhook uuid)', `SELECT 'endpoint', NULL::uuid`, /column .* does not exist/],
   ['a renewal that answers nothing', 'consumer_renew(text, bigint, integer)', 'boolean', 'SELECT NULL::boolean', /consumer_renew: renewed is NULL/],
   ['a lease of two rows', 'consumer_acquire(text, text, integer)', 'TABLE (epoch bigint, last_id bigint, snapshot text)',
