@@ -60,7 +60,7 @@ BEGIN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = name,
             MESSAGE = format('%s of a webhook must be a list of 1 to 100 ids', name), HINT = 'null: no filter.';
     ELSIF NOT EXISTS (SELECT FROM chat.attachment a WHERE a.columns ? role) THEN
-        RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state', COLUMN = name,
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', COLUMN = name,
             MESSAGE = format('no attached table has a column for "%s" to filter by', role);
     END IF;
     SELECT e INTO wrong FROM jsonb_array_elements_text(ids) e
@@ -72,7 +72,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.check_webhook_filter(text, jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.check_webhook_filter(text, jsonb, text) IS 'Refuses what is no list of ids of a role''s column of conversations: 22023, and 55000 where no attached table has that column.';
+COMMENT ON FUNCTION chat.check_webhook_filter(text, jsonb, text) IS 'Refuses what is no list of ids of a role''s column of conversations, and any where no attached table has that column: 22023.';
 
 CREATE FUNCTION chat.check_webhook_options(options jsonb) RETURNS void
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
@@ -111,7 +111,7 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.check_webhook_options(jsonb) FROM PUBLIC;
-COMMENT ON FUNCTION chat.check_webhook_options(jsonb) IS 'Refuses what are no options of a webhook: {headers: values by name, up to 10 and 4096 bytes; conversations, inboxes: lists of up to 100 ids whose events alone it gets, where both are given those that both fit; rateLimit: requests a minute, 1 to 60000; ed25519: whether its messages also carry signatures v1a}, each of them or null, which takes it away. Errors: 22023 with the column at fault, 55000 for inboxes where no table has them.';
+COMMENT ON FUNCTION chat.check_webhook_options(jsonb) IS 'Refuses what are no options of a webhook: {headers: values by name, up to 10 and 4096 bytes; conversations, inboxes: lists of up to 100 ids whose events alone it gets, where both are given those that both fit; rateLimit: requests a minute, 1 to 60000; ed25519: whether its messages also carry signatures v1a}, each of them or null, which takes it away. Errors: 22023 with the column at fault.';
 
 CREATE FUNCTION chat.ed25519_public_key(key bytea) RETURNS bytea
     LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'chat_ed25519_public_key';

@@ -11,14 +11,16 @@ const openapi = fileURLToPath(new URL('openapi.yaml', import.meta.url));
 
 const webhookEvents = ['message.received', 'message.sent', 'message.status', 'message.updated', 'message.deleted',
   'conversation.created', 'conversation.updated', 'conversation.closed', 'conversation.assigned', 'conversation.merged', '*'];
+const webhookOptions = ['headers', 'conversations', 'inboxes', 'rateLimit', 'ed25519'];
 const scopes = ['chat:read', 'chat:write', 'chat:admin'];
 
 const invalid = (message, field, hint) => new HttpError(400, 'INVALID_VALUE', message, { field, hint });
 
 /** Fields that are text: the driver would turn anything else into text, and nobody would notice. */
-const textFields = ['contactJid', 'contactName', 'content', 'name', 'url', 'secret', 'username', 'upTo', 'expiresAt', 'emoji'];
+const textFields = ['contactJid', 'contactName', 'content', 'name', 'url', 'secret', 'username', 'upTo', 'expiresAt', 'emoji',
+  'event', 'since', 'until'];
 /** Of these, the times: PostgreSQL would also take "tomorrow" and "infinity". */
-const timeFields = ['upTo', 'expiresAt'];
+const timeFields = ['upTo', 'expiresAt', 'since', 'until'];
 /** Of the address: numbers and truths. */
 const wholeNumbers = ['page', 'limit', 'after'];
 const time = /^\d{4}-\d\d-\d\d[Tt]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:?\d\d)$/;
@@ -152,13 +154,22 @@ export function createApp({ db, jwtSecret, wuzapiInstances = [], client, log = c
 
   // Webhooks
   chat.get('/webhooks', admin, list('chat.list_webhooks($1)', ({ owner }) => [owner]));
-  chat.post('/webhooks', admin, knownEvents, one('Webhook', 'chat.create_webhook($1, $2, $3, $4)',
-    ({ owner }, body) => [owner, body.url, body.events, body.secret], { status: 201 }));
+  chat.post('/webhooks', admin, knownEvents, one('Webhook', 'chat.create_webhook($1, $2, $3, $4, options => $5)',
+    ({ owner }, body) => [owner, body.url, body.events, body.secret, Object.fromEntries(Object.entries(body).filter(([key]) => webhookOptions.includes(key)))],
+    { status: 201 }));
+  chat.get('/webhooks/health', admin, list('chat.webhook_health($1)', ({ owner }) => [owner]));
   chat.patch('/webhooks/:id', admin, knownEvents, one('Webhook', 'chat.update_webhook($1, $2, owner => $3)',
     ({ params, owner }, body) => [params.id, body, owner]));
   chat.delete('/webhooks/:id', admin, one('Webhook', 'chat.delete_webhook($1, owner => $2)',
     ({ params, owner }) => [params.id, owner]));
-  chat.post('/webhooks/:id/test', admin, one('Webhook', 'chat.test_webhook($1, owner => $2)',
+  chat.post('/webhooks/:id/test', admin, one('Webhook', 'chat.test_webhook($1, owner => $2, event => $3)',
+    ({ params, owner }, body) => [params.id, owner, body.event], { status: 202 }));
+  chat.get('/webhooks/:id/attempts', admin, one('Webhook', 'chat.list_webhook_attempts($1, "limit" => $2, cursor => $3, owner => $4)',
+    ({ params, query, owner }) => [params.id, query.limit ?? 50, query.cursor, owner], { envelope: (answer) => answer }));
+  chat.post('/webhooks/:id/redeliver', admin, one('Webhook', 'chat.redeliver($1::uuid, $2, COALESCE($3, now()), owner => $4)',
+    ({ params, owner }, body) => [params.id, body.since, body.until, owner], { status: 202, envelope: (messages) => ({ success: true, data: { messages } }) }));
+  chat.get('/webhook-attempts/:id', admin, one('Attempt', 'chat.get_webhook_attempt($1, owner => $2)', ({ params, owner }) => [params.id, owner]));
+  chat.post('/webhook-attempts/:id/redeliver', admin, one('Attempt', 'chat.redeliver($1::bigint, owner => $2)',
     ({ params, owner }) => [params.id, owner], { status: 202 }));
   chat.post('/webhooks/:id/rotate-secret', admin, one('Webhook', 'chat.rotate_webhook_secret($1, owner => $2)',
     ({ params, owner }) => [params.id, owner]));

@@ -182,6 +182,62 @@ test('webhooks: made, listed without secrets, delivered, tested, rotated, change
   assert.ok(!(await get('/webhooks')).body.data.some((w) => w.id === id));
 });
 
+test('webhooks as their owner manages them: options, attempts, what was sent, again, health', async () => {
+  const receiver = await Receiver.start();
+  bed.closing.push(() => receiver.down());
+  const { id: talk } = await conversation();
+  const { id: other } = await conversation();
+  const made = await post('/webhooks', { url: receiver.url, events: ['message.sent'], headers: { 'X-Tenant': 'seven' }, conversations: [talk], ed25519: true });
+  assert.equal(made.status, 201, JSON.stringify(made.body));
+  const { id, secret, publicKey, headers, conversations } = made.body.data;
+  assert.deepEqual([headers, conversations, publicKey.slice(0, 5)], [['X-Tenant'], [String(talk)], 'whpk_']);
+  receiver.secret = secret;
+  for (const to of [other, talk]) await post(`/conversations/${to}/messages`, { content: `to ${to}` });
+  const delivery = await until(() => receiver.deliveries[0], 'the webhook', 30000);
+  assert.deepEqual([delivery.body.data.content, delivery.headers['x-tenant'], delivery.problem], [`to ${talk}`, 'seven', null]);
+
+  const tested = await post(`/webhooks/${id}/test`, { event: 'conversation.closed' });
+  assert.deepEqual([tested.status, tested.body.data.type], [202, 'conversation.closed']);
+  await until(() => receiver.deliveries.some((d) => d.id === tested.body.data.messageId && d.body.data.test === true), 'the test', 30000);
+  assert.equal((await post(`/webhooks/${id}/test`, { event: 'nothing' })).body.field, 'event');
+
+  const attempts = await until(async () => {
+    const listed = await get(`/webhooks/${id}/attempts?limit=10`);
+    return listed.body.data.length === 2 && listed.body.data;
+  }, 'both attempts', 30000);
+  assert.deepEqual(attempts.map(({ type, status, error }) => [type, status, error]), [['conversation.closed', 200, null], ['message.sent', 200, null]]);
+  const page = await get(`/webhooks/${id}/attempts?limit=1`);
+  assert.equal((await get(`/webhooks/${id}/attempts?limit=1&cursor=${page.body.pagination.cursor}`)).body.data[0].id, attempts[1].id);
+  const sent = await get(`/webhook-attempts/${attempts[1].id}`);
+  assert.deepEqual(sent.body.data.body, delivery.body);
+  assert.equal(sent.body.data.response, '{"ok":true}');
+
+  const again = await post(`/webhook-attempts/${attempts[1].id}/redeliver`);
+  assert.deepEqual([again.status, again.body.data.messageId], [202, delivery.id]);
+  await until(() => receiver.deliveries.filter((d) => d.id === delivery.id).length === 2, 'it again', 30000);
+  const range = await post(`/webhooks/${id}/redeliver`, { since: new Date(Date.now() - 3600000).toISOString() });
+  assert.deepEqual([range.status, range.body.data], [202, { messages: 1 }]); // a test is in no log
+  await until(() => receiver.deliveries.filter((d) => d.id === delivery.id).length === 3, 'it once more', 30000);
+  for (const [body, field] of [[{}, 'since'], [{ since: 'yesterday' }, 'since'], [{ since: '2026-01-02T00:00:00Z', until: '2026-01-01T00:00:00Z' }, 'since']]) {
+    const refused = await post(`/webhooks/${id}/redeliver`, body);
+    assert.deepEqual([refused.status, refused.body.field], [400, field], JSON.stringify(body));
+  }
+
+  const health = (await get('/webhooks/health')).body.data.find((w) => w.id === id);
+  assert.deepEqual([health.isActive, health.successRate, health.lastFailure], [true, 1, null]);
+  const changed = await api('PATCH', `/webhooks/${id}`, { body: { rateLimit: 600, conversations: null, headers: null, ed25519: false } });
+  assert.deepEqual([changed.body.data.rateLimit, changed.body.data.conversations, changed.body.data.headers, changed.body.data.publicKey], [600, null, [], null]);
+  for (const [option, field] of [[{ headers: { Host: 'x' } }, 'headers'], [{ rateLimit: 0 }, 'rateLimit'], [{ inboxes: ['x'] }, 'inboxes'], [{ conversations: [] }, 'conversations']]) {
+    const refused = await api('PATCH', `/webhooks/${id}`, { body: option });
+    assert.deepEqual([refused.status, refused.body.code, refused.body.field], [400, 'INVALID_VALUE', field], JSON.stringify(option));
+  }
+  for (const [method, route] of [['GET', `/webhooks/${randomUUID()}/attempts`], ['GET', '/webhook-attempts/1000000000'], ['POST', '/webhook-attempts/1000000000/redeliver']]) {
+    assert.equal((await api(method, route)).status, 404, route);
+  }
+  assert.equal((await api('POST', `/webhooks/${randomUUID()}/redeliver`, { body: { since: '2026-01-01T00:00:00Z' } })).status, 404);
+  assert.equal((await api('DELETE', `/webhooks/${id}`)).status, 200);
+});
+
 test('typing reaches who listens, and events since a position are what was missed', async () => {
   const { id } = await conversation();
   const topic = `conversation:${id}`;

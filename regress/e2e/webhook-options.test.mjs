@@ -1,12 +1,16 @@
 // What owners give their webhooks: headers, filters, a rate limit, a key of their own; sent with what is new, and with what was stored.
 import assert from 'node:assert/strict';
+import { spawnSync } from 'node:child_process';
 import { createPublicKey, verify } from 'node:crypto';
+import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Webhook } from 'standardwebhooks';
 import { Bed } from '../lib/bed.mjs';
 import { rows, value } from '../lib/db.mjs';
 import { Receiver } from '../lib/receiver.mjs';
 import { until } from '../lib/wait.mjs';
+import { root, temporaryDirectory } from '../lib/workspace.mjs';
 
 let bed, sidecar;
 
@@ -161,4 +165,57 @@ test('a webhook that works again after it was disabled: an event for its owner',
   await value(bed.db, 'SELECT chat.enable_webhook($1)', [receiver.webhook.id]);
   await value(bed.db, 'SELECT chat.test_webhook($1)', [receiver.webhook.id]);
   assert.match(JSON.parse((await told('webhook.recovered')).payload).reason, /^a delivery succeeded: the webhook was disabled at /);
+});
+
+// What stands in docs/webhooks.md, each block with what calls it: [language, file, command, begin, end]. Of Go, PHP and Ruby where they are.
+const callers = [
+  ['js', 'verify.mjs', 'node', '', `
+const { key, headers, body } = JSON.parse(process.argv[2]);
+process.exitCode = verify(key, headers, body) ? 0 : 1;`],
+  ['python', 'verify.py', 'python3', 'import json, sys', `
+given = json.loads(sys.argv[1])
+sys.exit(0 if verify(given['key'], given['headers'], given['body'].encode()) else 1)`],
+  ['sh', 'verify.sh', 'sh', '', `
+secret=$2 id=$3 timestamp=$4 signatures=$5
+printf %s "$6" > body
+verify`],
+  ['php', 'verify.php', 'php', '', `
+$given = json_decode($argv[1], true);
+exit(verify($given['key'], $given['headers'], $given['body']) ? 0 : 1);`],
+  ['ruby', 'verify.rb', 'ruby', '', `
+require 'json'
+given = JSON.parse(ARGV[0])
+exit(verify(given['key'], given['headers'], given['body']))`],
+];
+
+test('docs/webhooks.md: each way to verify takes what was sent, and nothing that was changed', async (context) => {
+  const receiver = await receive({ ed25519: true });
+  const { secret, publicKey } = receiver.webhook;
+  await bed.message(await bed.conversation('Docs'), 'olá, "mundo" \u{1F600}');
+  const [{ raw, headers, problem }] = await got(receiver, 1);
+  assert.equal(problem, null);
+  const text = readFileSync(path.join(root, 'docs/webhooks.md'), 'utf8');
+  const directory = temporaryDirectory();
+  symlinkSync(path.join(root, 'regress/node_modules'), path.join(directory, 'node_modules'));
+  for (const [language, file, command, begin, end] of callers) {
+    const blocks = [...text.matchAll(new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``, 'g'))].map(([, block]) => block);
+    assert.ok(blocks.length > 0, language);
+    if (spawnSync(command, ['--version']).error) {
+      context.diagnostic(`${command} is not there: its block was not run`);
+      continue;
+    }
+    for (const block of blocks) {
+      writeFileSync(path.join(directory, file), `${begin}\n${block}${end}\n`);
+      const key = block.includes('publicKey') ? publicKey : secret;
+      const other = key.slice(0, 6) + Buffer.alloc(32, 7).toString('base64').slice(0, key.length - 6); // as long, and another
+      const old = { ...headers, 'webhook-timestamp': String(headers['webhook-timestamp'] - 400) };
+      const cases = [[key, headers, raw, 0], [key, headers, `${raw} `, 1], [key, { ...headers, 'webhook-id': 'evt_0' }, raw, 1], [key, old, raw, 1],
+        [key, { ...headers, 'webhook-signature': `v1,AAAA ${headers['webhook-signature']}` }, raw, 0], [other, headers, raw, 1]];
+      for (const [with_, given, body, status] of cases) {
+        const ended = spawnSync(command, [file, JSON.stringify({ key: with_, headers: given, body }), with_, given['webhook-id'], given['webhook-timestamp'], given['webhook-signature'], body],
+          { cwd: directory, encoding: 'utf8' });
+        assert.equal(ended.status, status, `${language}: ${JSON.stringify({ with_, given, body })} ${ended.stderr}`);
+      }
+    }
+  }
 });
