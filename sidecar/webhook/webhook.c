@@ -110,10 +110,12 @@ is_pressed(const struct webhook *webhook)
 	return webhook->nloads >= READ_AHEAD / 2 || queue_has_no_room(webhook->queue);
 }
 
-/* How long a message may wait in memory for an endpoint. */
+/* How long a message may wait in memory for an endpoint, or its rate limit. */
 static uint64_t
 patience_with(const struct webhook *webhook, const struct endpoint *endpoint, uint64_t now)
 {
+	if (endpoint->seat.waits)
+		return PATIENCE_MS;
 	if (endpoint->failures == 0 && !seat_is_slow(&endpoint->seat))
 		return is_pressed(webhook) ? LONG_PATIENCE_MS : LONGEST_PATIENCE_MS;
 	return endpoint->succeeded_at + PATIENCE_MS <= now ? PATIENCE_MS : LONG_PATIENCE_MS;
