@@ -8,6 +8,7 @@ import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
 import { pathToFileURL } from 'node:url';
 import { promisify } from 'node:util';
+import { createAdapter } from '@socket.io/postgres-adapter';
 import { createClient } from '@supabase/supabase-js';
 import WebSocket from 'ws';
 import { Backend, call } from '../lib/backend.mjs';
@@ -84,13 +85,11 @@ describe('from Socket.IO to Realtime and back', { skip: noBrowser || noVite }, (
   const pools = {};
 
   before(async () => {
-    bed = await Bed.create({ settings: { 'chat_realtime.notify': 'always' } });
+    bed = await Bed.create();
     const env = await startRealtime();
-    sidecar = await bed.sidecar({ ...env, REALTIME_MAX_EVENTS_PER_SECOND: '0', REALTIME_FALLBACK_SECONDS: '2', WEBHOOKS: 'off' });
+    await startOld();
+    sidecar = await bed.sidecar({ ...env, REALTIME_MAX_EVENTS_PER_SECOND: '0', REALTIME_FALLBACK_SECONDS: '2', SOCKETIO_CHANNEL: 'socket.io#/chat', WEBHOOKS: 'off' });
     backend = await Backend.unlimited(bed, { jwtSecret: realtime.env.EMBEDDED_JWT_SECRET });
-    old = await SocketIoServer.start();
-    bed.closing.push(() => old.down());
-    await bridge();
     await bed.db.query('SELECT chat.set_rollout(0)');
     const feed = await feedOfExample();
     const { io } = createRequire(path.join(example, 'package.json'))('socket.io-client');
@@ -129,20 +128,12 @@ describe('from Socket.IO to Realtime and back', { skip: noBrowser || noVite }, (
     return { REALTIME_URL: `http://127.0.0.1:${line.port}`, REALTIME_KEY: roleToken('service_role', realtime.env.EMBEDDED_JWT_SECRET) };
   }
 
-  /** What the existing server says over Socket.IO, to those who are on it, and of a change of that to everybody. */
-  async function bridge() {
-    const listener = await bed.connect();
-    const asker = await bed.connect();
-    listener.on('notification', async ({ payload }) => {
-      const { topic, event, payload: told } = JSON.parse(payload);
-      const [, kind, id] = /^(conversation|user):([^:]+)/.exec(topic);
-      const user = kind === 'user' ? id : users.find(({ conversation }) => String(conversation) === id)?.id;
-      if (event === 'provider.changed') old.emit(`user:${user}`, event, told);
-      else if (await value(asker, 'SELECT chat.realtime_provider($1)', [user]) !== 'supabase') {
-        old.emit(kind === 'user' ? `user:${user}` : topic, event === 'message.new' ? 'new_message' : 'conversation_update', {});
-      }
-    });
-    await listener.query('LISTEN chat_realtime');
+  /** The existing server, with the adapter through which the sidecar speaks to it. */
+  async function startOld() {
+    await bed.db.query('CREATE TABLE public.socket_io_attachments (id bigserial UNIQUE, created_at timestamptz DEFAULT now(), payload bytea)');
+    await bed.db.query(`SELECT chat.grant_sidecar('chat_sidecar')`);
+    old = await SocketIoServer.start({ adapter: createAdapter(bed.pool()) });
+    bed.closing.push(() => old.down());
   }
 
   /** Writes to everybody all the time. */

@@ -4,8 +4,10 @@ import { Server } from 'socket.io';
 import { freePort } from './ports.mjs';
 
 export class SocketIoServer {
-  static async start() {
+  /** options go to socket.io's Server. */
+  static async start(options = {}) {
     const old = new SocketIoServer();
+    old.options = options;
     old.port = await freePort();
     await old.up();
     return old;
@@ -13,7 +15,7 @@ export class SocketIoServer {
 
   async up() {
     this.server = http.createServer();
-    this.io = new Server(this.server, { serveClient: false });
+    this.io = new Server(this.server, { serveClient: false, ...this.options });
     this.chat = this.io.of('/chat');
     this.chat.use((socket, next) => {
       const [, body] = String(socket.handshake.auth.token).split('.');
