@@ -9,13 +9,13 @@ OBJS           = $(patsubst %.c,%.o,$(sort $(wildcard extension/*.c extension/*/
 # The install script: its parts by subject, in the order in which the server reads them. Tables and types come before the
 # functions that name them, triggers after those they call.
 SQL_PARTS      = schema $(SQL_TABLES) types $(SQL_FUNCTIONS) own_triggers installed
-SQL_TABLES     = tables tables_log tables_webhooks tables_sending
+SQL_TABLES     = tables tables_log tables_webhooks tables_sending tables_relay
 SQL_FUNCTIONS  = audit trigger_functions events callers log restore maintain columns fragments abilities counters \
 	indexes triggers attach detach recount follow setup_tables channels setup access rollout hints \
 	status table_hints webhooks webhook_save webhook_recovered webhook_api webhook_list \
 	webhook_options webhook_attempts webhook_again webhook_health topic_events deleted secrets \
 	wuzapi contacts merge presence replay socketio ingest ingest_changes ingest_history api messages sending conversations lists search \
-	bare_ids keys limits pre_request update
+	bare_ids keys limits pre_request relay update
 # An update script: what no other script does, and the same parts as of the install script, to be run again. Tables that are
 # new come before the functions that name them; what is done to those that are there, for which writers have to wait, after.
 UPDATE_SQL     = sql/$(EXTENSION)--1.0--$(EXTVERSION).sql

@@ -65,8 +65,9 @@ test('it has nothing that it does not need', async () => {
   } else if (!process.env.SIDECAR_SANITIZE) {
     assert.throws(() => readFileSync(`/proc/${pid}/environ`), /EACCES/);
   }
-  const users = await rows(bed.db, `SELECT usename, application_name FROM pg_stat_activity WHERE application_name LIKE 'chat-sidecar %' ORDER BY 2`);
-  assert.deepEqual(users.map((row) => Object.values(row)), [['chat_endpoint', 'chat-sidecar embedded'], ['chat_sidecar', 'chat-sidecar realtime'], ['chat_sidecar', 'chat-sidecar webhooks']]);
+  const connections = () => rows(bed.db, `SELECT usename, application_name FROM pg_stat_activity WHERE application_name LIKE 'chat-sidecar %' ORDER BY 2`);
+  const users = await until(async () => (await connections()).length === 4 && connections(), 'all of its connections');
+  assert.deepEqual(users.map((row) => Object.values(row)), [['chat_endpoint', 'chat-sidecar embedded'], ['chat_sidecar', 'chat-sidecar realtime'], ['chat_endpoint', 'chat-sidecar relay'], ['chat_sidecar', 'chat-sidecar webhooks']]);
 });
 
 test('its role may ask who may join, and nothing else', async () => {

@@ -77,6 +77,33 @@ INSERT INTO chat_messages (conversation_id, direction, content, metadata) SELECT
 \set QUIET off
 SELECT replayed('conversation:2', :ann, 0, NULL, 100);
 SELECT replayed('conversation:2', :ann, NULL, 0, 100);
+RESET ROLE;
+
+-- The relay: alone, nothing comes back to who sent it, what is old goes, and so much may wait
+SET ROLE regress_endpoint;
+SELECT peers, last_id FROM chat.relay_join();
+SELECT peers, last_id FROM chat.relay_join();
+SELECT chat.relay_send('\x0102'), chat.relay_send('\x03');
+SELECT count(*) FROM chat.relay_read(0);
+RESET ROLE;
+UPDATE chat.relay SET pid = 0, sent_at = sent_at + interval '1 h';
+SET ROLE regress_endpoint;
+SELECT id, messages FROM chat.relay_read(0);
+SELECT id, messages FROM chat.relay_read(1);
+RESET ROLE;
+UPDATE chat.relay SET sent_at = clock_timestamp() - interval '11 s' WHERE id = 1;
+SET ROLE regress_endpoint;
+SELECT chat.relay_send(decode(repeat('00', 1048576), 'hex'));
+SELECT chat.relay_send(decode(repeat('00', 1048577), 'hex'));
+SELECT chat.relay_send(NULL);
+RESET ROLE;
+SELECT id, octet_length(messages) FROM chat.relay ORDER BY id;
+INSERT INTO chat.relay (pid, sent_at, messages) SELECT 0, now() + interval '1 h', decode(repeat('00', 1048576), 'hex') FROM generate_series(1, 16);
+SET ROLE regress_endpoint;
+SELECT chat.relay_send('\x04');
+SELECT count(*) FROM chat.relay_read(0);
+SELECT * FROM chat.relay;
+RESET ROLE;
 
 \set QUIET on
 DROP OWNED BY regress_endpoint;

@@ -196,7 +196,7 @@ waited(void *arg, struct embedded *embedded, bool allowed, bool known)
 
 	embedded->waiting_bytes -= waiting->broadcast.payload_len;
 	if (allowed)
-		channel_broadcast(embedded, true, &waiting->broadcast, NULL);
+		channel_publish(embedded, true, &waiting->broadcast, NULL);
 	if (waiting->request_id != 0)
 		request_answer(embedded, waiting->request_id, answer_of(embedded, allowed, known));
 	else if (!allowed)
@@ -244,7 +244,7 @@ send_item(struct embedded *embedded, const struct item *item, const struct jwt *
 	};
 
 	if (service || !item->is_private)
-		channel_broadcast(embedded, item->is_private, &broadcast, NULL);
+		channel_publish(embedded, item->is_private, &broadcast, NULL);
 	else if (!ask_first(embedded, 0, token, &broadcast))
 		metric_add(embedded->metrics.refused_broadcasts, 1);
 }
@@ -429,7 +429,7 @@ broadcast_single(struct embedded *embedded, uint64_t request_id, const struct jw
 	broadcast.payload = value.start;
 	broadcast.payload_len = value.len;
 	if (access_is_service(token) || !is_private)
-		channel_broadcast(embedded, is_private, &broadcast, NULL);
+		channel_publish(embedded, is_private, &broadcast, NULL);
 	else if (ask_first(embedded, request_id, token, &broadcast))
 		reply = empty_reply(0);
 	else

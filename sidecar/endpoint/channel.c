@@ -107,3 +107,11 @@ channel_broadcast(struct embedded *embedded, bool is_private, const struct broad
 			message_release(messages[i]);
 	}
 }
+
+void
+channel_publish(struct embedded *embedded, bool is_private, const struct broadcast *broadcast,
+				const struct subscription *except)
+{
+	channel_broadcast(embedded, is_private, broadcast, except);
+	relay_send(embedded->relay, is_private, broadcast);
+}

@@ -123,6 +123,7 @@ embedded_register_metrics(struct metrics *metrics)
 	register_metrics(&unused, metrics);
 	presences_register(&presences, metrics);
 	replays_register(&replays, metrics);
+	relay_register_metrics(metrics);
 	(void) listener_register_metrics(metrics, embedded_rules.name);
 }
 
@@ -174,6 +175,7 @@ embedded_create(struct app *app)
 	presences_register(&embedded->presences, app->metrics);
 	replays_init(&embedded->replays);
 	replays_register(&embedded->replays, app->metrics);
+	embedded->relay = relay_create(embedded);
 	embedded->db = db_open(app, "embedded", NULL, &handlers, embedded);
 	embedded->timer = xcalloc(1, sizeof(*embedded->timer));
 	uv_timer_init(app->loop, embedded->timer);
@@ -216,6 +218,8 @@ embedded_stop(struct embedded *embedded)
 	uv_close((uv_handle_t *) embedded->turn, handle_closed);
 	embedded->db = NULL;
 	db_close(db); /* answers what waits */
+	relay_destroy(embedded->relay);
+	embedded->relay = NULL;
 	table_each(&embedded->sockets, say_goodbye, NULL);
 	/* Sockets that close write what they have by themselves, and are sent nothing more. */
 	uv_close((uv_handle_t *) embedded->writer, handle_closed);

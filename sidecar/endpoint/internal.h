@@ -19,6 +19,7 @@
 #include "endpoint/questions.h"
 #include "endpoint/rate.h"
 #include "endpoint/refusals.h"
+#include "endpoint/relay.h"
 #include "endpoint/seats.h"
 #include "endpoint/visitor.h"
 #include "endpoint/replay.h"
@@ -79,9 +80,10 @@ struct embedded
 	struct app *app;
 	struct websockets *websockets;
 	struct keyring *keyring;
-	struct feed *feed; /* to the core; NULL before and after it is there */
-	int most_sockets;  /* WebSockets that there may be: by the limit of descriptors */
-	struct db *db;     /* answers who may join */
+	struct feed *feed;   /* to the core; NULL before and after it is there */
+	int most_sockets;    /* WebSockets that there may be: by the limit of descriptors */
+	struct db *db;       /* answers who may join */
+	struct relay *relay; /* to other endpoints; NULL at the end */
 	struct table channels;
 	struct table sockets;
 	struct table requests; /* HTTP requests */
@@ -196,6 +198,10 @@ void channel_unsubscribe(struct embedded *embedded, struct subscription *subscri
 /* Sends to every subscriber of the topic but one. */
 void channel_broadcast(struct embedded *embedded, bool is_private,
 					   const struct broadcast *broadcast, const struct subscription *except);
+
+/* The same, and to the clients of other endpoints. Events of the log reach these by themselves. */
+void channel_publish(struct embedded *embedded, bool is_private, const struct broadcast *broadcast,
+					 const struct subscription *except);
 
 /* admission.c */
 /* Decides on a handshake: 101, and *admission is filled, or a refusal. */

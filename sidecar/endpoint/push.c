@@ -30,8 +30,8 @@ deliver(struct subscription *subscription, const struct frame *frame,
 {
 	struct socket *socket = subscription->socket;
 
-	channel_broadcast(socket->embedded, subscription->is_private, broadcast,
-					  subscription->self ? NULL : subscription);
+	channel_publish(socket->embedded, subscription->is_private, broadcast,
+					subscription->self ? NULL : subscription);
 	if (subscription->ack)
 		reply_ok(socket, frame, "{}");
 }
