@@ -98,6 +98,8 @@ static const struct setting settings[] = {
 	 "file or URL of the public keys of users' tokens (RS256, ES256, EdDSA); asked again every 5 minutes and on SIGHUP"},
 	{"EMBEDDED_API_KEYS", TEXT, NULL, 0, 0, NULL, FIELD(embedded_api_keys),
 	 "file with an API key (sb_...) and its role in each line; read again on SIGHUP"},
+	{"EMBEDDED_REFUSAL_DELAY_MS", NUMBER, "5000", 0, 60000, NULL, FIELD(embedded_refusal_delay_ms),
+	 "after which the embedded endpoint answers a join that it refuses"},
 	{"EMBEDDED_MAX_PER_ADDRESS", NUMBER, "1000", 1, 1000000, NULL, FIELD(embedded_max_per_address),
 	 "WebSockets of one address"},
 	{"EMBEDDED_TRUSTED_PROXIES", TEXT, NULL, 0, 0, NULL, FIELD(embedded_trusted_proxies),

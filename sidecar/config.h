@@ -41,9 +41,10 @@ struct config
 	char
 		*embedded_jwt_secret; /* comma separated; never NULL after config_load: random when unset */
 	bool embedded_secret_random;
-	char *embedded_jwks;            /* file or URL, or NULL */
-	char *embedded_api_keys;        /* file, or NULL */
-	int embedded_max_per_address;   /* WebSockets */
+	char *embedded_jwks;          /* file or URL, or NULL */
+	char *embedded_api_keys;      /* file, or NULL */
+	int embedded_max_per_address; /* WebSockets */
+	int embedded_refusal_delay_ms;
 	char *embedded_trusted_proxies; /* comma separated, or NULL */
 	int endpoint_memory_limit;      /* MiB */
 	char *log_format;               /* "json" or "text" */

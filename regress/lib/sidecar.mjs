@@ -31,6 +31,7 @@ export class Sidecar {
       ...(env.REALTIME_URL ? { REALTIME_KEY: roleToken('service_role', randomBytes(24).toString('hex')) } : {
         EMBEDDED_LISTEN: `127.0.0.1:${await freePort()}`,
         EMBEDDED_JWT_SECRET: randomBytes(24).toString('hex'),
+        EMBEDDED_REFUSAL_DELAY_MS: '0',
       }),
       ...env,
     });

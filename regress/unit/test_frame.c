@@ -93,6 +93,16 @@ carries(const char *name, enum serializer serializer, const struct broadcast *br
 	carries(name, serializer, broadcast, wanted, sizeof(wanted) - 1)
 
 static void
+replays(enum serializer serializer, const struct broadcast *broadcast, const char *wanted)
+{
+	struct message *m = frame_replay(serializer, "\"1\"", broadcast);
+
+	check(wanted, message_length(m) == strlen(wanted) &&
+					  memcmp(message_text(m), wanted, strlen(wanted)) == 0);
+	message_release(m);
+}
+
+static void
 carries_what_it_can(void)
 {
 	struct broadcast broadcast = {.topic = "t", .event = "e", .payload = "{}", .payload_len = 2};
@@ -107,6 +117,15 @@ carries_what_it_can(void)
 	CARRIES("JSON in 1.0.0", SERIALIZER_V1, &broadcast,
 			"{\"ref\":null,\"event\":\"broadcast\",\"topic\":\"realtime:t\",\"payload\":"
 			"{\"event\":\"e\",\"payload\":{},\"type\":\"broadcast\"}}");
+	broadcast.id = "7";
+	replays(SERIALIZER_V2, &broadcast,
+			"[\"1\",null,\"realtime:t\",\"broadcast\",{\"event\":\"e\",\"meta\":{\"id\":\"7\","
+			"\"replayed\":true},\"payload\":{},\"type\":\"broadcast\"}]");
+	replays(
+		SERIALIZER_V1, &broadcast,
+		"{\"ref\":null,\"event\":\"broadcast\",\"topic\":\"realtime:t\",\"payload\":{\"event\":\"e\","
+		"\"meta\":{\"id\":\"7\",\"replayed\":true},\"payload\":{},\"type\":\"broadcast\"}}");
+	broadcast.id = NULL;
 	memset(name, 'n', 256);
 	name[256] = '\0';
 	broadcast.event = name;

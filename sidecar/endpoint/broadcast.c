@@ -16,6 +16,7 @@
 
 #define BLANK "{\"errors\":{\"messages\":[\"can't be blank\"]}}"
 #define INVALID "{\"errors\":{\"messages\":[\"is invalid\"]}}"
+#define TOO_LARGE "Payload size exceeds tenant limit"
 #define TOO_MANY "{\"message\":\"You have exceeded your rate limit\"}"
 #define TOO_MANY_IN_BATCH                                                                          \
 	"{\"message\":\"Too many messages to broadcast, please reduce the batch size\"}"
@@ -68,7 +69,8 @@ required_text(struct json value, const char **error)
 {
 	char *text = json_text(value);
 
-	if (json_type(value) == 0 || json_type(value) == 'n' || (text != NULL && *text == '\0'))
+	if (json_type(value) == 0 || json_type(value) == 'n' ||
+		(text != NULL && text[strspn(text, " \t\n\v\f\r")] == '\0'))
 		*error = "can't be blank";
 	else if (text == NULL)
 		*error = "is invalid";
@@ -80,12 +82,26 @@ required_text(struct json value, const char **error)
 	return text;
 }
 
+/* Whether a JSON text is exactly this one. */
+static bool
+is_written(struct json value, const char *text)
+{
+	return value.len == strlen(text) && memcmp(value.start, text, value.len) == 0;
+}
+
+/* What Realtime takes for a truth, and what for one or for none given. */
+static bool
+is_true(struct json value)
+{
+	return json_is_true(value) || is_written(value, "\"1\"");
+}
+
 static bool
 is_bool(struct json value)
 {
-	return json_type(value) == 0 || json_type(value) == 'n' || json_is_true(value) ||
-		   (value.len == 5 && memcmp(value.start, "false", 5) == 0) ||
-		   (value.len == 7 && memcmp(value.start, "\"false\"", 7) == 0);
+	return json_type(value) == 0 || json_type(value) == 'n' || is_true(value) ||
+		   is_written(value, "false") || is_written(value, "\"false\"") ||
+		   is_written(value, "\"0\"") || is_written(value, "\"\"");
 }
 
 static bool
@@ -113,9 +129,11 @@ read_item(struct json value, struct item *item)
 	type = json_type(item->payload);
 	if (type != '{')
 		item->errors[2] = type == 0 || type == 'n' ? "can't be blank" : "is invalid";
+	else if (item->payload.len > MAX_PAYLOAD)
+		item->errors[2] = TOO_LARGE;
 	if (!is_bool(members[3]))
 		item->errors[3] = "is invalid";
-	item->is_private = json_is_true(members[3]);
+	item->is_private = is_true(members[3]);
 	item->id = json_text(members[4]);
 	if (item->id == NULL && json_type(members[4]) != 0 && json_type(members[4]) != 'n')
 		item->errors[4] = "is invalid";
@@ -341,7 +359,7 @@ broadcast_batch(struct embedded *embedded, const struct jwt *token, const char *
 
 	if (len == 0)
 		return json_reply(422, BLANK);
-	if (!json_validate(body, len, &value))
+	if (!json_validate(body, len, &value) || json_has_overflow(value))
 		return bad_request();
 	list = json_member(value, "messages");
 	if (json_type(list) != '[')
@@ -418,8 +436,10 @@ broadcast_single(struct embedded *embedded, uint64_t request_id, const struct jw
 	char *wrapped = NULL;
 	struct reply reply = empty_reply(202);
 
-	if (!octets && !json_validate(body, len, &value))
+	if (!octets && (!json_validate(body, len, &value) || json_has_overflow(value)))
 		return bad_request();
+	if (value.len > MAX_PAYLOAD)
+		return json_reply(422, "{\"message\":\"" TOO_LARGE "\"}");
 	if (!access_is_service(token) && access_is_reserved(topic))
 		return unauthorized(embedded);
 	if (!within_rate(embedded, token, topic, 1))

@@ -174,6 +174,7 @@ embedded_create(struct app *app)
 	presences_init(&embedded->presences);
 	presences_register(&embedded->presences, app->metrics);
 	replays_init(&embedded->replays);
+	delays_init(&embedded->delays, app);
 	replays_register(&embedded->replays, app->metrics);
 	embedded->relay = relay_create(embedded);
 	embedded->db = db_open(app, "embedded", NULL, &handlers, embedded);
@@ -223,6 +224,7 @@ embedded_stop(struct embedded *embedded)
 	table_each(&embedded->sockets, say_goodbye, NULL);
 	/* Sockets that close write what they have by themselves, and are sent nothing more. */
 	uv_close((uv_handle_t *) embedded->writer, handle_closed);
+	delays_stop(&embedded->delays);
 	websockets_close(embedded->websockets);
 }
 

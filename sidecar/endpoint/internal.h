@@ -10,6 +10,7 @@
 
 #include <stdint.h>
 
+#include "endpoint/delay.h"
 #include "endpoint/embedded.h"
 #include "endpoint/flow.h"
 #include "endpoint/frame.h"
@@ -31,6 +32,7 @@
 #define TOPIC_PREFIX "realtime:"
 #define MAX_TOPIC 246 /* bytes, without prefix */
 #define ID_TEXT 24
+#define MAX_PAYLOAD 3000500 /* bytes of a broadcast's, as a tenant of Realtime has them */
 /* Bytes of messages that wait for the database to say whether they may be sent; what comes above is refused. */
 #define MAX_WAITING_BYTES (16 * 1024 * 1024)
 
@@ -92,6 +94,7 @@ struct embedded
 	struct seats seats; /* sockets of addresses and of users */
 	struct address_rules *proxies;
 	struct replays replays;
+	struct delays delays;
 	uint64_t next_id;
 	uv_timer_t *timer;
 	struct questions questions; /* to the database, that wait */
@@ -166,6 +169,7 @@ struct socket
 	struct join *joins; /* that wait for the database */
 	uint64_t second;    /* loop time at which the second began that joins are counted in */
 	int joins_asked;    /* in it */
+	int delayed;        /* refusals that it will be told */
 	unsigned char *in;  /* frame being received */
 	size_t in_len;
 	size_t in_size;
@@ -251,12 +255,17 @@ void subscription_remove(struct subscription *subscription);
 void subscription_close(struct subscription *subscription);
 /* The same, with a system error of two parts before it. */
 void subscription_fail(struct subscription *subscription, const char *text, const char *detail);
+/* Sends a system event that is no error. */
+void subscription_tell(struct subscription *subscription, const char *text);
 /* What is wrong with a token, as channels are told it. */
 void token_error(char *text, size_t size, const char *error, const struct jwt *jwt);
 
 /* reply.c */
+#define UNMATCHED "unmatched topic"
 void reply_ok(struct socket *socket, const struct frame *frame, const char *response);
-/* {"reason": both parts} */
+/* {"reason": both parts}, as a message. */
+struct message *reply_print_error(const struct socket *socket, const struct frame *frame,
+								  const char *reason, const char *detail);
 void reply_error(struct socket *socket, const struct frame *frame, const char *reason,
 				 const char *detail);
 void reply_unmatched(struct socket *socket, const struct frame *frame);

@@ -24,7 +24,8 @@ struct join
 	struct frame frame;    /* payload is not used any more */
 	struct subscription *subscription;
 	struct replay_wish replay;
-	bool left; /* a leave came meanwhile */
+	bool ready; /* it wants to be told that events come, which they do from the join on */
+	bool left;  /* a leave came meanwhile */
 	struct frame leave;
 };
 
@@ -60,9 +61,9 @@ static void
 refuse(struct join *join, enum refusal refusal, const char *reason, const char *detail)
 {
 	embedded_refused_join(join->socket->embedded, refusal, join->subscription->topic);
-	reply_error(join->socket, &join->frame, reason, detail);
+	delay_send(join->socket, reply_print_error(join->socket, &join->frame, reason, detail));
 	if (join->left)
-		reply_unmatched(join->socket, &join->leave);
+		delay_send(join->socket, reply_print_error(join->socket, &join->leave, UNMATCHED, ""));
 }
 
 /* A channel without private: true is another one: where events are private it would stay silent for ever. */
@@ -93,6 +94,8 @@ complete(struct join *join)
 	channel_subscribe(socket->embedded, subscription);
 	join->subscription = NULL;
 	presence_welcome(subscription);
+	if (join->ready)
+		subscription_tell(subscription, "Replication connection established");
 	if (!join->left)
 	{
 		replay_begin(subscription, &join->replay);
@@ -124,6 +127,8 @@ token_of(struct socket *socket, struct json payload)
 {
 	char *token = json_text(json_member(payload, "access_token"));
 
+	if (token == NULL)
+		token = json_text(json_member(payload, "user_token")); /* of clients before 2022 */
 	if (token != NULL && strncmp(token, "sb_", 3) != 0)
 		return token;
 	free(token);
@@ -205,6 +210,23 @@ create_subscription(const struct frame *frame)
 	return subscription;
 }
 
+static void
+read_broadcast_config(struct join *join, struct json broadcast)
+{
+	join->replay = replay_wish_read(broadcast);
+	join->ready = json_is_true(json_member(broadcast, "replication_ready"));
+}
+
+/* It would wait for ever for what never comes. */
+static bool
+wants_postgres_changes(struct json payload)
+{
+	struct json list = json_member(json_member(payload, "config"), "postgres_changes");
+	struct json first;
+
+	return json_type(list) == '[' && json_next_element(&list, &first);
+}
+
 void
 join_begin(struct socket *socket, struct frame *frame)
 {
@@ -217,13 +239,13 @@ join_begin(struct socket *socket, struct frame *frame)
 	join->frame = *frame;
 	memset(frame, 0, sizeof(*frame));
 	join->subscription = subscription;
-	join->replay = replay_wish_read(json_member(json_member(payload, "config"), "broadcast"));
+	read_broadcast_config(join, json_member(json_member(payload, "config"), "broadcast"));
 	if (socket->embedded->pressure)
 		refuse(join, REFUSED_MEMORY, "ServiceUnavailable: ", "The endpoint is at its memory limit");
 	else if (*topic == '\0')
 		refuse(join, REFUSED_TOPIC, "TopicNameRequired: ", "You must provide a topic name");
 	else if (strlen(topic) > MAX_TOPIC)
-		refuse(join, REFUSED_TOPIC, "unmatched topic", "");
+		refuse(join, REFUSED_TOPIC, UNMATCHED, "");
 	else if (presence_key_is_long(json_member(json_member(payload, "config"), "presence")))
 		refuse(join, REFUSED_LIMIT,
 			   "InvalidJoinPayload: ", "presence.key is longer than 255 bytes");
@@ -236,6 +258,10 @@ join_begin(struct socket *socket, struct frame *frame)
 		if (would_hear_nothing(join))
 			refuse(join, REFUSED_PUBLIC, PRIVATE_ONLY,
 				   "join with { config: { private: true } }, as a user who takes part");
+		else if (wants_postgres_changes(payload))
+			refuse(join, REFUSED_TOPIC, "PostgresChangesNotSupported: ",
+				   "This endpoint has no Postgres Changes. Listen to broadcast instead: "
+				   "channel.on('broadcast', { event: '*' }, ...)");
 		else if (join->replay.kind != REPLAY_NONE && !subscription->is_private)
 			refuse(join, REFUSED_TOPIC, UNABLE_TO_REPLAY,
 				   "Replay is not allowed for public channels");

@@ -481,3 +481,52 @@ json_text(struct json value)
 	free(text);
 	return NULL;
 }
+
+/* Behind a string that begins at p. */
+static const char *
+behind_string(const char *p)
+{
+	for (p++; *p != '"'; p++)
+		p += *p == '\\';
+	return p + 1;
+}
+
+/* Digits alone are read as they are, whatever their number. */
+static bool
+overflows(const char *number, size_t len)
+{
+	char *text;
+	bool is;
+
+	if (memchr(number, 'e', len) == NULL && memchr(number, 'E', len) == NULL &&
+		(len < 300 || memchr(number, '.', len) == NULL))
+		return false;
+	text = xstrndup(number, len);
+	is = isinf(strtod(text, NULL));
+	free(text);
+	return is;
+}
+
+bool
+json_has_overflow(struct json value)
+{
+	const char *p = value.start, *end = value.start + value.len;
+
+	while (p < end)
+	{
+		const char *number = p;
+
+		if (*p == '"')
+		{
+			p = behind_string(p);
+			continue;
+		}
+		while (p < end && strchr("+-.0123456789eE", *p) != NULL && *p != '\0')
+			p++;
+		if (p == number)
+			p++;
+		else if (overflows(number, (size_t) (p - number)))
+			return true;
+	}
+	return false;
+}

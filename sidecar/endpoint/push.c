@@ -149,6 +149,17 @@ send_or_ask(struct subscription *subscription, struct frame *frame,
 		ask(subscription, frame, broadcast);
 }
 
+static void
+refuse_size(struct subscription *subscription, const struct frame *frame)
+{
+	struct socket *socket = subscription->socket;
+
+	metric_add(socket->embedded->metrics.refused_broadcasts, 1);
+	if (subscription->ack)
+		socket_send(socket,
+					frame_reply(socket->serializer, frame, false, "\"payload_size_exceeded\""));
+}
+
 void
 push_handle(struct subscription *subscription, struct frame *frame)
 {
@@ -168,7 +179,9 @@ push_handle(struct subscription *subscription, struct frame *frame)
 		payload = (struct json){"{}", 2};
 	broadcast.payload = payload.start;
 	broadcast.payload_len = payload.len;
-	if (event != NULL)
+	if (event != NULL && payload.len > MAX_PAYLOAD)
+		refuse_size(subscription, frame);
+	else if (event != NULL)
 		send_or_ask(subscription, frame, &broadcast);
 	free(event);
 }

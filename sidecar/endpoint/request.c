@@ -96,14 +96,29 @@ token_of(const struct request_head *head)
 	return slice_text(without(value, 7));
 }
 
+/* Two words with one blank between them. */
+static bool
+is_authorization(struct slice value)
+{
+	const char *blank = value.len > 0 ? memchr(value.start, ' ', value.len) : NULL;
+	size_t first = blank != NULL ? (size_t) (blank - value.start) : 0;
+
+	return first > 0 && first + 1 < value.len &&
+		   memchr(blank + 1, ' ', value.len - first - 1) == NULL;
+}
+
+/* Realtime dies of an Authorization of another form, and says so as an error of its own. */
 static struct reply
 verify(struct embedded *embedded, struct request *request)
 {
+	struct slice authorization = request->exchange->head.authorization;
 	char *token = token_of(&request->exchange->head);
 	bool good =
 		token != NULL && jwt_verify(token, embedded->keyring, time(NULL), &request->jwt) == NULL;
 
 	free(token);
+	if (authorization.start != NULL && !is_authorization(authorization))
+		return json(500, "\"Internal Server Error\"");
 	if (!good)
 		return json(401, "{\"message\":\"Unauthorized\"}");
 	/* Neither is a service's body read then. */
@@ -170,6 +185,32 @@ begin_single(struct embedded *embedded, struct request *request, struct slice pa
 	return reply;
 }
 
+static bool
+contains(struct slice slice, const char *text)
+{
+	return slice.len > 0 && memmem(slice.start, slice.len, text, strlen(text)) != NULL;
+}
+
+static bool
+accepts_json(struct slice accept)
+{
+	return accept.len == 0 || contains(accept, "json") || contains(accept, "*/*") ||
+		   contains(accept, "application/*");
+}
+
+/* What is asked to see whether anybody is here; status 0: something else is asked. */
+static struct reply
+answer_ping(const struct request_head *head, struct slice path)
+{
+	bool asks = head->method == METHOD_GET || head->method == METHOD_HEAD;
+
+	if (asks && slice_is(path, "/api/ping"))
+		return json(200, "{\"message\":\"Success\"}");
+	if (asks && slice_is(path, "/healthcheck"))
+		return reply_text(200, "text/plain; charset=utf-8", "ok");
+	return (struct reply){0};
+}
+
 static struct reply
 begin_broadcast(struct embedded *embedded, struct exchange *exchange, struct slice path)
 {
@@ -180,6 +221,8 @@ begin_broadcast(struct embedded *embedded, struct exchange *exchange, struct sli
 	path = without(path, strlen(ROUTE));
 	if (path.len > 0 && *path.start != '/')
 		return plain(404, "Not Found");
+	if (!accepts_json(exchange->head.accept))
+		return plain(406, "Not Acceptable");
 	request = request_create(embedded, exchange);
 	return path.len <= 1 ? verify(embedded, request)
 						 : begin_single(embedded, request, without(path, 1));
@@ -190,6 +233,7 @@ begin(void *arg, struct exchange *exchange)
 {
 	struct embedded *embedded = ((struct app *) arg)->embedded;
 	struct slice path = exchange->head.path;
+	struct reply reply;
 
 	if (exchange->head.method == METHOD_OPTIONS)
 		return (struct reply){.status = 204};
@@ -202,7 +246,8 @@ begin(void *arg, struct exchange *exchange)
 	}
 	if (starts_with(path, GATEWAY "/"))
 		path = without(path, strlen(GATEWAY));
-	return begin_broadcast(embedded, exchange, path);
+	reply = answer_ping(&exchange->head, path);
+	return reply.status != 0 ? reply : begin_broadcast(embedded, exchange, path);
 }
 
 static struct reply

@@ -83,8 +83,9 @@ subscription_close(struct subscription *subscription)
 	subscription_remove(subscription);
 }
 
-void
-subscription_fail(struct subscription *subscription, const char *text, const char *detail)
+static void
+send_system(const struct subscription *subscription, const char *status, const char *text,
+			const char *detail)
 {
 	struct message *reason = message_create(false);
 	struct message *payload = message_create(false);
@@ -93,12 +94,26 @@ subscription_fail(struct subscription *subscription, const char *text, const cha
 	message_bytes(reason, detail, strlen(detail) + 1);
 	message_add(payload, "{\"message\":");
 	message_string(payload, message_text(reason));
-	message_add(payload, ",\"status\":\"error\",\"extension\":\"system\",\"channel\":");
+	message_add(payload, ",\"status\":");
+	message_string(payload, status);
+	message_add(payload, ",\"extension\":\"system\",\"channel\":");
 	message_string(payload, subscription->topic);
 	message_bytes(payload, "}", 2);
 	send_event(subscription, NULL, "system", message_text(payload));
 	message_release(reason);
 	message_release(payload);
+}
+
+void
+subscription_tell(struct subscription *subscription, const char *text)
+{
+	send_system(subscription, "ok", text, "");
+}
+
+void
+subscription_fail(struct subscription *subscription, const char *text, const char *detail)
+{
+	send_system(subscription, "error", text, detail);
 	subscription_close(subscription);
 }
 

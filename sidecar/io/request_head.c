@@ -297,6 +297,8 @@ parse_header(struct parser *p, struct slice name, struct slice value)
 	}
 	else if (is_word(name, "sec-websocket-key"))
 		return keep(&head->websocket_key, value);
+	else if (is_word(name, "accept"))
+		head->accept = value;
 	else if (is_word(name, "authorization"))
 		return keep(&head->authorization, value);
 	else if (is_word(name, "apikey"))

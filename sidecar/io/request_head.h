@@ -33,6 +33,7 @@ struct request_head
 	bool expects_continue;
 	bool websocket; /* asks for WebSocket, version 13 */
 	size_t body_len;
+	struct slice accept; /* of several the last one */
 	struct slice authorization;
 	struct slice apikey;
 	struct slice x_api_key;

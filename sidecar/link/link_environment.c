@@ -45,6 +45,7 @@ link_environment_create(const struct config *config, char *const *own)
 	environment[n++] = xasprintf("LOG_LEVEL=%s", config->log_level);
 	environment[n++] = xasprintf("EMBEDDED_LISTEN=%s", config->embedded_listen);
 	environment[n++] = xasprintf("REALTIME_PRIVATE=%s", config->realtime_private ? "on" : "off");
+	environment[n++] = xasprintf("EMBEDDED_REFUSAL_DELAY_MS=%d", config->embedded_refusal_delay_ms);
 	environment[n++] = xasprintf("EMBEDDED_MAX_PER_ADDRESS=%d", config->embedded_max_per_address);
 	environment[n++] = xasprintf("ENDPOINT_MEMORY_LIMIT=%d", config->endpoint_memory_limit);
 	if (config->embedded_trusted_proxies != NULL)
