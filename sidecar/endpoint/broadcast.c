@@ -359,7 +359,7 @@ broadcast_batch(struct embedded *embedded, const struct jwt *token, const char *
 
 	if (len == 0)
 		return json_reply(422, BLANK);
-	if (!json_validate(body, len, &value) || json_has_overflow(value))
+	if (!json_validate(body, len, &value))
 		return bad_request();
 	list = json_member(value, "messages");
 	if (json_type(list) != '[')
@@ -436,7 +436,7 @@ broadcast_single(struct embedded *embedded, uint64_t request_id, const struct jw
 	char *wrapped = NULL;
 	struct reply reply = empty_reply(202);
 
-	if (!octets && (!json_validate(body, len, &value) || json_has_overflow(value)))
+	if (!octets && !json_validate(body, len, &value))
 		return bad_request();
 	if (value.len > MAX_PAYLOAD)
 		return json_reply(422, "{\"message\":\"" TOO_LARGE "\"}");

@@ -34,9 +34,6 @@ struct json json_member(struct json object, const char *key);
 /* Several members in one pass, in the order of the keys. */
 void json_members(struct json object, const char *const *keys, size_t count, struct json *values);
 
-/* Whether a number in it is beyond what a double holds, such as 1e400, which most readers refuse. */
-bool json_has_overflow(struct json value);
-
 /* Text of a string, malloc'ed and NUL terminated; NULL for any other value, and for a text with U+0000, which would be cut there. */
 char *json_text(struct json value);
 
