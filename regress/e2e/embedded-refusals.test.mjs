@@ -366,7 +366,7 @@ test('requests that wait for the database have a bound in bytes: the next one is
   const lock = await bed.connect();
   await lock.query('BEGIN; LOCK TABLE public.conversations IN ACCESS EXCLUSIVE MODE');
   const somebody = () => ({ headers: { authorization: `Bearer ${sidecar.token(randomUUID())}` } }); // each with a rate of their own
-  const payload = { text: 'x'.repeat(7_000_000) };
+  const payload = { text: 'x'.repeat(2_900_000) };
   const body = JSON.stringify({ messages: [{ topic: typing, event: 'forged', payload, private: true }] });
   const refused = () => sidecar.metric('chat_realtime_embedded_refused_broadcasts_total');
   const before = await refused();
