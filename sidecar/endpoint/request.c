@@ -188,7 +188,7 @@ begin_single(struct embedded *embedded, struct request *request, struct slice pa
 static bool
 contains(struct slice slice, const char *text)
 {
-	return slice.len > 0 && memmem(slice.start, slice.len, text, strlen(text)) != NULL;
+	return slice.start != NULL && memmem(slice.start, slice.len, text, strlen(text)) != NULL;
 }
 
 static bool
