@@ -4,9 +4,6 @@
 #define _GNU_SOURCE
 #include "base/memory.h"
 
-#ifdef __SANITIZE_ADDRESS__
-#include <sanitizer/allocator_interface.h>
-#endif
 #include <malloc.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -25,6 +22,11 @@ memory_gone(const char *what)
 		_exit(1);
 	_exit(1);
 }
+
+#ifdef __SANITIZE_ADDRESS__
+/* Its header is not always there. */
+size_t __sanitizer_get_current_allocated_bytes(void);
+#endif
 
 size_t
 memory_in_use(void)
