@@ -11,7 +11,7 @@ OBJS           = $(patsubst %.c,%.o,$(sort $(wildcard extension/*.c extension/*/
 SQL_PARTS      = schema $(SQL_TABLES) types $(SQL_FUNCTIONS) own_triggers installed
 SQL_TABLES     = tables tables_log tables_webhooks tables_sending tables_relay
 SQL_FUNCTIONS  = audit trigger_functions events callers log restore maintain columns fragments abilities counters \
-	indexes triggers attach detach recount follow setup_tables channels setup access rollout hints \
+	indexes triggers attach detach recount follow setup_tables channels realtime setup access rollout hints \
 	status table_hints webhooks webhook_save webhook_recovered webhook_api webhook_list \
 	webhook_options webhook_attempts webhook_again webhook_health topic_events deleted secrets \
 	wuzapi contacts merge presence replay socketio ingest ingest_changes ingest_history api messages sending conversations lists search \

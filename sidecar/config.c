@@ -56,11 +56,11 @@ static const struct setting settings[] = {
 	 "file that holds REALTIME_KEY; read again on SIGHUP"},
 	{"REALTIME_MAX_EVENTS_PER_SECOND", NUMBER, NULL, 0, 1000000, NULL,
 	 FIELD(realtime_max_events_per_second),
-	 "the tenant's limit, 0: none; unset: 100 with REALTIME_URL, else none"},
+	 "the tenant's limit, 0: none; unset: 100 with Realtime, else none"},
 	{"REALTIME_PRIVATE", SWITCH, "true", 0, 0, NULL, FIELD(realtime_private),
 	 "private channels: clients must join with private: true"},
 	{"REALTIME_TRANSPORT", TEXT, "http", 0, 0, "http|database", FIELD(realtime_transport),
-	 "how Realtime is reached: http"},
+	 "how Realtime is reached: http, or database for rows of realtime.messages"},
 	{"REALTIME_FALLBACK_SECONDS", NUMBER, "120", 1, 86400, NULL, FIELD(realtime_fallback_seconds),
 	 "users stay on Socket.IO at least so long after Realtime failed"},
 	{"WEBHOOKS", SWITCH, "on", 0, 0, NULL, FIELD(webhooks), "deliver webhooks"},
@@ -416,7 +416,7 @@ config_load(int argc, char **argv)
 	take_secret("EMBEDDED_JWT_SECRET", config->embedded_jwt_secret_file,
 				&config->embedded_jwt_secret);
 	if (config->realtime_max_events_per_second == UNSET)
-		config->realtime_max_events_per_second = config->realtime_url != NULL ? 100 : 0;
+		config->realtime_max_events_per_second = config_has_realtime(config) ? 100 : 0;
 	config_check(config);
 	make_secret(config);
 	return config;
@@ -498,14 +498,16 @@ void
 config_warn(const struct config *config, void (*warn)(void *arg, const char *text), void *arg)
 {
 	warn_of_names(warn, arg);
-	if (config->realtime_url == NULL && config->realtime_key != NULL)
+	if (config_inserts(config) && (config->realtime_url != NULL || config->realtime_key != NULL))
+		warn(arg, "REALTIME_URL and REALTIME_KEY are of no use with REALTIME_TRANSPORT=database");
+	if (!config_has_realtime(config) && config->realtime_key != NULL)
 		warn(arg,
 			 "REALTIME_KEY is of no use without REALTIME_URL: events go to the embedded endpoint");
-	if (config->realtime_url == NULL && config->embedded_secret_random)
+	if (!config_has_realtime(config) && config->embedded_secret_random)
 		warn(
 			arg,
 			"EMBEDDED_JWT_SECRET is not set: a random one is used, and no token outlives this run");
-	if (config->realtime_url == NULL && config->endpoint_database_url == NULL)
+	if (!config_has_realtime(config) && config->endpoint_database_url == NULL)
 		warn(
 			arg,
 			"ENDPOINT_DATABASE_URL is not set: the endpoint, which strangers talk to, has the rights of "
@@ -521,6 +523,18 @@ config_take_database(struct config *config, const char *database_url)
 {
 	free(config->database_url);
 	config->database_url = copy(database_url);
+}
+
+bool
+config_inserts(const struct config *config)
+{
+	return strcmp(config->realtime_transport, "database") == 0;
+}
+
+bool
+config_has_realtime(const struct config *config)
+{
+	return config->realtime_url != NULL || config_inserts(config);
 }
 
 bool

@@ -21,7 +21,7 @@ struct config
 	char *realtime_key_file;
 	int realtime_max_events_per_second; /* 0: unlimited */
 	bool realtime_private;
-	char *realtime_transport; /* "http" ("database" is refused until it exists) */
+	char *realtime_transport; /* "http" or "database" */
 	int realtime_fallback_seconds;
 	bool webhooks;
 	int webhook_timeout_ms;
@@ -68,6 +68,10 @@ void config_warn(const struct config *config, void (*warn)(void *arg, const char
 bool config_reload(struct config *config, char *error, size_t size);
 /* In the endpoint, which is told it by the core. */
 void config_take_database(struct config *config, const char *database_url);
+/* Whether clients are connected to Supabase Realtime, not to the embedded endpoint. */
+bool config_has_realtime(const struct config *config);
+/* Whether it is reached through the database. */
+bool config_inserts(const struct config *config);
 bool config_log_json(const struct config *config);
 enum log_level config_log_level(const struct config *config);
 void config_free(struct config *config);

@@ -121,10 +121,7 @@ check_realtime(const struct config *config)
 	const char *url = config->realtime_url;
 	const char *fault;
 
-	if (strcmp(config->realtime_transport, "http") != 0)
-		config_fail("REALTIME_TRANSPORT", "\"%s\" is not in this version; http is",
-					config->realtime_transport);
-	if (url == NULL)
+	if (url == NULL || config_inserts(config))
 		return;
 	if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
 		config_fail("REALTIME_URL", "begins with neither http:// nor https://");

@@ -175,8 +175,10 @@ set_up_log(const struct config *config)
 {
 	log_setup(config_log_json(config), config_log_level(config));
 	log_event(LOG_INFO, "starting", "version", "%s", SIDECAR_VERSION, "realtime", "%s",
-			  config->realtime_url != NULL ? "remote" : "embedded", "webhooks", "%s",
-			  config->webhooks ? "on" : "off", NULL);
+			  config_inserts(config)         ? "database"
+			  : config->realtime_url != NULL ? "remote"
+											 : "embedded",
+			  "webhooks", "%s", config->webhooks ? "on" : "off", NULL);
 	config_warn(config, log_warning, NULL);
 }
 

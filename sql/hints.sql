@@ -119,6 +119,8 @@ $$
            'SELECT * FROM chat.setup()'
       FROM chat.channel_policy_states() s WHERE s.state = 'earlier'
     UNION ALL
+    SELECT * FROM chat.realtime_hints()
+    UNION ALL
     SELECT * FROM chat.stray_triggers()
     UNION ALL
     SELECT 'error', c.name, format('no sidecar delivers %s', c.name), NULL FROM chat.consumer c

@@ -47,7 +47,6 @@ for (const [what, env, args, names] of [
   ['a number that is too large', { WEBHOOK_MAX_INFLIGHT: '99999999999999999999' }, [], /WEBHOOK_MAX_INFLIGHT/],
   ['a host of Realtime of two words', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: roleToken('service_role', 's'), REALTIME_HOST: 'a b' }, [], /REALTIME_HOST/],
   ['an empty host of Realtime', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: roleToken('service_role', 's') }, ['--realtime-host='], /REALTIME_HOST/],
-  ['a transport of another version', { REALTIME_TRANSPORT: 'database' }, [], /REALTIME_TRANSPORT: "database" is not in this version/],
   ['authorities that are missing', { WEBHOOK_CA_FILE: '/nowhere/ca.pem' }, [], /WEBHOOK_CA_FILE: .*No such file/],
   ['authorities that are none', { WEBHOOK_CA_FILE: '/dev/null' }, [], /WEBHOOK_CA_FILE: .*no certificate/],
   ['a secret and its file, too', { EMBEDDED_JWT_SECRET: 'hush-hush', EMBEDDED_JWT_SECRET_FILE: '/dev/null' }, [], /^chat-sidecar: EMBEDDED_JWT_SECRET: (?!.*hush).*too/],

@@ -12,7 +12,7 @@ const accepted = [
   [/^name of parameter "(limit|from|into)" is reserved keyword/, /./], // which the API's contract has
   [/^unmodified OUT variable/, /_partitions\(|forget_deliveries/], // RETURN QUERY, or RETURN NEXT where something is to be told
   [/^composite OUT variable "pair"/, /(find_(conversation|message)|take_message)\(/],
-  [/^schema "realtime" does not exist/, /channel/], // Supabase's, which is asked for before
+  [/^(schema|relation) "realtime(\.messages)?" does not exist/, /channel|realtime_insert/], // Supabase's, which is asked for before
   [/^text type variable is not sanitized/, /make_triggers|setup_table_triggers|complete_partition/], // statements that the extension itself makes
 ];
 

@@ -65,4 +65,29 @@ db_query(struct db *db, const struct db_statement *statement, const char *const 
 	(void) arg;
 }
 
+struct db *
+db_open(struct app *app, const char *name, const char *setup, const struct db_handlers *handlers,
+		void *arg)
+{
+	(void) app;
+	(void) name;
+	(void) setup;
+	(void) handlers;
+	(void) arg;
+	return NULL;
+}
+
+bool
+db_is_ready(const struct db *db)
+{
+	(void) db;
+	return false;
+}
+
+void
+db_close(struct db *db)
+{
+	(void) db;
+}
+
 #endif

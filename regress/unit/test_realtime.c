@@ -628,6 +628,7 @@ main(void)
 {
 	uv_loop_t loop;
 	struct config config = {.realtime_url = (char *) "http://user:password@realtime:4000/",
+							.realtime_transport = (char *) "http",
 							.realtime_key = (char *) "key",
 							.realtime_private = false};
 	struct app app = {.loop = &loop, .config = &config};

@@ -158,7 +158,7 @@ on_stop(void *arg)
 static bool
 is_wanted(const struct config *config)
 {
-	return config->realtime_url == NULL;
+	return !config_has_realtime(config);
 }
 
 static struct link *

@@ -93,6 +93,18 @@ trouble(const void *arg)
 	return NULL;
 }
 
+/* What users may be served another way for. That nobody is there to be told anything is none of it. */
+static const char *
+failure(const void *arg)
+{
+	const struct realtime *realtime = arg;
+	const struct transport *transport = realtime->transport;
+
+	if (transport->is_deserted != NULL && transport->is_deserted(realtime->transport_arg))
+		return NULL;
+	return transport->trouble(realtime->transport_arg);
+}
+
 static const char *
 note(const void *arg)
 {
@@ -125,7 +137,13 @@ on_ready(void *arg)
 static bool
 is_wanted(const struct config *config)
 {
-	return config->realtime_url != NULL;
+	return config_has_realtime(config);
+}
+
+static const struct transport *
+find_transport(const struct config *config)
+{
+	return config_inserts(config) ? &database_transport : &http_transport;
 }
 
 static void *
@@ -145,11 +163,10 @@ create(struct app *app, struct consumer *consumer)
 	realtime->slow = (struct backoff){SLOW_MIN_MS, SLOW_MAX_MS, 0};
 	pace_init(&realtime->pace, app->config->realtime_max_events_per_second, realtime->most,
 			  uv_now(app->loop));
-	realtime->transport = &http_transport;
+	realtime->transport = find_transport(app->config);
 	realtime->transport_arg =
-		realtime->transport->create(app, consumer, LANES, &realtime->pace, &handlers, realtime);
-	realtime->fallback = realtime_fallback_create(app, consumer, realtime->transport->trouble,
-												  realtime->transport_arg);
+		realtime->transport->create(app, LANES, &realtime->pace, &handlers, realtime);
+	realtime->fallback = realtime_fallback_create(app, consumer, failure, realtime);
 	realtime->metrics = realtime_metrics_register(app->metrics);
 	uv_timer_init(app->loop, &realtime->timer);
 	realtime->timer.data = realtime;

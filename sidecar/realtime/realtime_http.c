@@ -194,8 +194,8 @@ where(const void *transport)
 }
 
 static void *
-create(struct app *app, struct consumer *consumer, int most, struct pace *pace,
-	   const struct transport_handlers *handlers, void *arg)
+create(struct app *app, int most, struct pace *pace, const struct transport_handlers *handlers,
+	   void *arg)
 {
 	static const struct realtime_canary_handlers canary_handlers = {on_confirmed, on_lost,
 																	on_limited, on_failed};
@@ -203,7 +203,6 @@ create(struct app *app, struct consumer *consumer, int most, struct pace *pace,
 		.max_connections = most + 1, .max_per_host = most + 1, .allow_http = true};
 	struct http_transport *http = xcalloc(1, sizeof(*http));
 
-	(void) consumer;
 	http->app = app;
 	http->handlers = *handlers;
 	http->arg = arg;

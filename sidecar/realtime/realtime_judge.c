@@ -154,6 +154,8 @@ split(struct realtime *realtime, struct lane *lane, const struct verdict *verdic
 static void
 judge_probe(struct realtime *realtime, struct lane *lane, const struct verdict *verdict)
 {
+	if (verdict->kind == VERDICT_WAIT)
+		return;
 	lane->probe = false;
 	if (verdict->kind == VERDICT_ACCEPTED)
 		lane->probed = true;

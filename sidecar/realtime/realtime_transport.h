@@ -12,8 +12,6 @@
 #include "base/pace.h"
 #include "realtime/realtime_body.h"
 
-struct consumer;
-
 enum verdict_kind
 {
 	VERDICT_ACCEPTED,
@@ -61,7 +59,7 @@ struct transport
 	const char *name; /* as in REALTIME_TRANSPORT */
 
 	/* most: batches at a time. What it sends of its own is taken from pace. */
-	void *(*create)(struct app *app, struct consumer *consumer, int most, struct pace *pace,
+	void *(*create)(struct app *app, int most, struct pace *pace,
 					const struct transport_handlers *handlers, void *arg);
 	/* Batches under way are answered, or nobody hears of them. It frees itself when its handles are closed. */
 	void (*destroy)(void *transport);
@@ -73,9 +71,11 @@ struct transport
 	void (*send)(void *transport, const struct body *body, void *batch);
 	/* Whether anything may be sent. */
 	bool (*is_ready)(const void *transport);
-	/* Why not; NULL: it is ready, or nothing is wrong yet. */
+	/* What keeps events from arriving, as far as the transport knows by itself; NULL: nothing, or nothing yet. */
 	const char *(*trouble)(const void *transport);
-	/* As a sink's. */
+	/* Whether it has no client at all, and events wait for one. NULL: never. */
+	bool (*is_deserted)(const void *transport);
+	/* As a sink's. NULL: never. */
 	const char *(*note)(const void *transport);
 	/* Settings were read again, or somebody may have mended something. */
 	void (*reload)(void *transport);
@@ -83,6 +83,6 @@ struct transport
 	const char *(*where)(const void *transport);
 };
 
-extern const struct transport http_transport;
+extern const struct transport http_transport, database_transport;
 
 #endif

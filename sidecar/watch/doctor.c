@@ -57,7 +57,7 @@ examine_settings(struct doctor *doctor)
 	config_warn(doctor->config, note_warning, doctor->findings);
 	findings_add(doctor->findings, FOUND_GOOD, "settings", NULL,
 				 "the settings can be used: events go to %s, webhooks are %s",
-				 doctor->config->realtime_url != NULL ? "Realtime" : "the embedded endpoint",
+				 config_has_realtime(doctor->config) ? "Realtime" : "the embedded endpoint",
 				 doctor->config->webhooks ? "on" : "off");
 }
 

@@ -172,7 +172,7 @@ on_server(void *arg, PGresult *result)
 	}
 	examine_server(doctor, result);
 	doctor->supabase = is_true(result, "realtime");
-	if (doctor->supabase && doctor->config->realtime_url == NULL)
+	if (doctor->supabase && !config_has_realtime(doctor->config))
 		findings_add(doctor->findings, FOUND_WARNING, "REALTIME_URL", NULL, "%s: %s",
 					 surroundings_forgotten_url, surroundings_mend);
 	if (examine_extension(doctor, result))
@@ -271,7 +271,7 @@ doctor_endpoint_database(struct doctor *doctor)
 {
 	static const struct db_handlers handlers = {.ready = endpoint_ready, .lost = lost};
 
-	if (doctor->config->realtime_url != NULL || doctor->config->endpoint_database_url == NULL)
+	if (config_has_realtime(doctor->config) || doctor->config->endpoint_database_url == NULL)
 	{
 		doctor_next(doctor);
 		return;

@@ -94,7 +94,7 @@ static void
 examine_ports(struct doctor *doctor)
 {
 	examine_port(doctor, "HTTP_LISTEN", doctor->config->http_listen);
-	if (doctor->config->realtime_url == NULL)
+	if (!config_has_realtime(doctor->config))
 		examine_port(doctor, "EMBEDDED_LISTEN", doctor->config->embedded_listen);
 }
 

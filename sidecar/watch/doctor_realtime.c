@@ -86,7 +86,7 @@ on_answer(void *arg, const struct http_response *response)
 void
 doctor_realtime(struct doctor *doctor)
 {
-	if (doctor->config->realtime_url == NULL)
+	if (doctor->config->realtime_url == NULL || config_inserts(doctor->config))
 	{
 		finish(doctor);
 		return;

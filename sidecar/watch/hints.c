@@ -11,7 +11,7 @@
 #include "sinks.h"
 
 #define EVERY_MS 30000
-#define FIRST_MS 500
+#define FIRST_MS 500 /* and while there is no connection */
 
 struct hints
 {
@@ -62,6 +62,7 @@ on_timer(uv_timer_t *timer)
 
 	if (hints->asking || db == NULL)
 		return;
+	uv_timer_start(timer, on_timer, EVERY_MS, FIRST_MS);
 	hints->asking = true;
 	db_query(db, &statement, NULL, on_answer, hints);
 }
@@ -75,7 +76,7 @@ hints_create(struct app *app)
 	hints->list = json_array();
 	uv_timer_init(app->loop, &hints->timer);
 	hints->timer.data = hints;
-	uv_timer_start(&hints->timer, on_timer, FIRST_MS, EVERY_MS);
+	uv_timer_start(&hints->timer, on_timer, FIRST_MS, FIRST_MS);
 	return hints;
 }
 

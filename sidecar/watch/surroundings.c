@@ -16,7 +16,7 @@
 const char surroundings_forgotten_url[] =
 	"the database has Supabase Realtime's schema, and REALTIME_URL is not set: events go to the embedded endpoint alone";
 const char surroundings_mend[] =
-	"set REALTIME_URL where clients are connected to Supabase Realtime";
+	"set REALTIME_URL, or REALTIME_TRANSPORT=database, where clients are connected to Supabase Realtime";
 
 struct surroundings
 {
@@ -37,7 +37,7 @@ on_answer(void *arg, PGresult *result)
 	if (PQresultStatus(result) != PGRES_TUPLES_OK)
 		return;
 	uv_timer_stop(&surroundings->timer);
-	if (surroundings->app->config->realtime_url == NULL && PQgetvalue(result, 0, 0)[0] == 't')
+	if (!config_has_realtime(surroundings->app->config) && PQgetvalue(result, 0, 0)[0] == 't')
 		log_event(LOG_WARN, surroundings_forgotten_url, "hint", "%s", surroundings_mend, NULL);
 }
 
