@@ -124,10 +124,10 @@ bench:
 
 -include regress/proof.mk
 
-# KILLS: of the sidecar; CRASHES: of PostgreSQL, in between; RESETS: per cent of the requests.
+# KILLS: of cores, endpoint, Realtime's stand-in and PostgreSQL (CRASHES of them); RESETS: per cent of the requests.
 torture:
 	@regress/lib/deps.sh test
-	@KILLS=$(or $(KILLS),50) CRASHES=$(or $(CRASHES),0) RESETS=$(or $(RESETS),5) regress/torture/run
+	@KILLS=$(or $(KILLS),50) $(if $(CRASHES),CRASHES=$(CRASHES)) RESETS=$(or $(RESETS),5) regress/torture/run
 
 # Debian packages, in packages/; what the build needs is named when it is missing.
 deb:
@@ -157,8 +157,8 @@ help:
 	@echo '                   DEMO=once ends by itself'
 	@echo 'make test          run every test; ONLY=unit, regress, isolation, e2e or a file of regress/e2e'
 	@echo '                   SANITIZE=1: with AddressSanitizer and UndefinedBehaviorSanitizer in the sidecar'
-	@echo 'make bench         measure; BENCH=writes, bulk, ingest, scale, bloat, reading, instructions, calls, latency, drain, webhooks, endpoint, auth or backend'
-	@echo 'make torture       kill the sidecar (KILLS=50) and PostgreSQL (CRASHES=0) under load, and reset'
+	@echo 'make bench         measure; BENCH=writes, bulk, ingest, scale, bloat, reading, instructions, calls, latency, drain, webhooks, memory, endpoint, auth or backend'
+	@echo 'make torture       kill cores, endpoint, Realtime and PostgreSQL under load (KILLS=50), and reset'
 	@echo '                   connections to Realtime and webhooks (RESETS=5 per cent); nothing may get lost'
 	@echo 'make test-matrix   build and test against PostgreSQL 15, 17 and 18 (VERSIONS="17 18"), as root'
 	@echo 'make test-upgrade  pg_upgrade, dumps and logical replication from 15 to 17 (VERSIONS="18:17"), as root'

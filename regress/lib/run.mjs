@@ -160,6 +160,7 @@ async function proofs() {
   const node = (file) => [process.execPath, [path.join(root, 'regress/random', file)]];
   const list = [
     ['model of doorbell and cursor', [path.join(root, 'regress/model/run'), ['quick']], {}],
+    ['kills under load', [path.join(root, 'regress/torture/run'), []], { KILLS: '6' }],
     ['random concurrent histories', node('histories.mjs'), { HISTORIES: '20', SEED: '1' }],
     ['every function as every role', node('functions.mjs'), { CALLS: '2', SEED: '1049086908' }],
     ['mutated WUZAPI bodies', node('wuzapi.mjs'), { ROUNDS: '10', SEED: '1' }],

@@ -1,5 +1,5 @@
 /*
- * The doorbell and the cursor (extension/doorbell.c, sql/log.sql, sidecar/consumer*.c): transactions that write
+ * The doorbell and the cursor (extension/doorbell.c, extension/log_reader.c, sidecar/consumer/): transactions that write
  * events, and sidecars that read, deliver and sleep.
  *
  * What is shown, for every interleaving within the bounds below:
@@ -9,8 +9,9 @@
  *   - no sidecar sleeps while an event waits, but for events of prepared transactions, which do not ring;
  *   - what is saved as done stays done, also with two sidecars, frozen ones and ones that crash anywhere.
  *
- * One transaction writes one event. A sidecar's queries are single steps, as statements with a snapshot of their
- * own are. Time passes as it likes: a lease lapses whenever it may, and the slow poll comes only where nothing else
+ * One transaction writes one event. What a sidecar asks the database is a single step, as a statement with a snapshot of its
+ * own is; but a read of the log is several, between which others go on: it disarms, looks, arms, looks again in another
+ * snapshot, and disarms where that found something. Time passes as it likes: a lease lapses whenever it may, and the slow poll comes only where nothing else
  * would wake the sidecar, which is what makes "nobody sleeps while an event waits" an assertion.
  *
  * Bounds: -DWRITERS, -DCONVERSATIONS, -DSIDECARS (1 or 2), -DCRASHES, -DLAPSES (of leases), -DROWS (of one read),
@@ -160,40 +161,33 @@ over:
 	skip
 }
 
-/* What a sidecar is about: the states of sidecar/consumer/consumer_log.c. */
-mtype = { IDLE, DISARM, ARM, READ, ANSWER, ASLEEP, RETRY };
+/*
+ * What a sidecar is about: the states of sidecar/consumer/consumer_log.c, and those of a read in extension/log_reader.c, of which
+ * it knows nothing before the answer.
+ */
+mtype = { IDLE, DISARM, FIRST, ARM, SECOND, RELEASE, ANSWER, ASLEEP, RETRY };
 
 /* read_log() */
-#define READ_LOG(with_arming) \
-	arming = with_arming; rung = false; \
-	state = (armed[me] -> DISARM : (with_arming -> ARM : READ))
+#define READ_LOG rung = false; state = (armed[me] -> DISARM : FIRST)
 
 #define MAY_READ (leads[me] && nbatches < BATCHES)
 
 /* consumer_advance(): reads on, unless it is asleep or has its time. */
 #ifdef BROKEN_RING_FORGOTTEN
-#define ADVANCE if :: MAY_READ && state == IDLE -> READ_LOG(false) :: else fi
+#define ADVANCE if :: MAY_READ && state == IDLE -> READ_LOG :: else fi
 #else
 #define ADVANCE \
 	if \
-	:: MAY_READ && (state == IDLE || (state == ASLEEP && rung)) -> READ_LOG(false) \
+	:: MAY_READ && (state == IDLE || (state == ASLEEP && rung)) -> READ_LOG \
 	:: else \
 	fi
 #endif
 
 /* rest(): nothing was found. */
-#ifdef BROKEN_NO_SECOND_READ
-#define REST \
-	if \
-	:: !armed[me] && !arming -> arming = true; state = ARM \
-	:: else -> state = (armed[me] -> ASLEEP : RETRY) \
-	fi
+#ifdef BROKEN_RING_MEANWHILE
+#define REST state = (armed[me] -> ASLEEP : RETRY)
 #else
-#define REST \
-	if \
-	:: !arming || rung -> READ_LOG(!rung) \
-	:: else -> state = (armed[me] -> ASLEEP : RETRY) \
-	fi
+#define REST if :: rung -> READ_LOG :: else -> state = (armed[me] -> ASLEEP : RETRY) fi
 #endif
 
 /* A read of the log: one snapshot, which becomes the next position. */
@@ -224,8 +218,7 @@ inline read_statement()
 	}
 	moved = (found != 0 || limit != read_id);
 	read_id = limit; read_xmax = xmax; read_xip = xip;
-	n = 0; t = 0; rows = 0; limit = 0; xmax = 0; xip = 0;
-	state = ANSWER
+	n = 0; t = 0; rows = 0; limit = 0; xmax = 0; xip = 0
 }
 
 /* on_read() */
@@ -355,7 +348,7 @@ inline check_sleep()
 inline forget()
 {
 	armed[me] = false; notified[me] = false; listening[me] = false; leads[me] = false;
-	state = IDLE; arming = false; rung = false; moved = false; lost = false;
+	state = IDLE; rung = false; moved = false; lost = false;
 	found = 0; nbatches = 0; read_id = 0; read_xmax = 0; read_xip = 0; done_id = 0; done_xmax = 0; done_xip = 0;
 	for (k : 0 .. BATCHES - 1) {
 		batch[k] = 0; batch_id[k] = 0; batch_xmax[k] = 0; batch_xip[k] = 0
@@ -367,7 +360,7 @@ inline forget()
 proctype sidecar(byte me)
 {
 	mtype state = IDLE;
-	bool arming, rung, moved, lost, clear, earlier;
+	bool rung, moved, lost, clear, earlier;
 	byte my_epoch, read_id, read_xmax, read_xip, done_id, done_xmax, done_xip, found, nbatches;
 	byte batch[BATCHES], batch_id[BATCHES], batch_xmax[BATCHES], batch_xip[BATCHES];
 	byte t, n, k, rows, limit, xmax, xip;
@@ -380,29 +373,31 @@ end_standby:
 			listening[me] = true; /* in truth earlier; a NOTIFY means nothing to one who does not lead */
 			epoch++; my_epoch = epoch; owner = me; lapsed = false; leads[me] = true;
 			read_id = saved_id; read_xmax = saved_xmax; read_xip = saved_xip;
-			READ_LOG(false)
+			READ_LOG
 		};
 		do
-		:: state == DISARM -> d_step { armed[me] = false; state = (arming -> ARM : READ) }
+		:: state == DISARM -> d_step { armed[me] = false; state = FIRST }
+		:: state == FIRST -> d_step { read_statement(); state = (moved -> ANSWER : ARM) }
 		:: state == ARM ->
 			d_step {
 				armed[me] = (writers_hold == 0);
 #ifdef BROKEN_NO_SECOND_READ
-				state = (armed[me] -> ASLEEP : RETRY)
+				state = ANSWER
 #else
-				state = READ
+				state = (armed[me] -> SECOND : ANSWER)
 #endif
 			}
-		:: state == READ -> d_step { read_statement() }
+		:: state == SECOND -> d_step { read_statement(); state = (moved -> RELEASE : ANSWER) }
+		:: state == RELEASE -> d_step { armed[me] = false; state = ANSWER }
 		:: state == ANSWER -> d_step { take_rows() }
 		:: notified[me] -> /* consumer_rung() */
 			d_step {
 				notified[me] = false; rung = true;
-				if :: armed[me] && MAY_READ && (state == IDLE || state == ASLEEP) -> READ_LOG(false) :: else fi
+				if :: armed[me] && MAY_READ && (state == IDLE || state == ASLEEP) -> READ_LOG :: else fi
 			}
-		:: state == RETRY && MAY_READ -> d_step { READ_LOG(true) }
+		:: state == RETRY && MAY_READ -> d_step { READ_LOG }
 		:: QUIET -> /* the slow poll */
-			d_step { check_sleep(); READ_LOG(!armed[me]) }
+			d_step { check_sleep(); READ_LOG }
 		:: nbatches > 0 && leads[me] ->
 			atomic {
 				choose_event(); skip;

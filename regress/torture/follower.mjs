@@ -5,7 +5,7 @@ export class Follower {
   /** db: for what it asks, as the user. */
   static async create(subscriber, db, topics) {
     const follower = new Follower();
-    Object.assign(follower, { subscriber, db, topics, asking: new Map(), newest: new Map(), asked: [], joins: 0, looked: 0 });
+    Object.assign(follower, { subscriber, db, asking: Promise.resolve(), newest: new Map(), asked: [], joins: 0, looked: 0 });
     for (const topic of topics) await subscriber.join(topic, { joined: () => follower.catchUp(topic) });
     return follower;
   }
@@ -23,12 +23,11 @@ export class Follower {
     return this.newest.get(topic) ?? 0n;
   }
 
-  /** One question for a topic after the other; the first one of all has nothing to ask for. */
+  /** One question after the other. */
   catchUp(topic) {
     const after = this.last(topic);
     this.joins++;
-    const before = this.asking.get(topic) ?? Promise.resolve();
-    this.asking.set(topic, before.then(() => this.ask(topic, after)));
+    this.asking = this.asking.then(() => this.ask(topic, after));
   }
 
   async ask(topic, after) {
@@ -43,7 +42,7 @@ export class Follower {
         }
         return;
       } catch (error) {
-        if (tries === 100) throw error; // the server is away for a moment
+        if (tries === 300) throw error; // the server is away for a moment
         await new Promise((resolve) => setTimeout(resolve, 200));
       }
     }
@@ -51,7 +50,7 @@ export class Follower {
 
   /** All that it has, once nothing is asked for any more. */
   async all() {
-    await Promise.all(this.asking.values());
+    await this.asking;
     return [...this.heard, ...this.asked];
   }
 }

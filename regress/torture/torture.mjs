@@ -112,7 +112,8 @@ async function killAll(bed, load) {
 /** webhook-id is evt_<event>; conversation.closed is part of another event, and not written here. */
 const received = (bed) => bed.receiver.deliveries.map(({ id }) => ({ id: id.slice('evt_'.length) }));
 
-const accepted = (bed) => bed.realtime.accepted.filter(({ topic }) => !topic.startsWith('canary:'));
+/** Without what was written before the sidecars were there. */
+const since = (bed, deliveries) => deliveries.filter(({ id }) => BigInt(id) > bed.first);
 
 /** Waits until nothing is missing, or the patience is at its end. */
 async function judgement(log, deliveries, options) {
@@ -151,12 +152,12 @@ async function written(bed) {
 async function judgeAll(bed) {
   const log = await written(bed);
   const forWebhooks = log.filter((event) => event.webhook !== null);
-  const client = await judgement(log, () => bed.client.all());
-  client.disorder = judge(log, bed.client.heard).disorder;
+  const client = await judgement(log, async () => since(bed, await bed.client.all()));
+  client.disorder = judge(log, since(bed, bed.client.heard)).disorder;
   return [
     ['client that catches up', log, client],
-    ['Realtime\'s stand-in', log, await judgement(log, () => accepted(bed))],
-    ['webhook receiver', forWebhooks, await judgement(forWebhooks, () => received(bed), { every: true })],
+    ['Realtime\'s stand-in', log, await judgement(log, () => since(bed, bed.realtime.accepted))],
+    ['webhook receiver', forWebhooks, await judgement(forWebhooks, () => since(bed, received(bed)), { every: true })],
   ];
 }
 

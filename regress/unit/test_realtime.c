@@ -608,6 +608,30 @@ check_canary(struct app *app)
 	free_read(first);
 }
 
+/* What is under way while a canary finds out that what was accepted is lost. */
+static void
+check_canary_doubt(struct app *app)
+{
+	const struct http_response lost = {.status = 422,
+									   .body = "{\"message\":\"Tenant database unavailable\"}"};
+	struct read *read = deliver_both(411, 2);
+	int done = stand_in.done, sent = world.sent;
+
+	answer((struct http_response){.status = 202});
+	await_single(app);
+	answer_single(lost);
+	answer((struct http_response){.status = 202});
+	realtime_sink.reload(stand_in.sink);
+	require("what is accepted then may be lost, too, and goes out again",
+			world.inflight == 2 && world.sent == sent + 2 && stand_in.done == done);
+	answer((struct http_response){.status = 202});
+	answer((struct http_response){.status = 202});
+	await_single(app);
+	answer_single((struct http_response){.status = 202});
+	require("until a canary that was sent after it says otherwise", stand_in.done == done + 1);
+	free_read(read);
+}
+
 /* Everything that is accepted and not confirmed is read again by the next leader. */
 static void
 check_canary_stopped(struct app *app)
@@ -665,6 +689,7 @@ main(void)
 	config.realtime_private = true;
 	stand_in.sink = realtime_sink.create(&app, &stand_in);
 	check_canary_stopped(&app);
+	check_canary_doubt(&app);
 	check_canary(&app);
 	last = deliver(91, 1);
 	realtime_sink.destroy(stand_in.sink);

@@ -373,13 +373,17 @@ check_ahead(void)
 	struct webhook_queue *queue =
 		queue_create(&(struct webhook_limits){.inflight = 10, .per_host = 10, .bytes = 100000000});
 
+	acquaint(queue, "p/fast", NULL, 1);
 	acquaint(queue, "o/slow", NULL, 1000);
 	for (int i = 0; i < 5000; i++)
 		add(queue, "o/slow", i, 1);
 	require("what slow ones have keeps nobody from reading on", !queue_is_ahead(queue));
 	for (int i = 0; i < 3000; i++)
-		add(queue, "p/new", i, 1);
-	require("what others have does", queue_is_ahead(queue));
+		add(queue, "q/new", i, 1);
+	require("nor what those have that were never asked", !queue_is_ahead(queue));
+	for (int i = 0; i < 3000; i++)
+		add(queue, "p/fast", i, 1);
+	require("what fast ones have does", queue_is_ahead(queue));
 	queue_tick(queue, 1000);
 	for (int i = 0; i < 500; i++)
 		finish_at(queue, queue_next(queue, 1000), false, 1000);

@@ -186,7 +186,7 @@ resend_lost(struct lane *lane)
 void
 lane_end(struct lane *lane)
 {
-	lane->inflight = lane->orphaned = lane->repeated = false;
+	lane->inflight = lane->orphaned = lane->repeated = lane->doubtful = false;
 	resend_lost(lane);
 }
 
@@ -237,7 +237,7 @@ lane_accept(struct lane *lane, uint64_t serial)
 		batch = create_batch(lane->pending.first->events + lane->pending.first->at, count);
 		batch->serial = serial;
 		/* Behind what went before it, wherever that is. */
-		append(lane->lost.first != NULL ? &lane->lost : &lane->accepted, batch);
+		append(lane->doubtful || lane->lost.first != NULL ? &lane->lost : &lane->accepted, batch);
 	}
 	advance(lane, count);
 }
@@ -295,6 +295,7 @@ void
 lane_lose(struct lane *lane)
 {
 	move_all(&lane->accepted, &lane->lost);
+	lane->doubtful = lane->inflight;
 	if (!lane->inflight)
 		resend_lost(lane);
 }

@@ -43,6 +43,8 @@ struct lane
 	int part;            /* events of the next request, at most */
 	struct body body;    /* what a request carries, and nothing else is finished by its answer */
 	bool inflight;
+	bool
+		doubtful; /* what is under way may be lost like that which is known to be, whatever its answer says */
 	bool orphaned; /* the events of the request under way are forgotten */
 	bool repeated; /* it was sent once more, for its connection had been closed */
 	bool probe;    /* the next request is to be empty; until its answer */

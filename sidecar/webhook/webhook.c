@@ -5,8 +5,8 @@
  * longer than our patience: a message that has been under way for PATIENCE_MS is noted in the database and
  * goes on, and what waits is left to the database, after PATIENCE_MS where the endpoint makes no progress,
  * and after LONG_PATIENCE_MS where it is slow or there is hardly room for more. So neither a dead nor a slow
- * endpoint keeps the position, and with it all others, back. What merely waits for its turn is cheaper to
- * keep: it has LONGEST_PATIENCE_MS, and as much is read as can be delivered meanwhile.
+ * endpoint keeps the position, and with it all others, back. What merely waits for its turn at a fast one is
+ * cheaper to keep: it has LONGEST_PATIENCE_MS, and as much is read as can be delivered meanwhile.
  *
  * Stored messages come back through chat.webhook_due. A message under way belongs to its request when the
  * lease or the connection is lost (pair is NULL then): the answer only frees it, and it is delivered again.
@@ -116,7 +116,7 @@ patience_with(const struct webhook *webhook, const struct endpoint *endpoint, ui
 {
 	if (endpoint->seat.waits)
 		return PATIENCE_MS;
-	if (endpoint->failures == 0 && !seat_is_slow(&endpoint->seat))
+	if (endpoint->failures == 0 && endpoint->seat.speed == FAST)
 		return is_pressed(webhook) ? LONG_PATIENCE_MS : LONGEST_PATIENCE_MS;
 	return endpoint->succeeded_at + PATIENCE_MS <= now ? PATIENCE_MS : LONG_PATIENCE_MS;
 }

@@ -188,7 +188,7 @@ bool queue_is_paced(const struct endpoint *endpoint);
 bool queue_is_full(const struct webhook_queue *queue, const struct endpoint *endpoint);
 /* There is as much in memory as there may be, in bytes. */
 bool queue_has_no_room(const struct webhook_queue *queue);
-/* There is enough in memory for those that are not known to be slow: more would only get old there. */
+/* There is enough in memory for those that are fast: more would only get old there. */
 bool queue_is_ahead(const struct webhook_queue *queue);
 void queue_each_endpoint(struct webhook_queue *queue,
 						 void (*visit)(void *arg, struct entry *endpoint), void *arg);

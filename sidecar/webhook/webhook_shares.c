@@ -217,24 +217,17 @@ seat_not_ready(struct seat *seat)
 	turn_unlist(&seat->turn);
 }
 
-bool
-seat_is_slow(const struct seat *seat)
-{
-	return seat->average_ms > SLOW_MS;
-}
-
 static void
 learn(struct shares *shares, struct seat *seat, double took_ms)
 {
 	enum speed before = seat->speed;
-	bool was_slow = seat_is_slow(seat);
 
 	seat->average_ms = seat->average_ms < 0 ? took_ms : (3 * seat->average_ms + took_ms) / 4;
-	seat->speed = seat_is_slow(seat) ? SLOW : FAST;
-	if (seat_is_slow(seat) != was_slow)
-		shares->quick += was_slow ? seat->messages : -seat->messages;
-	if (seat->speed != before)
-		move_home(seat);
+	seat->speed = seat->average_ms <= SLOW_MS ? FAST : SLOW;
+	if (seat->speed == before)
+		return;
+	shares->quick += seat->speed == FAST ? seat->messages : -seat->messages;
+	move_home(seat);
 }
 
 /* --- whose turn it is ----------------------------------------------------------------------------- */
@@ -497,7 +490,7 @@ void
 shares_count(struct shares *shares, struct seat *seat, int by)
 {
 	seat->messages += by;
-	if (!seat_is_slow(seat))
+	if (seat->speed == FAST)
 		shares->quick += by;
 }
 
@@ -512,8 +505,9 @@ shares_is_full(const struct shares *shares, const struct seat *seat)
 {
 	const struct owner *owner = seat->visit->owner;
 
-	return seat_is_slow(seat) && (owner->messages >= SLOW_MESSAGES || shares_are_full(shares) ||
-								  owner->bytes >= shares->limits.bytes - shares->bytes);
+	return seat->average_ms > SLOW_MS &&
+		   (owner->messages >= SLOW_MESSAGES || shares_are_full(shares) ||
+			owner->bytes >= shares->limits.bytes - shares->bytes);
 }
 
 bool

@@ -7,8 +7,8 @@
  * endpoint of what its owner may have. At a host fast endpoints may have any free slot; slow ones of an owner have at most three
  * times as many as they leave free. Owners take turns, then hosts of an owner, then endpoints.
  *
- * Bytes in memory are shared out in the same way: slow endpoints of an owner may have as many as they leave free. For those
- * that are not known to be slow, what is delivered in a second is enough.
+ * Bytes in memory are shared out in the same way: slow endpoints of an owner may have as many as they leave free. For fast
+ * ones, what is delivered in a second is enough.
  */
 #ifndef SIDECAR_WEBHOOK_SHARES_H
 #define SIDECAR_WEBHOOK_SHARES_H
@@ -100,7 +100,7 @@ struct shares
 	int inflight[SPEEDS];
 	int due;
 	size_t bytes;
-	int quick;       /* messages in memory of endpoints that are not known to be slow */
+	int quick;       /* messages in memory of fast endpoints */
 	int ended;       /* requests, since the last tick */
 	double a_second; /* that end, of late */
 	uint64_t ticked_at;
@@ -136,9 +136,7 @@ void shares_hold(struct shares *shares, struct owner *owner, size_t bytes);
 void shares_free(struct shares *shares, struct owner *owner, size_t bytes);
 /* Counts messages of an endpoint that are in memory. */
 void shares_count(struct shares *shares, struct seat *seat, int by);
-/* Whether an endpoint is known to be slow. */
-bool seat_is_slow(const struct seat *seat);
-/* There is enough in memory for all that are not. */
+/* There is enough in memory for all that are fast. */
 bool shares_are_ahead(const struct shares *shares);
 /* An endpoint is known to be slow, and its owner has as much in memory as it may. */
 bool shares_is_full(const struct shares *shares, const struct seat *seat);
