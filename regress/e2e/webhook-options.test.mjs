@@ -167,25 +167,25 @@ test('a webhook that works again after it was disabled: an event for its owner',
   assert.match(JSON.parse((await told('webhook.recovered')).payload).reason, /^a delivery succeeded: the webhook was disabled at /);
 });
 
-// What stands in docs/webhooks.md, each block with what calls it: [language, file, command, begin, end]. Of Go, PHP and Ruby where they are.
+// What stands in docs/webhooks.md, each block with what calls it for a list of cases: [language, file, command, begin, end]. PHP and Ruby run where they are.
 const callers = [
   ['js', 'verify.mjs', 'node', '', `
-const { key, headers, body } = JSON.parse(process.argv[2]);
-process.exitCode = verify(key, headers, body) ? 0 : 1;`],
+console.log(JSON.parse(process.argv[2]).map(({ key, headers, body }) => Number(verify(key, headers, body))).join(''));`],
   ['python', 'verify.py', 'python3', 'import json, sys', `
-given = json.loads(sys.argv[1])
-sys.exit(0 if verify(given['key'], given['headers'], given['body'].encode()) else 1)`],
+print(''.join(str(int(verify(c['key'], c['headers'], c['body'].encode()))) for c in json.loads(sys.argv[1])))`],
   ['sh', 'verify.sh', 'sh', '', `
-secret=$2 id=$3 timestamp=$4 signatures=$5
-printf %s "$6" > body
-verify`],
+shift
+while [ $# -gt 0 ]; do
+    secret=$1 id=$2 timestamp=$3 signatures=$4
+    printf %s "$5" > body
+    if verify; then printf 1; else printf 0; fi
+    shift 5
+done`],
   ['php', 'verify.php', 'php', '', `
-$given = json_decode($argv[1], true);
-exit(verify($given['key'], $given['headers'], $given['body']) ? 0 : 1);`],
+foreach (json_decode($argv[1], true) as $c) echo (int) verify($c['key'], $c['headers'], $c['body']);`],
   ['ruby', 'verify.rb', 'ruby', '', `
 require 'json'
-given = JSON.parse(ARGV[0])
-exit(verify(given['key'], given['headers'], given['body']))`],
+puts JSON.parse(ARGV[0]).map { |c| verify(c['key'], c['headers'], c['body']) ? 1 : 0 }.join`],
 ];
 
 test('docs/webhooks.md: each way to verify takes what was sent, and nothing that was changed', async (context) => {
@@ -200,22 +200,23 @@ test('docs/webhooks.md: each way to verify takes what was sent, and nothing that
   for (const [language, file, command, begin, end] of callers) {
     const blocks = [...text.matchAll(new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``, 'g'))].map(([, block]) => block);
     assert.ok(blocks.length > 0, language);
-    if (spawnSync(command, ['--version']).error) {
-      context.diagnostic(`${command} is not there: its block was not run`);
-      continue;
-    }
     for (const block of blocks) {
-      writeFileSync(path.join(directory, file), `${begin}\n${block}${end}\n`);
       const key = block.includes('publicKey') ? publicKey : secret;
       const other = key.slice(0, 6) + Buffer.alloc(32, 7).toString('base64').slice(0, key.length - 6); // as long, and another
-      const old = { ...headers, 'webhook-timestamp': String(headers['webhook-timestamp'] - 400) };
-      const cases = [[key, headers, raw, 0], [key, headers, `${raw} `, 1], [key, { ...headers, 'webhook-id': 'evt_0' }, raw, 1], [key, old, raw, 1],
-        [key, { ...headers, 'webhook-signature': `v1,AAAA ${headers['webhook-signature']}` }, raw, 0], [other, headers, raw, 1]];
-      for (const [with_, given, body, status] of cases) {
-        const ended = spawnSync(command, [file, JSON.stringify({ key: with_, headers: given, body }), with_, given['webhook-id'], given['webhook-timestamp'], given['webhook-signature'], body],
-          { cwd: directory, encoding: 'utf8' });
-        assert.equal(ended.status, status, `${language}: ${JSON.stringify({ with_, given, body })} ${ended.stderr}`);
-      }
+      const cases = [
+        [key, headers, raw, 1],
+        [key, { ...headers, 'webhook-signature': `v1,AAAA ${headers['webhook-signature']}` }, raw, 1],
+        [key, headers, `${raw} `, 0],
+        [key, { ...headers, 'webhook-id': 'evt_0' }, raw, 0],
+        [key, { ...headers, 'webhook-timestamp': String(headers['webhook-timestamp'] - 400) }, raw, 0],
+        [other, headers, raw, 0],
+      ];
+      writeFileSync(path.join(directory, file), `${begin}\n${block}${end}\n`);
+      const ended = spawnSync(command, [file, JSON.stringify(cases.map(([with_, given, body]) => ({ key: with_, headers: given, body }))),
+        ...cases.flatMap(([with_, given, body]) => [with_, given['webhook-id'], given['webhook-timestamp'], given['webhook-signature'], body])],
+      { cwd: directory, encoding: 'utf8' });
+      if (ended.error?.code === 'ENOENT') context.diagnostic(`${command} is not there: its block was not run`);
+      else assert.equal(ended.stdout.trim(), cases.map(([, , , yes]) => yes).join(''), `${language}: ${ended.stderr}`);
     }
   }
 });
