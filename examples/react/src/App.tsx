@@ -7,6 +7,7 @@ import { keys, withMessage } from './cache';
 import type { Provider } from './transport';
 import { useChatRealtime } from './useChatRealtime';
 import { useProvider } from './useProvider';
+import { Webhooks } from './Webhooks';
 
 interface Session {
   token: string;
@@ -25,7 +26,11 @@ export function App() {
   const given = new URLSearchParams(location.hash.slice(1));
   const [session, setSession] = useState(() =>
     given.get('token') ? sessionOf(given.get('token')!, given.get('name') ?? 'Agent') : undefined);
-  return session ? <Desk session={session} /> : <SignIn onSession={setSession} />;
+  const [webhooks, setWebhooks] = useState(given.get('page') === 'webhooks');
+  if (!session) return <SignIn onSession={setSession} />;
+  return webhooks
+    ? <Webhooks token={session.token} onBack={() => setWebhooks(false)} />
+    : <Desk session={session} onWebhooks={() => setWebhooks(true)} />;
 }
 
 function SignIn({ onSession }: { onSession: (session: Session) => void }) {
@@ -65,7 +70,7 @@ function useSocket(token: string, provider: Provider) {
   return socket;
 }
 
-function Desk({ session }: { session: Session }) {
+function Desk({ session, onWebhooks }: { session: Session; onWebhooks: () => void }) {
   const [open, setOpen] = useState<Id>();
   const api = useMemo(() => createApi(session.token), [session.token]);
   const supabase = useMemo(() => createClient(
@@ -89,6 +94,7 @@ function Desk({ session }: { session: Session }) {
       <aside>
         <header>
           <h1>Inbox</h1>
+          <button className="link" onClick={onWebhooks}>Webhooks</button>
           <span className={live ? 'state live' : 'state'} data-provider={provider}>{live ? 'live' : 'polling'}</span>
         </header>
         <ul>

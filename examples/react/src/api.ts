@@ -52,17 +52,22 @@ export type FetchEvents = (topic: string, after?: number) => Promise<EventPage>;
 
 export type Api = ReturnType<typeof createApi>;
 
-export function createApi(token: string, base = '/api/v1/chat') {
-  async function request<T>(path: string, body?: unknown): Promise<T> {
+/** One request to the backend; POST where there is a body and no other method is given. */
+export function createRequest(token: string, base = '/api/v1/chat') {
+  return async function request<T>(path: string, body?: unknown, method = body === undefined ? 'GET' : 'POST'): Promise<T> {
     const response = await fetch(base + path, {
-      method: body === undefined ? 'GET' : 'POST',
+      method,
       headers: { Authorization: `Bearer ${token}`, ...(body === undefined ? {} : { 'Content-Type': 'application/json' }) },
       body: body === undefined ? undefined : JSON.stringify(body),
     });
     const answer = await response.json();
     if (!response.ok) throw new Error(answer.error);
     return answer;
-  }
+  };
+}
+
+export function createApi(token: string, base?: string) {
+  const request = createRequest(token, base);
   const data = async <T>(path: string, body?: unknown) => (await request<{ data: T }>(path, body)).data;
 
   return {
