@@ -65,9 +65,15 @@ function required(value, message, field) {
 /** client: where there is one, a worker sends (send.mjs), and what is changed is passed on to the contact. */
 export function createApp({ db, jwtSecret, wuzapiInstances = [], client, log = console.error }) {
   const { authenticateApiKey, requireLogin, rateLimiter } = createAuth({ db, jwtSecret });
-  const read = authenticateApiKey('chat:read');
-  const write = authenticateApiKey('chat:write');
-  const admin = authenticateApiKey('chat:admin');
+  // Who it is comes first: of a stranger no body is read.
+  const body = [requireJson, express.json({ limit: '2mb' }), checkShapes, (req, res, next) => {
+    req.body ??= {};
+    next();
+  }];
+  const read = [authenticateApiKey('chat:read'), ...body];
+  const write = [authenticateApiKey('chat:write'), ...body];
+  const admin = [authenticateApiKey('chat:admin'), ...body];
+  const signedIn = [requireLogin, ...body];
 
   /** First column of the one row. Named statements are planned once per connection. by: whose request it is, for the metrics. */
   async function call(sql, values, by = 'service') {
@@ -97,12 +103,7 @@ export function createApp({ db, jwtSecret, wuzapiInstances = [], client, log = c
   const markRead = client ? 'chat.send_read' : 'chat.mark_read';
 
   const chat = express.Router();
-  // Before the JSON parser: its signature is over the bytes of the body.
   chat.use('/wuzapi', createWuzapi({ call, instances: wuzapiInstances }));
-  chat.use(requireJson, express.json({ limit: '2mb' }), checkShapes, (req, res, next) => {
-    req.body ??= {};
-    next();
-  });
 
   // Conversations
   chat.get('/conversations', read, list(
@@ -176,16 +177,16 @@ export function createApp({ db, jwtSecret, wuzapiInstances = [], client, log = c
 
   // API keys
   const shownOnce = { envelope: (data) => ({ success: true, data, warning: 'Store this key now: it is not shown again.' }) };
-  chat.get('/api-keys', requireLogin, list('chat.list_api_keys($1)', ({ owner }) => [owner]));
-  chat.post('/api-keys', requireLogin, knownScopes, one('API key',
+  chat.get('/api-keys', signedIn, list('chat.list_api_keys($1)', ({ owner }) => [owner]));
+  chat.post('/api-keys', signedIn, knownScopes, one('API key',
     'chat.create_api_key($1, $2, scopes => $3, rate_limit => $4, expires_at => $5)',
     ({ owner }, body) => [owner, body.name, body.scopes ?? scopes.slice(0, 2), body.rateLimit ?? 100, body.expiresAt],
     { status: 201, ...shownOnce }));
-  chat.patch('/api-keys/:id', requireLogin, knownScopes, one('API key', 'chat.update_api_key($1, $2, owner => $3)',
+  chat.patch('/api-keys/:id', signedIn, knownScopes, one('API key', 'chat.update_api_key($1, $2, owner => $3)',
     ({ params, owner }, body) => [params.id, body, owner]));
-  chat.delete('/api-keys/:id', requireLogin, one('API key', 'chat.revoke_api_key($1, owner => $2)',
+  chat.delete('/api-keys/:id', signedIn, one('API key', 'chat.revoke_api_key($1, owner => $2)',
     ({ params, owner }) => [params.id, owner]));
-  chat.post('/api-keys/:id/regenerate', requireLogin, one('API key', 'chat.rotate_api_key($1, owner => $2)',
+  chat.post('/api-keys/:id/regenerate', signedIn, one('API key', 'chat.rotate_api_key($1, owner => $2)',
     ({ params, owner }) => [params.id, owner], shownOnce));
 
   const app = express();

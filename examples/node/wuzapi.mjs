@@ -17,6 +17,26 @@ function parse(req) {
   }
 }
 
+const most = 20; // places in a body that are looked at
+
+/** What a body says of its sender, found without parsing it: that of a stranger must cost next to nothing. */
+function claims(req) {
+  const text = req.body.toString('latin1');
+  const form = req.is('application/x-www-form-urlencoded');
+  const pattern = form ? /(?:^|&)(token|userID)=([^&]{1,200})/g : /"(token|userID)"\s*:\s*"?([^",{}\[\]\\]{1,200})/g;
+  const found = [['token', req.get('token') ?? req.get('x-user-token')]];
+  for (let match; found.length <= most && (match = pattern.exec(text)) !== null;) found.push([match[1], form ? decode(match[2]) : match[2].trim()]);
+  return found.filter(([, value]) => value !== undefined);
+}
+
+function decode(text) {
+  try {
+    return decodeURIComponent(text.replaceAll('+', ' '));
+  } catch {
+    return text;
+  }
+}
+
 /** instances: [{userID, token, owner, hmacKey}], who each WUZAPI user belongs to. */
 export function createWuzapi({ call, instances }) {
   // Tokens are secrets: kept and looked up by their digest.
@@ -29,20 +49,34 @@ export function createWuzapi({ call, instances }) {
     const known = token === undefined ? undefined : byToken.get(digest(token));
     const instance = known ?? byUser.get(asText(event?.userID));
     if (!instance || !(known || instance.hmacKey)) {
-      throw new HttpError(401, 'UNKNOWN_INSTANCE', 'No such WUZAPI instance, or nothing proves that it sent this');
+      throw refused();
     }
     return instance;
+  }
+
+  const refused = () => new HttpError(401, 'UNKNOWN_INSTANCE', 'No such WUZAPI instance, or nothing proves that it sent this');
+
+  /** Somebody we know must have sent it: its token is in there, or the signature is that of a user who is named. */
+  async function requireVoucher(req) {
+    const said = claims(req);
+    if (said.some(([name, value]) => name === 'token' && byToken.has(digest(value)))) return;
+    const named = new Set(said.filter(([name, value]) => name === 'userID' && byUser.get(value)?.hmacKey).map(([, value]) => byUser.get(value)));
+    for (const { hmacKey } of named) {
+      if (await call('chat.verify_wuzapi($2, $3, $1)', [hmacKey, req.body, req.get('x-hmac-signature') ?? ''])) return;
+    }
+    throw named.size > 0 ? new HttpError(401, 'INVALID_SIGNATURE', 'Invalid signature') : refused();
   }
 
   const webhook = express.Router();
   webhook.post('/', express.raw({ type: () => true, limit: '64mb' }), async (req, res) => {
     req.body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0);
+    await requireVoucher(req);
     const event = parse(req);
     const { owner, hmacKey } = find(req, event);
     const answer = await call(
       'CASE WHEN $1::text IS NULL OR chat.verify_wuzapi($2, $3, $1) THEN chat.ingest_wuzapi($4, $5) END',
       [hmacKey, hmacKey && req.body, req.get('x-hmac-signature'), owner, JSON.stringify(event)]);
-    if (answer === null) throw new HttpError(401, 'INVALID_SIGNATURE', 'Invalid signature');
+    if (answer === null) throw new HttpError(401, 'INVALID_SIGNATURE', 'Invalid signature'); // of another user than the one that vouched
     res.json({ success: true, data: answer });
   });
   return webhook;

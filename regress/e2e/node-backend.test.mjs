@@ -295,6 +295,15 @@ test('WUZAPI: stored when it is answered, signed over the raw bytes, as JSON and
   }
 });
 
+test('a stranger\'s body is not parsed: one that takes long to is refused at once, and others are answered meanwhile', async () => {
+  const nested = Buffer.from(`[${'[],'.repeat(10_000_000)}[]]`); // 30 MB: parsing them takes seconds
+  for (const path of ['/wuzapi', '/conversations']) {
+    const refused = await call(backend, 'POST', path, { raw: nested, headers: { 'Content-Type': 'application/json' } });
+    assert.equal(refused.status, 401, path);
+  }
+  assert.equal((await wuzapi('{"userID":"unknown', {})).body.code, 'UNKNOWN_INSTANCE', 'nor is what is no JSON');
+});
+
 test('WUZAPI: what cannot be stored is a 4xx, what is of no interest is ignored, many megabytes are nothing special', async () => {
   const headers = { token: 'wuzapi-token' };
   for (const body of ['{"type":', '', Buffer.from([0xff, 0xfe, 0x00])]) {
