@@ -126,7 +126,7 @@ test('the compose overlay fits the stack: services, files, and variables that so
     assert.match(name, /^(CHAT_REALTIME|CHAT_SIDECAR_PASSWORD|SUPABASE_POSTGRES|POSTGRES_MAJOR|POSTGRES_PORT|POSTGRES_DB|SERVICE_ROLE_KEY)$/);
   }
   const environment = Object.keys(overlay.services['chat-sidecar'].environment);
-  const readme = readFileSync(path.join(root, 'README.md'), 'utf8');
+  const readme = readFileSync(path.join(root, 'docs/sidecar.md'), 'utf8');
   for (const name of environment) assert.ok(readme.includes(`| \`${name}\``), `${name} is no setting of the sidecar`);
 });
 

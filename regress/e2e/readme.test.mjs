@@ -1,7 +1,7 @@
-// What the READMEs tell to do is done as they tell it.
+// What README, docs and the examples' READMEs tell to do is done as they tell it.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Bed } from '../lib/bed.mjs';
@@ -43,11 +43,11 @@ function start(context, command, args, options) {
   return child;
 }
 
-test("README: the first snippet hears a message, with this version of Node.js", async (context) => {
+test("docs/events.md: the first snippet hears a message, with this version of Node.js", async (context) => {
   const sidecar = await bed.sidecar();
   context.after(() => sidecar.kill('SIGTERM'));
   const conversation = await bed.conversation('Ana');
-  const [, snippet] = /## Events[^]*?```js\n([^]*?)```/.exec(read('README.md'));
+  const [, snippet] = /```js\n([^]*?)```/.exec(read('docs/events.md'));
   const directory = temporaryDirectory();
   symlinkSync(path.join(root, 'regress/node_modules'), path.join(directory, 'node_modules'));
   const given = { url: sidecar.url, anonKey: sidecar.anonKey, jwtOfTheUser: sidecar.token(bed.owner) };
@@ -62,10 +62,10 @@ test("README: the first snippet hears a message, with this version of Node.js", 
   assert.match(program.output, /\{"shown":"oi, tudo bem\?","id":"\d+"\}/);
 });
 
-test('README: every event, webhook event and setting is there', async () => {
+test('docs/: every event, webhook event and setting of the database is there', async () => {
   const names = await rows(bed.db, `SELECT DISTINCT n.name FROM chat.event_kinds() k, unnest(ARRAY[k.event, k.webhook]) AS n (name) WHERE n.name IS NOT NULL
     UNION ALL SELECT CASE WHEN k.of_server THEN 'chat_realtime.' ELSE '"' END || k.name FROM chat.setting_kinds() k WHERE k.name <> 'limit_clock'`);
-  const text = read('README.md');
+  const text = readdirSync(path.join(root, 'docs')).filter((name) => name.endsWith('.md') && name !== 'sql.md').map((name) => read(`docs/${name}`)).join('\n');
   assert.deepEqual(names.map(({ name }) => name).filter((name) => !text.includes(name)), []);
 });
 

@@ -1,0 +1,107 @@
+// README and docs/: links lead somewhere, texts of troubles are the programs' own, the quick start does what it says, the
+// reference is what the database says of its functions.
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import { after, before, test } from 'node:test';
+import { Bed } from '../lib/bed.mjs';
+import { connect } from '../lib/db.mjs';
+import { addGroup, removeGroup } from '../lib/janitor.mjs';
+import { freePort } from '../lib/ports.mjs';
+import { runProgram } from '../lib/program.mjs';
+import { reference } from '../lib/sql-reference.mjs';
+import { until } from '../lib/wait.mjs';
+import { root, sidecarBinary, temporaryDirectory } from '../lib/workspace.mjs';
+
+const read = (file) => readFileSync(path.join(root, file), 'utf8');
+const folder = (name, end) => readdirSync(path.join(root, name)).filter((file) => file.endsWith(end)).map((file) => path.join(name, file));
+const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'regress/README.md', 'examples/node/README.md', 'examples/react/README.md', ...folder('docs', '.md')];
+/** A heading as links name it. */
+const anchor = (heading) => heading.toLowerCase().replace(/[^\p{L}\p{N}\- _]/gu, '').replaceAll(' ', '-');
+const outsideOfFences = (text) => text.replace(/^```[^]*?^```/gm, '');
+let bed;
+
+before(async () => {
+  bed = await Bed.create();
+});
+
+after(() => bed.close());
+
+test('every link leads to a file that is there, and to one of its headings', () => {
+  for (const page of pages) {
+    for (const [, target] of outsideOfFences(read(page)).matchAll(/\]\(([^)\s]+)\)/g)) {
+      if (/^[a-z]+:/.test(target)) continue;
+      const [file, heading] = target.split('#');
+      const where = file ? path.join(path.dirname(page), file) : page;
+      assert.ok(existsSync(path.join(root, where)), `${page}: ${target}`);
+      if (heading) assert.ok([...outsideOfFences(read(where)).matchAll(/^#+ (.*)$/gm)].some((match) => anchor(match[1]) === heading), `${page}: ${target}`);
+    }
+  }
+});
+
+test('texts of docs/troubleshooting.md are those of the programs', () => {
+  const sources = ['sidecar', 'extension', 'sql'].flatMap((name) => readdirSync(path.join(root, name), { recursive: true })
+    .filter((file) => /\.(c|h|sql)$/.test(file) && !file.startsWith('chat_realtime--')).map((file) => read(path.join(name, file)))).join('\n').replace(/"\s*\n\s*"/g, '');
+  // PostgreSQL's own, OpenSSL's and supabase-js'.
+  const others = /password authentication failed|permission denied|CHANNEL_ERROR|SUBSCRIBED|^SSL$|does not exist/;
+  for (const [, cell] of read('docs/troubleshooting.md').matchAll(/^\| (.*?) \|/gm)) {
+    for (const [, text] of cell.matchAll(/`([^`]+)`/g)) {
+      for (const piece of text.split(/…|: |\b\d{5}\b/).map((part) => part.trim()).filter((part) => part.length > 3 && !/^[A-Z_]+$/.test(part))) {
+        assert.ok(others.test(piece) || sources.includes(piece), `nobody says "${piece}"`);
+      }
+    }
+  }
+});
+
+test('every setting of the sidecar, every event and every setting of the database is in README or docs', async () => {
+  const text = pages.map(read).join('\n');
+  const help = await runProgram(sidecarBinary, ['--help']);
+  const names = [...help.matchAll(/^ {2}([A-Z][A-Z_0-9]+) /gm)].map((match) => match[1]);
+  assert.ok(names.length > 20);
+  assert.deepEqual(names.filter((name) => !text.includes(`\`${name}\``)), []);
+});
+
+test('docs/sql.md is what the database says of its functions', async () => {
+  const fresh = await reference(bed.db);
+  if (process.env.UPDATE_DOCS) writeFileSync(path.join(root, 'docs/sql.md'), fresh);
+  assert.equal(read('docs/sql.md'), fresh, 'UPDATE_DOCS=1 make test ONLY=docs writes it anew');
+});
+
+test('the quick start: its statements, commands and snippet, one after the other', async (context) => {
+  const page = read('docs/quickstart.md');
+  const sql = [...page.matchAll(/```sql\n([^]*?)```/g)].map((match) => match[1]);
+  const [, snippet] = /```js\n([^]*?)```/.exec(page);
+  await bed.cluster.psql('CREATE DATABASE quick');
+  const db = await connect(bed.cluster, { database: 'quick' });
+  context.after(() => db.end());
+  await db.query(sql[0].replace(/CREATE ROLE chat_sidecar.*;/, '')); // the bed has made it, with a password of its own
+  const ports = [await freePort(), await freePort()];
+  const env = { EMBEDDED_JWT_SECRET: 'q'.repeat(64), DATABASE_URL: bed.cluster.url({ user: 'chat_sidecar', database: 'quick' }), HTTP_LISTEN: `127.0.0.1:${ports[0]}`, EMBEDDED_LISTEN: `127.0.0.1:${ports[1]}` };
+  const commands = page.match(/chat-sidecar token .*?(?=\))/g).map((command) => command.split(' ').slice(1));
+  assert.equal(commands.length, 2);
+  const [userToken, anonKey] = await Promise.all(commands.map((args) => runProgram(sidecarBinary, args, { env: { PATH: process.env.PATH, ...env } })));
+  const doctor = await runProgram(sidecarBinary, ['doctor'], { env: { PATH: process.env.PATH, ...env } });
+  assert.ok(!/^error/m.test(doctor), doctor);
+  const sidecar = await bed.sidecar(env);
+  context.after(() => sidecar.kill('SIGTERM'));
+  await db.query(sql[1]);
+  const directory = temporaryDirectory();
+  symlinkSync(path.join(root, 'regress/node_modules'), path.join(directory, 'node_modules'));
+  writeFileSync(path.join(directory, 'subscribe.mjs'), snippet.replace('127.0.0.1:4000', env.EMBEDDED_LISTEN));
+  const program = spawn(process.execPath, [path.join(directory, 'subscribe.mjs')], { env: { PATH: process.env.PATH, USER_TOKEN: userToken.trim(), ANON_KEY: anonKey.trim() }, detached: true });
+  addGroup(program.pid);
+  const ended = new Promise((resolve) => program.once('close', resolve));
+  context.after(async () => {
+    program.kill('SIGKILL');
+    await ended;
+    removeGroup(program.pid);
+  });
+  let output = '';
+  for (const stream of [program.stdout, program.stderr]) stream.on('data', (chunk) => { output += chunk; });
+  await until(() => output.includes('SUBSCRIBED'), () => `SUBSCRIBED: ${output}`, 30000);
+  await db.query(sql[1].slice(sql[1].indexOf('INSERT INTO chat_messages')));
+  await until(() => /^\d+ oi, tudo bem\?$/m.test(output), () => `the message: ${output}`, 20000);
+  const { rows: [conversation] } = await db.query('SELECT unread_count, last_message_preview FROM conversations');
+  assert.deepEqual(conversation, { unread_count: 2, last_message_preview: 'oi, tudo bem?' });
+});
