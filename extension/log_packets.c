@@ -175,6 +175,8 @@ static const Packet packets[CHAT_EVENT_KINDS] = {
 										false},
 	[CHAT_EVENT_PRESENCE_TYPING] = {"typing_status", put_typing, false, false},
 	[CHAT_EVENT_PROVIDER_CHANGED] = {"provider.changed", put_members, false, true},
+	[CHAT_EVENT_WEBHOOK_DISABLED] = {"webhook.disabled", put_members, false, false},
+	[CHAT_EVENT_WEBHOOK_RECOVERED] = {"webhook.recovered", put_members, false, false},
 };
 
 /* NULL: the server has no such event. */

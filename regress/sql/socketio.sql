@@ -85,6 +85,9 @@ SELECT chat.emit('conversation:99', 'message.new', :'ann', '99', NULL, '{"id": 5
        chat.emit('conversation:98', 'message.new', NULL, '98', NULL, '{"id": 5}') > 0 AS of_nobody, chat.emit('presence:7', 'presence.typing', :'ann', '7', NULL, '{}') > 0 AS elsewhere,
        chat.emit('conversation:99', 'unheard.of', :'ann', '99', NULL, '{}') > 0 AS unknown;
 SELECT room, name, payload FROM packets() WHERE name <> 'provider.changed';
+-- An owner hears of its webhooks.
+SELECT chat.emit('user:' || :'ann' || ':inbox', e, :'ann', NULL, NULL, '{"id": "w", "url": "https://example.com/", "reason": "410"}') > 0 AS told FROM unnest(ARRAY['webhook.disabled', 'webhook.recovered']) e;
+SELECT replace(room, :'ann', 'ann') AS room, name, state, payload FROM packets();
 
 -- Sending. What is too long for a NOTIFY is told by its attachment.
 CREATE ROLE regress_socketio LOGIN;
