@@ -58,10 +58,12 @@ static const char *const functions[] = {
 	"enable_webhook",
 	"events_since",
 	"get_conversation",
+	"get_webhook_attempt",
 	"ingest_wuzapi",
 	"list_api_keys",
 	"list_conversations",
 	"list_messages",
+	"list_webhook_attempts",
 	"list_webhooks",
 	"mark_read",
 	"message_failed",
@@ -86,6 +88,7 @@ static const char *const functions[] = {
 	"update_message_status",
 	"update_webhook",
 	"verify_wuzapi",
+	"webhook_health",
 };
 
 StaticAssertDecl(lengthof(functions) <= CHAT_API_FUNCTIONS, "CHAT_API_FUNCTIONS is too small");
