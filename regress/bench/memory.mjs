@@ -15,30 +15,28 @@ const late = Number(process.env.LATE ?? 1_000_000); // messages: two events each
 const large = Number(process.env.LARGE ?? 5_000);
 const healthyMessages = Number(process.env.HEALTHY ?? 30);
 
-/** A server that takes connections and never answers. */
+/** A server that takes connections and never answers, at a host of its own: WEBHOOK_MAX_PER_HOST is by name. */
 async function hang(bed) {
   const sockets = new Set();
   const server = net.createServer((socket) => {
     sockets.add(socket);
     socket.on('error', () => {}).on('close', () => sockets.delete(socket)).resume();
   });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise((resolve) => server.listen(0, '127.0.0.2', resolve));
   bed.closing.push(() => {
     server.close();
     for (const socket of sockets) socket.destroy();
   });
-  return `http://127.0.0.1:${server.address().port}`;
+  return `http://127.0.0.2:${server.address().port}`;
 }
 
 /** Looks at the processes until it is told to stop; the most of each. */
 function watch(sidecar) {
   const most = [0, 0];
   const timer = setInterval(() => {
-    [sidecar.child.pid, sidecar.endpointPid].forEach((pid, i) => {
-      try {
-        if (pid) most[i] = Math.max(most[i], memory(pid));
-      } catch { /* it has ended */ }
-    });
+    try {
+      [sidecar.child.pid, sidecar.endpointPid].forEach((pid, i) => { if (pid) most[i] = Math.max(most[i], memory(pid)); });
+    } catch { /* one has ended */ }
   }, 50);
   return { most, stop: () => clearInterval(timer) };
 }
@@ -50,7 +48,7 @@ async function healthy(bed, healthyReceiver, conversation) {
     const before = healthyReceiver.deliveries.length;
     await bed.db.query(`INSERT INTO public.chat_messages (conversation_id, direction, content) VALUES ($1, 'incoming', 'Olá')`, [conversation]);
     const start = performance.now();
-    await until(() => healthyReceiver.deliveries.length > before, 'the healthy webhook', 300_000, 1);
+    await until(() => healthyReceiver.deliveries.length > before, () => `the healthy webhook: ${bed.watched?.tail()}`, 300_000, 1);
     took.push(performance.now() - start);
     await sleep(20);
   }
@@ -65,6 +63,7 @@ async function measure(name, goal, prepare, { env = {}, wait = async () => {} } 
   const conversation = await value(bed.db, `INSERT INTO public.conversations (user_id, contact_jid) VALUES ($1, 'bystander@s.whatsapp.net') RETURNING id`, [bystander]);
   const context = await prepare(bed) ?? {};
   const sidecar = await bed.sidecar({ WEBHOOK_TIMEOUT_MS: '15000', ...env, ...context.env });
+  bed.watched = sidecar;
   const seen = watch(sidecar);
   await context.begin?.(bed, sidecar);
   const [p50, p99] = await healthy(bed, receiver, conversation);
