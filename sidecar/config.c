@@ -329,6 +329,7 @@ read_arguments(struct config *config, int argc, char **argv)
 	int option;
 
 	opterr = 0;
+	optind = 0; /* a command has read options of its own */
 	for (int i = 0; i < NSETTINGS; i++)
 	{
 		option_name(&settings[i], names[i]);

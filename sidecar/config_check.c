@@ -10,6 +10,7 @@
 
 #include "base/memory.h"
 #include "config_internal.h"
+#include "endpoint/keyring.h"
 #include "io/address.h"
 #include "io/authorities.h"
 #include "link/link_keys.h"
@@ -107,7 +108,7 @@ config_secret_fault(const char *secret)
 			return at == secret && at[len] == '\0'
 					   ? "has less than 32 bytes"
 					   : "has a part, between commas, of less than 32 bytes";
-		if (count > SECRETS_MAX)
+		if (count > KEYRING_MAX_SECRETS)
 			return "has more than 8 secrets";
 		if (at[len] == '\0')
 			return NULL;

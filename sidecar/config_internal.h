@@ -10,7 +10,6 @@
 #include "config.h"
 
 #define SECRET_MIN 32
-#define SECRETS_MAX 8
 
 /*
  * Prints what is wrong with a setting and ends with 2. Values must not get here where they may hold a secret, be it by

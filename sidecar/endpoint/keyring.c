@@ -14,7 +14,6 @@
 #include "base/memory.h"
 #include "endpoint/public_key.h"
 
-#define MAX_SECRETS 8
 #define MAX_KEYS 32
 #define MAX_API_KEYS 64
 
@@ -26,7 +25,7 @@ struct api_key
 
 struct keyring
 {
-	char *secrets[MAX_SECRETS];
+	char *secrets[KEYRING_MAX_SECRETS];
 	int nsecrets;
 	struct public_key *keys[MAX_KEYS];
 	int nkeys;
@@ -63,7 +62,7 @@ void
 keyring_set_secrets(struct keyring *keyring, const char *secrets)
 {
 	forget_secrets(keyring);
-	while (*secrets != '\0' && keyring->nsecrets < MAX_SECRETS)
+	while (*secrets != '\0' && keyring->nsecrets < KEYRING_MAX_SECRETS)
 	{
 		size_t len = strcspn(secrets, ",");
 
@@ -163,8 +162,8 @@ read_api_key(const char *line, size_t len, struct api_key *key)
 	return true;
 }
 
-static bool
-role_is_known(const char *role)
+bool
+keyring_role_exists(const char *role)
 {
 	return strcmp(role, "anon") == 0 || strcmp(role, "authenticated") == 0 ||
 		   strcmp(role, "service_role") == 0;
@@ -184,7 +183,7 @@ read_api_keys(const char *text, struct api_key *keys, int *count)
 				return "has more than 64 keys";
 			if (!read_api_key(line, len, &keys[*count]))
 				return "has a line that is not a key (sb_…) and its role";
-			if (!role_is_known(keys[(*count)++].role))
+			if (!keyring_role_exists(keys[(*count)++].role))
 				return "has a role that is none of anon, authenticated, service_role";
 		}
 		line += len + (line[len] == '\n');

@@ -11,12 +11,14 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#define KEYRING_MAX_SECRETS 8
+
 struct keyring;
 
 struct keyring *keyring_create(void);
 void keyring_free(struct keyring *keyring);
 
-/* Comma separated, the newest first; what was there before is forgotten. */
+/* Comma separated, the newest first, at most KEYRING_MAX_SECRETS; what was there before is forgotten. */
 void keyring_set_secrets(struct keyring *keyring, const char *secrets);
 
 /* The text of a JWKS, "" for none. NULL: taken over; else what is wrong with it, static, and the former keys stay. */
@@ -39,6 +41,9 @@ bool keyring_knows(const char *algorithm);
 enum verified
 keyring_verify(const struct keyring *keyring, const char *algorithm, const char *key_id,
 			   const char *text, size_t len, const unsigned char *signature, size_t signature_len);
+
+/* Whether there is such a role: anon, authenticated, service_role. */
+bool keyring_role_exists(const char *role);
 
 /* The role that an API key stands for, or NULL. Takes the same time for keys that differ at their end and at their beginning. */
 const char *keyring_role(const struct keyring *keyring, const char *api_key);

@@ -60,13 +60,6 @@ read_expires(const char *text, long *seconds)
 }
 
 static bool
-is_role(const char *role)
-{
-	return strcmp(role, "anon") == 0 || strcmp(role, "authenticated") == 0 ||
-		   strcmp(role, "service_role") == 0;
-}
-
-static bool
 is_plain(const char *text)
 {
 	char *clean = text_copy(text, strlen(text), strlen(text), TEXT_LINE);
@@ -81,7 +74,7 @@ judge(const struct wish *wish)
 {
 	if (wish->check)
 		return true;
-	if (!is_role(wish->role))
+	if (!keyring_role_exists(wish->role))
 		return complain("--role is none of anon, authenticated, service_role");
 	if (strcmp(wish->role, "authenticated") == 0 && (wish->sub == NULL || *wish->sub == '\0'))
 		return complain("--sub is needed for role authenticated: the id of the user");
@@ -253,7 +246,6 @@ token_command(int argc, char **argv)
 
 	if (!read_options(argc - 1, argv + 1, &wish))
 		return BAD_USE;
-	optind = 0; /* getopt begins anew */
 	config = config_load(1, argv);
 	if (config->embedded_secret_random && !(wish.check && config->embedded_jwks != NULL))
 	{

@@ -29,6 +29,12 @@ flag_errors(const char *body, size_t len, int count, bool *flags)
 	return flagged;
 }
 
+bool
+answer_knows_no_tenant(const struct http_response *response)
+{
+	return strstr(response->body, "Tenant not found") != NULL;
+}
+
 /* Says for people what to look at. */
 static const char *
 hint_at(const struct http_response *response)
@@ -38,7 +44,7 @@ hint_at(const struct http_response *response)
 		case 0:
 			return response->connect_failed ? "is Realtime running, and REALTIME_URL right?" : "";
 		case 401:
-			if (strstr(response->body, "Tenant not found") != NULL)
+			if (answer_knows_no_tenant(response))
 				return "the host names no tenant of Realtime: set REALTIME_HOST, e.g. to realtime-dev.localhost";
 			return "REALTIME_KEY is refused: it must be a token with role service_role and exp, signed with the tenant's secret";
 		case 403:

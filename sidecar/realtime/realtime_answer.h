@@ -11,6 +11,8 @@
 struct verdict answer_judge(const struct http_response *response, int count, bool *refused);
 /* Whether it is the key that is refused. */
 bool answer_refuses_key(const struct http_response *response);
+/* Whether the host names no tenant, which is told like a refused key. */
+bool answer_knows_no_tenant(const struct http_response *response);
 
 /* What the answer to a private message alone says of what was accepted before it was sent. */
 enum confirmation

@@ -12,7 +12,6 @@
 #include "watch/doctor_internal.h"
 #include "watch/surroundings.h"
 
-#define LOOK_MS 50
 #define SKEW_S 5
 #define OLDEST 150000
 
@@ -39,8 +38,7 @@ static const struct db_statement can_join_statement = {
 static void
 finish(struct doctor *doctor)
 {
-	db_close(doctor->db);
-	doctor->db = NULL;
+	command_disconnect(&doctor->command);
 	doctor_next(doctor);
 }
 
@@ -87,7 +85,7 @@ on_protocol(void *arg, PGresult *result)
 		finish(doctor);
 		return;
 	}
-	db_query(doctor->db, &hints_statement, NULL, on_hints, doctor);
+	db_query(doctor->command.db, &hints_statement, NULL, on_hints, doctor);
 }
 
 /* Server ------------------------------------------------------------------------------------------ */
@@ -171,49 +169,24 @@ on_server(void *arg, PGresult *result)
 		return;
 	}
 	examine_server(doctor, result);
-	doctor->supabase = is_true(result, "realtime");
-	if (doctor->supabase && !config_has_realtime(doctor->config))
+	if (is_true(result, "realtime") && !config_has_realtime(doctor->command.config))
 		findings_add(doctor->findings, FOUND_WARNING, "REALTIME_URL", NULL, "%s: %s",
 					 surroundings_forgotten_url, surroundings_mend);
 	if (examine_extension(doctor, result))
-		db_query(doctor->db, &consumer_protocol_statement, NULL, on_protocol, doctor);
+		db_query(doctor->command.db, &consumer_protocol_statement, NULL, on_protocol, doctor);
 	else
 		finish(doctor);
 }
 
 /* Connecting -------------------------------------------------------------------------------------- */
 
-/* It is not tried again: what a person mends, a person tries again. */
 static void
-on_look(uv_timer_t *timer)
+failed(void *arg, const char *trouble, const char *hint)
 {
-	struct doctor *doctor = timer->data;
-	const char *trouble = db_trouble(doctor->db);
+	struct doctor *doctor = arg;
 
-	if (db_is_ready(doctor->db))
-	{
-		uv_timer_stop(timer);
-		return;
-	}
-	if (*trouble == '\0')
-		return;
-	uv_timer_stop(timer);
-	findings_add(doctor->findings, FOUND_ERROR, "connection", db_hint(doctor->db), "%s", trouble);
+	findings_add(doctor->findings, FOUND_ERROR, "connection", hint, "%s", trouble);
 	finish(doctor);
-}
-
-static void
-lost(void *arg, const char *why)
-{
-	(void) arg;
-	(void) why; /* the statement that waits is answered with NULL */
-}
-
-static void
-begin(struct doctor *doctor, const char *name, const struct db_handlers *handlers)
-{
-	doctor->db = db_open(&doctor->app, name, NULL, handlers, doctor);
-	uv_timer_start(&doctor->timer, on_look, LOOK_MS, LOOK_MS);
 }
 
 static void
@@ -221,16 +194,13 @@ ready(void *arg)
 {
 	struct doctor *doctor = arg;
 
-	uv_timer_stop(&doctor->timer);
-	db_query(doctor->db, &server_statement, NULL, on_server, doctor);
+	db_query(doctor->command.db, &server_statement, NULL, on_server, doctor);
 }
 
 void
 doctor_database(struct doctor *doctor)
 {
-	static const struct db_handlers handlers = {.ready = ready, .lost = lost};
-
-	begin(doctor, "doctor", &handlers);
+	command_connect(&doctor->command, "doctor", ready, failed);
 }
 
 /* The endpoint's own role ------------------------------------------------------------------------- */
@@ -262,20 +232,19 @@ endpoint_ready(void *arg)
 {
 	struct doctor *doctor = arg;
 
-	uv_timer_stop(&doctor->timer);
-	db_query(doctor->db, &can_join_statement, NULL, on_can_join, doctor);
+	db_query(doctor->command.db, &can_join_statement, NULL, on_can_join, doctor);
 }
 
 void
 doctor_endpoint_database(struct doctor *doctor)
 {
-	static const struct db_handlers handlers = {.ready = endpoint_ready, .lost = lost};
+	struct config *config = doctor->command.config;
 
-	if (config_has_realtime(doctor->config) || doctor->config->endpoint_database_url == NULL)
+	if (config_has_realtime(config) || config->endpoint_database_url == NULL)
 	{
 		doctor_next(doctor);
 		return;
 	}
-	config_take_database(doctor->config, doctor->config->endpoint_database_url);
-	begin(doctor, "doctor endpoint", &handlers);
+	config_take_database(config, config->endpoint_database_url);
+	command_connect(&doctor->command, "doctor endpoint", endpoint_ready, failed);
 }

@@ -4,24 +4,14 @@
 #ifndef SIDECAR_DOCTOR_INTERNAL_H
 #define SIDECAR_DOCTOR_INTERNAL_H
 
-#include "app.h"
-#include "config.h"
+#include "watch/command.h"
 #include "watch/findings.h"
-
-struct db;
 
 struct doctor
 {
-	struct app app;
-	uv_loop_t loop;
-	struct config *config;
+	struct command command;
 	struct findings *findings;
 	int step;
-	uv_timer_t timer;
-	bool running; /* a sidecar answers at HTTP_LISTEN */
-	/* doctor_database.c */
-	struct db *db;
-	bool supabase; /* the database has Realtime's schema */
 	/* doctor_realtime.c */
 	struct http_pool *pool;
 	struct realtime_target *target;

@@ -55,7 +55,7 @@ static void
 examine_memory(struct doctor *doctor)
 {
 	long available = available_memory();
-	long needed = doctor->config->core_memory_limit;
+	long needed = doctor->command.config->core_memory_limit;
 
 	if (available >= 0 && available < needed)
 		findings_add(doctor->findings, FOUND_WARNING, "memory",
@@ -93,9 +93,9 @@ examine_port(struct doctor *doctor, const char *variable, const char *listen)
 static void
 examine_ports(struct doctor *doctor)
 {
-	examine_port(doctor, "HTTP_LISTEN", doctor->config->http_listen);
-	if (!config_has_realtime(doctor->config))
-		examine_port(doctor, "EMBEDDED_LISTEN", doctor->config->embedded_listen);
+	examine_port(doctor, "HTTP_LISTEN", doctor->command.config->http_listen);
+	if (!config_has_realtime(doctor->command.config))
+		examine_port(doctor, "EMBEDDED_LISTEN", doctor->command.config->embedded_listen);
 }
 
 static void
@@ -104,9 +104,8 @@ report_sidecar(struct doctor *doctor, const json_t *page)
 	const char *subject;
 	json_t *reason;
 
-	doctor->running = true;
 	findings_add(doctor->findings, FOUND_GOOD, "sidecar", NULL, "one runs at %s and %s",
-				 doctor->config->http_listen,
+				 doctor->command.config->http_listen,
 				 json_is_true(json_object_get(page, "ready")) ? "is ready" : "is not ready:");
 	json_object_foreach(json_object_get(page, "reasons"), subject, reason)
 		findings_add(doctor->findings, FOUND_ERROR, subject, NULL, "%s",
@@ -137,11 +136,11 @@ doctor_ports(struct doctor *doctor)
 {
 	static const struct http_pool_options options = {
 		.max_connections = 2, .max_per_host = 2, .allow_http = true};
-	char *url = page_url(doctor->config->http_listen, "/readyz");
+	char *url = page_url(doctor->command.config->http_listen, "/readyz");
 	const struct http_request request = {
 		.method = "GET", .url = url, .timeout_ms = TIMEOUT_MS, .max_response = RESPONSE_MAX};
 
-	doctor->pool = http_pool_create(doctor->app.http, &options);
+	doctor->pool = http_pool_create(doctor->command.app.http, &options);
 	http_send(doctor->pool, &request, on_ready_page, doctor);
 	free(url);
 }

@@ -1,9 +1,8 @@
 /*
  * Realtime: one private message to a topic that nobody can join, whose answer says what would become of others.
  */
-#include <string.h>
-
 #include "io/http.h"
+#include "realtime/realtime_answer.h"
 #include "realtime/realtime_single.h"
 #include "watch/doctor_internal.h"
 
@@ -16,18 +15,19 @@ finish(struct doctor *doctor)
 	doctor_next(doctor);
 }
 
-static bool
-names(const struct http_response *response, const char *word)
-{
-	return response->body != NULL && strstr(response->body, word) != NULL;
-}
-
 static void
 judge(struct doctor *doctor, const struct http_response *response)
 {
 	struct findings *findings = doctor->findings;
 	const char *url = realtime_target_shown(doctor->target);
 
+	if (response->status != 0 && answer_knows_no_tenant(response))
+	{
+		findings_add(findings, FOUND_ERROR, "realtime",
+					 "set REALTIME_HOST to the tenant's host (self-hosted: realtime-dev)",
+					 "%s knows no tenant of this host name", url);
+		return;
+	}
 	switch (response->status)
 	{
 		case 202:
@@ -48,17 +48,11 @@ judge(struct doctor *doctor, const struct http_response *response)
 				"%s refuses REALTIME_KEY (%ld)", url, response->status);
 			return;
 		case 404:
-			if (names(response, "Tenant") || names(response, "tenant"))
-				findings_add(findings, FOUND_ERROR, "realtime",
-							 "set REALTIME_HOST to the tenant's host (self-hosted: realtime-dev)",
-							 "%s knows no tenant of this host name", url);
-			else
-				findings_add(
-					findings, FOUND_WARNING, "realtime",
-					"Realtime 2.97 or later; or, where it is later, another REALTIME_URL",
-					"%s has no way to confirm messages (404): it is an earlier Realtime, or another "
-					"service",
-					url);
+			findings_add(findings, FOUND_WARNING, "realtime",
+						 "Realtime 2.97 or later; or, where it is later, another REALTIME_URL",
+						 "%s has no way to confirm messages (404): it is an earlier Realtime, or "
+						 "another service",
+						 url);
 			return;
 		case 429:
 			findings_add(findings, FOUND_WARNING, "realtime",
@@ -86,11 +80,11 @@ on_answer(void *arg, const struct http_response *response)
 void
 doctor_realtime(struct doctor *doctor)
 {
-	if (doctor->config->realtime_url == NULL || config_inserts(doctor->config))
+	if (doctor->command.config->realtime_url == NULL || config_inserts(doctor->command.config))
 	{
 		finish(doctor);
 		return;
 	}
-	doctor->target = realtime_target_create(&doctor->app);
+	doctor->target = realtime_target_create(&doctor->command.app);
 	realtime_single_send(doctor->pool, doctor->target, "doctor", on_answer, doctor);
 }

@@ -5,23 +5,18 @@
 #define _GNU_SOURCE
 #include "watch/status.h"
 
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "base/log.h"
 #include "base/memory.h"
-#include "base/metrics.h"
-#include "config.h"
 #include "io/db.h"
 #include "io/db_error.h"
 #include "io/http.h"
+#include "watch/command.h"
 #include "watch/page_url.h"
 #include "watch/status_page.h"
 
-#define BAD_USE 2
-#define LOOK_MS 50
 #define FIRST_MS 1000
 #define WATCH_MS 2000
 #define TIMEOUT_MS 2000
@@ -29,12 +24,8 @@
 
 struct status
 {
-	struct app app;
-	uv_loop_t loop;
-	struct config *config;
-	struct db *db;
+	struct command command;
 	struct http_pool *pool;
-	uv_timer_t timer;
 	bool json, watch;
 	int looks;
 	struct status_page page, former;
@@ -57,14 +48,16 @@ static void look(struct status *status);
 static void
 end(struct status *status)
 {
-	db_close(status->db);
+	command_disconnect(&status->command);
 	http_pool_destroy(status->pool);
-	uv_close((uv_handle_t *) &status->timer, NULL);
+	command_end(&status->command);
 }
 
 static void
-fail(struct status *status, const char *text, const char *hint)
+fail(void *arg, const char *text, const char *hint)
 {
+	struct status *status = arg;
+
 	fprintf(stderr, "chat-sidecar: status: %s%s%s\n", text, *hint != '\0' ? "; " : "", hint);
 	status->result = 1;
 	end(status);
@@ -73,14 +66,16 @@ fail(struct status *status, const char *text, const char *hint)
 static void
 on_again(uv_timer_t *timer)
 {
-	look(timer->data);
+	struct command *command = timer->data;
+
+	look(command->arg);
 }
 
 /* A look that has one before it is printed. */
 static void
 finish_look(struct status *status)
 {
-	status->page.at = (double) uv_now(&status->loop) / 1000;
+	status->page.at = (double) uv_now(&status->command.loop) / 1000;
 	if (status->looks++ > 0 || status->json)
 	{
 		if (status->watch && isatty(STDOUT_FILENO))
@@ -88,7 +83,8 @@ finish_look(struct status *status)
 		if (status->json)
 			status_page_print_json(&status->page, stdout);
 		else
-			status_page_print(&status->page, &status->former, status->config->http_listen, stdout);
+			status_page_print(&status->page, &status->former, status->command.config->http_listen,
+							  stdout);
 		fflush(stdout);
 		if (!status->watch || ferror(stdout))
 		{
@@ -96,13 +92,13 @@ finish_look(struct status *status)
 			return;
 		}
 	}
-	uv_timer_start(&status->timer, on_again, status->looks == 1 ? FIRST_MS : WATCH_MS, 0);
+	uv_timer_start(&status->command.timer, on_again, status->looks == 1 ? FIRST_MS : WATCH_MS, 0);
 }
 
 static void
 ask_page(struct status *status, const char *path, http_callback callback)
 {
-	char *url = page_url(status->config->http_listen, path);
+	char *url = page_url(status->command.config->http_listen, path);
 	const struct http_request request = {
 		.method = "GET", .url = url, .timeout_ms = TIMEOUT_MS, .max_response = RESPONSE_MAX};
 
@@ -158,103 +154,38 @@ look(struct status *status)
 	status_page_clear(&status->former);
 	status->former = status->page;
 	memset(&status->page, 0, sizeof(status->page));
-	db_query(status->db, &statement, NULL, on_answer, status);
-}
-
-static void
-on_look(uv_timer_t *timer)
-{
-	struct status *status = timer->data;
-
-	if (*db_trouble(status->db) == '\0')
-		return;
-	uv_timer_stop(timer);
-	fail(status, db_trouble(status->db), db_hint(status->db));
+	db_query(status->command.db, &statement, NULL, on_answer, status);
 }
 
 static void
 ready(void *arg)
 {
-	struct status *status = arg;
-
-	uv_timer_stop(&status->timer);
-	look(status);
-}
-
-static void
-lost(void *arg, const char *why)
-{
-	(void) arg;
-	(void) why; /* the statement that waits is answered with NULL */
+	look(arg);
 }
 
 static void
 run(struct status *status)
 {
-	static const struct db_handlers handlers = {.ready = ready, .lost = lost};
 	static const struct http_pool_options options = {
 		.max_connections = 1, .max_per_host = 1, .allow_http = true};
-	struct app *app = &status->app;
 
-	if (uv_loop_init(&status->loop) != 0)
-		memory_gone("the event loop");
-	app->loop = &status->loop;
-	app->config = status->config;
-	app->metrics = metrics_create();
-	app->http = http_create(app);
-	status->pool = http_pool_create(app->http, &options);
-	status->db = db_open(app, "status", NULL, &handlers, status);
-	uv_timer_init(&status->loop, &status->timer);
-	status->timer.data = status;
-	uv_timer_start(&status->timer, on_look, LOOK_MS, LOOK_MS);
-	uv_run(&status->loop, UV_RUN_DEFAULT);
-	(void) uv_loop_close(&status->loop);
-	http_destroy(app->http);
-	metrics_destroy(app->metrics);
+	status->pool = http_pool_create(status->command.app.http, &options);
+	command_connect(&status->command, "status", ready, fail);
+	command_run(&status->command);
 	status_page_clear(&status->page);
 	status_page_clear(&status->former);
-}
-
-/* False: it has said what is wrong. */
-static bool
-read_options(int argc, char **argv, struct status *status)
-{
-	static const struct option options[] = {{"json", no_argument, NULL, 'j'},
-											{"watch", no_argument, NULL, 'w'},
-											{"help", no_argument, NULL, 'h'},
-											{NULL, 0, NULL, 0}};
-	int option;
-
-	opterr = 0;
-	while ((option = getopt_long(argc, argv, ":", options, NULL)) == 'j' || option == 'w')
-	{
-		status->json = status->json || option == 'j';
-		status->watch = status->watch || option == 'w';
-	}
-	if (option == 'h')
-	{
-		fputs(usage, stdout);
-		exit(0);
-	}
-	if (option == -1 && optind == argc)
-		return true;
-	fputs(
-		"chat-sidecar: status: there is an argument that it does not know; see chat-sidecar status --help\n",
-		stderr);
-	return false;
 }
 
 int
 status_command(int argc, char **argv)
 {
 	struct status status = {.looks = 0};
+	const struct command_switch switches[] = {{"json", &status.json}, {"watch", &status.watch}};
 
-	if (!read_options(argc - 1, argv + 1, &status))
-		return BAD_USE;
-	optind = 0; /* getopt begins anew */
-	status.config = config_load(1, argv);
-	log_setup(false, LOG_OFF);
+	if (!command_options(argc, argv, usage, switches, 2))
+		return COMMAND_BAD_USE;
+	command_begin(&status.command, argv, &status);
 	run(&status);
-	config_free(status.config);
+	config_free(status.command.config);
 	return status.result;
 }
