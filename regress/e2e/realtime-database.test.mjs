@@ -38,8 +38,8 @@ async function troubled(pattern) {
 before(async () => {
   bed = await Bed.create({ settings: { wal_level: 'logical' }, before: schema });
   realtime = new StreamingRealtime(bed.cluster);
+  sidecar = await bed.sidecar(settings); // ready while nothing waits
   conversations = [await bed.conversation('Ana'), await bed.conversation('Bia'), await bed.conversation('Cai')];
-  sidecar = await bed.sidecar(settings);
 });
 
 after(async () => {
