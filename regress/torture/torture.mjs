@@ -5,8 +5,9 @@
 // killed: a core, the endpoint's process, the stand-in, PostgreSQL. Counted are a supabase-js client that catches up, the receiver, and what the
 // stand-in accepted; it notes on disk what it answers.
 import { statSync } from 'node:fs';
+import { isDeepStrictEqual } from 'node:util';
 import { Bed } from '../lib/bed.mjs';
-import { value } from '../lib/db.mjs';
+import { rows, value } from '../lib/db.mjs';
 import { finish } from '../lib/janitor.mjs';
 import { roleToken } from '../lib/jwt.mjs';
 import { events, judge, Load } from '../lib/load.mjs';
@@ -20,7 +21,7 @@ const resets = Number(process.env.RESETS ?? 5); // per cent of the requests
 const crashes = Number(process.env.CRASHES ?? Math.ceil(kills / 20)); // of PostgreSQL, among the kills
 const writers = Number(process.env.WRITERS ?? 4);
 const contacts = 12;
-const patience = 120_000; // ms for what is left at the end, and for each recovery
+const patience = 120_000; // ms without any progress at the end, and for each recovery
 
 async function createClient(bed) {
   const db = async () => {
@@ -112,23 +113,48 @@ async function killAll(bed, load) {
 /** webhook-id is evt_<event>; conversation.closed is part of another event, and not written here. */
 const received = (bed) => bed.receiver.deliveries.map(({ id }) => ({ id: id.slice('evt_'.length) }));
 
+/** How many of the receiver's records say something else than what was committed. */
+async function untrueRecords(bed) {
+  const committed = new Map((await rows(bed.db, 'SELECT e.id::text, e.webhook, e.payload FROM chat.events e WHERE e.webhook IS NOT NULL'))
+    .map(({ id, webhook, payload }) => [`evt_${id}`, { id: `evt_${id}`, type: webhook, data: JSON.parse(payload) }]));
+  return bed.receiver.deliveries.filter(({ id, type, body }) => BigInt(id.slice('evt_'.length)) > bed.first
+    && !isDeepStrictEqual({ id: body.id, type, data: body.data }, committed.get(id))).length;
+}
+
 /** Without what was written before the sidecars were there. */
 const since = (bed, deliveries) => deliveries.filter(({ id }) => BigInt(id) > bed.first);
 
-/** Waits until nothing is missing, or the patience is at its end. */
-async function judgement(log, deliveries, options) {
-  const end = Date.now() + patience;
+/** Deliveries to webhooks that are stored, and whether they merely wait for the time of their next attempt. */
+async function stored(bed) {
+  const [{ waiting, later }] = await rows(bed.db, `SELECT count(*)::integer AS waiting,
+    count(*) > 0 AND count(*) FILTER (WHERE d.next_attempt_at <= clock_timestamp() - interval '10 s') = 0 AS later FROM chat.webhook_delivery d`);
+  return { waiting, later };
+}
+
+const nothingStored = () => ({ waiting: 0, later: false });
+
+/**
+ * Waits until nothing is missing and no delivery is stored, as long as there is progress: until the patience has passed since something
+ * changed last, unless all that is stored waits for its time. What is missing then and is not stored is lost.
+ */
+async function judgement(name, log, deliveries, options = {}, look = nothingStored) {
+  let [before, changed] = ['', Date.now()];
   for (;;) {
-    const result = judge(log, await deliveries(), options);
-    if (result.lost.length === 0 || Date.now() > end) return result;
+    const { waiting, later } = await look();
+    const result = { ...judge(log, await deliveries(), options), waiting };
+    const now = `${result.lost.length} missing, ${waiting} stored`;
+    if (result.lost.length + waiting === 0) return result;
+    if (now !== before || later) [before, changed] = [now, Date.now()];
+    if (Date.now() > changed + patience) return result;
+    if (process.stdout.isTTY) process.stdout.write(`\r${name}: ${now}          `);
     await sleep(2000);
   }
 }
 
 function print(name, log, result) {
   const distinct = result.delivered - result.duplicates;
-  console.log(`  ${name.padEnd(28)} ${String(log.length).padStart(8)} ${String(distinct).padStart(10)} ${String(result.lost.length).padStart(6)} `
-    + `${String(result.duplicates).padStart(11)} ${String(result.disorder.length).padStart(13)} ${String(result.unknown.length).padStart(8)}`);
+  const numbers = [[log.length, 8], [distinct, 10], [result.lost.length, 7], [result.duplicates, 11], [result.waiting, 8], [result.disorder.length, 13], [result.unknown.length, 8]];
+  console.log(`  ${name.padEnd(28)} ${numbers.map(([number, width]) => String(number).padStart(width)).join(' ')}`);
 }
 
 function printRecovery(recovered) {
@@ -152,13 +178,12 @@ async function written(bed) {
 async function judgeAll(bed) {
   const log = await written(bed);
   const forWebhooks = log.filter((event) => event.webhook !== null);
-  const client = await judgement(log, async () => since(bed, await bed.client.all()));
+  const names = ['client that catches up', 'Realtime\'s stand-in', 'webhook receiver'];
+  const client = await judgement(names[0], log, async () => since(bed, await bed.client.all()));
   client.disorder = judge(log, since(bed, bed.client.heard)).disorder;
-  return [
-    ['client that catches up', log, client],
-    ['Realtime\'s stand-in', log, await judgement(log, () => since(bed, bed.realtime.accepted))],
-    ['webhook receiver', forWebhooks, await judgement(forWebhooks, () => since(bed, received(bed)), { every: true })],
-  ];
+  const realtime = await judgement(names[1], log, () => since(bed, bed.realtime.accepted));
+  const webhook = await judgement(names[2], forWebhooks, () => since(bed, received(bed)), { every: true }, () => stored(bed));
+  return [[names[0], log, client], [names[1], log, realtime], [names[2], forWebhooks, webhook]];
 }
 
 async function run() {
@@ -169,7 +194,9 @@ async function run() {
   const recovered = await killAll(bed, load);
   const messages = await load.stop();
   await bed.reconnect();
+  const ended = Date.now();
   const results = await judgeAll(bed);
+  const untrue = await untrueRecords(bed);
   const missing = messages - await value(bed.db, 'SELECT count(*) FROM public.chat_messages');
   const forged = bed.receiver.deliveries.filter(({ problem }) => problem).length;
   console.log(`\n${kills} kills under ${writers} writers in ${Math.round((Date.now() - start) / 1000)} s; `
@@ -178,12 +205,13 @@ async function run() {
   for (const [name, proxy] of [['Realtime', bed.proxy], ['webhooks', bed.hook]]) {
     console.log(`  connections ended by ${name}: ${Object.entries(proxy.faults).map(([stage, count]) => `${stage} ${count}`).join(', ') || 'none'}; ${proxy.requests} requests`);
   }
-  console.log('                                 events  delivered   lost  duplicated  out of order  unknown');
+  console.log(`  records of the receiver that are not what was committed: ${untrue}; waited for what was left: ${Math.round((Date.now() - ended) / 1000)} s`);
+  console.log('                                 events  delivered missing  duplicated  stored  out of order  unknown');
   for (const [name, log, result] of results) print(name, log, result);
   console.log(`  (one need not get a conversation.updated that a later one of the conversation replaced; the client joined ${bed.client.joins} times and asked for ${bed.client.asked.length} events)`);
   await bed.close();
-  const bad = results.some(([, , result]) => result.lost.length + result.disorder.length + result.unknown.length > 0);
-  return bad || missing > 0 || forged > 0 ? 1 : 0;
+  const bad = results.some(([, , result]) => result.lost.length + result.waiting + result.disorder.length + result.unknown.length > 0);
+  return bad || missing > 0 || forged + untrue > 0 ? 1 : 0;
 }
 
 let status = 1;
