@@ -157,7 +157,7 @@ help:
 	@echo '                   DEMO=once ends by itself'
 	@echo 'make test          run every test; ONLY=unit, regress, isolation, e2e or a file of regress/e2e'
 	@echo '                   SANITIZE=1: with AddressSanitizer and UndefinedBehaviorSanitizer in the sidecar'
-	@echo 'make bench         measure; BENCH=writes, bulk, ingest, scale, bloat, reading, instructions, calls, latency, drain, webhooks, memory, endpoint, auth or backend'
+	@echo 'make bench         measure; BENCH=writes, bulk, ingest, scale, bloat, reading, instructions, calls, latency, drain, publish, webhooks, memory, endpoint, auth or backend'
 	@echo 'make torture       kill cores, endpoint, Realtime and PostgreSQL under load (KILLS=50), and reset'
 	@echo '                   connections to Realtime and webhooks (RESETS=5 per cent); nothing may get lost'
 	@echo 'make test-matrix   build and test against PostgreSQL 15, 17 and 18 (VERSIONS="17 18"), as root'

@@ -29,6 +29,7 @@ beforeEach(() => {
   realtime.canaries = {};
   realtime.drops = false;
   realtime.counter = null;
+  realtime.delay = 0;
 });
 
 async function write(count, text) {
@@ -150,6 +151,23 @@ test('states that were replaced while Realtime was away are not sent, but every 
   assert.ok(sent.filter((m) => m.event === 'conversation.updated').length < 20);
   const deliveries = () => receiver.deliveries.map(({ id, type, body }) => ({ id: id.slice('evt_'.length), event: type, payload: body.data }));
   const result = await allDelivered(bed.db, deliveries, { only: (event) => event.webhook === 'conversation.updated', every: true });
+  assert.deepEqual(result.disorder, []);
+});
+
+test('late answers make batches smaller, quick ones larger again', async () => {
+  const writeAtOnce = (count) => bed.db.query(`INSERT INTO public.chat_messages (conversation_id, content, direction)
+    SELECT ($1::bigint[])[1 + g % 2], 'at once ' || g, 'incoming' FROM generate_series(1, $2) g`, [conversations, count]);
+  const full = (most) => realtime.sizes.some((size) => size > most);
+  realtime.sizes = [];
+  await until(async () => { await writeAtOnce(1000); return full(50); }, 'a batch that is not small');
+  await allDelivered(bed.db, () => realtime.accepted, { limit: 40000, only: (event) => !poisoned.has(event.id) });
+  realtime.delay = 1100;
+  await writeAtOnce(2400);
+  await until(() => realtime.sizes.filter((size) => size === 50).length >= 2, () => `batches of 50: ${realtime.sizes}`, 40000);
+  realtime.delay = 0;
+  realtime.sizes = [];
+  await until(async () => { await writeAtOnce(500); return full(100); }, () => `large batches: ${realtime.sizes}`, 40000);
+  const result = await allDelivered(bed.db, () => realtime.accepted, { limit: 40000, only: (event) => !poisoned.has(event.id) });
   assert.deepEqual(result.disorder, []);
 });
 

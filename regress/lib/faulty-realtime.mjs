@@ -1,4 +1,5 @@
 // Stands in for Supabase Realtime's HTTP interface and fails on demand.
+import { setTimeout as sleep } from 'node:timers/promises';
 import { Listener, readBody } from './http.mjs';
 import { freePort } from './ports.mjs';
 
@@ -56,6 +57,9 @@ export class FaultyRealtime {
     fake.parallel = {}; // requests in flight by topic
     fake.overlaps = 0; // requests that came while another one with the same topic was in flight
     fake.delay = 0; // ms before each answer
+    fake.topicMs = 0; // that its database takes for each topic of a batch, one after another
+    fake.database = Promise.resolve();
+    fake.sizes = []; // messages of each batch
     fake.single = 202; // status for a message that is sent alone to ask about a key
     fake.singles = []; // those that came: {path, key, authorization}
     fake.canary = [202]; // status and body for a message that is sent alone behind others
@@ -93,7 +97,9 @@ export class FaultyRealtime {
     this.enter(topics);
     response.on('close', () => this.leave(topics));
     this.largest = Math.max(this.largest, messages.length);
-    if (this.delay) await new Promise((resolve) => setTimeout(resolve, this.delay));
+    this.sizes.push(messages.length);
+    if (this.delay) await sleep(this.delay);
+    if (this.topicMs) await this.authorise(topics);
     const mode = this.judge(messages);
     this.requests[mode] = (this.requests[mode] ?? 0) + 1;
     if (mode === 'silent') return;
@@ -105,6 +111,12 @@ export class FaultyRealtime {
     else if (mode === 202) for (const message of messages) this.accepted.push({ ...message, key: request.headers.apikey, at: Date.now() });
     response.writeHead(mode, { 'content-type': mode === 400 ? 'text/html' : 'application/json' });
     response.end(this.body(mode, messages));
+  }
+
+  /** Asks its database about each topic, as Realtime does for private ones, on its one connection. */
+  authorise(topics) {
+    this.database = this.database.then(() => sleep(this.topicMs * topics.size));
+    return this.database;
   }
 
   /** The mode of one request: messages that cannot be accepted count only where others would be. */

@@ -170,7 +170,7 @@ create_on(struct app *app, struct consumer *consumer, int port)
 
 	link->app = app;
 	link->consumer = consumer;
-	lane_init(&link->lane, &link_batch, BATCH_EVENTS, on_finished, link);
+	lane_init(&link->lane, &link_batch, batch_size_fixed(BATCH_EVENTS), on_finished, link);
 	link->metrics = realtime_metrics_register(app->metrics);
 	link->process = link_process_create(app, port, &handlers, link);
 	return link;

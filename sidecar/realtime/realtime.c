@@ -158,7 +158,8 @@ create(struct app *app, struct consumer *consumer)
 	realtime->consumer = consumer;
 	realtime->most = batch_size(app->config);
 	for (int i = 0; i < LANES; i++)
-		lane_init(&realtime->lanes[i], &body_broadcast, realtime->most, on_finished, realtime);
+		lane_init(&realtime->lanes[i], &body_broadcast, batch_size_adapted(realtime->most),
+				  on_finished, realtime);
 	realtime->backoff = realtime->losses = (struct backoff){RETRY_MIN_MS, RETRY_MAX_MS, 0};
 	realtime->slow = (struct backoff){SLOW_MIN_MS, SLOW_MAX_MS, 0};
 	pace_init(&realtime->pace, app->config->realtime_max_events_per_second, realtime->most,

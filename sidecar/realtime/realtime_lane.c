@@ -70,11 +70,11 @@ free_all(struct batches *list)
 /* The lane */
 
 void
-lane_init(struct lane *lane, const struct body_form *form, int most,
+lane_init(struct lane *lane, const struct body_form *form, struct batch_size size,
 		  void (*finish)(void *owner, struct event event, enum event_result result), void *owner)
 {
-	*lane =
-		(struct lane){.owner = owner, .finish = finish, .form = form, .most = most, .part = most};
+	*lane = (struct lane){
+		.owner = owner, .finish = finish, .form = form, .size = size, .part = size.most};
 	lane->queue = realtime_queue_create();
 }
 
@@ -85,7 +85,7 @@ lane_clear(struct lane *lane)
 	free_all(&lane->pending);
 	free_all(&lane->accepted);
 	free_all(&lane->lost);
-	lane->part = lane->most;
+	lane->part = lane->size.most;
 	lane->orphaned = lane->inflight;
 	lane->probe = lane->probed = false;
 }
@@ -127,7 +127,7 @@ take_batch(struct lane *lane, double now)
 	size_t bytes = 0;
 	int count = 0;
 
-	while (count < lane->most && (event = realtime_queue_peek(lane->queue)).row != NULL)
+	while (count < lane->size.now && (event = realtime_queue_peek(lane->queue)).row != NULL)
 	{
 		bytes += event.row->message_length;
 		if (count > 0 && bytes > BATCH_BYTES)
@@ -148,7 +148,7 @@ int
 lane_next(struct lane *lane, double now)
 {
 	const struct batch *batch;
-	int left;
+	int most = lane->part < lane->size.now ? lane->part : lane->size.now, left;
 
 	while (lane->pending.first == NULL && realtime_queue_count(lane->queue) > 0)
 		take_batch(lane, now);
@@ -156,7 +156,7 @@ lane_next(struct lane *lane, double now)
 	if (batch == NULL)
 		return 0;
 	left = batch->count - batch->at;
-	return left < lane->part ? left : lane->part;
+	return left < most ? left : most;
 }
 
 void
@@ -168,6 +168,12 @@ lane_begin(struct lane *lane, int count, bool repeated)
 	lane->inflight = true;
 	lane->orphaned = false;
 	lane->repeated = repeated;
+}
+
+void
+lane_answered(struct lane *lane, uint64_t ms, bool accepted)
+{
+	batch_size_note(&lane->size, lane->body.count, ms, accepted);
 }
 
 /* What was accepted in vain goes before what was not sent yet. */
@@ -226,7 +232,7 @@ lane_accept(struct lane *lane, uint64_t serial)
 	int count = lane->body.count;
 	struct batch *batch;
 
-	lane->part = 2 * lane->part < lane->most ? 2 * lane->part : lane->most;
+	lane->part = 2 * lane->part < lane->size.most ? 2 * lane->part : lane->size.most;
 	if (serial == 0)
 	{
 		for (int i = 0; i < count; i++)

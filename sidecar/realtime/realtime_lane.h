@@ -19,6 +19,7 @@
 
 #include "realtime/realtime_body.h"
 #include "realtime/realtime_queue.h"
+#include "realtime/realtime_size.h"
 
 #define BATCH_EVENTS 500
 
@@ -39,9 +40,10 @@ struct lane
 	struct batches pending;  /* the first one is being sent */
 	struct batches accepted; /* and not confirmed */
 	struct batches lost; /* accepted in vain: they are pending again when no request is under way */
-	int most;            /* events of a batch */
-	int part;            /* events of the next request, at most */
-	struct body body;    /* what a request carries, and nothing else is finished by its answer */
+	struct batch_size size; /* of a batch */
+	int part;               /* events of the next request, at most */
+	uint64_t sent_at;       /* when the request went out, by the sender's clock in milliseconds */
+	struct body body;       /* what a request carries, and nothing else is finished by its answer */
 	bool inflight;
 	bool
 		doubtful; /* what is under way may be lost like that which is known to be, whatever its answer says */
@@ -51,9 +53,9 @@ struct lane
 	bool probed;   /* an empty request was not refused; until the next answer */
 };
 
-/* form: of its requests; static. most: events of a batch, up to BATCH_EVENTS. finish is told of each event what became of it, once. */
+/* form: of its requests; static. size: of a batch, up to BATCH_EVENTS. finish is told of each event what became of it, once. */
 void
-lane_init(struct lane *lane, const struct body_form *form, int most,
+lane_init(struct lane *lane, const struct body_form *form, struct batch_size size,
 		  void (*finish)(void *owner, struct event event, enum event_result result), void *owner);
 /* Forgets all events, without finishing them, and who waits for the answer under way. */
 void lane_clear(struct lane *lane);
@@ -67,6 +69,8 @@ int lane_waiting(const struct lane *lane);
 int lane_next(struct lane *lane, double now);
 /* A request with the next so many events is under way from now on; none: an empty one. Its bytes are in body. */
 void lane_begin(struct lane *lane, int count, bool repeated);
+/* Its answer took so many milliseconds: sizes the batches to come. accepted: it is a good one. To be told before what it means. */
+void lane_answered(struct lane *lane, uint64_t ms, bool accepted);
 /* Its answer has come. */
 void lane_end(struct lane *lane);
 /* Whether the body has the bytes of the events that an answer to it would finish. */

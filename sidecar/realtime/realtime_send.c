@@ -24,6 +24,7 @@ static void
 send_events(struct realtime *realtime, struct lane *lane, int count, bool repeated)
 {
 	lane_begin(lane, count, repeated);
+	lane->sent_at = uv_now(realtime->app->loop);
 	realtime->transport->send(realtime->transport_arg, &lane->body, lane);
 }
 
@@ -113,6 +114,8 @@ realtime_answered(void *arg, void *batch, const struct verdict *verdict)
 	bool is_void = verdict->kind == VERDICT_VOID && !lane->repeated;
 
 	metric_add(realtime->metrics.requests, 1);
+	lane_answered(lane, uv_now(realtime->app->loop) - lane->sent_at,
+				  verdict->kind == VERDICT_ACCEPTED);
 	if (!lane->orphaned && !is_void)
 		realtime_judge(realtime, lane, verdict);
 	else if (!lane->orphaned && consumer_leads(realtime->consumer))
