@@ -16,7 +16,8 @@ import { root, sidecarBinary, temporaryDirectory } from '../lib/workspace.mjs';
 
 const read = (file) => readFileSync(path.join(root, file), 'utf8');
 const folder = (name, end) => readdirSync(path.join(root, name)).filter((file) => file.endsWith(end)).map((file) => path.join(name, file));
-const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'regress/README.md', 'examples/node/README.md', 'examples/react/README.md', ...folder('docs', '.md')];
+const pages = ['README.md', 'CONTRIBUTING.md', 'SECURITY.md', 'regress/README.md', 'examples/node/README.md', 'examples/react/README.md', 'packages/topic-feed/README.md',
+  ...folder('docs', '.md')];
 /** A heading as links name it. */
 const anchor = (heading) => heading.toLowerCase().replace(/[^\p{L}\p{N}\- _]/gu, '').replaceAll(' ', '-');
 const outsideOfFences = (text) => text.replace(/^```[^]*?^```/gm, '');

@@ -1,16 +1,14 @@
 // Moving a help desk from Socket.IO to Realtime and back: twenty users at 0, 10, 50 and 100 %, both ways and alone, with Realtime
-// failing once. Each runs the example front end's own feed, one of them in Chromium; what is written meanwhile comes to each once.
+// failing once. Each runs the feeds of packages/topic-feed, one of them in Chromium; what is written meanwhile comes to each once.
 import assert from 'node:assert/strict';
-import { execFile } from 'node:child_process';
 import { createHash, randomUUID } from 'node:crypto';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
-import { pathToFileURL } from 'node:url';
-import { promisify } from 'node:util';
 import { createAdapter } from '@socket.io/postgres-adapter';
 import { createClient } from '@supabase/supabase-js';
 import WebSocket from 'ws';
+import { socketTransport, supabaseTransport, UserFeeds } from '../../packages/topic-feed/index.js';
 import { Backend, call } from '../lib/backend.mjs';
 import { Bed } from '../lib/bed.mjs';
 import { launchBrowser, noBrowser } from '../lib/browser.mjs';
@@ -19,16 +17,6 @@ import { roleToken } from '../lib/jwt.mjs';
 import { example, Line, noVite, servePage } from '../lib/page.mjs';
 import { SocketIoServer } from '../lib/socketio-server.mjs';
 import { sleep, until } from '../lib/wait.mjs';
-import { root, temporaryDirectory } from '../lib/workspace.mjs';
-
-/** The front end's feed and transports, for Node. */
-async function feedOfExample() {
-  const out = temporaryDirectory();
-  await promisify(execFile)(process.execPath, [path.join(example, 'node_modules/vite/bin/vite.js'), 'build', '--ssr',
-    path.join(root, 'regress/fixtures/front-end-feed.ts'), '--outDir', out, '--emptyOutDir'], { cwd: example, env: { PATH: process.env.PATH, HOME: out } });
-  globalThis.window ??= { addEventListener() {}, removeEventListener() {} };
-  return import(pathToFileURL(path.join(out, 'front-end-feed.js')));
-}
 
 /** A user whose place in the rollout is this one, 0 to 99. */
 function userAt(place) {
@@ -39,38 +27,37 @@ function userAt(place) {
   }
 }
 
-/** What the page does with the feed, without a page. */
+/** What the page does with the feeds, without a page. */
 class User {
-  constructor({ id, conversation, feed, backend, old, realtime, io }) {
+  constructor({ id, conversation, backend, old, realtime, io }) {
     Object.assign(this, { id, conversation, told: new Map() });
     const token = backend.token(id);
     const ask = async (route) => (await call(backend, 'GET', route, { token })).body;
-    const fetchEvents = (topic, position) => ask(`/events?topic=${encodeURIComponent(topic)}${position === undefined ? '' : `&after=${position}`}`);
     this.supabase = createClient(realtime.url, realtime.key, { accessToken: async () => token, realtime: { transport: WebSocket } });
     this.socket = io(`${old}/chat`, { auth: { token }, autoConnect: false, transports: ['websocket'] });
-    const all = { supabase: feed.supabaseTransport(this.supabase), socketio: feed.socketTransport(this.socket) };
+    const live = [false, false];
+    this.feeds = new UserFeeds({
+      userId: id,
+      fetchEvents: (topic, position) => ask(`/events?topic=${encodeURIComponent(topic)}${position === undefined ? '' : `&after=${position}`}`),
+      fetchProvider: async () => (await ask('/provider')).data.provider,
+      transports: { supabase: supabaseTransport(this.supabase), socketio: socketTransport(this.socket) },
+      onProvider: (provider) => {
+        if (provider === 'supabase') this.socket.disconnect();
+        else this.socket.connect();
+      },
+      inbox: { live: (now) => { live[0] = now; } },
+    });
     const tell = ({ event, payload }) => event === 'message.new' && this.told.set(payload.content, (this.told.get(payload.content) ?? 0) + 1);
-    const states = { live: [false, false] };
-    this.feeds = [
-      new feed.TopicFeed(`user:${id}:inbox`, fetchEvents, [], {
-        event: ({ event, payload }) => event === 'provider.changed' && this.use(payload.provider),
-        reset: () => void ask('/provider').then(({ data }) => this.use(data.provider), () => {}),
-        live: (live) => { states.live[0] = live; },
-      }),
-      new feed.TopicFeed(`conversation:${conversation}`, fetchEvents, [], { event: tell, late: tell, reset() {}, live: (live) => { states.live[1] = live; } }),
-    ];
-    this.isLive = () => states.live.every(Boolean);
-    this.use = (provider) => {
-      if (provider === this.provider) return;
-      this.provider = provider;
-      if (provider === 'supabase') this.socket.disconnect();
-      else this.socket.connect();
-      for (const opened of this.feeds) opened.use(feed.transportsOf(provider, all));
-    };
+    this.feeds.open(`conversation:${conversation}`, { event: tell, late: tell, reset() {}, live: (now) => { live[1] = now; } });
+    this.isLive = () => live.every(Boolean);
+  }
+
+  get provider() {
+    return this.feeds.provider;
   }
 
   async close() {
-    for (const feed of this.feeds) feed.close();
+    this.feeds.close();
     this.socket.disconnect();
     await this.supabase.removeAllChannels();
     await this.supabase.realtime.disconnect();
@@ -91,12 +78,11 @@ describe('from Socket.IO to Realtime and back', { skip: noBrowser || noVite }, (
     sidecar = await bed.sidecar({ ...env, REALTIME_MAX_EVENTS_PER_SECOND: '0', REALTIME_FALLBACK_SECONDS: '2', SOCKETIO_CHANNEL: 'socket.io#/chat', WEBHOOKS: 'off' });
     backend = await Backend.unlimited(bed, { jwtSecret: realtime.env.EMBEDDED_JWT_SECRET });
     await bed.db.query('SELECT chat.set_rollout(0)');
-    const feed = await feedOfExample();
     const { io } = createRequire(path.join(example, 'package.json'))('socket.io-client');
     for (let place = 2; place < 100; place += 5) {
       const id = userAt(place);
       const conversation = await value(bed.db, `INSERT INTO public.conversations (user_id, contact_jid) VALUES ($1, '1@s.whatsapp.net') RETURNING id`, [id]);
-      users.push(new User({ id, conversation, feed, backend, old: old.url, realtime: { url: `http://127.0.0.1:${line.port}`, key: realtime.anonKey }, io }));
+      users.push(new User({ id, conversation, backend, old: old.url, realtime: { url: `http://127.0.0.1:${line.port}`, key: realtime.anonKey }, io }));
       bed.closing.push(() => users.find((user) => user.id === id).close());
       written.set(id, []);
     }

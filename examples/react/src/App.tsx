@@ -1,10 +1,10 @@
 import { type FormEvent, useEffect, useMemo, useRef, useState } from 'react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
 import { createClient } from '@supabase/supabase-js';
+import type { Provider } from 'chat-realtime-topic-feed';
 import { io } from 'socket.io-client';
 import { type Api, type Conversation, createApi, type Id, type Message } from './api';
 import { keys, withMessage } from './cache';
-import type { Provider } from './transport';
 import { useChatRealtime } from './useChatRealtime';
 import { useProvider } from './useProvider';
 import { Webhooks } from './Webhooks';

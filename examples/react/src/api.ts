@@ -1,5 +1,5 @@
 // The backend's routes that the page needs, and the shapes of what they return.
-import type { Provider } from './transport';
+import type { FetchEvents, Provider } from 'chat-realtime-topic-feed';
 
 export type Id = number | string;
 
@@ -33,22 +33,6 @@ export interface Presence {
   isTyping: boolean;
   lastSeen: string;
 }
-
-/** What a topic carries. What participants, or an old service, say has no id. */
-export interface ChatEvent {
-  id?: number;
-  event: string;
-  payload: unknown;
-}
-
-export interface EventPage {
-  data: ChatEvent[];
-  position: number;
-  hasMore: boolean;
-}
-
-/** Events of a topic after a position; without one, only the position to begin from. */
-export type FetchEvents = (topic: string, after?: number) => Promise<EventPage>;
 
 export type Api = ReturnType<typeof createApi>;
 

@@ -1,8 +1,8 @@
 // What an event changes in the lists that TanStack Query holds. Events carry whole rows, so nothing is fetched, unless
 // the question is whose list a row belongs to.
 import type { QueryClient, QueryKey } from '@tanstack/react-query';
-import type { ChatEvent, Conversation, Id, Message } from './api';
-import { providerOf } from './transport';
+import { type ChatEvent, providerOf } from 'chat-realtime-topic-feed';
+import type { Conversation, Id, Message } from './api';
 
 export const keys = {
   provider: ['provider'] as const,

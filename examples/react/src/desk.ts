@@ -1,10 +1,9 @@
 // The inbox of one user and any number of its conversations, kept up to date together.
 import type { QueryClient } from '@tanstack/react-query';
-import type { ChatEvent, Conversation, FetchEvents, Id, Message, Presence } from './api';
+import { type ChatEvent, type FetchEvents, TopicFeed, type Transport } from 'chat-realtime-topic-feed';
+import type { Conversation, Id, Message, Presence } from './api';
 import { applyEvent, keys, reload, reloadInbox } from './cache';
 import { enterRoom, presenceOf } from './room';
-import { TopicFeed } from './topicFeed';
-import type { Transport } from './transport';
 
 const typingExpires = 5_000;
 const typingEvery = 2_000;

@@ -2,8 +2,8 @@
 //
 // Anybody who takes part may send anything there, under any name. So nothing of it is kept, moves a position or is
 // applied to a list: a name is shown for some seconds.
+import type { Transport } from 'chat-realtime-topic-feed';
 import type { Id, Presence } from './api';
-import type { Transport } from './transport';
 
 const longestName = 60;
 

@@ -2,11 +2,12 @@
 import { useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { useQueryClient } from '@tanstack/react-query';
 import type { SupabaseClient } from '@supabase/supabase-js';
-import type { FetchEvents, Id, Presence } from './api';
+import {
+  type FeedHandlers, type FetchEvents, type Provider, type SocketLike, socketTransport, supabaseTransport, TopicFeed, type Transport, transportsOf,
+} from 'chat-realtime-topic-feed';
+import type { Id, Presence } from './api';
 import { applyEvent, keys, reload, reloadInbox } from './cache';
 import { enterRoom } from './room';
-import { type FeedHandlers, TopicFeed } from './topicFeed';
-import { type Provider, type SocketLike, socketTransport, supabaseTransport, type Transport, transportsOf } from './transport';
 
 const typingExpires = 5_000;
 const typingEvery = 2_000;
@@ -58,7 +59,7 @@ function useFeed(topic: string | undefined, fetchEvents: FetchEvents, transports
     const opened = feed.current = new TopicFeed(topic, fetchEvents, [], {
       event: (event) => latest.current.event(event),
       reset: () => latest.current.reset(),
-      live: (live) => latest.current.live(live),
+      live: (live) => latest.current.live?.(live),
     });
     return () => {
       feed.current = undefined;

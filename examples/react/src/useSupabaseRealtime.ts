@@ -2,9 +2,9 @@
 import { createContext, useCallback, useContext, useEffect, useMemo, useRef, useState } from 'react';
 import { useQueryClient } from '@tanstack/react-query';
 import type { SupabaseClient } from '@supabase/supabase-js';
-import type { Conversation, FetchEvents, Id, Message, Presence } from './api';
+import { type FetchEvents, type Provider, supabaseTransport } from 'chat-realtime-topic-feed';
+import type { Conversation, Id, Message, Presence } from './api';
 import { Desk } from './desk';
-import { type Provider, supabaseTransport } from './transport';
 import { type FetchProvider, useProvider } from './useProvider';
 
 /** What the hook needs of the application, once, around all that uses it. */

@@ -1,38 +1,18 @@
-// Ways in which events reach the browser. A transport opens a topic and tells what comes and whether it is live.
-import type { RealtimeChannel, SupabaseClient } from '@supabase/supabase-js';
-import type { ChatEvent } from './api';
+// Ways in which events reach the client. A transport opens a topic and tells what comes and whether it is live.
 
-export interface Listener {
-  event(event: ChatEvent): void;
-  /** Something happened, but not what: ask for it. */
-  hint(): void;
-  live(live: boolean): void;
-}
-
-export interface Connection {
-  send(event: string, payload: unknown): void;
-  close(): void;
-}
-
-export type Transport = (topic: string, listener: Listener) => Connection;
-
-const providers = ['socketio', 'supabase', 'both', 'polling'] as const;
-export type Provider = (typeof providers)[number];
+export const providers = ['socketio', 'supabase', 'both', 'polling'];
 
 /** The provider of this name; undefined: there is none. */
-export const providerOf = (name: unknown) => providers.find((known) => known === name);
+export const providerOf = (name) => providers.find((known) => known === name);
 
-/** What this build of the front end is for, whatever the backend says of the user; without a word the backend is asked. */
-export const providerOfBuild = providerOf(import.meta.env.VITE_CHAT_REALTIME_PROVIDER);
-if (import.meta.env.VITE_CHAT_REALTIME_PROVIDER && !providerOfBuild) {
-  throw new Error(`VITE_CHAT_REALTIME_PROVIDER is "${import.meta.env.VITE_CHAT_REALTIME_PROVIDER}", and none of ${providers.join(', ')}`);
-}
+/** Milliseconds until a token is asked for again where none could be had. */
+const tokenRetry = 5_000;
 
 /**
  * The number of an event: decimal text, or a uuid where events go through the database. Any other id is somebody else's:
  * Realtime gives one to each message that has none, such as those of an old service that still broadcasts by hand.
  */
-export function eventId(id: unknown): number | undefined {
+export function eventId(id) {
   const hexadecimal = /^00000000-0000-8000-8000-([0-9a-f]{12})$/i.exec(String(id))?.[1];
   if (hexadecimal) return parseInt(hexadecimal, 16);
   const number = /^\d+$/.test(String(id)) ? Number(id) : NaN;
@@ -40,11 +20,11 @@ export function eventId(id: unknown): number | undefined {
 }
 
 /** Private channels of Supabase Realtime. It joins again by itself when the connection was lost. */
-export function supabaseTransport(supabase: SupabaseClient): Transport {
+export function supabaseTransport(supabase) {
   // A topic that is being left cannot be joined: supabase-js would hand out the channel that is on its way out.
-  const leaving = new Map<string, Promise<unknown>>();
+  const leaving = new Map();
 
-  function join(topic: string, listener: Listener) {
+  function join(topic, listener) {
     const channel = supabase.channel(topic, { config: { private: true } });
     channel.on('broadcast', { event: '*' }, ({ event, payload, meta }) => {
       // On presence:* any participant may say anything, an id included. All else is the service's, with an id.
@@ -54,7 +34,7 @@ export function supabaseTransport(supabase: SupabaseClient): Transport {
     return channel.subscribe((state) => listener.live(state === 'SUBSCRIBED'));
   }
 
-  async function leave(topic: string, channel: RealtimeChannel) {
+  async function leave(topic, channel) {
     const left = supabase.removeChannel(channel);
     leaving.set(topic, left);
     await left;
@@ -63,36 +43,36 @@ export function supabaseTransport(supabase: SupabaseClient): Transport {
 
   return (topic, listener) => {
     let closed = false;
-    let channel: RealtimeChannel | undefined;
-    void (async () => {
+    let channel;
+    let timer;
+    async function open() {
       await leaving.get(topic);
-      await supabase.realtime.setAuth(); // a private channel is joined with the user's token
+      try {
+        await supabase.realtime.setAuth(); // a private channel is joined with the user's token
+      } catch {
+        if (!closed) timer = setTimeout(open, tokenRetry);
+        return;
+      }
       if (!closed) channel = join(topic, listener);
-    })();
+    }
+    void open();
     return {
       send: (event, payload) => void channel?.send({ type: 'broadcast', event, payload }),
       close: () => {
         closed = true;
+        clearTimeout(timer);
         if (channel) void leave(topic, channel);
       },
     };
   };
 }
 
-/** The part of socket.io-client's Socket that is used here. */
-export interface SocketLike {
-  connected: boolean;
-  on(event: string, listener: (payload: unknown) => void): unknown;
-  off(event: string, listener: (payload: unknown) => void): unknown;
-  emit(event: string, payload: unknown): unknown;
-}
-
 const changes = ['new_message', 'message_status_update', 'message_update', 'conversation_update', 'new_conversation', 'provider.changed'];
 
-/** The existing Socket.IO server, namespace /chat. Its events carry no ids, so each is only a hint. */
-export const socketTransport = (socket: SocketLike): Transport => (topic, listener) => {
+/** The existing Socket.IO server, namespace /chat. Clients that are not told events' ids take each only as a hint. */
+export const socketTransport = (socket) => (topic, listener) => {
   const conversation = /^conversation:(.+)$/.exec(topic)?.[1];
-  const handlers: Record<string, (payload: unknown) => void> = {
+  const handlers = {
     connect: () => {
       if (conversation) socket.emit('join_conversation', { conversationId: conversation });
       listener.live(true);
@@ -102,9 +82,9 @@ export const socketTransport = (socket: SocketLike): Transport => (topic, listen
   if (topic.startsWith('presence:')) handlers.typing_status = (payload) => listener.event({ event: 'presence.typing', payload });
   else for (const name of changes) handlers[name] = () => listener.hint();
   for (const [name, handler] of Object.entries(handlers)) socket.on(name, handler);
-  if (socket.connected) handlers.connect!(undefined);
+  if (socket.connected) handlers.connect();
   return {
-    send: (event, payload) => event === 'presence.typing' && socket.emit('typing_start', payload),
+    send: (event, payload) => void (event === 'presence.typing' && socket.emit('typing_start', payload)),
     close: () => {
       for (const [name, handler] of Object.entries(handlers)) socket.off(name, handler);
       if (conversation) socket.emit('leave_conversation', { conversationId: conversation });
@@ -113,7 +93,7 @@ export const socketTransport = (socket: SocketLike): Transport => (topic, listen
 };
 
 /** Of those that there are, the ones that a provider stands for; polling is what is left when there is none. */
-export function transportsOf(provider: Provider, all: { supabase?: Transport; socketio?: Transport }): Transport[] {
+export function transportsOf(provider, all) {
   const wanted = provider === 'both' ? [all.supabase, all.socketio] : provider === 'polling' ? [] : [all[provider]];
   return wanted.filter((transport) => transport !== undefined);
 }
