@@ -2,9 +2,12 @@
 // and the rules itself: a missing or foreign row is NULL (404), bad input an SQLSTATE (see errors.mjs).
 import { fileURLToPath } from 'node:url';
 import express from 'express';
+import { accessLog, cors } from './access.mjs';
 import { createAuth } from './auth.mjs';
 import { answerErrors, HttpError, notFound } from './errors.mjs';
+import { addHealth } from './health.mjs';
 import { typing } from './outgoing.mjs';
+import { createStrangers } from './strangers.mjs';
 import { createWuzapi } from './wuzapi.mjs';
 
 const openapi = fileURLToPath(new URL('openapi.yaml', import.meta.url));
@@ -62,9 +65,13 @@ function required(value, message, field) {
   return value;
 }
 
-/** client: where there is one, a worker sends (send.mjs), and what is changed is passed on to the contact. */
-export function createApp({ db, jwtSecret, wuzapiInstances = [], client, log = console.error }) {
-  const { authenticateApiKey, requireLogin, rateLimiter } = createAuth({ db, jwtSecret });
+/**
+ * jwtSecret, jwksUrl: how tokens are verified. client: where there is one, a worker sends (send.mjs), and what is changed is passed on
+ * to the contact. origins: of pages that may ask. trustProxy: whose X-Forwarded-For counts. access: gets one object a request.
+ */
+export function createApp({ db, jwtSecret, jwksUrl, wuzapiInstances = [], client, origins = [], trustProxy = false, wrongKeysPerMinute, access, log = console.error }) {
+  const strangers = createStrangers({ db, perMinute: wrongKeysPerMinute });
+  const { authenticateApiKey, requireLogin, rateLimiter } = createAuth({ db, jwtSecret, jwksUrl, strangers });
   // Who it is comes first: of a stranger no body is read.
   const body = [requireJson, express.json({ limit: '2mb' }), checkShapes, (req, res, next) => {
     req.body ??= {};
@@ -103,7 +110,7 @@ export function createApp({ db, jwtSecret, wuzapiInstances = [], client, log = c
   const markRead = client ? 'chat.send_read' : 'chat.mark_read';
 
   const chat = express.Router();
-  chat.use('/wuzapi', createWuzapi({ call, instances: wuzapiInstances }));
+  chat.use('/wuzapi', createWuzapi({ call, instances: wuzapiInstances, strangers }));
 
   // Conversations
   chat.get('/conversations', read, list(
@@ -192,6 +199,10 @@ export function createApp({ db, jwtSecret, wuzapiInstances = [], client, log = c
   const app = express();
   app.disable('x-powered-by');
   app.disable('etag');
+  app.set('trust proxy', trustProxy);
+  addHealth(app, db);
+  if (access) app.use(accessLog(access));
+  if (origins.length) app.use(cors(origins));
   app.get('/api/v1/chat/openapi.yaml', (req, res) => res.sendFile(openapi));
   app.use('/api/v1/chat', chat);
   app.use((req) => {

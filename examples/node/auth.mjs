@@ -1,6 +1,6 @@
 // Who calls: an API key (X-API-Key, or as Bearer), or a signed-in user (a JWT as Bearer). Sets req.owner and req.by.
-import { jwtVerify } from 'jose';
-import { HttpError } from './errors.mjs';
+import { createRemoteJWKSet, decodeProtectedHeader, errors, jwtVerify } from 'jose';
+import { HttpError, rateLimitHeaders } from './errors.mjs';
 
 const texts = {
   API_KEY_MISSING: 'API key required',
@@ -18,20 +18,34 @@ function bearer(req) {
   return token?.includes('.') ? { jwt: token } : { key: token };
 }
 
-/** Tells the client where it stands, in the standard's headers and in those of the old API. */
-function rateLimitHeaders(res, name, limit, { remaining, reset_at: resetAt, retry_after: retryAfter }) {
-  if (remaining === null) return; // limits are off, or the key was not accepted
-  const seconds = Math.max(0, Math.ceil((resetAt - Date.now()) / 1000));
-  res.append('RateLimit-Policy', `"${name}";q=${limit};w=60`);
-  res.append('RateLimit', `"${name}";r=${remaining};t=${seconds}`);
-  res.set({ 'X-RateLimit-Limit': limit, 'X-RateLimit-Remaining': remaining, 'X-RateLimit-Reset': resetAt.toISOString() });
-  if (retryAfter > 0) res.set('Retry-After', Math.ceil(retryAfter));
+/** Answers that say a key or a token is made up, or was mistyped. One that has expired was right once. */
+const wrong = new Set(['API_KEY_INVALID_FORMAT', 'API_KEY_INVALID', 'INVALID_TOKEN']);
+
+/**
+ * Verifies tokens of the login: HS256 with the secret, and with the keys that are published at jwksUrl what these are for. Which of
+ * both it is the token's header says, and a key of the one is never used for the other.
+ */
+export function createVerifier({ jwtSecret, jwksUrl }) {
+  const secret = jwtSecret && new TextEncoder().encode(jwtSecret);
+  const published = jwksUrl && createRemoteJWKSet(new URL(jwksUrl), { timeoutDuration: 5_000, cooldownDuration: 30_000, cacheMaxAge: 600_000 });
+  const rules = { audience: 'authenticated', requiredClaims: ['exp', 'sub'] };
+  return async (token) => {
+    const symmetric = decodeProtectedHeader(token).alg?.startsWith('HS');
+    const key = symmetric ? secret : published;
+    if (!key) throw new errors.JOSEAlgNotAllowed('no key for this algorithm');
+    return (await jwtVerify(token, key, { ...rules, algorithms: symmetric ? ['HS256'] : ['ES256', 'RS256', 'EdDSA'] })).payload;
+  };
 }
 
-export function createAuth({ db, jwtSecret }) {
-  const secret = new TextEncoder().encode(jwtSecret);
+/** The keys could not be fetched: that says nothing of the token. */
+const isUnanswered = (error) => error instanceof errors.JWKSTimeout || (!(error instanceof errors.JOSEError) && /fetch/i.test(error.message))
+  || /Expected 200 OK from the JSON Web Key Set/.test(error.message);
+
+export function createAuth({ db, jwtSecret, jwksUrl, strangers }) {
+  const verify = createVerifier({ jwtSecret, jwksUrl });
 
   async function byApiKey(req, res, key, scope) {
+    strangers.check(req, res);
     const { rows: [auth] } = await db.query({
       name: 'authenticate', text: 'SELECT * FROM chat.authenticate(key => $1, required_scope => $2)', values: [key, scope],
     });
@@ -47,11 +61,12 @@ export function createAuth({ db, jwtSecret }) {
 
   async function byJwt(req, token) {
     try {
-      const { payload } = await jwtVerify(token, secret, { algorithms: ['HS256'], audience: 'authenticated', requiredClaims: ['exp'] });
-      if (typeof payload.sub !== 'string' || payload.sub === '') throw new Error('nobody');
-      Object.assign(req, { owner: payload.sub, by: 'jwt' });
-    } catch {
-      throw new HttpError(401, 'INVALID_TOKEN', 'Invalid or expired token');
+      const { sub } = await verify(token);
+      if (typeof sub !== 'string' || sub === '') throw new Error('nobody');
+      Object.assign(req, { owner: sub, by: 'jwt' });
+    } catch (error) {
+      if (isUnanswered(error)) throw new HttpError(503, 'SERVICE_UNAVAILABLE', 'Tokens cannot be verified at the moment, please try again');
+      throw Object.assign(new HttpError(401, 'INVALID_TOKEN', 'Invalid or expired token'), { expired: error instanceof errors.JWTExpired });
     }
   }
 
@@ -68,8 +83,22 @@ export function createAuth({ db, jwtSecret }) {
   };
   const limitUser = limit('api-chat', 100);
 
+  /** A middleware that says who it is, or counts that somebody tried. A good token is taken from any address. */
+  const known = (identify) => async (req, res, next) => {
+    try {
+      await identify(req, res);
+    } catch (error) {
+      if (wrong.has(error.code) && !error.expired) {
+        strangers.check(req, res);
+        await strangers.count(req, res);
+      }
+      throw error;
+    }
+    next();
+  };
+
   /** A key with this scope, within its limit; or a signed-in user, who may do everything with its own data. */
-  const authenticateApiKey = (scope) => async (req, res, next) => {
+  const authenticateApiKey = (scope) => known(async (req, res) => {
     const { jwt, key } = bearer(req);
     const apiKey = req.get('X-API-Key') ?? key;
     if (jwt && apiKey === undefined) {
@@ -78,17 +107,15 @@ export function createAuth({ db, jwtSecret }) {
     } else {
       await byApiKey(req, res, apiKey ?? null, scope);
     }
-    next();
-  };
+  });
 
   /** Only a signed-in user: keys must not make keys. */
-  const requireLogin = async (req, res, next) => {
+  const requireLogin = known(async (req, res) => {
     const { jwt } = bearer(req);
     if (!jwt) throw new HttpError(401, 'AUTH_REQUIRED', 'Authentication required');
     await byJwt(req, jwt);
     await limitUser(req, res);
-    next();
-  };
+  });
 
   /** limit as a middleware, after one of the two above. */
   const rateLimiter = (bucket, max) => async (req, res, next) => {

@@ -10,6 +10,16 @@ export class HttpError extends Error {
   }
 }
 
+/** Tells the client where it stands, in the standard's headers and in those of the old API. */
+export function rateLimitHeaders(res, name, limit, { remaining, reset_at: resetAt, retry_after: retryAfter }) {
+  if (remaining === null) return; // limits are off, or the key was not accepted
+  const seconds = Math.max(0, Math.ceil((resetAt - Date.now()) / 1000));
+  res.append('RateLimit-Policy', `"${name}";q=${limit};w=60`);
+  res.append('RateLimit', `"${name}";r=${remaining};t=${seconds}`);
+  res.set({ 'X-RateLimit-Limit': limit, 'X-RateLimit-Remaining': remaining, 'X-RateLimit-Reset': resetAt.toISOString() });
+  if (retryAfter > 0) res.set('Retry-After', Math.ceil(retryAfter));
+}
+
 export const notFound = (what) => new HttpError(404, 'NOT_FOUND', `${what} not found`);
 
 const tooDeep = [400, 'TOO_COMPLEX', 'A value is nested too deeply, or too large'];

@@ -1,14 +1,38 @@
 // Starts the backend with the settings of the environment; see README.md.
 import { readFileSync } from 'node:fs';
 import http from 'node:http';
+import { readOrigins } from './access.mjs';
 import { createApp } from './app.mjs';
 import { createDb } from './db.mjs';
 import { WuzapiClient } from './wuzapi-client.mjs';
 
-const { DATABASE_URL, JWT_SECRET, PORT = '3000', HOST = '127.0.0.1', POOL_SIZE = '10', WUZAPI_INSTANCES, WUZAPI_URL } = process.env;
-if (!DATABASE_URL || !JWT_SECRET) {
-  console.error('DATABASE_URL and JWT_SECRET must be set');
+const {
+  DATABASE_URL, JWT_SECRET, SUPABASE_JWKS_URL, PORT = '3000', HOST = '127.0.0.1', POOL_SIZE = '10', WUZAPI_INSTANCES, WUZAPI_URL,
+  CORS_ORIGINS, TRUST_PROXY, WRONG_KEYS_PER_MINUTE = '20', ACCESS_LOG = 'on',
+} = process.env;
+
+function exit(text) {
+  console.error(text);
   process.exit(2);
+}
+
+function settings() {
+  if (!DATABASE_URL || !(JWT_SECRET || SUPABASE_JWKS_URL)) throw new Error('DATABASE_URL, and JWT_SECRET or SUPABASE_JWKS_URL (or both), must be set');
+  if (SUPABASE_JWKS_URL && !(URL.canParse(SUPABASE_JWKS_URL) && /^https?:/.test(SUPABASE_JWKS_URL))) throw new Error('SUPABASE_JWKS_URL must be an http(s) address');
+  if (!/^[1-9]\d{0,5}$/.test(WRONG_KEYS_PER_MINUTE)) throw new Error('WRONG_KEYS_PER_MINUTE must be a number from 1 to 999999');
+  if (!['on', 'off'].includes(ACCESS_LOG)) throw new Error('ACCESS_LOG must be on or off');
+  return {
+    jwtSecret: JWT_SECRET, jwksUrl: SUPABASE_JWKS_URL, origins: readOrigins(CORS_ORIGINS), wrongKeysPerMinute: Number(WRONG_KEYS_PER_MINUTE),
+    trustProxy: TRUST_PROXY ? TRUST_PROXY.split(',').map((network) => network.trim()) : false,
+    access: ACCESS_LOG === 'on' ? (line) => console.log(JSON.stringify(line)) : undefined,
+  };
+}
+
+let given;
+try {
+  given = settings();
+} catch (error) {
+  exit(error.message);
 }
 
 const log = (error, req) => console.error(JSON.stringify({
@@ -20,7 +44,12 @@ const db = createDb({
 }, log);
 const wuzapiInstances = WUZAPI_INSTANCES ? JSON.parse(readFileSync(WUZAPI_INSTANCES, 'utf8')) : [];
 const client = WUZAPI_URL && new WuzapiClient({ url: WUZAPI_URL, instances: wuzapiInstances, timeoutMs: 5_000 });
-const app = createApp({ db, jwtSecret: JWT_SECRET, wuzapiInstances, client, log });
+let app;
+try {
+  app = createApp({ ...given, db, wuzapiInstances, client, log });
+} catch (error) {
+  exit(error.message); // such as an address in TRUST_PROXY that is none
+}
 const notValid = JSON.stringify({ error: 'The request is not valid', code: 'BAD_REQUEST' });
 
 // Express passes on what has no path.

@@ -17,6 +17,10 @@ function parse(req) {
   }
 }
 
+const longest = 64 * 1024 * 1024; // bytes of a body: pictures and films are in there
+/** Bytes that senders may have on their way who are known only by what is in the body. */
+const unprovenAtOnce = 2 * longest;
+
 const most = 20; // places in a body that are looked at
 
 /** What a body says of its sender, found without parsing it: that of a stranger must cost next to nothing. */
@@ -38,7 +42,7 @@ function decode(text) {
 }
 
 /** instances: [{userID, token, owner, hmacKey}], who each WUZAPI user belongs to. */
-export function createWuzapi({ call, instances }) {
+export function createWuzapi({ call, instances, strangers }) {
   // Tokens are secrets: kept and looked up by their digest.
   const byToken = new Map(instances.filter((i) => i.token).map((i) => [digest(i.token), i]));
   const byUser = new Map(instances.filter((i) => i.userID !== undefined).map((i) => [String(i.userID), i]));
@@ -67,10 +71,27 @@ export function createWuzapi({ call, instances }) {
     throw named.size > 0 ? new HttpError(401, 'INVALID_SIGNATURE', 'Invalid signature') : refused();
   }
 
+  let unproven = 0;
+
+  /** Before a body is read: an address that was wrong too often, and more than may be held of those nobody knows yet, are refused. */
+  function admit(req, res, next) {
+    strangers.check(req, res);
+    const token = req.get('token') ?? req.get('x-user-token');
+    if (token !== undefined && byToken.has(digest(token))) return next();
+    const bytes = Math.min(Number(req.get('Content-Length') ?? longest) || 0, longest);
+    if (unproven + bytes > unprovenAtOnce) throw new HttpError(503, 'SERVICE_UNAVAILABLE', 'The service is busy, please try again');
+    unproven += bytes;
+    res.once('close', () => { unproven -= bytes; });
+    return next();
+  }
+
   const webhook = express.Router();
-  webhook.post('/', express.raw({ type: () => true, limit: '64mb' }), async (req, res) => {
+  webhook.post('/', admit, express.raw({ type: () => true, limit: longest }), async (req, res) => {
     req.body = Buffer.isBuffer(req.body) ? req.body : Buffer.alloc(0);
-    await requireVoucher(req);
+    await requireVoucher(req).catch(async (error) => {
+      if (error.status === 401) await strangers.count(req, res);
+      throw error;
+    });
     const event = parse(req);
     const { owner, hmacKey } = find(req, event);
     const answer = await call(
