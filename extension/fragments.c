@@ -21,11 +21,8 @@
 
 PG_FUNCTION_INFO_V1(chat_user_expression);
 PG_FUNCTION_INFO_V1(chat_column_lacks_zone);
-PG_FUNCTION_INFO_V1(chat_message_time);
-PG_FUNCTION_INFO_V1(chat_message_position);
+PG_FUNCTION_INFO_V1(chat_conversation_order);
 PG_FUNCTION_INFO_V1(chat_message_order);
-PG_FUNCTION_INFO_V1(chat_message_kept);
-PG_FUNCTION_INFO_V1(chat_message_visible);
 PG_FUNCTION_INFO_V1(chat_deletion_is_flag);
 
 #define MAX_POSITION 3
@@ -96,6 +93,17 @@ chat_sql_time_of(const ChatAttachment *a, ChatRole role, const char *alias)
 	return chat_lacks_zone(relid, a->column[role])
 			   ? psprintf("(%s AT TIME ZONE 'UTC'::text)", column)
 			   : column;
+}
+
+char *
+chat_sql_conversation_order(const ChatAttachment *a, const char *alias)
+{
+	char *id = psprintf("%s DESC", chat_sql_column(alias, a->column[CHAT_C_ID]));
+
+	if (a->column[CHAT_C_LAST_AT] == NULL)
+		return id;
+	return psprintf("%s DESC NULLS LAST, %s", chat_sql_column(alias, a->column[CHAT_C_LAST_AT]),
+					id);
 }
 
 char *
@@ -303,31 +311,15 @@ chat_column_lacks_zone(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(chat_lacks_zone(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1))));
 }
 
-/* SQL: chat.message_time(messages, columns, alias) */
+/* SQL: chat.conversation_order(columns, alias) */
 Datum
-chat_message_time(PG_FUNCTION_ARGS)
+chat_conversation_order(PG_FUNCTION_ARGS)
 {
-	ChatAttachment a;
+	ChatAttachment a = {0};
 
-	read_pair(fcinfo, &a);
+	chat_columns_read(&a, PG_GETARG_JSONB_P(0));
 	PG_RETURN_TEXT_P(
-		cstring_to_text(chat_sql_message_time(&a, text_to_cstring(PG_GETARG_TEXT_PP(2)))));
-}
-
-/* SQL: chat.message_position(messages, columns, alias) */
-Datum
-chat_message_position(PG_FUNCTION_ARGS)
-{
-	ChatAttachment a;
-	char *position[MAX_POSITION];
-	Datum elements[MAX_POSITION];
-	int count;
-
-	read_pair(fcinfo, &a);
-	count = chat_sql_message_position(&a, text_to_cstring(PG_GETARG_TEXT_PP(2)), position);
-	for (int i = 0; i < count; i++)
-		elements[i] = CStringGetTextDatum(position[i]);
-	PG_RETURN_ARRAYTYPE_P(construct_array(elements, count, TEXTOID, -1, false, TYPALIGN_INT));
+		cstring_to_text(chat_sql_conversation_order(&a, text_to_cstring(PG_GETARG_TEXT_PP(1)))));
 }
 
 /* SQL: chat.message_order(messages, columns, alias) */
@@ -339,28 +331,6 @@ chat_message_order(PG_FUNCTION_ARGS)
 	read_pair(fcinfo, &a);
 	PG_RETURN_TEXT_P(
 		cstring_to_text(chat_sql_message_order(&a, text_to_cstring(PG_GETARG_TEXT_PP(2)))));
-}
-
-/* SQL: chat.message_kept(messages, columns, alias) */
-Datum
-chat_message_kept(PG_FUNCTION_ARGS)
-{
-	ChatAttachment a;
-
-	read_pair(fcinfo, &a);
-	PG_RETURN_TEXT_P(
-		cstring_to_text(chat_sql_message_kept(&a, text_to_cstring(PG_GETARG_TEXT_PP(2)), false)));
-}
-
-/* SQL: chat.message_visible(messages, columns, alias) */
-Datum
-chat_message_visible(PG_FUNCTION_ARGS)
-{
-	ChatAttachment a;
-
-	read_pair(fcinfo, &a);
-	PG_RETURN_TEXT_P(
-		cstring_to_text(chat_sql_message_kept(&a, text_to_cstring(PG_GETARG_TEXT_PP(2)), true)));
 }
 
 /* SQL: chat.deletion_is_flag(messages, columns) */

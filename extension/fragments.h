@@ -21,10 +21,12 @@ extern char *chat_sql_user(const ChatUserMapping *mapping, const char *value);
 extern bool chat_lacks_zone(Oid relid, const char *column);
 /* True for a column that must have a value. */
 extern bool chat_is_not_null(Oid relid, const char *column);
-/* A time with zone, in SQL, as a role's column holds it. */
+/* A time with zone, in SQL, as a role's column holds it; or one as the column holds it, with zone. */
 extern const char *chat_sql_time_for(const ChatAttachment *a, ChatRole role, const char *value);
 /* A column's time as a time with zone. */
 extern char *chat_sql_time_of(const ChatAttachment *a, ChatRole role, const char *alias);
+/* ORDER BY list of conversations, the one with the newest message first, those without any last. */
+extern char *chat_sql_conversation_order(const ChatAttachment *a, const char *alias);
 /* A message's time as a time with zone: its own, else when it was stored. */
 extern char *chat_sql_message_time(const ChatAttachment *a, const char *alias);
 /* What gives a message its place: time (where it has one of its own), created_at, id; returns how many. */

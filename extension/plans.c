@@ -42,20 +42,22 @@ chat_plan_is_own_update(void)
 }
 
 static SPIPlanPtr
-keep(const char *statement, int nargs, Oid *types, int options)
+make_plan(const char *statement, int nargs, Oid *types, int options)
 {
 	SPIPlanPtr plan = SPI_prepare_cursor(statement, nargs, types, options);
 
 	if (plan == NULL)
 		elog(ERROR, "SPI_prepare failed: %s", SPI_result_code_string(SPI_result));
-	SPI_keepplan(plan);
 	return plan;
 }
 
 SPIPlanPtr
 chat_plan_keep(const char *statement, int nargs, Oid *types)
 {
-	return keep(statement, nargs, types, 0);
+	SPIPlanPtr plan = make_plan(statement, nargs, types, 0);
+
+	SPI_keepplan(plan);
+	return plan;
 }
 
 SPIPlanPtr
@@ -84,17 +86,21 @@ options_of(ChatPlan plan)
 	}
 }
 
-/* Under the identity and search_path that it is run with. */
+/* Under the identity and search_path that it is run with. What is not kept goes with the caller's connection to SPI. */
 static ChatPrepared *
 prepare(ChatAttachment *attachment, ChatPlan plan, uint64 variant)
 {
+	bool kept = (variant & CHAT_NOT_KEPT) == 0;
 	ChatSql sql;
 	ChatPrepared *entry;
 	SPIPlanPtr prepared;
 
 	chat_statement_build(&sql, attachment, plan, variant);
-	prepared = keep(sql.text.data, sql.nparameters, sql.types, options_of(plan));
-	entry = MemoryContextAllocZero(attachment->context, sizeof(ChatPrepared));
+	prepared = make_plan(sql.text.data, sql.nparameters, sql.types, options_of(plan));
+	if (kept)
+		SPI_keepplan(prepared);
+	entry = MemoryContextAllocZero(kept ? attachment->context : CurrentMemoryContext,
+								   sizeof(ChatPrepared));
 	entry->plan = plan;
 	entry->variant = variant;
 	entry->prepared = prepared;
@@ -149,6 +155,8 @@ find_variant(ChatAttachment *attachment, ChatPlan plan, uint64 variant)
 static ChatPrepared *
 find(ChatAttachment *attachment, ChatPlan plan, uint64 variant)
 {
+	if ((variant & CHAT_NOT_KEPT) != 0)
+		return prepare(attachment, plan, variant);
 	if (variant != 0)
 		return find_variant(attachment, plan, variant);
 	if (attachment->plans[plan] == NULL)

@@ -47,6 +47,8 @@ extern void chat_build_agent(ChatSql *sql);
 extern void chat_build_drifted(ChatSql *sql);
 extern void chat_build_conversations_after(ChatSql *sql);
 /* Of lists: */
+extern void chat_build_list_conversations(ChatSql *sql);
+extern void chat_build_count_conversations(ChatSql *sql);
 extern void chat_build_list_messages(ChatSql *sql);
 extern void chat_build_search_messages(ChatSql *sql);
 /* Of users: */

@@ -33,7 +33,9 @@ typedef enum ChatMode
 #define CHAT_ROLE_BIT(role) (UINT64CONST(1) << (role))
 /* Of an insert of a conversation: the one that is there is left, and nothing returned. */
 #define CHAT_UNLESS_THERE (UINT64CONST(1) << 63)
-/* Of a list: after a place, all of whose elements have values; after one whose element n has none. */
+/* The text is as long as somebody's list is: it is built for one call. */
+#define CHAT_NOT_KEPT (UINT64CONST(1) << 62)
+/* Of a list of messages: after a place, all of whose elements have values; after one whose element n has none. */
 #define CHAT_PLACE UINT64CONST(1)
 #define CHAT_PLACE_WHOLE UINT64CONST(2)
 #define CHAT_PLACE_NULL(n) (UINT64CONST(4) << (n))

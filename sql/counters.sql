@@ -13,23 +13,6 @@ CREATE FUNCTION chat.list_key_matches(key bigint, at timestamptz) RETURNS boolea
     LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_list_key_matches';
 COMMENT ON FUNCTION chat.list_key_matches(bigint, timestamptz) IS 'Whether a list key is one of the two that a conversation may have whose last message is of that time; a key that is NULL is none.';
 
-CREATE FUNCTION chat.time_expression(relation regclass, name text, expression text) RETURNS text
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
-$$ SELECT CASE WHEN chat.lacks_zone(relation, name) THEN format('(%s AT TIME ZONE ''UTC'')', expression) ELSE expression END $$;
-REVOKE ALL ON FUNCTION chat.time_expression(regclass, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.time_expression(regclass, text, text) IS 'SQL: a time with zone, of an expression that is of the type of a column.';
-
-CREATE FUNCTION chat.conversation_order(columns jsonb, alias text DEFAULT '') RETURNS text
-    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
-$$
-BEGIN
-    RETURN concat_ws(', ', alias || quote_ident(columns ->> 'last_message_at') || ' DESC NULLS LAST',
-                     alias || quote_ident(columns ->> 'conversation_id') || ' DESC');
-END
-$$;
-REVOKE ALL ON FUNCTION chat.conversation_order(jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.conversation_order(jsonb, text) IS 'ORDER BY list of conversations, the one with the newest message first, those without any last.';
-
 CREATE FUNCTION chat.drifted_keys(pair chat.attachment, only_ids text[]) RETURNS text[]
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_drifted_keys';
 REVOKE ALL ON FUNCTION chat.drifted_keys(chat.attachment, text[]) FROM PUBLIC;

@@ -11,30 +11,15 @@ CREATE FUNCTION chat.lacks_zone(relation regclass, name text) RETURNS boolean
 REVOKE ALL ON FUNCTION chat.lacks_zone(regclass, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.lacks_zone(regclass, text) IS 'Whether a column holds times without zone, which count as UTC. Errors: 42703, 42P01.';
 
-CREATE FUNCTION chat.message_time(messages regclass, columns jsonb, alias text DEFAULT '') RETURNS text
-    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_message_time';
-REVOKE ALL ON FUNCTION chat.message_time(regclass, jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.message_time(regclass, jsonb, text) IS 'SQL for a message''s time, as a time with zone: its own, else when it was stored.';
-
-CREATE FUNCTION chat.message_position(messages regclass, columns jsonb, alias text DEFAULT '') RETURNS text[]
-    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_message_position';
-REVOKE ALL ON FUNCTION chat.message_position(regclass, jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.message_position(regclass, jsonb, text) IS 'SQL expressions that give a message its place: time (where it has one of its own), created_at, id.';
+CREATE FUNCTION chat.conversation_order(columns jsonb, alias text DEFAULT '') RETURNS text
+    LANGUAGE c IMMUTABLE STRICT AS 'MODULE_PATHNAME', 'chat_conversation_order';
+REVOKE ALL ON FUNCTION chat.conversation_order(jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.conversation_order(jsonb, text) IS 'ORDER BY list of conversations, the one with the newest message first, those without any last.';
 
 CREATE FUNCTION chat.message_order(messages regclass, columns jsonb, alias text DEFAULT '') RETURNS text
     LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_message_order';
 REVOKE ALL ON FUNCTION chat.message_order(regclass, jsonb, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.message_order(regclass, jsonb, text) IS 'ORDER BY list of messages, newest first: time, created_at, id; those without a time last.';
-
-CREATE FUNCTION chat.message_kept(messages regclass, columns jsonb, alias text) RETURNS text
-    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_message_kept';
-REVOKE ALL ON FUNCTION chat.message_kept(regclass, jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.message_kept(regclass, jsonb, text) IS 'SQL, AND ...: that a message is not marked as deleted; empty where the table marks none.';
-
-CREATE FUNCTION chat.message_visible(messages regclass, columns jsonb, alias text) RETURNS text
-    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_message_visible';
-REVOKE ALL ON FUNCTION chat.message_visible(regclass, jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.message_visible(regclass, jsonb, text) IS 'SQL, AND ...: that a message is neither a private note nor marked as deleted.';
 
 CREATE FUNCTION chat.deletion_is_flag(messages regclass, columns jsonb) RETURNS boolean
     LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_deletion_is_flag';

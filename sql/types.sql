@@ -10,9 +10,6 @@ COMMENT ON TYPE chat.hint IS 'severity: error (data or events are wrong or missi
 CREATE TYPE chat.missing_index AS (relation regclass, name text, definition text, stale regclass, large boolean);
 COMMENT ON TYPE chat.missing_index IS 'An index that a table should have. definition: from its keys on; stale: an index of that name that is another one, or half made; large: making it would hold up writers for longer than a moment.';
 
-CREATE TYPE chat.list_part AS (bound text, ranking text);
-COMMENT ON TYPE chat.list_part IS 'SQL texts of a part of a list that an index has in order: condition and ORDER BY list.';
-
 CREATE TYPE chat.auth_result AS (allowed boolean, status integer, code text, user_id text, key_id uuid, scopes text[],
                                  rate_limit integer, remaining integer, reset_at timestamptz, retry_after numeric);
 COMMENT ON TYPE chat.auth_result IS 'Answer of chat.authenticate. status: the HTTP status that goes with code (200 OK; 401 API_KEY_MISSING, API_KEY_INVALID_FORMAT, API_KEY_INVALID, API_KEY_EXPIRED; 403 INSUFFICIENT_SCOPES; 429 RATE_LIMIT_EXCEEDED; 503 RATE_LIMIT_UNAVAILABLE). With 401 the rest is NULL; with 403 and 503 also what belongs to the rate limit, but for retry_after with 503.';

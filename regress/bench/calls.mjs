@@ -16,6 +16,7 @@ const calls = Number(process.env.CALLS ?? 200);
 const warm = 20; // PostgreSQL plans a statement's first five calls one by one
 
 const owner = '11111111-1111-1111-1111-111111111111';
+const other = '22222222-2222-2222-2222-222222222222';
 
 async function setup(cluster) {
   await cluster.psql('CREATE DATABASE chat');
@@ -25,13 +26,16 @@ async function setup(cluster) {
   const key = await value(db, `SELECT chat.create_api_key('${owner}', 'bench', rate_limit => 1000000) ->> 'key'`);
   const unknown = await value(db, 'SELECT chat.make_api_key()');
   await db.query("UPDATE public.chat_api_keys SET last_used_at = now() + interval '1 day'"); // nothing to note
+  const few = await value(db, `SELECT chat.create_api_key('${other}', 'one') ->> 'id'`);
+  const webhook = await value(db, `SELECT chat.create_webhook('${owner}', 'https://example.com/' || n, '{message.sent}') ->> 'id' FROM generate_series(1, 10) n ORDER BY n DESC LIMIT 1`);
   const conversation = await value(db, `INSERT INTO public.conversations (user_id, contact_jid)
     SELECT '${owner}', (5511900000000 + n) || '@s.whatsapp.net' FROM generate_series(1, 1000) n RETURNING id`);
   const message = await value(db, `INSERT INTO public.chat_messages (conversation_id, message_id, direction, content)
     SELECT $1, '3EB0' || n, 'outgoing', 'text ' || n FROM generate_series(1, 1000) n RETURNING id`, [conversation]);
+  const epoch = await value(db, "SELECT epoch FROM chat.consumer_acquire('webhooks', 'bench', 3600000)");
   await db.query('VACUUM ANALYZE');
   await db.end();
-  return { key, unknown, conversation, message };
+  return { key, unknown, conversation, message, few, webhook, epoch };
 }
 
 const authenticate = 'SELECT * FROM chat.authenticate(key => $1, required_scope => $2)';
@@ -44,8 +48,12 @@ const receipt = (n) => { const body = fixture('receipt_read'); Object.assign(bod
 let sent = 0;
 const ingest = 'SELECT chat.ingest_wuzapi($1, $2)';
 
+/** What became of one attempt. */
+const save = 'SELECT * FROM chat.webhook_save($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)';
+const saved = (epoch, webhook, n, action, error) => [epoch, [webhook], [n], [`evt_${n}`], ['message.sent'], [action], [false], [1], [error ? 500 : 200], [error], ['ok'], [12], [0], [error !== null], [null], [null]];
+
 /** What is called: the statement, its values or what makes them, and what to set before. */
-const statements = ({ key, unknown, conversation, message }) => ({
+const statements = ({ key, unknown, conversation, message, few, webhook, epoch }) => ({
   'SELECT 1': ['SELECT 1'],
   'authenticate': [authenticate, [key, 'chat:read']],
   'authenticate, unknown key': [authenticate, [unknown, 'chat:read']],
@@ -64,6 +72,14 @@ const statements = ({ key, unknown, conversation, message }) => ({
   'edit_message': ['SELECT chat.edit_message($1, $2, $3)', () => [message, `text ${++sent}`, owner]],
   'list_messages': ['SELECT chat.list_messages($1, owner => $2)', [conversation, owner]],
   'list_conversations': ['SELECT chat.list_conversations($1)', [owner]],
+  'list_conversations, open': ["SELECT chat.list_conversations($1, status => 'open', unread => false)", [owner]],
+  'list_webhooks': ['SELECT chat.list_webhooks($1)', [owner]],
+  'update_webhook': ['SELECT chat.update_webhook($1, $2, $3)', () => [webhook, { url: `https://example.com/${++sent}` }, owner]],
+  'webhook_terms': ['SELECT * FROM chat.webhook_terms($1, $2, $3)', [[owner], [conversation], []]],
+  'webhook_save, delivered': [save, () => saved(epoch, webhook, ++sent, 'done', null)],
+  'webhook_save, failed': [save, () => saved(epoch, webhook, ++sent, 'done', 'answered 500')],
+  'list_api_keys': ['SELECT chat.list_api_keys($1)', [other]],
+  'update_api_key': ['SELECT chat.update_api_key($1, $2, $3)', () => [few, { name: `key ${++sent}` }, other]],
   'get_conversation': ['SELECT chat.get_conversation($1, $2)', [conversation, owner]],
 });
 

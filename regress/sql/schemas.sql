@@ -61,7 +61,7 @@ CREATE TABLE naive_c (id bigint PRIMARY KEY, user_id uuid, unread_count int, las
 CREATE TABLE naive_m (id bigint PRIMARY KEY, conversation_id bigint REFERENCES naive_c ON DELETE CASCADE, direction text, status text, content text, sent timestamp,
     created_at timestamptz DEFAULT '2026-01-01 00:00+00', status_updated_at timestamp);
 SELECT count(*) > 0 FROM chat.attach('naive_c', 'naive_m', '{"time": "sent"}');
-SELECT chat.lacks_zone('naive_m', 'sent'), chat.lacks_zone('naive_m', 'created_at'), chat.message_time('naive_m', columns) FROM chat.attachment WHERE messages = 'naive_m'::regclass;
+SELECT chat.lacks_zone('naive_m', 'sent'), chat.lacks_zone('naive_m', 'created_at'), chat.message_order('naive_m', columns) FROM chat.attachment WHERE messages = 'naive_m'::regclass;
 SELECT pg_get_indexdef('naive_m_chat_newest_idx'::regclass);
 SELECT * FROM chat.attach('naive_c', 'naive_m');
 INSERT INTO naive_c (id, user_id) VALUES (1, :ann);
