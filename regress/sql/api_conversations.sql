@@ -210,6 +210,14 @@ SELECT ids(chat.list_messages('cccccccc-0000-4000-8000-000000000001')) LIKE '___
 ALTER TABLE conversations DROP COLUMN last_message_at;
 SELECT count(*) FROM chat.attach('conversations', 'chat_messages');
 SELECT replace(walk(format('SELECT chat.list_conversations(%L, "limit" => 4, cursor => %%L)', :ann)), 'cccccccc-0000-4000-8000-00000000000', '');
+-- To who is no agent nothing is assigned; of many accounts a statement is not kept
+CREATE TABLE agents (id uuid PRIMARY KEY DEFAULT gen_random_uuid(), user_id uuid NOT NULL);
+ALTER TABLE conversations ADD COLUMN assigned_agent_id uuid REFERENCES agents;
+SELECT count(*) > 0 AS attached FROM chat.attach('conversations', 'chat_messages');
+SELECT chat.list_conversations(:ann, assigned_to => 'me'), ids(chat.list_conversations(:ann, 2, assigned_to => 'me'));
+INSERT INTO accounts SELECT gen_random_uuid(), :ann FROM generate_series(1, 30);
+SELECT replace(walk(format('SELECT chat.list_conversations(%L, "limit" => 4, cursor => %%L)', :ann)), 'cccccccc-0000-4000-8000-00000000000', '');
+SELECT replace(ids(chat.list_conversations(:ann, 1, 5)), 'cccccccc-0000-4000-8000-00000000000', '');
 DELETE FROM chat.attachment;
 SELECT answer(format('chat.list_conversations(%L)', :ann));
 
