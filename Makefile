@@ -168,6 +168,7 @@ help:
 	@echo 'make test-functions call every function as every role with hostile arguments (CALLS=50 SEED=1)'
 	@echo 'make test-payloads payloads of random tables and rows, against to_jsonb (ROUNDS=60 SEED=1)'
 	@echo 'make test-checks   random CHECK constraints, with and without chat_realtime.cache_checks (ROUNDS=60 SEED=1)'
+	@echo 'make test-load     strangers by the thousand at the endpoint (SECONDS=20 IDLE=10000)'
 	@echo 'make fuzz          fuzz what strangers send (FUZZ_SECONDS=60 FUZZ=frame)'
 	@echo 'make test-undefined the extension with undefined behaviour trapped'
 	@echo 'make test-valgrind the extension on a server with assertions, under Valgrind (slow)'

@@ -1,7 +1,7 @@
 # What proves the rest: other versions of PostgreSQL, a model of the protocol, random histories, fuzzing. Included by
 # the Makefile.
 
-.PHONY: test-matrix test-upgrade model test-random test-functions test-payloads test-checks fuzz test-undefined test-valgrind test-address test-caches coverage
+.PHONY: test-matrix test-upgrade model test-random test-functions test-payloads test-checks test-load fuzz test-undefined test-valgrind test-address test-caches coverage
 
 # VERSIONS="17 18:15,17": which majors, and upgrades to them from which.
 test-matrix:
@@ -39,6 +39,12 @@ test-checks:
 	@regress/lib/deps.sh test
 	@$(MAKE) -s extension
 	@ROUNDS="$(ROUNDS)" STEPS="$(STEPS)" SEED="$(SEED)" node regress/random/checks.mjs
+
+# SECONDS: of each part. ONLY: parts with that in their name. IDLE: sockets of the first part.
+test-load:
+	@regress/lib/deps.sh test
+	@$(MAKE) -s all
+	@SECONDS="$(or $(SECONDS),20)" IDLE="$(or $(IDLE),10000)" ONLY="$(ONLY)" node regress/load/run.mjs
 
 # FUZZ_SECONDS: each target's time.
 fuzz:

@@ -40,5 +40,12 @@ main(void)
 	check("a second later its share",
 		  flow_take(&flow, FLOW_BYTES, 1001) && !flow_take(&flow, 1, 1001));
 	check("what is too long for ever", !flow_take(&flow, FLOW_BYTES_AT_ONCE + 1, 100000));
+
+	flow = (struct flow){0};
+	check("too much once", !flow_is_stubborn(&flow, 5000));
+	for (uint64_t now = 5000; now <= 5000 + FLOW_PATIENCE_MS; now += 500)
+		check("and for a while", !flow_is_stubborn(&flow, now));
+	check("but not for ever", flow_is_stubborn(&flow, 5001 + FLOW_PATIENCE_MS));
+	check("a pause makes good", !flow_is_stubborn(&flow, 5002 + 2 * FLOW_PATIENCE_MS));
 	return 0;
 }

@@ -28,3 +28,12 @@ flow_take(struct flow *flow, size_t bytes, uint64_t now)
 	flow->bytes += (int64_t) bytes * THOUSAND;
 	return true;
 }
+
+bool
+flow_is_stubborn(struct flow *flow, uint64_t now)
+{
+	if (flow->too_much_at == 0 || now - flow->too_much_at > FLOW_PATIENCE_MS / 2)
+		flow->too_much_since = now;
+	flow->too_much_at = now;
+	return now - flow->too_much_since > FLOW_PATIENCE_MS;
+}

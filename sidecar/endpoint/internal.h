@@ -181,9 +181,8 @@ struct socket
 	struct socket *next_to_write;
 	uint64_t heard_at; /* loop time of the last frame */
 	struct flow flow;
-	uint64_t stemmed_at; /* loop time at which it lost its channels for that; 0: it has not */
-	bool trusted;        /* it has brought a token of the service: what it sends is not bounded */
-	int close_code;      /* not 0: to be closed */
+	bool trusted;   /* it has brought a token of the service: what it sends is not bounded */
+	int close_code; /* not 0: to be closed */
 };
 
 /* embedded.c */

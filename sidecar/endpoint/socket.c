@@ -17,7 +17,6 @@
 #define SLOW_MS 10000
 #define MOST_BEHIND (4 * 1024 * 1024) /* bytes, before what comes now */
 #define SILENCE_MS 66000
-#define STEMMED_MS 2000
 #define TOO_MANY "Too many messages per second"
 /* libwebsockets' headers leave out this one's name */
 #define WRITE_CLOSE ((enum lws_write_protocol) 4)
@@ -280,12 +279,10 @@ stem(struct socket *socket)
 	if (times > 0)
 		log_event(LOG_WARN, "a WebSocket sends more than it may", "channels", "%s",
 				  socket->subscriptions != NULL ? "closed" : "none", "times", "%d", times, NULL);
-	if (socket->subscriptions != NULL || socket->stemmed_at == 0)
-		socket->stemmed_at = socket->heard_at;
-	else if (socket->heard_at - socket->stemmed_at > STEMMED_MS)
-		socket_close(socket, LWS_CLOSE_STATUS_POLICY_VIOLATION);
 	while (socket->subscriptions != NULL)
 		subscription_fail(socket->subscriptions, TOO_MANY, "");
+	if (flow_is_stubborn(&socket->flow, socket->heard_at))
+		socket_close(socket, LWS_CLOSE_STATUS_POLICY_VIOLATION);
 }
 
 static bool
