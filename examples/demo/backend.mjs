@@ -1,15 +1,15 @@
 // The part of a help desk's Node backend: one call of a function of the extension for each thing it does, as
 // a role with chat.grant_backend, for the user who is signed in.
 import { randomBytes } from 'node:crypto';
-import { rows, value } from '../../regress/lib/db.mjs';
+import { rows, value } from './machine.mjs';
 
 /** A message id as WhatsApp's clients draw them. */
 export const whatsappId = () => `3EB0${randomBytes(9).toString('hex').toUpperCase()}`;
 
 export class Backend {
-  static async create(bed) {
-    await bed.role('demo_backend', 'grant_backend');
-    return new Backend(bed.pool({ user: 'demo_backend' }), bed.owner);
+  static async create(machine) {
+    await machine.role('demo_backend', 'grant_backend');
+    return new Backend(machine.pool('demo_backend'), machine.owner);
   }
 
   constructor(pool, owner) {

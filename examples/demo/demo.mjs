@@ -3,7 +3,7 @@
 //   node examples/demo/demo.mjs [once]
 //
 // Runs until Ctrl-C; with "once" it ends by itself, with 0 only if everything expected arrived. DEMO_PORT
-// is the page's port. Whatever happens, regress/lib/janitor.mjs ends what was started and removes its files.
+// is the page's port. Whatever happens, lib/janitor.mjs ends what was started and removes its files.
 const wantedNode = 20;
 
 if (Number(process.versions.node.split('.')[0]) < wantedNode) {
@@ -16,7 +16,7 @@ const load = (module) => import(module).catch((error) => {
   console.error(`demo: an npm package is missing, "make demo" installs it: ${error.message}`);
   process.exit(1);
 });
-const { finish } = await load('../../regress/lib/janitor.mjs');
+const { finish } = await load('./lib/janitor.mjs');
 const { explain, readArguments } = await load('./problems.mjs');
 const { say } = await load('./terminal.mjs');
 const { World } = await load('./world.mjs');

@@ -3,8 +3,8 @@
 import { readFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
-import { Listener } from '../../regress/lib/http.mjs';
-import { root } from '../../regress/lib/workspace.mjs';
+import { Listener } from './lib/http.mjs';
+import { root } from './lib/server.mjs';
 import { voice } from './stage.mjs';
 import { newContactJid, receipt, textMessage, typing } from './wuzapi.mjs';
 
@@ -18,7 +18,7 @@ const files = {
   '/live.js': [page('live.js'), 'text/javascript'],
   '/view.js': [page('view.js'), 'text/javascript'],
   '/favicon.svg': [page('favicon.svg'), 'image/svg+xml'],
-  '/supabase.js': [path.join(root, 'regress/node_modules/@supabase/supabase-js/dist/umd/supabase.js'), 'text/javascript'],
+  '/supabase.js': [path.join(root, 'examples/demo/node_modules/@supabase/supabase-js/dist/umd/supabase.js'), 'text/javascript'],
 };
 const bodyLimit = 1 << 20;
 const transit = 400; // ms that the pretended phone network takes

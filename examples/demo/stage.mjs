@@ -1,7 +1,7 @@
 // What the stage (the page with desk and phone beside each other) shows and does: what is committed and what arrives, and
 // buttons that break things. What breaks them asks for the key that only the printed address has.
 import { randomBytes, timingSafeEqual } from 'node:crypto';
-import { value } from '../../regress/lib/db.mjs';
+import { value } from './machine.mjs';
 import { newContactJid, textMessage } from './wuzapi.mjs';
 
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
@@ -33,10 +33,10 @@ export class Stage {
   /* Before it begins */
 
   async fillDay() {
-    const { backend, bed } = this.world;
+    const { backend, machine } = this.world;
     for (const [name, said] of day) {
       const jid = newContactJid();
-      let conversation = (await bed.db.query('INSERT INTO public.conversations (user_id, contact_jid, contact_name) VALUES ($1, $2, $3) RETURNING id', [bed.owner, jid, name])).rows[0].id;
+      let conversation = (await machine.db.query('INSERT INTO public.conversations (user_id, contact_jid, contact_name) VALUES ($1, $2, $3) RETURNING id', [machine.owner, jid, name])).rows[0].id;
       conversation = String(conversation);
       for (const what of said) {
         if (what.picture || what.voice) await this.sendMedia(conversation, what);
@@ -62,11 +62,11 @@ export class Stage {
   }
 
   lastId() {
-    return value(this.world.bed.db, 'SELECT COALESCE(max(id), 0) FROM chat.events');
+    return value(this.world.machine.db, 'SELECT COALESCE(max(id), 0) FROM chat.events');
   }
 
   async count() {
-    const committed = await value(this.world.bed.db, `SELECT count(*) FROM chat.events
+    const committed = await value(this.world.machine.db, `SELECT count(*) FROM chat.events
       WHERE id > $1 AND topic LIKE 'conversation:%' AND event LIKE 'message.%'`, [this.since]);
     this.tell('committed', { committed });
   }
@@ -110,10 +110,9 @@ export class Stage {
   }
 
   async restartDatabase() {
-    const { bed } = this.world;
+    const { machine } = this.world;
     this.tell('note', { text: 'PostgreSQL is restarting …' });
-    await bed.cluster.restart('fast');
-    await bed.reconnect();
+    await machine.restart();
     this.tell('note', { text: 'PostgreSQL is back. The sidecar and the clients connect by themselves.' });
     await this.writeMeanwhile('Escrito logo depois do reinício');
   }
@@ -129,9 +128,9 @@ export class Stage {
   }
 
   async burst() {
-    const { bed } = this.world;
+    const { machine } = this.world;
     this.tell('note', { text: '500 messages in one statement …' });
-    await bed.db.query(`INSERT INTO public.chat_messages (conversation_id, direction, content)
+    await machine.db.query(`INSERT INTO public.chat_messages (conversation_id, direction, content)
       SELECT c.id, 'incoming', 'mensagem ' || n || ' de 500' FROM generate_series(1, 500) n
         JOIN LATERAL (SELECT id FROM public.conversations ORDER BY id OFFSET n % (SELECT count(*) FROM public.conversations) LIMIT 1) c ON true`);
   }

@@ -1,8 +1,8 @@
-// The fixtures in the order they would come, posted as WUZAPI does, and what has to arrive for each.
-import { fixture } from '../../regress/lib/bed.mjs';
-import { value } from '../../regress/lib/db.mjs';
-import { until } from '../../regress/lib/wait.mjs';
+// Bodies of WUZAPI's webhooks (bodies/) in the order they would come, posted as WUZAPI does, and what has to arrive for each.
+import { until } from './lib/wait.mjs';
+import { value } from './machine.mjs';
 import { bold, dim, green, milliseconds, plain, red, say } from './terminal.mjs';
+import { body } from './wuzapi.mjs';
 
 const patience = 20_000; // ms for one step; a busy machine is no failure
 const impatience = 3000; // once something is missing
@@ -25,33 +25,33 @@ const received = (content) => webhook('message.received', `"${content}"`, (p) =>
 
 /** answer: what chat.ingest_wuzapi has to report, among other things; a stored message unless given. */
 const steps = [
-  { says: 'Ana writes for the first time', fixture: 'text', expects: [
+  { says: 'Ana writes for the first time', body: 'text', expects: [
     client('conversation.new', 'the new conversation', (p) => p.contactName === 'Ana'),
     ...conversation(1, 'oi, tudo bem?'), message('oi, tudo bem?'), webhook('conversation.created'), received('oi, tudo bem?')] },
-  { says: 'WUZAPI posts it once more, in its form envelope', fixture: 'form_now', answer: { action: 'duplicate' }, expects: [] },
-  { says: 'Ana is typing', fixture: 'typing', answer: { action: 'typing' }, expects: [typing(true)] },
-  { says: 'and stops', fixture: 'typing_paused', answer: { action: 'typing' }, expects: [typing(false)] },
-  { says: 'Ana replies to a message', fixture: 'text_reply', expects: [message('ok'), ...conversation(2, 'ok'), received('ok')] },
-  { says: 'The owner reads on the phone', fixture: 'receipt_read_self', answer: { action: 'status' }, expects: [status('read'), ...conversation(0, 'ok')] },
-  { says: 'and answers from it', fixture: 'text_from_phone', expects: [
+  { says: 'WUZAPI posts it once more, in its form envelope', body: 'form_now', answer: { action: 'duplicate' }, expects: [] },
+  { says: 'Ana is typing', body: 'typing', answer: { action: 'typing' }, expects: [typing(true)] },
+  { says: 'and stops', body: 'typing_paused', answer: { action: 'typing' }, expects: [typing(false)] },
+  { says: 'Ana replies to a message', body: 'text_reply', expects: [message('ok'), ...conversation(2, 'ok'), received('ok')] },
+  { says: 'The owner reads on the phone', body: 'receipt_read_self', answer: { action: 'status' }, expects: [status('read'), ...conversation(0, 'ok')] },
+  { says: 'and answers from it', body: 'text_from_phone', expects: [
     message('vou verificar'), ...conversation(0, 'vou verificar'), webhook('message.sent')] },
-  { says: 'It reaches Ana\'s phone', fixture: 'receipt_delivered', answer: { action: 'status' }, expects: [
+  { says: 'It reaches Ana\'s phone', body: 'receipt_delivered', answer: { action: 'status' }, expects: [
     status('delivered'), webhook('message.status', 'delivered', (p) => p.status === 'delivered')] },
-  { says: 'Ana writes under her hidden address (LID)', fixture: 'text_lid', expects: [
+  { says: 'Ana writes under her hidden address (LID)', body: 'text_lid', expects: [
     message('mensagem por LID'), ...conversation(1, 'mensagem por LID'), received('mensagem por LID')] },
-  { says: 'Ana reads the answer', fixture: 'receipt_read', answer: { action: 'status' }, expects: [
+  { says: 'Ana reads the answer', body: 'receipt_read', answer: { action: 'status' }, expects: [
     client('message.status', 'status read of the answer', (p) => p.status === 'read')] },
-  { says: 'The receipt before comes once more, late: no step backwards', fixture: 'receipt_delivered', answer: { action: 'status', updated: 0 }, expects: [] },
-  { says: 'Ana sends a picture with a caption', fixture: 'image_s3', expects: [
+  { says: 'The receipt before comes once more, late: no step backwards', body: 'receipt_delivered', answer: { action: 'status', updated: 0 }, expects: [] },
+  { says: 'Ana sends a picture with a caption', body: 'image_s3', expects: [
     message('o comprovante'), ...conversation(2, 'o comprovante'), received('o comprovante')] },
-  { says: 'Ana sends a voice message', fixture: 'audio_ptt', expects: [
+  { says: 'Ana sends a voice message', body: 'audio_ptt', expects: [
     media('audio'), ...conversation(3), webhook('message.received', 'of type audio', (p) => p.messageType === 'audio')] },
-  { says: 'Something that is no chat', fixture: 'connected', answer: { action: 'ignored' }, expects: [] },
+  { says: 'Something that is no chat', body: 'connected', answer: { action: 'ignored' }, expects: [] },
 ];
 
-async function post(world, body) {
+async function post(world, said) {
   const response = await fetch(`${world.page.url}/webhook/wuzapi`, {
-    method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+    method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(said) });
   return response.json();
 }
 
@@ -59,8 +59,8 @@ async function post(world, body) {
 async function run(world, step, limit) {
   const { watcher } = world;
   const first = watcher.arrivals.length;
-  say(`\n${bold(step.says)} ${dim(`(${step.fixture}.json)`)}`);
-  const answer = await post(world, fixture(`${step.fixture}.json`));
+  say(`\n${bold(step.says)} ${dim(`(${step.body}.json)`)}`);
+  const answer = await post(world, body(step.body));
   const missing = () => step.expects.filter((expected) => !watcher.arrivals.slice(first).some(expected.fits)).map(({ name }) => name);
   await until(() => missing().length === 0, 'everything expected', limit).catch(() => {});
   await watcher.joining;
@@ -69,15 +69,15 @@ async function run(world, step, limit) {
   const answered = wanted.every(([name, expected]) => answer[name] === expected);
   if (step.expects.length === 0) say(`  ${dim(`answer: ${plain(JSON.stringify(answer), 68)}`)}`);
   return [...(answered ? [] : [`answer ${JSON.stringify(Object.fromEntries(wanted))} (it was ${JSON.stringify(answer)})`]),
-    ...missing()].map((name) => `${step.fixture}.json: ${name}`);
+    ...missing()].map((name) => `${step.body}.json: ${name}`);
 }
 
 /** What must hold after all steps, each with its name. */
-function conclusions({ bed, page, watcher }) {
+function conclusions({ machine, page, watcher }) {
   const messages = () => watcher.arrivals.filter(({ event, how }) => event === 'message.new' && how !== 'webhook');
   return [
     ['every stored message at the client, each once', async () =>
-      messages().length === await value(bed.db, 'SELECT count(*) FROM public.chat_messages')],
+      messages().length === await value(machine.db, 'SELECT count(*) FROM public.chat_messages')],
     ['no event twice at the client', () => !watcher.arrivals.some(({ repeated }) => repeated)],
     ['every webhook with a valid signature', () => !watcher.arrivals.some(({ problem }) => problem)],
     ['the page answers', async () => {

@@ -1,6 +1,9 @@
 // Watches both ends where events come out, an unchanged supabase-js client and the webhook receiver, and
 // prints each arrival with the time since its commit.
-import { value } from '../../regress/lib/db.mjs';
+import { createClient } from '@supabase/supabase-js';
+import WebSocket from 'ws';
+import { until } from './lib/wait.mjs';
+import { value } from './machine.mjs';
 import { green, line, milliseconds, plain, red } from './terminal.mjs';
 
 let origin = performance.timeOrigin;
@@ -28,14 +31,30 @@ function kindOf(event) {
 }
 
 export class Watcher {
-  static async create({ bed, sidecar, backend, receiver }) {
+  static async create({ machine, sidecar, backend, receiver }) {
     const watcher = new Watcher();
-    Object.assign(watcher, { bed, backend, arrivals: [], seen: new Set(), printed: Promise.resolve() });
+    Object.assign(watcher, { machine, backend, arrivals: [], seen: new Set(), printed: Promise.resolve() });
     receiver.onDelivery = (delivery) => watcher.delivered(delivery);
-    watcher.subscriber = await bed.subscriber(sidecar);
-    watcher.subscriber.onMessage = (message) => watcher.heard(message);
-    await watcher.subscriber.join(`user:${bed.owner}:inbox`);
+    watcher.supabase = createClient(sidecar.url, sidecar.anonKey, {
+      accessToken: async () => sidecar.token(machine.owner), realtime: { transport: WebSocket }, // a browser has one
+    });
+    await watcher.join(`user:${machine.owner}:inbox`);
     return watcher;
+  }
+
+  /** Joins a private channel; supabase-js joins again by itself when the sidecar was away. */
+  async join(topic) {
+    let state;
+    await this.supabase.realtime.setAuth();
+    this.supabase.channel(topic, { config: { private: true } })
+      .on('broadcast', { event: '*' }, ({ event, payload, meta }) => this.heard({ topic, event, id: meta?.id, payload }))
+      .subscribe((now, error) => { state = error?.message ?? now; });
+    await until(() => state === 'SUBSCRIBED', () => `${topic} could not be joined: ${state}`, 15_000);
+  }
+
+  async close() {
+    await this.supabase.removeAllChannels();
+    await this.supabase.realtime.disconnect();
   }
 
   heard({ topic, event, id, payload }, how = 'client') {
@@ -51,7 +70,7 @@ export class Watcher {
   /** A conversation the client did not know: it joins, and asks for what was said before it had joined. */
   follow(topic) {
     this.joining = (async () => {
-      await this.subscriber.join(topic);
+      await this.join(topic);
       for (const { id, event, payload } of await this.backend.eventsSince(topic, 0)) {
         this.heard({ topic, event, id: String(id), payload }, 'events_since');
       }
@@ -79,7 +98,7 @@ export class Watcher {
 
   /** When the transaction that wrote the event committed: PostgreSQL's own record of it. */
   committedAt(id) {
-    return value(this.bed.db, `SELECT (extract(epoch FROM pg_xact_commit_timestamp(xid::xid)) * 1000)::float8
+    return value(this.machine.db, `SELECT (extract(epoch FROM pg_xact_commit_timestamp(xid::xid)) * 1000)::float8
       FROM chat.events WHERE id = $1`, [id]);
   }
 }

@@ -1,8 +1,10 @@
 // Everything that runs in the demo, started in order: cluster, extension, sidecar, webhook receiver, client, page.
-import { Bed } from '../../regress/lib/bed.mjs';
-import { make, workspace } from '../../regress/lib/workspace.mjs';
 import { Backend } from './backend.mjs';
+import { makeIn, root } from './lib/server.mjs';
+import { Machine, value } from './machine.mjs';
 import { PageServer } from './page-server.mjs';
+import { Receiver } from './receiver.mjs';
+import { Sidecar } from './sidecar.mjs';
 import { Stage } from './stage.mjs';
 import { announce, bold, dim, line, say } from './terminal.mjs';
 import { Watcher } from './watcher.mjs';
@@ -25,24 +27,21 @@ export class World {
     world.page = await PageServer.create(world, port);
     say(bold('chat_realtime: everything from WhatsApp to the browser, on this machine\n'));
     await start('build', async () => {
-      await make('-j2', 'all');
-      await workspace();
+      await makeIn(root, ['-j2', 'all']);
       return { what: 'extension and sidecar' };
     });
     await start('database', async () => {
-      // Commit timestamps are what the latencies are counted from.
-      const bed = await Bed.create({ settings: { track_commit_timestamp: 'on' } });
-      const version = await bed.cluster.psql('SHOW server_version');
-      bed.closing.push(() => world.page.listener.down());
-      const backend = await Backend.create(bed);
-      return { bed, backend, what: `PostgreSQL ${version.split(' ')[0]} on 127.0.0.1:${bed.cluster.port}, chat.setup()` };
+      const machine = await Machine.create();
+      const version = await value(machine.db, 'SHOW server_version');
+      const backend = await Backend.create(machine);
+      return { machine, backend, what: `PostgreSQL ${version.split(' ')[0]} on 127.0.0.1:${machine.port}, chat.setup()` };
     });
     await start('sidecar', async () => {
-      const sidecar = await world.bed.sidecar();
+      const sidecar = await Sidecar.start(world.machine);
       return { sidecar, what: `Realtime endpoint at ${sidecar.url}` };
     });
     await start('webhooks', async () => {
-      const receiver = await world.bed.receiver(webhookEvents);
+      const receiver = await Receiver.create(world.machine, webhookEvents);
       return { receiver, what: `receiver at ${receiver.listener.url}, standardwebhooks` };
     });
     await start('client', async () => {
@@ -54,6 +53,15 @@ export class World {
     return world;
   }
 
+  /** Ends all of it, what was started last first. */
+  async close() {
+    await this.watcher.close();
+    await this.receiver.down();
+    if (this.sidecar.running) await this.sidecar.kill();
+    await this.page.listener.down();
+    await this.machine.close();
+  }
+
   /** What a person can do now. */
   async invite() {
     await this.stage.fillDay();
@@ -62,7 +70,7 @@ export class World {
     say(`${bold('Your turn:')} open this address, write on both sides, and break things.\n`);
     say(`  ${bold(`${this.page.url}/#key=${this.stage.key}`)}`);
     say(`\n  ${dim('From another machine:')} ssh -L ${this.page.listener.port}:127.0.0.1:${this.page.listener.port} ${process.env.USER ?? 'you'}@this-machine`);
-    say(`\n  ${dim('A body of WUZAPI from a file:')} curl -d @regress/fixtures/wuzapi/video.json -H 'Content-Type: application/json' ${this.page.url}/webhook/wuzapi`);
+    say(`\n  ${dim('A body of WUZAPI from a file:')} curl -d @examples/demo/bodies/video.json -H 'Content-Type: application/json' ${this.page.url}/webhook/wuzapi`);
     say(`\n${bold('Ctrl-C')} ends the demo and removes everything it made.\n`);
   }
 }

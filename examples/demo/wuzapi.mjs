@@ -1,6 +1,9 @@
-// A contact's phone, in the bodies WUZAPI posts: the fixtures with another contact, time and text in them.
-import { fixture } from '../../regress/lib/bed.mjs';
+// A contact's phone, in the bodies WUZAPI posts: those of bodies/ with another contact, time and text in them.
+import { readFileSync } from 'node:fs';
 import { whatsappId } from './backend.mjs';
+
+/** One of bodies/, as WUZAPI sent it. */
+export const body = (name) => JSON.parse(readFileSync(new URL(`bodies/${name}.json`, import.meta.url), 'utf8'));
 
 const now = () => new Date().toISOString();
 
@@ -9,22 +12,22 @@ export function newContactJid() {
 }
 
 export function textMessage({ jid, name, text }) {
-  const body = fixture('text.json');
-  Object.assign(body.event.Info, { Chat: jid, Sender: jid, ID: whatsappId(), PushName: name, Timestamp: now() });
-  body.event.Message = { conversation: text };
-  delete body.event.RawMessage;
-  return body;
+  const said = body('text');
+  Object.assign(said.event.Info, { Chat: jid, Sender: jid, ID: whatsappId(), PushName: name, Timestamp: now() });
+  said.event.Message = { conversation: text };
+  delete said.event.RawMessage;
+  return said;
 }
 
 export function typing({ jid, isTyping }) {
-  const body = fixture(isTyping ? 'typing.json' : 'typing_paused.json');
-  Object.assign(body.event, { Chat: jid, Sender: jid });
-  return body;
+  const said = body(isTyping ? 'typing' : 'typing_paused');
+  Object.assign(said.event, { Chat: jid, Sender: jid });
+  return said;
 }
 
 /** state: Delivered or Read. */
 export function receipt({ jid, ids, state }) {
-  const body = fixture(state === 'Read' ? 'receipt_read.json' : 'receipt_delivered.json');
-  Object.assign(body.event, { Chat: jid, Sender: jid, MessageIDs: ids, Timestamp: now() });
-  return body;
+  const said = body(state === 'Read' ? 'receipt_read' : 'receipt_delivered');
+  Object.assign(said.event, { Chat: jid, Sender: jid, MessageIDs: ids, Timestamp: now() });
+  return said;
 }

@@ -9,6 +9,7 @@ import { textMessage } from '../../examples/demo/wuzapi.mjs';
 import { fixture } from '../lib/bed.mjs';
 import { addDirectory } from '../lib/janitor.mjs';
 import { until } from '../lib/wait.mjs';
+import { workspace } from '../lib/workspace.mjs';
 
 const chromium = '/usr/bin/chromium';
 
@@ -17,6 +18,7 @@ describe('the page', { skip: !existsSync(chromium) && `needs ${chromium}` }, () 
   const failures = [];
 
   before(async () => {
+    process.env.DEMO_STAGE = (await workspace()).stage;
     world = await World.create();
     await world.backend.ingest(fixture('text.json'));
     const { chromium: driver } = await import('playwright-core');
@@ -31,7 +33,7 @@ describe('the page', { skip: !existsSync(chromium) && `needs ${chromium}` }, () 
 
   after(async () => {
     await browser?.close();
-    await world?.bed.close();
+    await world?.close();
   });
 
   async function open(address) {

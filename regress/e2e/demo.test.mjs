@@ -12,7 +12,8 @@ import { addDirectory, addProcess } from '../lib/janitor.mjs';
 import { until, within } from '../lib/wait.mjs';
 import { root, workspace } from '../lib/workspace.mjs';
 
-let workspaceDir; // shared with the demo, which would make its own
+const examples = path.join(root, 'examples');
+let stage; // of the tests, so that the demo need not make one of its own
 
 /** A run of the demo with a directory of its own for temporary files, so that what it leaves shows. */
 class Run {
@@ -22,7 +23,7 @@ class Run {
     chmodSync(this.tmp, 0o755); // the server's user passes through
     this.output = '';
     this.child = spawn(process.execPath, [path.join(root, 'examples/demo/demo.mjs'), ...args],
-      { env: { ...process.env, CHAT_REALTIME_WORKSPACE: workspaceDir, TMPDIR: this.tmp, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+      { env: { ...process.env, DEMO_STAGE: stage, TMPDIR: this.tmp, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
     addProcess(this.child.pid);
     for (const stream of [this.child.stdout, this.child.stderr]) stream.on('data', (chunk) => { this.output += chunk; });
     this.exited = new Promise((resolve) => this.child.once('close', (code) => resolve(code)));
@@ -63,7 +64,8 @@ class Run {
 }
 
 before(async () => {
-  workspaceDir = (await workspace()).dir;
+  ({ stage } = await workspace());
+  process.env.DEMO_STAGE = stage;
 });
 
 test('DEMO=once: everything expected arrives, exit 0, nothing is left', async () => {
@@ -102,10 +104,23 @@ test('what does not arrive is named, and the demo is not complete', async (t) =>
   world.receiver.onDelivery = () => {}; // as if nothing came
   assert.equal(await tellStory(world, { limit: 500 }), false);
   t.mock.restoreAll();
-  await world.bed.close();
+  await world.close();
   const missing = printed.filter((text) => /missing/.test(text));
   assert.ok(missing.some((text) => text.includes('text.json: verified webhook conversation.created')), printed.join('\n'));
   assert.match(printed.at(-1), /Incomplete.* \d+ of \d+ expectations were not met/);
+});
+
+test('no example reaches out of its folder, but for packages by their names', () => {
+  const files = readdirSync(examples, { recursive: true }).filter((file) => /\.(m?js|tsx?)$/.test(file) && !/node_modules|dist\//.test(file));
+  assert.ok(files.length > 40, `${files.length} files`);
+  for (const file of files) {
+    const text = readFileSync(path.join(examples, file), 'utf8');
+    assert.doesNotMatch(text, /\bregress\//, file);
+    for (const [, target] of text.matchAll(/(?:\bfrom|\bimport|\bload\(|\bimport\()\s*'(\.[^']+)'/g)) {
+      const within = path.relative(file.split('/')[0], path.join(path.dirname(file), target));
+      assert.ok(!within.startsWith('..'), `${file} imports ${target}`);
+    }
+  }
 });
 
 test('bad arguments: exit 2 and one line', async () => {

@@ -6,6 +6,7 @@ import { execFile, spawn } from 'node:child_process';
 import { appendFileSync, closeSync, openSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { promisify } from 'node:util';
+import { stageSettings } from '../../examples/demo/lib/server.mjs';
 import { addPostmaster, addServer, removeDirectory, removePostmaster, removeServer } from './janitor.mjs';
 import { freePort } from './ports.mjs';
 import { runProgram } from './program.mjs';
@@ -14,14 +15,6 @@ import { serverEnvironment, serverUser, temporaryDirectory, workspace } from './
 
 const exec = promisify(execFile);
 const signals = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT', kill: 'SIGKILL' };
-
-/** Where a server of this major version finds a staged extension. */
-function stageSettings({ stage, pg }) {
-  const library = `${stage}${pg.pkglibdir}:$libdir`;
-  return pg.major >= 18
-    ? { extension_control_path: `${stage}${pg.sharedir}:$system`, dynamic_library_path: library }
-    : { extension_destdir: stage, dynamic_library_path: library };
-}
 
 /**
  * SERVER_WRAPPER: a command to run the server under. SERVER_LOGS: a folder that keeps the servers' logs. SERVER_LIBRARY: one

@@ -4,7 +4,7 @@
 #   deps.sh demo|test
 #
 # What is missing is installed from Debian's packages by root; anyone else is told the one command to
-# run. Ends with the npm packages of the lock files (regress, with "test" the examples too) in
+# run. Ends with the npm packages of the lock files (the demo's, with "test" regress and the other examples too) in
 # place, or with exit code 1.
 set -eu
 
@@ -200,8 +200,9 @@ version_ok()
 packages
 version_ok
 newer_node
-npm_packages "$top/regress"
+npm_packages "$top/examples/demo"
 if [ "$purpose" = test ]; then
+	npm_packages "$top/regress"
 	npm_packages "$top/examples/node"
 	npm_packages "$top/examples/react"
 fi
