@@ -26,7 +26,7 @@ export class Pooler {
     file('pgbouncer.ini', `[databases]\n* = host=127.0.0.1 port=${cluster.port}\n[pgbouncer]\n${
       Object.entries(all).map(([name, value]) => `${name} = ${value}\n`).join('')}`);
     pooler.run();
-    await until(() => /process up/.test(pooler.output), () => `the pooler does not start: ${pooler.output}`);
+    await pooler.started();
     return pooler;
   }
 
@@ -41,10 +41,26 @@ export class Pooler {
     return this.cluster.url(options).replace(`:${this.cluster.port}/`, `:${this.port}/`);
   }
 
-  async stop() {
+  async end() {
     this.child.kill('SIGTERM');
     await within(this.exited, 'the pooler does not end');
     removeGroup(this.child.pid);
+  }
+
+  /** Ends every connection, and is there again. */
+  async restart() {
+    await this.end();
+    this.output = '';
+    this.run();
+    await this.started();
+  }
+
+  started() {
+    return until(() => /process up/.test(this.output), () => `the pooler does not start: ${this.output}`);
+  }
+
+  async stop() {
+    await this.end();
     rmSync(this.dir, { recursive: true, force: true });
     removeDirectory(this.dir);
   }

@@ -30,5 +30,8 @@ export const clockFaster = (times) => preloaded('skewed-clock', 'CLOCK_FASTER', 
 /** Look-ups of names that take so many milliseconds longer, and are told of. */
 export const slowNames = (ms) => preloaded('slow-names', 'LOOKUP_MS', ms);
 
+/** Look-ups of names that fail while a file is there. */
+export const failingNames = async (file) => ({ ...await preloaded('failing-names', 'LOOKUP_FAILS', 1), FAILING_NAMES: file });
+
 /** Flushes of the disk that take so many microseconds and do nothing. */
 export const flushTime = (us) => preloaded('slow-flush', 'FLUSH_US', us);

@@ -11,6 +11,7 @@ export class Proxy {
     proxy.sockets = new Set();
     proxy.cut = null; // {after}: so many more bytes of the server's are passed on, then everything is reset
     proxy.instead = null; // {on, say, or reset, or end}: once, for bytes of a client's that this finds, instead of passing them on
+    proxy.unanswered = null; // once, bytes of a client's that this finds are passed on, and in place of the answer comes RST
     proxy.target = port;
     proxy.server = net.createServer((client) => proxy.take(client));
     proxy.port = await freePort();
@@ -40,7 +41,12 @@ export class Proxy {
   }
 
   ask(client, server, bytes) {
-    if (!this.instead?.on.test(bytes.toString('latin1'))) {
+    const text = this.instead || this.unanswered ? bytes.toString('latin1') : '';
+    if (this.unanswered?.test(text)) {
+      this.unanswered = null;
+      client.deaf = true;
+    }
+    if (!this.instead?.on.test(text)) {
       server.write(bytes);
       return;
     }
@@ -57,6 +63,10 @@ export class Proxy {
   }
 
   answer(client, bytes) {
+    if (client.deaf) {
+      client.resetAndDestroy();
+      return;
+    }
     if (this.cut === null || bytes.length < this.cut.after) {
       if (this.cut) this.cut.after -= bytes.length;
       client.write(bytes);

@@ -8,12 +8,12 @@ import { statSync } from 'node:fs';
 import { isDeepStrictEqual } from 'node:util';
 import { Bed } from '../lib/bed.mjs';
 import { rows, value } from '../lib/db.mjs';
+import { Follower } from '../lib/follower.mjs';
 import { finish } from '../lib/janitor.mjs';
 import { roleToken } from '../lib/jwt.mjs';
 import { events, judge, Load } from '../lib/load.mjs';
 import { RealtimeProcess } from '../lib/realtime-process.mjs';
 import { sleep, until } from '../lib/wait.mjs';
-import { Follower } from './follower.mjs';
 import { resettingProxy } from './resets.mjs';
 
 const kills = Number(process.env.KILLS ?? 50);

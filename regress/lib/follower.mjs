@@ -1,5 +1,5 @@
 // A client as one should be: unchanged supabase-js on its channels, which asks for what it missed whenever a channel is joined again.
-import { rows } from '../lib/db.mjs';
+import { rows } from './db.mjs';
 
 export class Follower {
   /** db: for what it asks, as the user. */
