@@ -244,7 +244,7 @@ BEGIN
     END IF;
     IF "from" IS NULL OR "from" NOT IN ('now', 'beginning') THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'from must be now or beginning',
-            HINT = 'now: what commits from now on; beginning: all events that are kept, which are delivered again where they were.';
+            HINT = 'now: what commits from now on; beginning: all events that are kept, which are delivered again where they were, but to webhooks that have had them.';
     END IF;
     BEGIN
         PERFORM chat.add_consumer(name);
@@ -265,4 +265,4 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.set_consumer(text, boolean, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.set_consumer(text, boolean, text) IS 'Turns a consumer of the log (realtime, webhooks, socketio) off, so that retention does not wait for it, or on: from the present on (now; where it is on nothing changes), or from the start of what is kept (beginning; also where it is on). It may be called before a sidecar has run as it. Errors: 42704 for another name, 22004, 22023.';
+COMMENT ON FUNCTION chat.set_consumer(text, boolean, text) IS 'Turns a consumer of the log (realtime, webhooks, socketio) off, so that retention does not wait for it, or on: from the present on (now; where it is on nothing changes), or from the start of what is kept (beginning; also where it is on), which a webhook gets without what it has had. It may be called before a sidecar has run as it. Errors: 42704 for another name, 22004, 22023.';

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { createPublicKey, verify } from 'node:crypto';
-import { readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
 import { Webhook } from 'standardwebhooks';
@@ -167,13 +167,13 @@ test('a webhook that works again after it was disabled: an event for its owner',
   assert.match(JSON.parse((await told('webhook.recovered')).payload).reason, /^a delivery succeeded: the webhook was disabled at /);
 });
 
-// What stands in docs/webhooks.md, each block with what calls it for a list of cases: [language, file, command, begin, end]. PHP and Ruby run where they are.
+// What stands in docs/webhooks.md, each block with what calls it for a list of cases: [language, file, command, begin, end]. PHP, Ruby and Go run where they are.
 const callers = [
-  ['js', 'verify.mjs', 'node', '', `
+  ['js', 'verify.mjs', 'node verify.mjs', '', `
 console.log(JSON.parse(process.argv[2]).map(({ key, headers, body }) => Number(verify(key, headers, body))).join(''));`],
-  ['python', 'verify.py', 'python3', 'import json, sys', `
+  ['python', 'verify.py', 'python3 verify.py', 'import json, sys', `
 print(''.join(str(int(verify(c['key'], c['headers'], c['body'].encode()))) for c in json.loads(sys.argv[1])))`],
-  ['sh', 'verify.sh', 'sh', '', `
+  ['sh', 'verify.sh', 'sh verify.sh', '', `
 shift
 while [ $# -gt 0 ]; do
     secret=$1 id=$2 timestamp=$3 signatures=$4
@@ -181,12 +181,49 @@ while [ $# -gt 0 ]; do
     if verify; then printf 1; else printf 0; fi
     shift 5
 done`],
-  ['php', 'verify.php', 'php', '', `
+  ['php', 'verify.php', 'php verify.php', '', `
 foreach (json_decode($argv[1], true) as $c) echo (int) verify($c['key'], $c['headers'], $c['body']);`],
-  ['ruby', 'verify.rb', 'ruby', '', `
+  ['ruby', 'verify.rb', 'ruby verify.rb', '', `
 require 'json'
 puts JSON.parse(ARGV[0]).map { |c| verify(c['key'], c['headers'], c['body']) ? 1 : 0 }.join`],
+  ['go', 'receiver/verify.go', 'go run .', '', ''],
 ];
+
+/** The caller of the block in Go, which is a package of its own. */
+const goFiles = {
+  'go.mod': 'module docs\n',
+  'main.go': `package main
+
+import (
+	"docs/receiver"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"os"
+)
+
+func main() {
+	var cases []struct {
+		Key, Body string
+		Headers   map[string]string
+	}
+	if err := json.Unmarshal([]byte(os.Args[1]), &cases); err != nil {
+		panic(err)
+	}
+	for _, c := range cases {
+		headers := http.Header{}
+		for name, value := range c.Headers {
+			headers.Set(name, value)
+		}
+		if receiver.Verify(c.Key, headers, []byte(c.Body)) {
+			fmt.Print(1)
+		} else {
+			fmt.Print(0)
+		}
+	}
+}
+`,
+};
 
 test('docs/webhooks.md: each way to verify takes what was sent, and nothing that was changed', async (context) => {
   const receiver = await receive({ ed25519: true });
@@ -197,6 +234,8 @@ test('docs/webhooks.md: each way to verify takes what was sent, and nothing that
   const text = readFileSync(path.join(root, 'docs/webhooks.md'), 'utf8');
   const directory = temporaryDirectory();
   symlinkSync(path.join(root, 'regress/node_modules'), path.join(directory, 'node_modules'));
+  mkdirSync(path.join(directory, 'receiver'));
+  for (const [name, content] of Object.entries(goFiles)) writeFileSync(path.join(directory, name), content);
   for (const [language, file, command, begin, end] of callers) {
     const blocks = [...text.matchAll(new RegExp(`\`\`\`${language}\\n([^]*?)\`\`\``, 'g'))].map(([, block]) => block);
     assert.ok(blocks.length > 0, language);
@@ -212,10 +251,11 @@ test('docs/webhooks.md: each way to verify takes what was sent, and nothing that
         [other, headers, raw, 0],
       ];
       writeFileSync(path.join(directory, file), `${begin}\n${block}${end}\n`);
-      const ended = spawnSync(command, [file, JSON.stringify(cases.map(([with_, given, body]) => ({ key: with_, headers: given, body }))),
+      const [program, ...first] = command.split(' ');
+      const ended = spawnSync(program, [...first, JSON.stringify(cases.map(([with_, given, body]) => ({ key: with_, headers: given, body }))),
         ...cases.flatMap(([with_, given, body]) => [with_, given['webhook-id'], given['webhook-timestamp'], given['webhook-signature'], body])],
-      { cwd: directory, encoding: 'utf8' });
-      if (ended.error?.code === 'ENOENT') context.diagnostic(`${command} is not there: its block was not run`);
+      { cwd: directory, encoding: 'utf8', env: { GOCACHE: path.join(directory, 'cache'), ...process.env } });
+      if (ended.error?.code === 'ENOENT') context.diagnostic(`${program} is not there: its block was not run`);
       else assert.equal(ended.stdout.trim(), cases.map(([, , , yes]) => yes).join(''), `${language}: ${ended.stderr}`);
     }
   }
