@@ -9,6 +9,8 @@
 #include "fmgr.h"
 #include "utils/elog.h"
 
+#include "compat.h"
+
 /* A text argument in the current memory context; NULL for SQL NULL. */
 extern char *chat_text_argument(FunctionCallInfo fcinfo, int n);
 
@@ -18,8 +20,8 @@ extern char *chat_shown(const char *text);
  * Raises an error about what a caller gave: all of them come from here, so that a backend may show them to its clients. sqlstate:
  * 22023 and the like; field: the argument or key that is wrong, as the error's column, and hint: may be NULL.
  */
-pg_attribute_noreturn() extern void chat_bad_input(int sqlstate, const char *field,
-												   const char *message, const char *hint);
+pg_noreturn extern void
+chat_bad_input(int sqlstate, const char *field, const char *message, const char *hint);
 
 /* Within ereport: the argument or key that is wrong, as the error's column. */
 #define chat_errfield(name) err_generic_string(PG_DIAG_COLUMN_NAME, name)

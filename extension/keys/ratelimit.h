@@ -18,6 +18,8 @@
 #include "datatype/timestamp.h"
 #include "storage/spin.h"
 
+#include "compat.h"
+
 #include "keys/siphash.h"
 #include "keys/window.h"
 
@@ -80,7 +82,7 @@ extern void chat_limits_init(ChatLimitTable *table);
 extern ChatLimitResult
 chat_limit_take(ChatLimitKind kind, const void *name, size_t length, int32 max_calls, int64 period);
 /* Raises 55000 or 53400 with what to do about a result that is unavailable. */
-extern void chat_limit_report(void) pg_attribute_noreturn();
+pg_noreturn extern void chat_limit_report(void);
 /* Buckets that limit now, of a half: 0 keys and owners, 1 names that callers choose; out of CHAT_LIMIT_SLOTS. */
 extern int64 chat_limit_used(ChatLimitTable *table, int half);
 /* False for a call that is refused. Where nothing could be counted it is let through, with one warning a session. */
