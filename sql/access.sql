@@ -131,7 +131,7 @@ $$
 BEGIN
     PERFORM chat.grant_functions(role, '{consumer_acquire,consumer_renew,consumer_release,consumer_save,consumer_follow,consumer_rest,read_log,sidecar_protocol,arm,
         disarm,sidecar_stats,sidecar_gauges,api_stats,can_join,webhook_terms,webhook_last,webhook_due,webhook_save,webhook_pending,
-        maintain,status,channel_hints,realtime_provider,set_realtime_health,socketio_listen,socketio_send,relay_join,relay_send,relay_read,
+        maintain,status,channel_hints,realtime_provider,set_realtime_health,socketio_listen,socketio_send,relay_join,relay_leave,relay_send,relay_read,relay_presence_put,relay_presence_read,
         realtime_slots,realtime_insert}');
     IF to_regclass('public.socket_io_attachments') IS NOT NULL THEN
         EXECUTE format('GRANT SELECT (id), INSERT (payload) ON public.socket_io_attachments TO %I', role);
@@ -145,7 +145,7 @@ COMMENT ON FUNCTION chat.grant_sidecar(name) IS 'Gives a role exactly what the s
 CREATE FUNCTION chat.grant_endpoint(role name) RETURNS void
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT chat.grant_functions(role, '{can_join,replay,endpoint_presence,relay_join,relay_send,relay_read}')
+    SELECT chat.grant_functions(role, '{can_join,replay,endpoint_presence,relay_join,relay_leave,relay_send,relay_read,relay_presence_put,relay_presence_read}')
 $$;
 REVOKE ALL ON FUNCTION chat.grant_endpoint(name) FROM PUBLIC;
 COMMENT ON FUNCTION chat.grant_endpoint(name) IS 'Gives a role what the embedded endpoint, which strangers talk to, asks of the database: who may join, and what they missed; and what it tells it: who is at a conversation, and what other endpoints'' clients are to hear. No secret. Errors: 42704.';

@@ -79,6 +79,25 @@ REVOKE ALL ON FUNCTION chat.presence(text, text, text, text, boolean, text) FROM
 COMMENT ON FUNCTION chat.presence(text, text, text, text, boolean, text) IS 'Tells a conversation that a user joined, left or is typing (is_typing false: stopped; more often than once a second it is not sent); the event is dropped after 5 seconds. state: join, leave, typing. Returns the payload; NULL for a conversation that is missing or of which the user is neither owner nor agent. Errors: 22023 for another state, 22004, 22P02 for an id of the wrong form, 42501 for a user that is not the caller.';
 
 -- The endpoint has verified the user's token. Of a user who leaves because the conversation is somebody else's now it is told, too.
+CREATE FUNCTION chat.presence_was_told(conversation_id text, user_id text, state text) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    told text := 'presence:' || conversation_id;
+BEGIN
+    PERFORM pg_advisory_xact_lock(hashtextextended(format('chat_realtime presence %s %s', conversation_id, user_id), 0));
+    RETURN COALESCE((
+        SELECT e.event = 'presence.' || state AND e.created_at > clock_timestamp() - interval '30 s'
+          FROM (SELECT e.id, e.event, e.created_at, e.payload FROM chat.event e
+                 WHERE hashtextextended(e.topic, 0) >= hashtextextended(told, 0)
+                   AND hashtextextended(e.topic, 0) <= hashtextextended(told, 0) AND e.topic = told
+                 ORDER BY hashtextextended(e.topic, 0) DESC, e.id DESC LIMIT 20) e
+         WHERE e.payload::jsonb ->> 'userId' = user_id ORDER BY e.id DESC LIMIT 1), false);
+END
+$$;
+REVOKE ALL ON FUNCTION chat.presence_was_told(text, text, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.presence_was_told(text, text, text) IS 'Whether the newest thing that was told of a user at a conversation (join or leave) is this one, and of the last 30 s: the user''s tabs may be at several endpoints, and each of them tells. Until the transaction ends nobody else tells anything of that user there.';
+
 CREATE FUNCTION chat.endpoint_presence(conversation_id text, user_id text, state text) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
@@ -100,11 +119,11 @@ BEGIN
               AND (state = 'leave' OR user_id IN (conversation ->> 'owner', conversation ->> 'agent'));
         conversation := NULL;
     END LOOP;
-    IF conversation IS NOT NULL THEN
+    IF conversation IS NOT NULL AND NOT chat.presence_was_told(conversation ->> 'id', user_id, state) THEN
         PERFORM chat.presence_emit(conversation, state, user_id, NULL, NULL);
     END IF;
     RETURN true;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.endpoint_presence(text, text, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.endpoint_presence(text, text, text) IS 'For the embedded endpoint: a user (the sub of a verified token) came to a conversation (state join) or went (leave). An event as of chat.presence, where chat_realtime.presence_events is on; false: it is off. Of a conversation that is missing, or not the user''s, nothing is told. Errors: 22023 for another state.';
+COMMENT ON FUNCTION chat.endpoint_presence(text, text, text) IS 'For the embedded endpoint: a user (the sub of a verified token) came to a conversation (state join) or went (leave). An event as of chat.presence, where chat_realtime.presence_events is on; false: it is off. Of a conversation that is missing, or not the user''s, nothing is told, nor what another endpoint told within 30 s. Errors: 22023 for another state.';

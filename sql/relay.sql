@@ -1,35 +1,38 @@
--- Endpoints behind one address: each tells the others what its clients broadcast. A NOTIFY only rings.
+-- Endpoints behind one address: each tells the others what its clients broadcast, and who is there. A NOTIFY only rings.
 
 CREATE FUNCTION chat.relay_lock() RETURNS bigint
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$ SELECT 7163378422610750320 $$;
 REVOKE ALL ON FUNCTION chat.relay_lock() FROM PUBLIC;
-COMMENT ON FUNCTION chat.relay_lock() IS 'Advisory lock that an endpoint holds in share mode while it takes part in the relay; the one after it keeps senders in the order of their ids.';
+COMMENT ON FUNCTION chat.relay_lock() IS 'Advisory lock under which endpoints write to the relay, one after the other: what they write is in the order of its ids and versions. The first lock that they take.';
 
--- A session that ends takes part no more: locks need nobody to clear up after it.
-CREATE FUNCTION chat.relay_join(OUT peers integer, OUT last_id bigint)
+CREATE FUNCTION chat.relay_join(INOUT endpoint uuid, OUT peers uuid[], OUT last_id bigint, OUT last_version bigint)
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
-DECLARE
-    key bigint := chat.relay_lock();
-    here boolean;
 BEGIN
-    SELECT count(DISTINCT l.pid) FILTER (WHERE l.pid <> pg_backend_pid()), bool_or(l.pid = pg_backend_pid())
-      INTO peers, here
-      FROM pg_locks l
-     WHERE l.locktype = 'advisory' AND l.mode = 'ShareLock' AND l.granted AND l.objsubid = 1
-       AND l.database = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-       AND (l.classid::bigint << 32 | l.objid::bigint) = key;
-    IF here IS NOT TRUE THEN
-        PERFORM pg_try_advisory_lock_shared(key);
+    PERFORM pg_advisory_xact_lock(chat.relay_lock());
+    UPDATE chat.relay_endpoint e SET seen_at = clock_timestamp() WHERE e.id = $1 AND e.pid = pg_backend_pid()
+    RETURNING e.id INTO endpoint;
+    DELETE FROM chat.relay_endpoint e WHERE e.seen_at < clock_timestamp() - interval '6 s';
+    IF FOUND THEN
+        DELETE FROM chat.relay_presence p WHERE NOT EXISTS (SELECT FROM chat.relay_endpoint e WHERE e.id = p.endpoint);
+    END IF;
+    DELETE FROM chat.relay_presence p WHERE p.presence IS NULL AND p.changed_at < clock_timestamp() - interval '60 s';
+    DELETE FROM chat.relay r WHERE r.sent_at < clock_timestamp() - interval '10 s';
+    peers := ARRAY(SELECT e.id FROM chat.relay_endpoint e WHERE e.id IS DISTINCT FROM endpoint ORDER BY e.id);
+    IF endpoint IS NULL THEN
+        IF cardinality(peers) >= 64 THEN
+            RAISE EXCEPTION USING ERRCODE = 'configuration_limit_exceeded', MESSAGE = 'there are 64 endpoints already';
+        END IF;
+        INSERT INTO chat.relay_endpoint AS e (pid, seen_at) VALUES (pg_backend_pid(), clock_timestamp()) RETURNING e.id INTO endpoint;
         NOTIFY chat_realtime_relay;
     END IF;
-    DELETE FROM chat.relay r WHERE r.sent_at < clock_timestamp() - interval '10 s';
     last_id := COALESCE((SELECT max(r.id) FROM chat.relay r), 0);
+    last_version := COALESCE((SELECT max(p.version) FROM chat.relay_presence p), 0);
 END
 $$;
-REVOKE ALL ON FUNCTION chat.relay_join() FROM PUBLIC;
-COMMENT ON FUNCTION chat.relay_join() IS 'An endpoint takes part in the relay, as long as its session lasts, and says so again now and then: how many others do, and the newest id. What is older than 10 s is deleted.';
+REVOKE ALL ON FUNCTION chat.relay_join(uuid) FROM PUBLIC;
+COMMENT ON FUNCTION chat.relay_join(uuid) IS 'An endpoint takes part in the relay, and says so again with the id that it got (NULL the first time) every 2 s: after 6 s without, it takes part no more, and gets another id. Returns the others, and the newest id and version. What is older than 10 s is deleted. Errors: 53400 for the 65th.';
 
 CREATE FUNCTION chat.relay_send(messages bytea) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
@@ -38,7 +41,7 @@ BEGIN
     IF messages IS NULL OR octet_length(messages) > 1048576 THEN
         RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = 'messages must have up to 1048576 bytes';
     END IF;
-    PERFORM pg_advisory_xact_lock(chat.relay_lock() + 1);
+    PERFORM pg_advisory_xact_lock(chat.relay_lock());
     -- Readers of any speed: what they have not had by then is lost.
     DELETE FROM chat.relay r WHERE r.sent_at < clock_timestamp() - interval '10 s';
     IF (SELECT sum(octet_length(r.messages)) FROM chat.relay r) > 16777216 THEN
@@ -59,3 +62,65 @@ $$
 $$;
 REVOKE ALL ON FUNCTION chat.relay_read(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION chat.relay_read(bigint) IS 'What other endpoints gave to chat.relay_send after an id: up to 16 rows. Senders take turns, so ids are in the order of commits.';
+
+CREATE FUNCTION chat.relay_presence_put(endpoint uuid, ids text[], presences bytea[]) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    most constant bigint := 67108864;
+BEGIN
+    IF endpoint IS NULL OR ids IS NULL OR presences IS NULL OR cardinality(ids) > 128 OR cardinality(ids) <> cardinality(presences)
+       OR EXISTS (SELECT FROM unnest(ids, presences) u (id, presence)
+                   WHERE u.id IS NULL OR octet_length(u.id) > 64 OR octet_length(u.presence) > 32768) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = 'presences must be up to 128 of up to 32768 bytes, with ids of up to 64';
+    END IF;
+    PERFORM pg_advisory_xact_lock(chat.relay_lock());
+    IF NOT EXISTS (SELECT FROM chat.relay_endpoint e WHERE e.id = endpoint AND e.pid = pg_backend_pid()) THEN
+        RETURN NULL;
+    END IF;
+    -- The files' sizes are at hand, and may be larger than what is in them.
+    IF pg_total_relation_size('chat.relay_presence') > most
+       AND (SELECT sum(octet_length(p.presence)) FROM chat.relay_presence p) > most THEN
+        RETURN false;
+    END IF;
+    INSERT INTO chat.relay_presence AS p (id, endpoint, changed_at, presence)
+    SELECT u.id, $1, clock_timestamp(), u.presence FROM unnest(ids, presences) u (id, presence)
+        ON CONFLICT (id) DO UPDATE
+       SET endpoint = EXCLUDED.endpoint, version = DEFAULT, changed_at = EXCLUDED.changed_at, presence = EXCLUDED.presence;
+    NOTIFY chat_realtime_relay;
+    RETURN true;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.relay_presence_put(uuid, text[], bytea[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.relay_presence_put(uuid, text[], bytea[]) IS 'What an endpoint''s presences have become, NULL for those that left; ids are any that nobody else gives. False: there are 64 MiB already, and it was left out; NULL: the endpoint takes part no more. Errors: 22023 for more than 128, or any of more than 32 KiB.';
+
+CREATE FUNCTION chat.relay_presence_read(after_version bigint)
+    RETURNS TABLE (version bigint, endpoint uuid, id text, presence bytea)
+    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+    SELECT p.version, p.endpoint, CASE WHEN o.id IS NULL THEN p.id END, CASE WHEN o.id IS NULL THEN p.presence END
+      FROM (SELECT r.* FROM chat.relay_presence r WHERE r.version > $1 ORDER BY r.version LIMIT 128) p
+      LEFT JOIN chat.relay_endpoint o ON o.id = p.endpoint AND o.pid = pg_backend_pid()
+     ORDER BY p.version
+$$;
+REVOKE ALL ON FUNCTION chat.relay_presence_read(bigint) FROM PUBLIC;
+COMMENT ON FUNCTION chat.relay_presence_read(bigint) IS 'Presences that changed after a version: up to 128 rows, with id and presence NULL where the caller wrote them, and presence NULL of those that left. Writers take turns, so versions are in the order of commits.';
+
+CREATE FUNCTION chat.relay_leave(endpoint uuid) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    PERFORM pg_advisory_xact_lock(chat.relay_lock());
+    DELETE FROM chat.relay_endpoint e WHERE e.id = $1 AND e.pid = pg_backend_pid();
+    IF FOUND THEN
+        -- Of no endpoint any more: for a minute, so that the others learn of it at once.
+        UPDATE chat.relay_presence p SET version = DEFAULT, changed_at = clock_timestamp(), presence = NULL WHERE p.endpoint = $1;
+        NOTIFY chat_realtime_relay;
+        RETURN true;
+    END IF;
+    RETURN false;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.relay_leave(uuid) FROM PUBLIC;
+COMMENT ON FUNCTION chat.relay_leave(uuid) IS 'An endpoint that ends takes part in the relay no more, and neither do its presences; false: it did not.';

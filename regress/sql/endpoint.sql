@@ -30,6 +30,8 @@ SET chat_realtime.presence_events = on;
 SET ROLE regress_endpoint;
 SELECT chat.endpoint_presence('1', :ann, 'join'), chat.endpoint_presence('1', :bob, 'join'), chat.endpoint_presence('2', :bob, 'join'),
        chat.endpoint_presence('1', :cid, 'join'), chat.endpoint_presence('1', :bob, 'leave'), chat.endpoint_presence('2', :bob, 'leave');
+-- what is told already, by another endpoint, is no event
+SELECT chat.endpoint_presence('1', :ann, 'join'), chat.endpoint_presence('1', :bob, 'leave');
 SELECT chat.endpoint_presence('9', :ann, 'join'), chat.endpoint_presence('x', :ann, 'leave'), chat.endpoint_presence(NULL, NULL, 'leave');
 RESET ROLE;
 SELECT * FROM told;
@@ -81,8 +83,9 @@ RESET ROLE;
 
 -- The relay: alone, nothing comes back to who sent it, what is old goes, and so much may wait
 SET ROLE regress_endpoint;
-SELECT peers, last_id FROM chat.relay_join();
-SELECT peers, last_id FROM chat.relay_join();
+SELECT endpoint AS me, peers, last_id, last_version FROM chat.relay_join(NULL) \gset
+SELECT :'peers', :last_id, :last_version;
+SELECT endpoint = :'me' AS again, peers FROM chat.relay_join(:'me');
 SELECT chat.relay_send('\x0102'), chat.relay_send('\x03');
 SELECT count(*) FROM chat.relay_read(0);
 RESET ROLE;
@@ -104,6 +107,53 @@ SELECT chat.relay_send('\x04');
 SELECT count(*) FROM chat.relay_read(0);
 SELECT * FROM chat.relay;
 RESET ROLE;
+
+-- Who is there: what the caller wrote itself is not given to it
+\set other '''99999999-0000-4000-8000-000000000009'''
+SET ROLE regress_endpoint;
+SELECT chat.relay_presence_put(:'me', '{a.1,a.2}', ARRAY['one', NULL]::bytea[]);
+SELECT version, id, presence FROM chat.relay_presence_read(0);
+RESET ROLE;
+INSERT INTO chat.relay_endpoint VALUES (:other, 0, clock_timestamp());
+INSERT INTO chat.relay_presence (id, endpoint, changed_at, presence) VALUES ('b.1', :other, clock_timestamp(), 'two'), ('b.2', :other, clock_timestamp(), NULL);
+SET ROLE regress_endpoint;
+SELECT peers FROM chat.relay_join(:'me');
+SELECT version, endpoint, id, convert_from(presence, 'UTF8') FROM chat.relay_presence_read(0) WHERE id IS NOT NULL;
+-- a change is a newer version, and may bring it to another endpoint
+SELECT chat.relay_presence_put(:'me', '{a.1,b.1}', ARRAY['one again', 'mine']::bytea[]);
+SELECT count(*), count(id) FROM chat.relay_presence_read(4);
+-- who is not there any more cannot write, and takes nobody's place
+SELECT chat.relay_presence_put(:other, '{c.1}', ARRAY['x']::bytea[]);
+SELECT endpoint IN (:other, :'me') AS taken, peers @> ARRAY[:other, :'me']::uuid[] AS others FROM chat.relay_join(:other);
+SELECT chat.relay_leave(:other), chat.relay_leave(NULL);
+-- bounds
+SELECT chat.relay_presence_put(:'me', '{c.1}', ARRAY[convert_to(repeat('x', 32769), 'UTF8')]);
+SELECT chat.relay_presence_put(:'me', ARRAY[repeat('x', 65)], ARRAY['x']::bytea[]);
+SELECT chat.relay_presence_put(:'me', '{c.1}', '{}');
+SELECT chat.relay_presence_put(:'me', NULL, '{}');
+SELECT chat.relay_presence_put(:'me', '{NULL}', ARRAY['x']::bytea[]);
+SELECT chat.relay_presence_put(:'me', array_agg('c.' || g), array_agg('x'::bytea)) FROM generate_series(1, 129) g;
+SELECT * FROM chat.relay_presence;
+RESET ROLE;
+INSERT INTO chat.relay_presence (id, endpoint, changed_at, presence) SELECT 'd.' || g, :other, clock_timestamp(), decode(repeat('00', 1048576), 'hex') FROM generate_series(1, 65) g;
+SET ROLE regress_endpoint;
+SELECT chat.relay_presence_put(:'me', '{c.1}', ARRAY['x']::bytea[]);
+-- one that nobody has heard of for 6 s is gone, with its presences; so is what left a minute ago
+RESET ROLE;
+UPDATE chat.relay_endpoint SET seen_at = seen_at - interval '7 s' WHERE id = :other;
+UPDATE chat.relay_presence SET changed_at = changed_at - interval '61 s' WHERE id = 'a.2';
+SET ROLE regress_endpoint;
+SELECT endpoint = :'me' AS me FROM chat.relay_join(:'me');
+RESET ROLE;
+SELECT id, convert_from(presence, 'UTF8') FROM chat.relay_presence ORDER BY id;
+INSERT INTO chat.relay_endpoint SELECT gen_random_uuid(), 0, clock_timestamp() FROM generate_series(1, 64);
+SET ROLE regress_endpoint;
+SELECT chat.relay_join(NULL);
+-- one that ends says so
+SELECT chat.relay_leave(:'me');
+RESET ROLE;
+SELECT id, presence FROM chat.relay_presence ORDER BY id;
+SELECT count(*) FROM chat.relay_endpoint WHERE id = :'me';
 
 \set QUIET on
 DROP OWNED BY regress_endpoint;

@@ -56,3 +56,18 @@ buffer_free(struct buffer *buffer)
 	free(buffer->data);
 	*buffer = (struct buffer){0};
 }
+
+void
+buffer_hex(struct buffer *buffer, const void *bytes, size_t len)
+{
+	static const char digits[] = "0123456789abcdef";
+	const unsigned char *from = bytes;
+	char *to = buffer_reserve(buffer, 2 * len);
+
+	for (size_t i = 0; i < len; i++)
+	{
+		to[2 * i] = digits[from[i] >> 4];
+		to[2 * i + 1] = digits[from[i] & 15];
+	}
+	buffer->len += 2 * len;
+}

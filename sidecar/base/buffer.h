@@ -26,6 +26,8 @@ buffer_text(struct buffer *buffer, const char *text)
 
 /* A text as a JSON string, quotes included. The text is well-formed UTF-8. */
 void buffer_json(struct buffer *buffer, const char *text);
+/* Bytes as hexadecimal digits. */
+void buffer_hex(struct buffer *buffer, const void *bytes, size_t len);
 void buffer_free(struct buffer *buffer);
 
 #endif

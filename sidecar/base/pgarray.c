@@ -54,6 +54,15 @@ pgarray_text(struct pgarray *array, const char *text)
 }
 
 void
+pgarray_bytes(struct pgarray *array, const void *bytes, size_t len)
+{
+	(void) begin_element(array, 2 * len + 5);
+	buffer_text(&array->text, "\"\\\\x");
+	buffer_hex(&array->text, bytes, len);
+	buffer_text(&array->text, "\"");
+}
+
+void
 pgarray_number(struct pgarray *array, int64_t number)
 {
 	char digits[NUMBER_SIZE], *end = digits + sizeof(digits), *start = end;

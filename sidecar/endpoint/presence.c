@@ -4,16 +4,14 @@
 #include "endpoint/presence.h"
 
 #include <openssl/rand.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/base64.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "endpoint/internal.h"
-#include "endpoint/presence_state.h"
+#include "endpoint/presence_channel.h"
 
 #define NO_MAP "Presence track payload must be a map"
 #define TOO_MANY_HERE "Too many presences"
@@ -24,6 +22,7 @@ struct presence_member
 	bool late;  /* only since it tracked itself: Realtime's frames carry its join_ref then */
 	char *key;  /* NULL: made when it is needed */
 	struct presence_meta *meta; /* NULL: it does not track */
+	uint64_t number;            /* of it, for other endpoints */
 	struct present *present;
 	int calls; /* before window_ends, loop time */
 	uint64_t window_ends;
@@ -47,16 +46,17 @@ presences_register(struct presences *presences, struct metrics *metrics)
 }
 
 static void
-free_entry(struct entry *entry)
+free_state(struct entry *entry)
 {
+	presence_state_clear((struct presence_state *) entry);
 	free(entry);
 }
 
 void
 presences_clear(struct presences *presences)
 {
-	table_clear(&presences->states, free_entry);
-	table_clear(&presences->present, free_entry);
+	table_clear(&presences->states, free_state);
+	presents_clear(presences);
 }
 
 bool
@@ -113,54 +113,29 @@ make_ref(void)
 	return base64_encode_url(bytes, sizeof(bytes));
 }
 
-static struct presence_state *
-find_state(struct embedded *embedded, const struct subscription *subscription)
+static struct presence_place
+place_of(const struct subscription *subscription)
 {
-	char key[CHANNEL_KEY];
-
-	return channel_key(key, subscription->topic, subscription->is_private)
-			   ? (struct presence_state *) table_find(&embedded->presences.states, key)
-			   : NULL;
+	return (struct presence_place){subscription->topic, subscription->is_private};
 }
 
-static struct presence_state *
-find_or_make_state(struct embedded *embedded, const struct subscription *subscription)
-{
-	struct presence_state *state = find_state(embedded, subscription);
-	char key[CHANNEL_KEY];
+/* --- hearing ---------------------------------------------------------------------------------------- */
 
-	if (state != NULL)
-		return state;
-	if (!channel_key(key, subscription->topic, subscription->is_private))
-		abort(); /* join.c refuses those */
-	state = xmalloc(sizeof(*state));
-	presence_state_init(state);
-	table_add(&embedded->presences.states, &state->entry, key);
-	return state;
+bool
+presence_hears(const struct subscription *subscription)
+{
+	return subscription->presence != NULL && subscription->presence->hears;
 }
 
-/* Counts what a state has become, and forgets one that is empty. */
-static void
-account(struct embedded *embedded, struct presence_state *state, size_t count, size_t bytes)
+bool
+presence_hears_late(const struct subscription *subscription)
 {
-	struct presences *presences = &embedded->presences;
-
-	presences->count += state->count - count;
-	presences->bytes += state->bytes - bytes;
-	metric_set(presences->tracked, (double) presences->count);
-	if (state->count > 0)
-		return;
-	table_remove(&presences->states, &state->entry);
-	presence_state_clear(state);
-	free(state);
+	return subscription->presence->late;
 }
 
-/* --- telling ---------------------------------------------------------------------------------------- */
-
-/* An event of the channel, with join_ref or, for all of its subscribers, without. */
-static struct message *
-print_event(enum serializer serializer, const char *join_ref, const char *topic, const char *event,
-			const char *payload)
+struct message *
+presence_print_event(enum serializer serializer, const char *join_ref, const char *topic,
+					 const char *event, const char *payload)
 {
 	char *full = xasprintf(TOPIC_PREFIX "%s", topic);
 	struct message *message = frame_event(serializer, join_ref, NULL, full, event, payload);
@@ -173,84 +148,42 @@ void
 presence_welcome(struct subscription *subscription)
 {
 	struct socket *socket = subscription->socket;
+	struct presence_place place = place_of(subscription);
 	struct buffer state = {0};
 
-	if (subscription->presence == NULL || !subscription->presence->hears)
+	if (!presence_hears(subscription))
 		return;
-	presence_print_state(&state, find_state(socket->embedded, subscription));
+	presence_print_state(&state, presence_at(socket->embedded, &place));
 	buffer_bytes(&state, "", 1);
-	socket_send(socket, print_event(socket->serializer, subscription->join_ref, subscription->topic,
-									"presence_state", state.data));
+	socket_send(socket, presence_print_event(socket->serializer, subscription->join_ref,
+											 subscription->topic, "presence_state", state.data));
 	buffer_free(&state);
 }
 
-/* Sends a difference to all who hear of presence on the subscription's topic. */
-static void
-send_difference(struct embedded *embedded, const struct subscription *of, const char *payload)
-{
-	struct channel *channel = channel_find(embedded, of->topic, of->is_private);
-	struct message *shared[SERIALIZERS] = {NULL};
-
-	for (struct subscription *s = channel ? channel->first : NULL; s != NULL;
-		 s = s->next_on_channel)
-	{
-		enum serializer serializer = s->socket->serializer;
-
-		if (s->presence == NULL || !s->presence->hears)
-			continue;
-		if (s->presence->late)
-		{
-			socket_send(s->socket,
-						print_event(serializer, s->join_ref, s->topic, "presence_diff", payload));
-			continue;
-		}
-		if (shared[serializer] == NULL)
-			shared[serializer] = print_event(serializer, NULL, s->topic, "presence_diff", payload);
-		socket_send(s->socket, message_share(shared[serializer]));
-	}
-	for (int i = 0; i < SERIALIZERS; i++)
-	{
-		if (shared[i] != NULL)
-			message_release(shared[i]);
-	}
-}
-
-/* joins and leaves are as presence_print_meta prints them. */
-static void
-tell(struct embedded *embedded, const struct subscription *of, const struct buffer *joins,
-	 const struct buffer *leaves)
-{
-	struct buffer payload = {0};
-
-	buffer_text(&payload, "{\"joins\":");
-	buffer_bytes(&payload, joins->data, joins->len);
-	buffer_text(&payload, ",\"leaves\":");
-	buffer_bytes(&payload, leaves->data, leaves->len);
-	buffer_bytes(&payload, "}", 2);
-	send_difference(embedded, of, payload.data);
-	buffer_free(&payload);
-}
-
 /* --- changing --------------------------------------------------------------------------------------- */
+
+/* What other endpoints are told of a subscription that tracks. */
+static struct shared_presence
+as_shared(const struct subscription *subscription)
+{
+	const struct presence_member *member = subscription->presence;
+
+	return (struct shared_presence){
+		subscription->topic, subscription->is_private, member->key,
+		member->meta->ref,   subscription->token.sub,  member->meta->members};
+}
 
 static void
 remove_meta(struct embedded *embedded, struct subscription *subscription)
 {
 	struct presence_member *member = subscription->presence;
-	struct presence_state *state = find_state(embedded, subscription);
-	size_t count = state->count, bytes = state->bytes;
-	struct buffer joins = {0}, leaves = {0};
+	struct presence_place place = place_of(subscription);
 
-	presence_print_meta(&joins, NULL);
-	presence_print_meta(&leaves, member->meta);
-	presence_remove(state, member->meta);
+	presence_drop(embedded, &place, member->meta);
 	member->meta = NULL;
-	account(embedded, state, count, bytes);
-	tell(embedded, subscription, &joins, &leaves);
-	buffer_free(&joins);
-	buffer_free(&leaves);
+	relay_presence(embedded->relay, member->number, NULL);
 	if (member->present != NULL)
-		present_leave(embedded, member->present);
+		present_leave(embedded, member->present, true);
 	member->present = NULL;
 }
 
@@ -260,50 +193,50 @@ put_meta(struct subscription *subscription, char *members)
 {
 	struct presence_member *member = subscription->presence;
 	struct embedded *embedded = subscription->socket->embedded;
-	struct presence_state *state = find_or_make_state(embedded, subscription);
-	size_t count = state->count, bytes = state->bytes;
-	struct buffer joins = {0}, leaves = {0};
+	struct presence_place place = place_of(subscription);
+	struct shared_presence shared;
 	char *ref = make_ref();
 
-	presence_print_meta(&leaves, member->meta);
 	if (member->meta == NULL)
-		member->meta = presence_add(state, member->key, ref, members);
-	else
-		presence_change(state, member->meta, ref, members);
-	presence_print_meta(&joins, member->meta);
+		member->number = ++embedded->presences.last_number;
+	member->meta = presence_put(embedded, &place, member->meta, member->key, ref, members);
 	free(ref);
-	account(embedded, state, count, bytes);
-	tell(embedded, subscription, &joins, &leaves);
-	buffer_free(&joins);
-	buffer_free(&leaves);
+	shared = as_shared(subscription);
+	relay_presence(embedded->relay, member->number, &shared);
 	if (member->present == NULL)
-		member->present = present_join(embedded, subscription->topic, subscription->token.sub);
+		member->present =
+			present_join(embedded, subscription->topic, subscription->token.sub, true);
 }
 
-/* Whether a channel, and all of them, have room for a meta with these members in place of the one that is there. */
-static bool
-has_room(const struct embedded *embedded, const struct subscription *subscription,
-		 const struct presence_state *state, const char *members)
+struct visit
 {
-	const struct presences *all = &embedded->presences;
-	const struct presence_member *member = subscription->presence;
-	size_t new_one = member->meta == NULL;
-	size_t bytes = new_one ? presence_meta_size(member->key, members) : strlen(members);
-
-	return (state ? state->count : 0) + new_one <= PRESENCE_MOST_HERE &&
-		   (state ? state->bytes : 0) + bytes <= PRESENCE_MOST_BYTES &&
-		   all->count + new_one <= PRESENCE_MOST && all->bytes + bytes <= PRESENCE_MOST_MEMORY;
-}
+	presence_visit visit;
+	void *arg;
+};
 
 static void
-refused(struct embedded *embedded, const char *topic, const char *why)
+visit_socket(void *arg, struct entry *entry)
 {
-	int times = log_pace_due(&embedded->presences.refusals, uv_now(embedded->app->loop));
+	const struct visit *visit = arg;
 
-	metric_add(embedded->presences.refused, 1);
-	if (times > 0)
-		log_event(LOG_WARN, "presence refused", "reason", "%s", why, "topic", "%s", topic, "times",
-				  "%d", times, NULL);
+	for (const struct subscription *s = ((struct socket *) entry)->subscriptions; s != NULL;
+		 s = s->next_on_socket)
+	{
+		struct shared_presence shared;
+
+		if (s->presence == NULL || s->presence->meta == NULL)
+			continue;
+		shared = as_shared(s);
+		visit->visit(visit->arg, s->presence->number, &shared);
+	}
+}
+
+void
+presence_each(const struct embedded *embedded, presence_visit visit, void *arg)
+{
+	struct visit all = {visit, arg};
+
+	table_each(&embedded->sockets, visit_socket, &all);
 }
 
 /* --- calls ------------------------------------------------------------------------------------------ */
@@ -330,6 +263,7 @@ track(struct subscription *subscription, const struct frame *frame, char *member
 {
 	struct socket *socket = subscription->socket;
 	struct presence_member *member = subscription->presence;
+	struct presence_place place = place_of(subscription);
 
 	if (member->meta != NULL && strcmp(member->meta->members, members) == 0)
 	{
@@ -339,10 +273,9 @@ track(struct subscription *subscription, const struct frame *frame, char *member
 	}
 	if (member->key == NULL)
 		member->key = make_key();
-	if (!has_room(socket->embedded, subscription, find_state(socket->embedded, subscription),
-				  members))
+	if (!presence_fits(socket->embedded, &place, member->meta, member->key, members))
 	{
-		refused(socket->embedded, subscription->topic, TOO_MANY_HERE);
+		presence_refused(socket->embedded, subscription->topic, TOO_MANY_HERE);
 		reply_error(socket, frame, TOO_MANY_HERE, "");
 		free(members);
 		return;
@@ -365,14 +298,14 @@ handle_track(struct subscription *subscription, const struct frame *frame)
 		payload = (struct json){"{}", 2};
 	if (!may_track(subscription))
 	{
-		refused(socket->embedded, subscription->topic, "unauthorized");
+		presence_refused(socket->embedded, subscription->topic, "unauthorized");
 		answer_error(subscription, frame);
 	}
 	else if (json_type(payload) != '{')
 		reply_error(socket, frame, NO_MAP, "");
 	else if (payload.len > PRESENCE_MAX_PAYLOAD)
 	{
-		refused(socket->embedded, subscription->topic, "size");
+		presence_refused(socket->embedded, subscription->topic, "size");
 		subscription_fail(subscription, "Track message size exceeded", "");
 		return false;
 	}
@@ -438,7 +371,7 @@ presence_handle(struct subscription *subscription, const struct frame *frame)
 	if (within || !there)
 		return;
 	/* It is answered and done, as by Realtime, and is the last one. */
-	refused(embedded, subscription->topic, why);
+	presence_refused(embedded, subscription->topic, why);
 	subscription_fail(subscription, why, "");
 }
 

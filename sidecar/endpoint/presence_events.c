@@ -1,8 +1,10 @@
 /*
  * Users who come to a conversation and go, as events for backends, where chat_realtime.presence_events asks for them.
  *
- * A user is there while one of its tabs tracks. The database is told of the first and the last one; while it does not want to know
- * it is asked again after a minute. What cannot be told now is not told later: these events soon expire.
+ * A user is there while one of its tabs tracks, at whatever endpoint. Each endpoint tells of the first and the last one as far as it
+ * knows, and the database drops what it was told already: so the last word comes when tabs come and go at several at once. While
+ * the database does not want to know it is asked again after a minute. What cannot be told now is not told later: these events
+ * soon expire.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -72,7 +74,7 @@ conversation_of(const char *topic)
 }
 
 struct present *
-present_join(struct embedded *embedded, const char *topic, const char *user)
+present_join(struct embedded *embedded, const char *topic, const char *user, bool tells)
 {
 	const char *conversation = conversation_of(topic);
 	struct present *present;
@@ -91,19 +93,34 @@ present_join(struct embedded *embedded, const char *topic, const char *user)
 		table_add(&embedded->presences.present, &present->entry, key);
 	}
 	free(key);
-	if (++present->tabs == 1)
+	if (++present->tabs == 1 && tells)
 		tell(embedded, present, "join");
 	return present;
 }
 
-void
-present_leave(struct embedded *embedded, struct present *present)
+static void
+free_present(struct entry *entry)
 {
-	if (--present->tabs > 0)
-		return;
-	tell(embedded, present, "leave");
-	table_remove(&embedded->presences.present, &present->entry);
+	struct present *present = (struct present *) entry;
+
 	free(present->conversation);
 	free(present->user);
 	free(present);
+}
+
+void
+present_leave(struct embedded *embedded, struct present *present, bool tells)
+{
+	if (--present->tabs > 0)
+		return;
+	if (tells)
+		tell(embedded, present, "leave");
+	table_remove(&embedded->presences.present, &present->entry);
+	free_present(&present->entry);
+}
+
+void
+presents_clear(struct presences *presences)
+{
+	table_clear(&presences->present, free_present);
 }

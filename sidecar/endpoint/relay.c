@@ -1,6 +1,6 @@
 /*
- * See relay.h. The connection is its own, so that nobody's join waits for it. Each endpoint holds a lock while it takes
- * part, by which the others know how many there are: where it is alone it sends nothing.
+ * See relay.h. The connection is its own, so that nobody's join waits for it. Each endpoint says again and again that it takes part,
+ * and hears which others do: where it is alone it sends nothing.
  */
 #include "endpoint/relay.h"
 
@@ -12,22 +12,28 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "endpoint/internal.h"
+#include "endpoint/presence_share.h"
 #include "endpoint/relay_wire.h"
 #include "io/db.h"
 #include "io/db_error.h"
 
 #define EVERY_MS 50
-#define JOIN_MS 5000
+#define JOIN_MS 2000
+#define LEAVE_MS 1000
 #define MOST_BYTES 1048576 /* of a batch, as chat.relay_send has it */
 #define ROWS 16            /* of an answer of chat.relay_read */
 #define NUMBER_SIZE 24
+#define NAME_SIZE 37 /* of an uuid's text */
 
 struct relay
 {
 	struct embedded *embedded;
 	struct db *db;
+	struct presence_share *share;
 	uv_timer_t flush, join;
 	int handles;
+	char name[NAME_SIZE]; /* under which it takes part; "": none yet */
+	bool ending;
 	struct buffer out; /* what is to be sent */
 	uint64_t sent_at;  /* loop time */
 	bool sending, reading, joining;
@@ -40,9 +46,14 @@ struct relay
 };
 
 static const struct db_statement join_statement = {
-	"relay_join", "SELECT peers, last_id FROM chat.relay_join()", 0, "peers last_id", DB_ONE_ROW};
+	"relay_join",
+	"SELECT endpoint, peers, pg_catalog.cardinality(peers) AS count, last_id, last_version"
+	" FROM chat.relay_join(nullif($1, '')::pg_catalog.uuid)",
+	1, "endpoint peers count last_id last_version", DB_ONE_ROW};
 static const struct db_statement send_statement = {
 	"relay_send", "SELECT chat.relay_send($1::pg_catalog.bytea) AS sent", 1, "sent", DB_ONE_ROW};
+static const struct db_statement leave_statement = {
+	"relay_leave", "SELECT chat.relay_leave($1::pg_catalog.uuid) AS there", 1, "there", DB_ONE_ROW};
 static const struct db_statement read_statement = {
 	"relay_read", "SELECT id, messages FROM chat.relay_read($1)", 1, "id messages", DB_ANY_ROWS};
 
@@ -101,34 +112,18 @@ on_sent(void *arg, PGresult *result)
 	flush(relay);
 }
 
-/* bytea as a text: \\x and hexadecimal digits; malloc'ed. */
-static char *
-as_text(const struct buffer *bytes)
-{
-	static const char digits[] = "0123456789abcdef";
-	char *text = xmalloc(2 * bytes->len + 3);
-
-	text[0] = '\\';
-	text[1] = 'x';
-	for (size_t i = 0; i < bytes->len; i++)
-	{
-		text[2 * i + 2] = digits[(unsigned char) bytes->data[i] >> 4];
-		text[2 * i + 3] = digits[(unsigned char) bytes->data[i] & 15];
-	}
-	text[2 * bytes->len + 2] = '\0';
-	return text;
-}
-
 static void
 send_now(struct relay *relay)
 {
-	char *text = as_text(&relay->out);
-	const char *const params[] = {text};
+	struct buffer text = {0};
 
+	buffer_text(&text, "\\x");
+	buffer_hex(&text, relay->out.data, relay->out.len);
+	buffer_bytes(&text, "", 1);
 	relay->sending = true;
 	relay->sent_at = now_of(relay);
-	db_query(relay->db, &send_statement, params, on_sent, relay);
-	free(text);
+	db_query(relay->db, &send_statement, (const char *const[]){text.data}, on_sent, relay);
+	buffer_free(&text);
 	buffer_free(&relay->out);
 }
 
@@ -144,6 +139,13 @@ flush(struct relay *relay)
 		uv_timer_start(&relay->flush, on_flush, EVERY_MS - (now - relay->sent_at), 0);
 	else
 		send_now(relay);
+}
+
+void
+relay_presence(struct relay *relay, uint64_t number, const struct shared_presence *presence)
+{
+	if (relay != NULL)
+		presence_share_changed(relay->share, number, presence);
 }
 
 void
@@ -236,12 +238,15 @@ on_joined(void *arg, PGresult *result)
 	struct relay *relay = arg;
 
 	relay->joining = false;
-	if (!succeeded(relay, result))
+	if (!succeeded(relay, result) || relay->ending)
 		return;
-	set_peers(relay, atoi(PQgetvalue(result, 0, 0)));
+	snprintf(relay->name, sizeof(relay->name), "%s", PQgetvalue(result, 0, 0));
+	set_peers(relay, atoi(PQgetvalue(result, 0, 2)));
+	presence_share_joined(relay->share, relay->db, relay->name, PQgetvalue(result, 0, 1),
+						  strtoll(PQgetvalue(result, 0, 4), NULL, 10));
 	/* What came before is for others. */
 	if (!relay->joined)
-		relay->last_id = strtoll(PQgetvalue(result, 0, 1), NULL, 10);
+		relay->last_id = strtoll(PQgetvalue(result, 0, 3), NULL, 10);
 	relay->joined = true;
 	read_on(relay);
 }
@@ -249,16 +254,19 @@ on_joined(void *arg, PGresult *result)
 static void
 take_part(struct relay *relay)
 {
-	if (relay->joining || !db_is_ready(relay->db))
+	if (relay->ending || relay->joining || !db_is_ready(relay->db))
 		return;
 	relay->joining = true;
-	db_query(relay->db, &join_statement, NULL, on_joined, relay);
+	db_query(relay->db, &join_statement, (const char *const[]){relay->name}, on_joined, relay);
 }
 
 static void
 on_join(uv_timer_t *timer)
 {
-	take_part(timer->data);
+	struct relay *relay = timer->data;
+
+	presence_share_tick(relay->share);
+	take_part(relay);
 }
 
 static void
@@ -274,8 +282,10 @@ on_lost(void *arg, const char *why)
 
 	(void) why;
 	relay->joined = false;
+	relay->name[0] = '\0';
 	set_peers(relay, 0);
 	buffer_free(&relay->out);
+	presence_share_lost(relay->share);
 }
 
 /* A ring says that there is something, or that somebody takes part now; it may be anybody's. */
@@ -289,6 +299,7 @@ on_notify(void *arg, const char *channel, const char *payload)
 	if (relay->peers == 0)
 		take_part(relay);
 	read_on(relay);
+	presence_share_rung(relay->share);
 }
 
 /* Life ------------------------------------------------------------------------------------------ */
@@ -313,6 +324,7 @@ relay_register_metrics(struct metrics *metrics)
 	struct relay unused;
 
 	register_metrics(&unused, metrics);
+	presence_share_register_metrics(metrics);
 }
 
 struct relay *
@@ -323,6 +335,7 @@ relay_create(struct embedded *embedded)
 
 	relay->embedded = embedded;
 	register_metrics(relay, embedded->app->metrics);
+	relay->share = presence_share_create(embedded);
 	uv_timer_init(embedded->app->loop, &relay->flush);
 	uv_timer_init(embedded->app->loop, &relay->join);
 	relay->flush.data = relay->join.data = relay;
@@ -343,13 +356,47 @@ on_closed(uv_handle_t *handle)
 	free(relay);
 }
 
+static void
+close_all(struct relay *relay)
+{
+	struct db *db = relay->db;
+
+	if (db == NULL)
+		return;
+	relay->db = NULL;
+	db_close(db);
+	presence_share_destroy(relay->share);
+	uv_close((uv_handle_t *) &relay->flush, on_closed);
+	uv_close((uv_handle_t *) &relay->join, on_closed);
+}
+
+static void
+on_left(void *arg, PGresult *result)
+{
+	(void) result;
+	close_all(arg);
+}
+
+static void
+on_leave_timeout(uv_timer_t *timer)
+{
+	close_all(timer->data);
+}
+
 void
 relay_destroy(struct relay *relay)
 {
-	relay->peers = 0;
+	relay->ending = true;
 	relay->joined = false;
+	relay->peers = 0;
 	buffer_free(&relay->out);
-	db_close(relay->db);
-	uv_close((uv_handle_t *) &relay->flush, on_closed);
-	uv_close((uv_handle_t *) &relay->join, on_closed);
+	uv_timer_stop(&relay->flush);
+	if (!db_is_ready(relay->db) || !presence_share_is_public(relay->share))
+	{
+		close_all(relay);
+		return;
+	}
+	/* So that nobody has to wait until it is missed. */
+	uv_timer_start(&relay->join, on_leave_timeout, LEAVE_MS, 0);
+	db_query(relay->db, &leave_statement, (const char *const[]){relay->name}, on_left, relay);
 }
