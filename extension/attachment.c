@@ -27,9 +27,16 @@
 #include "names.h"
 #include "plans.h"
 
+/* A pair, or a table beside it. */
+typedef struct AttachmentKey
+{
+	int32 id; /* of the pair; 0: it is none */
+	Oid table;
+} AttachmentKey;
+
 typedef struct AttachmentEntry
 {
-	int32 id; /* hash key */
+	AttachmentKey key;
 	bool valid;
 	bool building; /* of what it will depend is not known yet: every change counts */
 	ChatAttachment *attachment;
@@ -63,7 +70,8 @@ static bool
 names_table(const ChatAttachment *attachment, Oid relid)
 {
 	return attachment->conversations == relid || attachment->messages == relid ||
-		   attachment->owner.relid == relid || attachment->agent.relid == relid;
+		   attachment->table == relid || attachment->owner.relid == relid ||
+		   attachment->agent.relid == relid;
 }
 
 /* Marks what a change of a table makes stale; InvalidOid means all tables. */
@@ -103,7 +111,7 @@ chat_attachment_init(void)
 	HASHCTL ctl;
 
 	memset(&ctl, 0, sizeof(ctl));
-	ctl.keysize = sizeof(int32);
+	ctl.keysize = sizeof(AttachmentKey);
 	ctl.entrysize = sizeof(AttachmentEntry);
 	attachments = hash_create("chat_realtime attachments", 8, &ctl, HASH_ELEM | HASH_BLOBS);
 	CacheRegisterRelcacheCallback(table_changed, (Datum) 0);
@@ -256,9 +264,9 @@ free_plans(void *attachment)
 	chat_plans_free(attachment);
 }
 
-/* What follows from the names that were read; its plans go with its memory context, the current one. */
+/* Its plans go with its memory context, the current one. */
 static void
-finish(ChatAttachment *attachment, MemoryContext context)
+own_plans(ChatAttachment *attachment, MemoryContext context)
 {
 	MemoryContextCallback *callback = palloc0(sizeof(MemoryContextCallback));
 
@@ -267,6 +275,13 @@ finish(ChatAttachment *attachment, MemoryContext context)
 	callback->func = free_plans;
 	callback->arg = attachment;
 	MemoryContextRegisterResetCallback(context, callback);
+}
+
+/* What follows from the names that were read. */
+static void
+finish(ChatAttachment *attachment, MemoryContext context)
+{
+	own_plans(attachment, context);
 	check_columns(attachment);
 	if (attachment->missing != CHAT_ROLES)
 		return;
@@ -313,6 +328,20 @@ load_attachment(int32 id, MemoryContext context)
 	return attachment;
 }
 
+/* A table beside the pairs. */
+static ChatAttachment *
+load_table(Oid relid, MemoryContext context)
+{
+	ChatAttachment *attachment = palloc0(sizeof(ChatAttachment));
+
+	attachment_table =
+		chat_own_table("attachment"); /* its rows say how the owner of a key is found */
+	attachment->table = relid;
+	attachment->missing = CHAT_ROLES;
+	own_plans(attachment, context);
+	return attachment;
+}
+
 void
 chat_attachment_retire(MemoryContext context)
 {
@@ -346,11 +375,11 @@ chat_attachment_get(int32 id)
 	return attachment;
 }
 
-ChatAttachment *
-chat_attachment_peek(int32 id)
+static ChatAttachment *
+look_up(AttachmentKey key)
 {
 	bool found;
-	AttachmentEntry *entry = hash_search(attachments, &id, HASH_ENTER, &found);
+	AttachmentEntry *entry = hash_search(attachments, &key, HASH_ENTER, &found);
 	MemoryContext context, old;
 	ChatAttachment *attachment;
 
@@ -371,13 +400,14 @@ chat_attachment_peek(int32 id)
 		true; /* an invalidation that comes meanwhile clears it again */
 	PG_TRY();
 	{
-		attachment = load_attachment(id, context);
+		attachment = OidIsValid(key.table) ? load_table(key.table, context)
+										   : load_attachment(key.id, context);
 	}
 	PG_CATCH();
 	{
 		entry->valid = entry->building = false;
 		if (!found)
-			(void) hash_search(attachments, &id, HASH_REMOVE, NULL);
+			(void) hash_search(attachments, &key, HASH_REMOVE, NULL);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
@@ -386,6 +416,18 @@ chat_attachment_peek(int32 id)
 	MemoryContextSetParent(context, CacheMemoryContext);
 	entry->attachment = attachment;
 	return attachment;
+}
+
+ChatAttachment *
+chat_attachment_peek(int32 id)
+{
+	return look_up((AttachmentKey){.id = id});
+}
+
+ChatAttachment *
+chat_attachment_of_table(Oid relid)
+{
+	return look_up((AttachmentKey){.table = relid});
 }
 
 ChatAttachment *

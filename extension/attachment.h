@@ -107,6 +107,25 @@ typedef enum ChatPlan
 	CHAT_PLAN_BY_AGE,
 	CHAT_PLAN_REMOVE_MERGED,
 	CHAT_PLAN_UNMARK_MERGED,
+	CHAT_PLAN_INBOXES,
+	/* of a table of webhooks or keys, see chat_attachment_of_table */
+	CHAT_PLAN_INSERT_ROW,
+	CHAT_PLAN_UPDATE_ROW,
+	CHAT_PLAN_LOCK_KEY,
+	CHAT_PLAN_LIST_KEYS,
+	CHAT_PLAN_FIND_WEBHOOK,
+	CHAT_PLAN_LOCK_WEBHOOK,
+	CHAT_PLAN_LIST_WEBHOOKS,
+	CHAT_PLAN_COUNT_WEBHOOKS,
+	CHAT_PLAN_INSERT_WEBHOOK,
+	CHAT_PLAN_DELETE_WEBHOOK,
+	CHAT_PLAN_WEBHOOKS_BY_ID,
+	CHAT_PLAN_WEBHOOKS_OF,
+	CHAT_PLAN_WEBHOOKS_THERE,
+	CHAT_PLAN_NOTE_WEBHOOKS,
+	CHAT_PLAN_DISABLE_WEBHOOKS,
+	CHAT_PLAN_COUNT_UNSIGNED,
+	CHAT_PLAN_SIGN_WEBHOOKS,
 	CHAT_PLANS
 } ChatPlan;
 
@@ -117,6 +136,7 @@ typedef struct ChatAttachment
 	int32 id;
 	Oid conversations;
 	Oid messages;
+	Oid table;                /* of webhooks or keys, then it is no pair; else InvalidOid */
 	Oid key_type;             /* of a conversation's id */
 	char *column[CHAT_ROLES]; /* names, NULL where the table has none */
 	ChatUserMapping owner;
@@ -136,6 +156,11 @@ extern void chat_attachment_init(void);
 extern ChatAttachment *chat_attachment_get(int32 id);
 /* The same; of one whose tables or essential columns are gone what is left: see missing. */
 extern ChatAttachment *chat_attachment_peek(int32 id);
+/*
+ * Not a pair, but a table beside it, of webhooks or of keys. It is kept apart from the pairs, which may be broken, or name the same
+ * one.
+ */
+extern ChatAttachment *chat_attachment_of_table(Oid relid);
 /* One of a row of chat.attachment, which need not be there, for use within the current memory context. */
 extern ChatAttachment *chat_attachment_from(HeapTupleHeader row);
 /* Ids of all attachments, in order, in the current memory context. */

@@ -59,7 +59,7 @@ chat_attribute_base_type(PG_FUNCTION_ARGS)
 	PG_RETURN_OID(getBaseType(type));
 }
 
-/* SQL: chat.cast_type(relation, name, exact) */
+/* SQL: chat.cast_type(relation, name, exact), which functions of 1.0 call until that is updated */
 Datum
 chat_cast_type(PG_FUNCTION_ARGS)
 {

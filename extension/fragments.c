@@ -19,7 +19,6 @@
 #include "names.h"
 #include "validate.h"
 
-PG_FUNCTION_INFO_V1(chat_user_expression);
 PG_FUNCTION_INFO_V1(chat_column_lacks_zone);
 PG_FUNCTION_INFO_V1(chat_conversation_order);
 PG_FUNCTION_INFO_V1(chat_message_order);
@@ -288,20 +287,6 @@ read_pair(FunctionCallInfo fcinfo, ChatAttachment *a)
 							errmsg("no column is mapped for \"%s\"", chat_role_name(needed[i])),
 							errhint("Call chat.attach again.")));
 	}
-}
-
-/* SQL: chat.user_expression(map, alias) */
-Datum
-chat_user_expression(PG_FUNCTION_ARGS)
-{
-	ChatUserMapping mapping = {0};
-
-	if (!PG_ARGISNULL(0))
-		chat_user_mapping_from(PG_GETARG_JSONB_P(0), &mapping);
-	if (mapping.column == NULL)
-		PG_RETURN_TEXT_P(cstring_to_text("NULL::pg_catalog.text"));
-	PG_RETURN_TEXT_P(cstring_to_text(chat_sql_user(
-		&mapping, chat_sql_column(text_to_cstring(PG_GETARG_TEXT_PP(1)), mapping.column))));
 }
 
 /* SQL: chat.lacks_zone(relation, name) */

@@ -1,5 +1,5 @@
 /*
- * Running a statement on a pair of tables, from SQL by its name.
+ * Running a statement on a pair of tables, or on a table beside it, from SQL by its name.
  */
 #include "postgres.h"
 
@@ -13,22 +13,17 @@
 #include "statements.h"
 
 PG_FUNCTION_INFO_V1(chat_run);
+PG_FUNCTION_INFO_V1(chat_run_beside);
 
-/* SQL: chat.run(type, attachment, statement, …) */
-Datum
-chat_run(PG_FUNCTION_ARGS)
+static Datum
+run(FunctionCallInfo fcinfo, ChatAttachment *attachment)
 {
-	ChatPlan plan;
+	ChatPlan plan = chat_statement_named(text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	ChatArgument args[CHAT_MAX_PARAMETERS];
 	int count = PG_NARGS() - 3;
 	Datum value;
 	bool isnull;
 
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || count > CHAT_MAX_PARAMETERS)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-						errmsg("an attachment, a statement and at most %d parameters are needed",
-							   CHAT_MAX_PARAMETERS)));
-	plan = chat_statement_named(text_to_cstring(PG_GETARG_TEXT_PP(2)));
 	for (int i = 0; i < count; i++)
 	{
 		args[i].type = get_fn_expr_argtype(fcinfo->flinfo, i + 3);
@@ -36,10 +31,35 @@ chat_run(PG_FUNCTION_ARGS)
 		args[i].isnull = PG_ARGISNULL(i + 3);
 	}
 	SPI_connect();
-	(void) chat_plan_run_given(chat_attachment_get(PG_GETARG_INT32(1)), plan, 0, count, args);
+	(void) chat_plan_run_given(attachment, plan, 0, count, args);
 	value = chat_plan_first(get_fn_expr_rettype(fcinfo->flinfo), &isnull);
 	SPI_finish();
 	if (isnull)
 		PG_RETURN_NULL();
 	PG_RETURN_DATUM(value);
+}
+
+static void
+check_call(FunctionCallInfo fcinfo)
+{
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_NARGS() - 3 > CHAT_MAX_PARAMETERS)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("what it is on, a statement and at most %d parameters are needed",
+							   CHAT_MAX_PARAMETERS)));
+}
+
+/* SQL: chat.run(type, attachment, statement, …) */
+Datum
+chat_run(PG_FUNCTION_ARGS)
+{
+	check_call(fcinfo);
+	return run(fcinfo, chat_attachment_get(PG_GETARG_INT32(1)));
+}
+
+/* SQL: chat.run_beside(type, relation, statement, …) */
+Datum
+chat_run_beside(PG_FUNCTION_ARGS)
+{
+	check_call(fcinfo);
+	return run(fcinfo, chat_attachment_of_table(PG_GETARG_OID(1)));
 }

@@ -1,9 +1,6 @@
 /*
- * Statements of the extension's functions on attached tables.
- *
- * The functions that call these belong to the extension's owner. Not only writing fires code of an attached table's
- * owner: a cast of the owner's may convert what is read, and the planner evaluates what is constant in an index. So all
- * such statements run as the table's owner, as they do for the flush (plans.c) and for foreign keys.
+ * What functions of 1.0 call until that is updated, and until those that were running then have ended: a statement on an attached
+ * table, whose text they build. This version has its statements in statements.c.
  */
 #include "postgres.h"
 
@@ -16,7 +13,7 @@
 
 #include "names.h"
 #include "owner.h"
-#include "recent_plans.h"
+#include "plans.h"
 
 PG_FUNCTION_INFO_V1(chat_run_on);
 PG_FUNCTION_INFO_V1(chat_read_on);
@@ -35,7 +32,6 @@ typedef struct Statement
 	char nulls[MAX_PARAMETERS];
 	bool writes;    /* fires triggers and defaults of the table's */
 	bool read_only; /* sees what the calling statement sees */
-	bool keeps;     /* its plan */
 	Oid result;
 } Statement;
 
@@ -49,38 +45,6 @@ set_search_path(Oid relid)
 							 PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }
 
-/* True while a statement whose plan is kept runs: one within it, of a trigger's, must not drop that plan. */
-static bool busy = false;
-
-static int
-execute_kept(Statement *statement)
-{
-	volatile int result;
-
-	busy = true;
-	PG_TRY();
-	{
-		result = SPI_execute_plan(
-			chat_recent_plan(statement->text, statement->nparameters, statement->types),
-			statement->values, statement->nulls, statement->read_only, 0);
-	}
-	PG_FINALLY();
-	{
-		busy = false;
-	}
-	PG_END_TRY();
-	return result;
-}
-
-static int
-execute_statement(Statement *statement)
-{
-	if (statement->keeps && !busy)
-		return execute_kept(statement);
-	return SPI_execute_with_args(statement->text, statement->nparameters, statement->types,
-								 statement->values, statement->nulls, statement->read_only, 0);
-}
-
 static void
 execute(void *arg)
 {
@@ -88,30 +52,11 @@ execute(void *arg)
 
 	if (statement->writes)
 		set_search_path(statement->relid);
-	if (execute_statement(statement) < 0)
+	if (SPI_execute_with_args(statement->text, statement->nparameters, statement->types,
+							  statement->values, statement->nulls, statement->read_only, 0) < 0)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("the statement cannot be run here: %s",
 							   SPI_result_code_string(SPI_result))));
-}
-
-/* The first value of the first row, in the caller's memory. */
-static Datum
-first_value(Oid wanted, bool *isnull)
-{
-	Datum value;
-	int16 length;
-	bool by_value;
-
-	*isnull = true;
-	if (SPI_processed == 0 || SPI_tuptable == NULL || SPI_tuptable->tupdesc->natts == 0)
-		return (Datum) 0;
-	if (SPI_gettypeid(SPI_tuptable->tupdesc, 1) != wanted)
-		ereport(ERROR, (errcode(ERRCODE_DATATYPE_MISMATCH),
-						errmsg("the statement must return %s, not %s", format_type_be(wanted),
-							   format_type_be(SPI_gettypeid(SPI_tuptable->tupdesc, 1)))));
-	value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, isnull);
-	get_typlenbyval(wanted, &length, &by_value);
-	return *isnull ? (Datum) 0 : SPI_datumTransfer(value, by_value, length);
 }
 
 static Datum
@@ -122,7 +67,7 @@ run(FunctionCallInfo fcinfo, Statement *statement)
 
 	SPI_connect();
 	chat_as_owner(statement->relid, !statement->writes, execute, statement);
-	result = first_value(statement->result, &isnull);
+	result = chat_plan_first(statement->result, &isnull);
 	SPI_finish();
 	if (isnull)
 		PG_RETURN_NULL();
@@ -154,7 +99,7 @@ add_parameter(FunctionCallInfo fcinfo, Statement *statement, int argument, Oid t
 Datum
 chat_run_on(PG_FUNCTION_ARGS)
 {
-	Statement statement = {.writes = true, .keeps = true, .result = JSONBOID};
+	Statement statement = {.writes = true, .result = JSONBOID};
 
 	set_statement(fcinfo, &statement, 0);
 	add_parameter(fcinfo, &statement, 2, TEXTARRAYOID);
@@ -164,10 +109,9 @@ chat_run_on(PG_FUNCTION_ARGS)
 
 /* The first argument is of the type that is wanted; those behind the statement are its parameters. */
 static Datum
-read_rows(FunctionCallInfo fcinfo, bool read_only, bool keeps)
+read_rows(FunctionCallInfo fcinfo, bool read_only)
 {
-	Statement statement = {
-		.read_only = read_only, .keeps = keeps, .result = get_fn_expr_rettype(fcinfo->flinfo)};
+	Statement statement = {.read_only = read_only, .result = get_fn_expr_rettype(fcinfo->flinfo)};
 
 	set_statement(fcinfo, &statement, 1);
 	if (PG_NARGS() > MAX_PARAMETERS + 3)
@@ -182,19 +126,19 @@ read_rows(FunctionCallInfo fcinfo, bool read_only, bool keeps)
 Datum
 chat_read_on(PG_FUNCTION_ARGS)
 {
-	return read_rows(fcinfo, true, false);
+	return read_rows(fcinfo, true);
 }
 
-/* SQL: chat.find_on(type, relation, statement, …), which the script of 1.0 has until it is updated */
+/* SQL: chat.find_on(type, relation, statement, …) */
 Datum
 chat_find_on(PG_FUNCTION_ARGS)
 {
-	return read_rows(fcinfo, true, true);
+	return read_rows(fcinfo, true);
 }
 
 /* SQL: chat.lock_on(type, relation, statement, …) */
 Datum
 chat_lock_on(PG_FUNCTION_ARGS)
 {
-	return read_rows(fcinfo, false, true);
+	return read_rows(fcinfo, false);
 }

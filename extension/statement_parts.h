@@ -51,6 +51,7 @@ extern void chat_build_list_conversations(ChatSql *sql);
 extern void chat_build_count_conversations(ChatSql *sql);
 extern void chat_build_list_messages(ChatSql *sql);
 extern void chat_build_search_messages(ChatSql *sql);
+extern void chat_build_inboxes(ChatSql *sql);
 /* Of users: */
 extern void chat_build_owner_keys(ChatSql *sql);
 extern void chat_build_agent_keys(ChatSql *sql);
@@ -87,5 +88,23 @@ extern void chat_build_move_messages(ChatSql *sql);
 extern void chat_build_with_messages(ChatSql *sql);
 extern void chat_build_by_age(ChatSql *sql);
 extern void chat_build_unmark_merged(ChatSql *sql);
+/* Of tables beside a pair: */
+extern void chat_build_insert_row(ChatSql *sql);
+extern void chat_build_update_row(ChatSql *sql);
+extern void chat_build_lock_key(ChatSql *sql);
+extern void chat_build_list_keys(ChatSql *sql);
+extern void chat_build_find_webhook(ChatSql *sql);
+extern void chat_build_lock_webhook(ChatSql *sql);
+extern void chat_build_list_webhooks(ChatSql *sql);
+extern void chat_build_count_webhooks(ChatSql *sql);
+extern void chat_build_insert_webhook(ChatSql *sql);
+extern void chat_build_delete_webhook(ChatSql *sql);
+extern void chat_build_webhooks_by_id(ChatSql *sql);
+extern void chat_build_webhooks_of(ChatSql *sql);
+extern void chat_build_webhooks_there(ChatSql *sql);
+extern void chat_build_note_webhooks(ChatSql *sql);
+extern void chat_build_disable_webhooks(ChatSql *sql);
+extern void chat_build_count_unsigned(ChatSql *sql);
+extern void chat_build_sign_webhooks(ChatSql *sql);
 
 #endif

@@ -422,6 +422,7 @@ typedef enum Table
 	MESSAGES,
 	OWNERS, /* by which the user behind the owner's column is found; conversations where that is the user */
 	AGENTS,
+	BESIDE, /* the pair: a table of webhooks or keys, see chat_attachment_of_table */
 } Table;
 
 typedef struct Statement
@@ -523,6 +524,25 @@ static const Statement statements[CHAT_PLANS] = {
 								 CONVERSATIONS},
 	[CHAT_PLAN_UNMARK_MERGED] = {"unmark_merged", chat_build_unmark_merged, CHAT_WRITE,
 								 CONVERSATIONS},
+	[CHAT_PLAN_INBOXES] = {"inboxes", chat_build_inboxes, CHAT_FIND, CONVERSATIONS},
+	[CHAT_PLAN_INSERT_ROW] = {NULL, chat_build_insert_row, CHAT_WRITE, BESIDE},
+	[CHAT_PLAN_UPDATE_ROW] = {NULL, chat_build_update_row, CHAT_WRITE, BESIDE},
+	[CHAT_PLAN_LOCK_KEY] = {"lock_key", chat_build_lock_key, CHAT_LOCK, BESIDE},
+	[CHAT_PLAN_LIST_KEYS] = {"list_keys", chat_build_list_keys, CHAT_READ, BESIDE},
+	[CHAT_PLAN_FIND_WEBHOOK] = {"find_webhook", chat_build_find_webhook, CHAT_FIND, BESIDE},
+	[CHAT_PLAN_LOCK_WEBHOOK] = {"lock_webhook", chat_build_lock_webhook, CHAT_LOCK, BESIDE},
+	[CHAT_PLAN_LIST_WEBHOOKS] = {"list_webhooks", chat_build_list_webhooks, CHAT_FIND, BESIDE},
+	[CHAT_PLAN_COUNT_WEBHOOKS] = {"count_webhooks", chat_build_count_webhooks, CHAT_FIND, BESIDE},
+	[CHAT_PLAN_INSERT_WEBHOOK] = {"insert_webhook", chat_build_insert_webhook, CHAT_WRITE, BESIDE},
+	[CHAT_PLAN_DELETE_WEBHOOK] = {"delete_webhook", chat_build_delete_webhook, CHAT_WRITE, BESIDE},
+	[CHAT_PLAN_WEBHOOKS_BY_ID] = {"webhooks_by_id", chat_build_webhooks_by_id, CHAT_FIND, BESIDE},
+	[CHAT_PLAN_WEBHOOKS_OF] = {"webhooks_of", chat_build_webhooks_of, CHAT_FIND, BESIDE},
+	[CHAT_PLAN_WEBHOOKS_THERE] = {"webhooks_there", chat_build_webhooks_there, CHAT_FIND, BESIDE},
+	[CHAT_PLAN_NOTE_WEBHOOKS] = {"note_webhooks", chat_build_note_webhooks, CHAT_WRITE, BESIDE},
+	[CHAT_PLAN_DISABLE_WEBHOOKS] = {"disable_webhooks", chat_build_disable_webhooks, CHAT_WRITE,
+									BESIDE},
+	[CHAT_PLAN_COUNT_UNSIGNED] = {"count_unsigned", chat_build_count_unsigned, CHAT_READ, BESIDE},
+	[CHAT_PLAN_SIGN_WEBHOOKS] = {"sign_webhooks", chat_build_sign_webhooks, CHAT_WRITE, BESIDE},
 };
 
 void
@@ -554,6 +574,8 @@ chat_statement_table(const ChatAttachment *attachment, ChatPlan plan)
 		case AGENTS:
 			return attachment->agent.table != NULL ? attachment->agent.relid
 												   : attachment->conversations;
+		case BESIDE:
+			return attachment->table;
 		default:
 			return attachment->conversations;
 	}

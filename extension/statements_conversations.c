@@ -1,5 +1,5 @@
 /*
- * Statements of lists of conversations.
+ * Statements of lists of conversations, and what else is read of many.
  *
  * Each account and agent, and each part, is a query of its own, which reads in the order of an index and no further than the page
  * needs. The planner sees the values: it must know how many conversations they have. What is both the user's and assigned to
@@ -283,4 +283,17 @@ chat_build_count_conversations(ChatSql *sql)
 				 : chat_sql_conversation_order(a, "c"));
 	appendStringInfo(&sql->text, "SELECT pg_catalog.count(*) FROM (SELECT FROM (%s) u LIMIT %s) n",
 					 union_of(sql, &given, &parts, "1", given.most), given.most);
+}
+
+/* $1 conversations: an object with the inboxes that they are in, by id */
+void
+chat_build_inboxes(ChatSql *sql)
+{
+	const char *id = chat_sql_column_of(sql, "c", CHAT_C_ID);
+
+	appendStringInfo(
+		&sql->text,
+		"SELECT pg_catalog.jsonb_object_agg(%s, %s) FROM %s AS c WHERE %s" EQUALS "ANY (%s)",
+		chat_sql_text_of(sql, "c", CHAT_C_ID), chat_sql_text_of(sql, "c", CHAT_C_INBOX),
+		chat_sql_conversations(sql), id, chat_sql_values_of(sql, CHAT_C_ID));
 }

@@ -1,5 +1,5 @@
 /*
- * What was written to a table since a snapshot.
+ * What was written to a table since a snapshot, and whether it has any rows.
  *
  * chat.attach counts for minutes without a lock, and then, while writers wait, has to know what they wrote meanwhile,
  * deleted rows included. No index leads there, but the visibility map does: a snapshot at least as old as the one asked
@@ -9,8 +9,10 @@
 
 #include "access/heapam.h"
 #include "access/htup_details.h"
+#include "access/relation.h"
 #include "access/subtrans.h"
 #include "access/table.h"
+#include "access/tableam.h"
 #include "access/transam.h"
 #include "access/visibilitymap.h"
 #include "catalog/pg_am.h"
@@ -30,6 +32,7 @@
 #include "key.h"
 
 PG_FUNCTION_INFO_V1(chat_touched_since);
+PG_FUNCTION_INFO_V1(chat_holds_rows);
 
 /* The snapshot, as transaction ids of rows are: 32 bits. */
 typedef struct Since
@@ -199,4 +202,30 @@ chat_touched_since(PG_FUNCTION_ARGS)
 	hash_destroy(scan.seen);
 	table_close(scan.relation, AccessShareLock);
 	PG_RETURN_ARRAYTYPE_P(result);
+}
+
+/* A plain scan runs no code of the owner's. */
+static bool
+has_row(Relation relation)
+{
+	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+	TableScanDesc scan = table_beginscan(relation, snapshot, 0, NULL);
+	TupleTableSlot *slot = table_slot_create(relation, NULL);
+	bool found = table_scan_getnextslot(scan, ForwardScanDirection, slot);
+
+	ExecDropSingleTupleTableSlot(slot);
+	table_endscan(scan);
+	UnregisterSnapshot(snapshot);
+	return found;
+}
+
+/* SQL: chat.holds_rows(relation) */
+Datum
+chat_holds_rows(PG_FUNCTION_ARGS)
+{
+	Relation relation = relation_open(PG_GETARG_OID(0), AccessShareLock);
+	bool held = relation->rd_rel->relkind != RELKIND_RELATION || has_row(relation);
+
+	relation_close(relation, AccessShareLock);
+	PG_RETURN_BOOL(held);
 }

@@ -1,11 +1,6 @@
 -- Pieces of SQL about a pair of tables. C has them, since its triggers keep the same rules; columns are those of chat.attachment,
 -- types are looked up in the catalogs each time. alias: the table in the statement, '' for none.
 
-CREATE FUNCTION chat.user_expression(map jsonb, alias text) RETURNS text
-    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_user_expression';
-REVOKE ALL ON FUNCTION chat.user_expression(jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.user_expression(jsonb, text) IS 'SQL for the user id behind an owner or agent column of the conversation known as alias. Errors: 42P01 when the table that maps it is gone.';
-
 CREATE FUNCTION chat.lacks_zone(relation regclass, name text) RETURNS boolean
     LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_column_lacks_zone';
 REVOKE ALL ON FUNCTION chat.lacks_zone(regclass, text) FROM PUBLIC;

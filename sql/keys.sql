@@ -151,23 +151,11 @@ CREATE FUNCTION chat.write_api_key(source regclass, columns jsonb, row_values js
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    statement text;
-    given jsonb;
-    written jsonb;
+    given jsonb := (SELECT COALESCE(jsonb_object_agg(columns ->> e.key, e.value), '{}') FROM jsonb_each(row_values) e WHERE columns ? e.key);
+    written jsonb := chat.write_beside(source, given, id);
 BEGIN
-    SELECT format(CASE WHEN id IS NULL THEN 'INSERT INTO %1$s AS k (%2$s) SELECT %3$s FROM %5$s RETURNING pg_catalog.to_jsonb(k.*)'
-                       ELSE 'UPDATE %1$s AS k SET %4$s FROM %5$s WHERE k.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid '
-                            'RETURNING pg_catalog.to_jsonb(k.*)' END, source,
-                  string_agg(quote_ident(v.name), ', ' ORDER BY v.name),
-                  string_agg(format('r.%I', v.name), ', ' ORDER BY v.name),
-                  COALESCE(string_agg(format('%1$I = r.%1$I', v.name), ', ' ORDER BY v.name), 'id = k.id'),
-                  format('pg_catalog.jsonb_populate_record(NULL::%s, $1[1]::pg_catalog.jsonb) AS r', source)),
-           jsonb_object_agg(v.name, v.value)
-      INTO statement, given
-      FROM (SELECT columns ->> e.key AS name, e.value FROM jsonb_each(row_values) e WHERE columns ? e.key) v;
-    written := chat.run_on(source, statement, ARRAY[given::text], id::text);
     -- The table's own triggers have the last word: a key that is said to be off must be.
-    IF written IS NULL OR chat.api_key_is_on(written, columns) AND NOT chat.api_key_is_on('{"is_active": true}' || COALESCE(given, '{}'), columns) THEN
+    IF written IS NULL OR chat.api_key_is_on(written, columns) AND NOT chat.api_key_is_on('{"is_active": true}' || given, columns) THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('the API key was not written as asked: a trigger of table %s left it otherwise', source);
     END IF;
@@ -187,9 +175,7 @@ BEGIN
     PERFORM chat.require_attached();
     PERFORM chat.require_admin_scope();
     FOR keys IN SELECT * FROM chat.api_key_tables() LOOP
-        key := chat.lock_on(NULL::jsonb, keys.source, format(
-            'SELECT to_jsonb(k.*) FROM %s AS k WHERE k.id = $1 AND ($2 IS NULL OR %s = $2) FOR UPDATE OF k',
-            keys.source, chat.user_expression(keys.owner_map, 'k')), id, owner);
+        key := chat.run_beside(NULL::jsonb, keys.source, 'lock_key', id, owner);
         IF key IS NOT NULL THEN
             source := keys.source;
             columns := keys.columns;
@@ -326,9 +312,7 @@ BEGIN
     PERFORM chat.require_owner(owner);
     PERFORM chat.require_admin_scope();
     FOR keys IN SELECT * FROM chat.api_key_tables() LOOP
-        of_table := chat.read_on(NULL::jsonb, keys.source, format(
-            'SELECT jsonb_agg(to_jsonb(k.*) ORDER BY to_jsonb(k.*) ->> ''created_at'' DESC, k.id) FROM %s AS k WHERE %s = $1',
-            keys.source, chat.user_expression(keys.owner_map, 'k')), owner);
+        of_table := chat.run_beside(NULL::jsonb, keys.source, 'list_keys', owner);
         every := every || (SELECT COALESCE(jsonb_agg(chat.api_key_json(k.v, keys.columns) ORDER BY k.n), '[]')
                              FROM jsonb_array_elements(of_table) WITH ORDINALITY k (v, n));
     END LOOP;

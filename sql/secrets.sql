@@ -57,7 +57,7 @@ COMMENT ON FUNCTION chat.setup_table_triggers(text) IS 'Part of chat.setup: what
 CREATE FUNCTION chat.count_unsigned(webhooks regclass) RETURNS bigint
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT chat.read_on(NULL::bigint, webhooks, format('SELECT count(*) FROM (SELECT FROM %s w WHERE COALESCE(w.secret::text, $1) = $1 LIMIT 1000) w', webhooks), ''::text)
+    SELECT chat.run_beside(NULL::bigint, webhooks, 'count_unsigned', 1000)
      WHERE chat.attribute_type(webhooks, 'secret') IS NOT NULL
 $$;
 REVOKE ALL ON FUNCTION chat.count_unsigned(regclass) FROM PUBLIC;
@@ -71,9 +71,7 @@ DECLARE
     signed bigint;
 BEGIN
     IF chat.count_unsigned(webhooks) > 0 AND NOT chat.goes_unsigned(webhooks) THEN
-        signed := chat.run_on(webhooks, format(
-            'WITH changed AS (UPDATE %s AS w SET secret = NULL WHERE COALESCE(w.secret::pg_catalog.text, $1[1]) OPERATOR(pg_catalog.=) $1[1] RETURNING w.secret) '
-            'SELECT pg_catalog.to_jsonb(pg_catalog.count(c.secret)) FROM changed AS c', webhooks), ARRAY['']);
+        signed := chat.run_beside(NULL::bigint, webhooks, 'sign_webhooks', ''::text);
         RETURN QUERY SELECT webhooks::text, format('%s webhooks had no secret and got one: chat.rotate_webhook_secret shows its owner a new one, once', signed)
                       WHERE signed > 0;
     END IF;

@@ -72,29 +72,24 @@ COMMENT ON FUNCTION chat.outer_role() IS 'The role that called, as set by SET RO
 CREATE FUNCTION chat.acting_role() RETURNS regrole
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_acting_role_sql';
 REVOKE ALL ON FUNCTION chat.acting_role() FROM PUBLIC;
-COMMENT ON FUNCTION chat.acting_role() IS 'The role whose rights count: chat.outer_role(), but while chat.run_on, chat.read_on, chat.lock_on or chat.run runs code of an attached table''s owner, that owner.';
+COMMENT ON FUNCTION chat.acting_role() IS 'The role whose rights count: chat.outer_role(), but while chat.run or chat.run_beside runs code of an attached table''s owner, that owner.';
 
 -- Statements on attached tables run as the tables' owners: their triggers, casts and constraints are the owners' code.
-
-CREATE FUNCTION chat.run_on(relation regclass, statement text, params text[], key text DEFAULT NULL) RETURNS jsonb
-    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_run_on';
-REVOKE ALL ON FUNCTION chat.run_on(regclass, text, text[], text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.run_on(regclass, text, text[], text) IS 'Runs a statement ($1: params, $2: key) on an attached table as the table''s owner, so that triggers, defaults and constraints of that table get no rights of the extension''s, and with a search_path in which they work; so operators and functions in it must be qualified. Returns its first value. The plan is kept.';
-
-CREATE FUNCTION chat.read_on(type anyelement, relation regclass, statement text, VARIADIC params "any") RETURNS anyelement
-    LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_read_on';
-REVOKE ALL ON FUNCTION chat.read_on(anyelement, regclass, text, "any") FROM PUBLIC;
-COMMENT ON FUNCTION chat.read_on(anyelement, regclass, text, "any") IS 'Runs a SELECT on an attached table as the table''s owner, so that casts, types and indexes of that table get no rights of the extension''s. Returns its first value, which is of the type that the first argument has (its value does not matter); params are $1 and so on. A plan is made for the values of each call. Errors: 42804 for another type.';
-
-CREATE FUNCTION chat.lock_on(type anyelement, relation regclass, statement text, VARIADIC params "any") RETURNS anyelement
-    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_lock_on';
-REVOKE ALL ON FUNCTION chat.lock_on(anyelement, regclass, text, "any") FROM PUBLIC;
-COMMENT ON FUNCTION chat.lock_on(anyelement, regclass, text, "any") IS 'chat.read_on for a SELECT that finds rows by key and locks them, of which one plan serves all values: it is kept.';
 
 CREATE FUNCTION chat.run(type anyelement, attachment integer, statement text, VARIADIC params "any") RETURNS anyelement
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_run';
 REVOKE ALL ON FUNCTION chat.run(anyelement, integer, text, "any") FROM PUBLIC;
 COMMENT ON FUNCTION chat.run(anyelement, integer, text, "any") IS 'Runs a statement on a pair of tables, which C has under this name (statements.c), as the owner of the table it is on. Returns its first value, which is of the type that the first argument has; params are read as their columns'' types. Errors: 22023 for a name or a number of parameters that is none, 42804 for another type.';
+
+CREATE FUNCTION chat.run_beside(type anyelement, relation regclass, statement text, VARIADIC params "any") RETURNS anyelement
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_run_beside';
+REVOKE ALL ON FUNCTION chat.run_beside(anyelement, regclass, text, "any") FROM PUBLIC;
+COMMENT ON FUNCTION chat.run_beside(anyelement, regclass, text, "any") IS 'chat.run for a statement on a table beside a pair: of API keys or of webhooks (statements_beside.c).';
+
+CREATE FUNCTION chat.write_beside(relation regclass, row_values jsonb, id uuid DEFAULT NULL) RETURNS jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_write_beside';
+REVOKE ALL ON FUNCTION chat.write_beside(regclass, jsonb, uuid) FROM PUBLIC;
+COMMENT ON FUNCTION chat.write_beside(regclass, jsonb, uuid) IS 'Makes a row of a table of API keys or webhooks, or with id changes one, by the names of its columns; returns the row, NULL where there is none or a trigger left it out. Errors: 22023 for a column that is not among those we write (beside.c).';
 
 CREATE FUNCTION chat.insert_row(attachment integer, messages boolean, role_values jsonb, unless_there boolean DEFAULT false) RETURNS jsonb
     LANGUAGE c STRICT VOLATILE AS 'MODULE_PATHNAME', 'chat_insert_row';

@@ -71,8 +71,7 @@ CREATE FUNCTION chat.find_webhook(id uuid, owner text) RETURNS regclass
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    source record;
-    found_id uuid;
+    source regclass;
 BEGIN
     PERFORM chat.require_admin_scope();
     IF owner IS NULL AND NOT chat.is_service_caller() THEN
@@ -86,11 +85,9 @@ BEGIN
         PERFORM chat.check_webhook_owner(owner);
     END IF;
     PERFORM chat.require_attached();
-    FOR source IN SELECT * FROM chat.external_webhook_tables() LOOP
-        found_id := chat.read_on(NULL::uuid, source.source,
-            format('SELECT w.id FROM %s w WHERE w.id = $1 AND ($2 IS NULL OR w.user_id::text = $2)', source.source), id, owner);
-        IF found_id IS NOT NULL THEN
-            RETURN source.source;
+    FOR source IN SELECT s.source FROM chat.external_webhook_tables() s LOOP
+        IF chat.run_beside(NULL::uuid, source, 'find_webhook', id, owner) IS NOT NULL THEN
+            RETURN source;
         END IF;
     END LOOP;
     RETURN NULL;
@@ -125,12 +122,9 @@ CREATE FUNCTION chat.change_webhook(home regclass, id uuid, row_values jsonb) RE
 $$
 DECLARE
     columns text[] := (SELECT s.columns FROM chat.external_webhook_tables() s WHERE s.source = home);
-    given jsonb := (SELECT jsonb_object_agg(v.key, v.value) FROM jsonb_each(row_values || jsonb_build_object('updated_at', clock_timestamp())) v
+    given jsonb := (SELECT COALESCE(jsonb_object_agg(v.key, v.value), '{}') FROM jsonb_each(row_values || jsonb_build_object('updated_at', clock_timestamp())) v
                      WHERE v.key = ANY (columns));
-    changed jsonb := chat.run_on(home, format(
-        'UPDATE %1$s AS w SET %2$s FROM pg_catalog.jsonb_populate_record(NULL::%1$s, $1[1]::pg_catalog.jsonb) AS r '
-        'WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid RETURNING pg_catalog.to_jsonb(w.*)', home,
-        (SELECT string_agg(format('%1$I = r.%1$I', k), ', ' ORDER BY k) FROM jsonb_object_keys(given) k)), ARRAY[given::text], id::text);
+    changed jsonb := chat.write_beside(home, given, id);
 BEGIN
     IF changed IS NULL OR given ? 'is_active' AND changed -> 'is_active' <> given -> 'is_active' THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
@@ -153,8 +147,7 @@ DECLARE
 BEGIN
     PERFORM pg_advisory_xact_lock(hashtextextended('chat_realtime.max_webhooks ' || owner, 0));
     FOR source IN SELECT s.source FROM chat.external_webhook_tables() s LOOP
-        count := count + chat.read_on(NULL::bigint, source,
-            format('SELECT count(*) FROM %s w WHERE w.user_id = $1::%s', source, chat.webhook_owner_type(source)), owner);
+        count := count + chat.run_beside(NULL::bigint, source, 'count_webhooks', owner);
     END LOOP;
     IF count >= most THEN
         RAISE EXCEPTION USING ERRCODE = 'program_limit_exceeded',
@@ -165,12 +158,6 @@ END
 $$;
 REVOKE ALL ON FUNCTION chat.check_webhook_count(text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.check_webhook_count(text) IS 'Refuses another webhook of an owner that has chat_realtime.max_webhooks, those that are not active included. Errors: 54000.';
-
-CREATE FUNCTION chat.webhook_owner_type(source regclass) RETURNS text
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
-$$ SELECT format_type(t.atttypid, NULL) FROM pg_attribute t WHERE t.attrelid = source AND t.attname = 'user_id' $$;
-REVOKE ALL ON FUNCTION chat.webhook_owner_type(regclass) FROM PUBLIC;
-COMMENT ON FUNCTION chat.webhook_owner_type(regclass) IS 'The type of the owners of a table of webhooks.';
 
 CREATE FUNCTION chat.create_webhook(owner text, url text, events text[], secret text DEFAULT NULL, options jsonb DEFAULT NULL) RETURNS jsonb
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
@@ -190,11 +177,8 @@ BEGIN
             HINT = 'SELECT * FROM chat.setup() makes it.';
     END IF;
     PERFORM chat.check_webhook_count(owner);
-    made := chat.run_on(source, format(
-        'INSERT INTO %s AS w (id, user_id, url, events, secret) '
-        'VALUES (pg_catalog.gen_random_uuid(), $1[1]::%s, $1[2], $1[3]::pg_catalog.text[], $1[4]) RETURNING pg_catalog.to_jsonb(w.*)',
-        source, chat.webhook_owner_type(source)), ARRAY[owner, url, ARRAY(SELECT DISTINCT e FROM unnest(events) e ORDER BY e)::text,
-                                   COALESCE(secret, chat.make_webhook_secret())]);
+    made := chat.run_beside(NULL::jsonb, source, 'insert_webhook', owner, url, ARRAY(SELECT DISTINCT e FROM unnest(events) e ORDER BY e),
+                            COALESCE(secret, chat.make_webhook_secret()));
     IF made IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('the webhook was not made: a trigger of table %s left it out', source);
@@ -225,7 +209,7 @@ BEGIN
     IF home IS NULL THEN
         RETURN NULL;
     END IF;
-    secret := chat.lock_on(NULL::text, home, format('SELECT w.secret::text FROM %s w WHERE w.id = $1 FOR NO KEY UPDATE', home), id);
+    secret := chat.run_beside(NULL::jsonb, home, 'lock_webhook', id) ->> 'secret';
     IF secret <> '' AND (SELECT s.columns @> '{old_secret,old_secret_expires_at}' FROM chat.external_webhook_tables() s WHERE s.source = home) THEN
         expires_at := to_jsonb(now() + grace);
     END IF;

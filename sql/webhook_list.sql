@@ -27,8 +27,7 @@ DECLARE
 BEGIN
     PERFORM chat.check_webhook_owner(owner);
     FOR source IN SELECT s.source FROM chat.external_webhook_tables() s LOOP
-        rows := chat.read_on(NULL::jsonb, source, format('SELECT jsonb_agg(to_jsonb(w.*) ORDER BY to_jsonb(w.*) ->> ''created_at'', w.id) '
-            '  FROM %s w WHERE w.user_id = $1::%s', source, chat.cast_type(source, 'user_id')), owner);
+        rows := chat.run_beside(NULL::jsonb, source, 'list_webhooks', owner);
         webhooks := webhooks || (SELECT COALESCE(jsonb_agg(chat.shown_webhook(f.v) ORDER BY f.n), '[]')
                                    FROM jsonb_array_elements(rows) WITH ORDINALITY f (v, n));
     END LOOP;
@@ -84,8 +83,7 @@ BEGIN
     IF home IS NULL THEN
         RETURN NULL;
     END IF;
-    webhook := chat.lock_on(NULL::jsonb, home, format('SELECT to_jsonb(w.*) FROM %s w WHERE w.id = $1 FOR NO KEY UPDATE', home), id)
-               || (changes - chat.webhook_option_names());
+    webhook := chat.run_beside(NULL::jsonb, home, 'lock_webhook', id) || (changes - chat.webhook_option_names());
     url := webhook ->> 'url';
     events := ARRAY(SELECT DISTINCT e FROM jsonb_array_elements_text(webhook -> 'events') e ORDER BY e);
     PERFORM chat.check_webhook(url, events);
@@ -112,8 +110,7 @@ BEGIN
     IF home IS NULL THEN
         RETURN NULL;
     END IF;
-    IF chat.run_on(home, format('DELETE FROM %s AS w WHERE w.id OPERATOR(pg_catalog.=) $2::pg_catalog.uuid RETURNING pg_catalog.to_jsonb(w.id)', home),
-                   NULL, id::text) IS NULL THEN
+    IF chat.run_beside(NULL::jsonb, home, 'delete_webhook', id) IS NULL THEN
         RAISE EXCEPTION USING ERRCODE = 'object_not_in_prerequisite_state',
             MESSAGE = format('the webhook was not deleted: a trigger of table %s kept it', home);
     END IF;

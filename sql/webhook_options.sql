@@ -179,10 +179,8 @@ DECLARE
 BEGIN
     FOR pair IN SELECT * FROM chat.attachment a WHERE a.columns ? 'inbox' ORDER BY a.id LOOP
         key := pair.columns ->> 'conversation_id';
-        RETURN QUERY SELECT e.key, e.value FROM jsonb_each_text(chat.read_on(NULL::jsonb, pair.conversations, format(
-            'SELECT jsonb_object_agg(c.%1$I::text, c.%2$I::text) FROM %3$s AS c WHERE c.%1$I = ANY ($1::%4$s[])',
-            key, pair.columns ->> 'inbox', pair.conversations, chat.cast_type(pair.conversations, key)),
-            ARRAY(SELECT u FROM unnest(inboxes_of.conversations) u WHERE chat.key_fits(pair.conversations, key, u))::text)) e;
+        RETURN QUERY SELECT e.key, e.value FROM jsonb_each_text(chat.run(NULL::jsonb, pair.id, 'inboxes',
+            ARRAY(SELECT u FROM unnest(inboxes_of.conversations) u WHERE chat.key_fits(pair.conversations, key, u)))) e;
     END LOOP;
 END
 $$;

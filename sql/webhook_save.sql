@@ -117,7 +117,6 @@ DECLARE
     last_errors text[];
     pause bigint[];
     judged jsonb;
-    source record;
 BEGIN
     SELECT array_agg(a.webhook), array_agg(a.ok), array_agg(a.failures), array_agg(a.reason),
            array_agg(a.error), array_agg(a.pause)
@@ -151,19 +150,8 @@ BEGIN
     SELECT jsonb_agg(jsonb_build_object('webhook', a.webhook, 'error', a.error, 'failures', COALESCE(s.failure_count, 0),
                                         'since', s.first_failure_at)) INTO judged
       FROM unnest(hooks, last_errors) AS a (webhook, error) LEFT JOIN chat.webhook_state s ON s.webhook = a.webhook;
-    FOR source IN SELECT * FROM chat.external_webhook_tables() LOOP
-        PERFORM chat.run_on(source.source, format(
-            'UPDATE %s AS w SET last_triggered_at = pg_catalog.clock_timestamp(), failure_count = a.failures%s%s '
-            '  FROM pg_catalog.jsonb_to_recordset($2::pg_catalog.jsonb) '
-            '       AS a (webhook pg_catalog.uuid, error pg_catalog.text, failures pg_catalog.int4, since pg_catalog.timestamptz) '
-            ' WHERE w.id OPERATOR(pg_catalog.=) a.webhook AND (a.error IS NOT NULL OR w.failure_count OPERATOR(pg_catalog.<>) 0 '
-            '       OR w.last_triggered_at IS NULL '
-            '       OR w.last_triggered_at OPERATOR(pg_catalog.<) $1[1]::pg_catalog.timestamptz)',
-            source.source,
-            CASE WHEN 'last_error' = ANY (source.columns) THEN ', last_error = a.error' END,
-            CASE WHEN 'first_failure_at' = ANY (source.columns) THEN ', first_failure_at = a.since' END),
-            ARRAY[to_jsonb(clock_timestamp() - interval '1 second') #>> '{}'], judged::text);
-    END LOOP;
+    PERFORM chat.run_beside(NULL::jsonb, t.source, 'note_webhooks', judged, clock_timestamp() - interval '1 second')
+       FROM chat.external_webhook_tables() t;
 
     SELECT array_agg(a.webhook), array_agg(a.reason) INTO hooks, reasons
       FROM (SELECT u.webhook,
@@ -184,21 +172,12 @@ CREATE FUNCTION chat.disable_webhooks(webhooks uuid[], reasons text[]) RETURNS v
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    source record;
+    source regclass;
     disabled record;
 BEGIN
     UPDATE chat.webhook_state s SET failure_count = 0, first_failure_at = NULL, paused_until = NULL WHERE s.webhook = ANY (webhooks);
-    FOR source IN SELECT * FROM chat.external_webhook_tables() LOOP
-        FOR disabled IN SELECT * FROM jsonb_array_elements(chat.run_on(source.source, format(
-            'WITH changed AS (UPDATE %s AS w SET is_active = false%s%s '
-            '  FROM ROWS FROM (pg_catalog.unnest($1), pg_catalog.unnest($2::pg_catalog.text[])) AS a (webhook, reason) '
-            ' WHERE w.id OPERATOR(pg_catalog.=) a.webhook::pg_catalog.uuid AND w.is_active '
-            'RETURNING w.id, w.user_id::pg_catalog.text AS owner, w.url::pg_catalog.text AS url, a.reason) '
-            'SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(c)) FROM changed AS c',
-            source.source,
-            CASE WHEN 'disabled_at' = ANY (source.columns) THEN ', disabled_at = pg_catalog.clock_timestamp()' END,
-            CASE WHEN 'disabled_reason' = ANY (source.columns) THEN ', disabled_reason = a.reason' END),
-            webhooks::text[], reasons::text)) AS d (hook)
+    FOR source IN SELECT s.source FROM chat.external_webhook_tables() s LOOP
+        FOR disabled IN SELECT * FROM jsonb_array_elements(chat.run_beside(NULL::jsonb, source, 'disable_webhooks', webhooks, reasons)) AS d (hook)
         LOOP
             INSERT INTO chat.webhook_state AS s (webhook, disabled_at, disabled_reason)
             VALUES ((disabled.hook ->> 'id')::uuid, clock_timestamp(), disabled.hook ->> 'reason')
@@ -215,12 +194,11 @@ CREATE FUNCTION chat.forget_webhooks(webhooks uuid[]) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    source record;
+    source regclass;
     gone uuid[] := webhooks;
 BEGIN
-    FOR source IN SELECT * FROM chat.external_webhook_tables() LOOP
-        gone := ARRAY(SELECT unnest(gone) EXCEPT SELECT unnest(chat.read_on(NULL::uuid[], source.source,
-            format('SELECT array_agg(w.id::uuid) FROM %s w WHERE w.id = ANY ($1)', source.source), webhooks)));
+    FOR source IN SELECT s.source FROM chat.external_webhook_tables() s LOOP
+        gone := ARRAY(SELECT unnest(gone) EXCEPT SELECT unnest(chat.run_beside(NULL::uuid[], source, 'webhooks_there', webhooks)));
     END LOOP;
     IF FOUND THEN
         DELETE FROM chat.webhook_delivery d WHERE d.webhook = ANY (gone);

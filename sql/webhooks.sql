@@ -24,27 +24,14 @@ CREATE FUNCTION chat.external_webhooks(ids uuid[], owners text[]) RETURNS SETOF 
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
 DECLARE
-    source record;
-    owner_ids uuid[] := ARRAY(SELECT o::uuid FROM unnest(owners) o
-                               WHERE o ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$');
+    source regclass;
+    fitting text[] := ARRAY(SELECT o FROM unnest(owners) o WHERE o ~ '^[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$');
 BEGIN
-    FOR source IN
-        SELECT s.source, s.columns @> '{old_secret,old_secret_expires_at}' AS rotates,
-               (SELECT t.atttypid FROM pg_attribute t
-                 WHERE t.attrelid = s.source AND t.attname = 'user_id') = 'uuid'::regtype AS by_uuid
-          FROM chat.external_webhook_tables() s
-    LOOP
-        -- With a text cast of the owner the index on it could not be used.
-        RETURN QUERY SELECT * FROM unnest(chat.read_on(NULL::chat.webhook_endpoint[], source.source, format(
-            'SELECT array_agg(ROW(w.id, w.user_id::text, w.url::text, w.secret::text, %s, w.events::text[])::chat.webhook_endpoint) '
-            '  FROM %s w WHERE w.is_active AND %s',
-            CASE WHEN source.rotates
-                 THEN 'CASE WHEN w.old_secret_expires_at > clock_timestamp() THEN w.old_secret::text END'
-                 ELSE 'NULL::text' END,
-            source.source,
-            CASE WHEN ids IS NOT NULL THEN 'w.id = ANY ($1)'
-                 WHEN source.by_uuid THEN 'w.user_id = ANY ($2)'
-                 ELSE 'w.user_id::text = ANY ($3)' END), ids, owner_ids, owners));
+    FOR source IN SELECT s.source FROM chat.external_webhook_tables() s LOOP
+        RETURN QUERY SELECT * FROM unnest(CASE
+            WHEN ids IS NOT NULL THEN chat.run_beside(NULL::chat.webhook_endpoint[], source, 'webhooks_by_id', ids)
+            WHEN chat.attribute_type(source, 'user_id') = 'uuid'::regtype THEN chat.run_beside(NULL::chat.webhook_endpoint[], source, 'webhooks_of', fitting)
+            ELSE chat.run_beside(NULL::chat.webhook_endpoint[], source, 'webhooks_of', owners) END);
     END LOOP;
 END
 $$;

@@ -17,11 +17,6 @@ COMMENT ON FUNCTION chat.wuzapi_jid(text) IS 'A WhatsApp address without agent a
 
 -- Whose events they are.
 
-CREATE FUNCTION chat.cast_type(relation regclass, name text, exact boolean DEFAULT false) RETURNS text
-    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_cast_type';
-REVOKE ALL ON FUNCTION chat.cast_type(regclass, text, boolean) FROM PUBLIC;
-COMMENT ON FUNCTION chat.cast_type(regclass, text, boolean) IS 'Type of a column, qualified, to cast to. exact: without its length, so that a value that is too long is an error instead of being cut. NULL: no such column.';
-
 CREATE FUNCTION chat.require_owner(owner text) RETURNS void
     LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'chat_require_owner';
 REVOKE ALL ON FUNCTION chat.require_owner(text) FROM PUBLIC;

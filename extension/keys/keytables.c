@@ -358,6 +358,19 @@ chat_keytables_get(void)
 	return current;
 }
 
+const ChatKeyTable *
+chat_keytables_find(Oid relid)
+{
+	ChatKeyTables *tables = chat_keytables_get();
+
+	for (int i = 0; i < tables->count; i++)
+	{
+		if (tables->tables[i].relid == relid)
+			return &tables->tables[i];
+	}
+	return NULL;
+}
+
 bool
 chat_keytables_hold(const ChatKeyTables *tables)
 {

@@ -60,6 +60,8 @@ typedef struct ChatKeyTables
 
 /* Errors: 42804 for a column of another type, 42P01 for a mapping to a table that is gone. */
 extern ChatKeyTables *chat_keytables_get(void);
+/* The table of keys that has this oid, or NULL, as long as chat_keytables_get gives the same. Errors: as there. */
+extern const ChatKeyTable *chat_keytables_find(Oid relid);
 /* Whether they are still as they were read; certain only under a table's lock, and of that table. */
 extern bool chat_keytables_hold(const ChatKeyTables *tables);
 

@@ -121,7 +121,7 @@ SELECT chat.ingest_wuzapi(:ann, '{"type": "ReadReceipt", "event": {"Chat": "5511
 UPDATE chat.attachment SET settings = settings; -- forces every session to look at the tables again
 SELECT chat.delete_message('1') ->> 'id', struck();
 ALTER TABLE evil.conversations DISABLE TRIGGER ALL;
-SELECT chat.run_on('evil.conversations', 'UPDATE evil.conversations SET unread_count = 7', NULL);
+SELECT chat.update_rows(a.id, false, '{"unread_count": "7"}', '{1}') FROM chat.attachment a;
 ALTER TABLE evil.conversations ENABLE TRIGGER ALL;
 SELECT struck() \g /dev/null
 SELECT count(*) FROM chat.drifted((SELECT a FROM chat.attachment a));
