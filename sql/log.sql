@@ -57,7 +57,7 @@ BEGIN
        SET owner = $2, pid = pg_backend_pid(), epoch = c.epoch + 1,
            backend_start = (SELECT a.backend_start FROM pg_stat_activity a WHERE a.pid = pg_backend_pid()),
            expires_at = clock_timestamp() + lease_ms * interval '1 ms',
-           updated_at = clock_timestamp(), rests_since = NULL,
+           updated_at = clock_timestamp(), rests_since = NULL, begins_anew = NULL,
            -- What sidecars delivered to their own endpoints for long is not delivered again.
            last_id = CASE WHEN c.rests_since < clock_timestamp() - interval '1 h' THEN GREATEST(c.last_id, chat.last_event_id()) ELSE c.last_id END,
            snapshot = CASE WHEN c.rests_since < clock_timestamp() - interval '1 h' THEN pg_current_snapshot() ELSE c.snapshot END
@@ -108,10 +108,10 @@ CREATE FUNCTION chat.consumer_rest(consumer text) RETURNS void
     LANGUAGE sql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
     UPDATE chat.consumer c SET rests_since = clock_timestamp()
-     WHERE c.name = $1 AND c.rests_since IS NULL AND c.expires_at < clock_timestamp() - interval '10 s'
+     WHERE c.name = $1 AND c.rests_since IS NULL AND c.begins_anew IS NOT TRUE AND c.expires_at < clock_timestamp() - interval '10 s'
 $$;
 REVOKE ALL ON FUNCTION chat.consumer_rest(text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.consumer_rest(text) IS 'Said now and then by a sidecar that reads without a lease: if nobody has led the consumer for 10 s it rests, and neither retention nor an alarm waits for it until somebody takes the lease.';
+COMMENT ON FUNCTION chat.consumer_rest(text) IS 'Said now and then by a sidecar that reads without a lease: if nobody has led the consumer for 10 s it rests, and neither retention nor an alarm waits for it until somebody takes the lease; but not one that chat.set_consumer has sent back to the beginning.';
 
 CREATE FUNCTION chat.consumer_follow(consumer text, known_log text, known_id bigint, known_snapshot text)
     RETURNS TABLE (log text, last_id bigint, snapshot text)

@@ -257,7 +257,9 @@ BEGIN
        SET enabled = $2, updated_at = clock_timestamp(),
            last_id = CASE WHEN $2 AND $3 = 'now' THEN GREATEST(c.last_id, chat.log_start($3)) WHEN $2 THEN chat.log_start($3) ELSE c.last_id END,
            snapshot = CASE WHEN $2 THEN pg_current_snapshot() ELSE c.snapshot END,
-           epoch = c.epoch + 1, expires_at = '-infinity', owner = NULL, pid = NULL, backend_start = NULL
+           epoch = c.epoch + 1, expires_at = '-infinity', owner = NULL, pid = NULL, backend_start = NULL,
+           -- Its place is the one that was asked for, however long it has rested, or will not be led.
+           rests_since = NULL, begins_anew = NULLIF($2 AND $3 = 'beginning', false)
      WHERE c.name = $1 AND (c.enabled <> $2 OR ($2 AND $3 = 'beginning'));
     IF FOUND THEN
         PERFORM chat.audit('consumer.changed', $1, jsonb_build_object('enabled', $2) || CASE WHEN $2 THEN jsonb_build_object('from', $3) ELSE '{}' END);

@@ -88,12 +88,14 @@ CREATE TABLE chat.consumer (
     expires_at        timestamptz NOT NULL DEFAULT '-infinity',
     updated_at        timestamptz NOT NULL DEFAULT pg_catalog.now(),
     rests_since       timestamptz,
-    created_at        timestamptz DEFAULT pg_catalog.clock_timestamp()
+    created_at        timestamptz DEFAULT pg_catalog.clock_timestamp(),
+    begins_anew       boolean
 ) WITH (fillfactor = 20);
 REVOKE ALL ON chat.consumer FROM PUBLIC;
 COMMENT ON TABLE chat.consumer IS 'Readers of the event log: position (everything with id <= last_id that is visible in snapshot is done) and lease.';
 COMMENT ON COLUMN chat.consumer.rests_since IS 'Since when nobody leads it while sidecars read the log without a lease, each for its own endpoint: nothing waits for it then. NULL: it does not rest.';
 COMMENT ON COLUMN chat.consumer.created_at IS 'When it first ran; NULL: under an earlier version.';
+COMMENT ON COLUMN chat.consumer.begins_anew IS 'True: chat.set_consumer has sent it back to the beginning, and nobody has led it since. It does not rest then: what it was sent back for is kept for it.';
 SELECT pg_catalog.pg_extension_config_dump('chat.consumer', '');
 
 -- Positions and log rows hold transaction ids, which mean something only among those of the cluster that gave them

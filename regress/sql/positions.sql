@@ -39,6 +39,20 @@ SELECT chat.consumer_rest('realtime');
 SELECT rests_since IS NOT NULL AS rests FROM chat.consumer;
 UPDATE chat.consumer SET rests_since = clock_timestamp() - interval '61 min';
 SELECT last_id = COALESCE(chat.last_event_id(), 3) AS at_present, snapshot <> '10:20:15' AS now FROM chat.consumer_acquire('realtime', 'a', 60000);
+-- But one that was sent back to the beginning goes on there, however long it rested before, and does not rest until it is led.
+SELECT chat.consumer_release('realtime', epoch) FROM chat.consumer;
+UPDATE chat.consumer SET rests_since = clock_timestamp() - interval '61 min', last_id = 9000000000;
+SELECT chat.set_consumer('realtime', true, "from" => 'beginning');
+SELECT chat.consumer_rest('realtime');
+SELECT rests_since IS NULL AS awaited, begins_anew FROM chat.consumer;
+UPDATE chat.consumer SET updated_at = updated_at - interval '2 h';
+SELECT last_id < 9000000000 AS at_the_beginning FROM chat.consumer_acquire('realtime', 'a', 60000);
+SELECT rests_since IS NULL AS led, begins_anew FROM chat.consumer;
+-- One that is off rests no longer when it is turned on.
+SELECT chat.set_consumer('realtime', false);
+UPDATE chat.consumer SET rests_since = clock_timestamp() - interval '61 min';
+SELECT chat.set_consumer('realtime', true);
+SELECT rests_since, begins_anew FROM chat.consumer;
 TRUNCATE chat.consumer;
 
 -- The doorbell: armed by any number of sessions, and off again.

@@ -18,7 +18,7 @@ $$;
 -- Columns come last and without default: rows that were written before have NULL there.
 ALTER TABLE chat.event ADD COLUMN rights text, ADD COLUMN inbox text COLLATE "C", ADD COLUMN agent_inbox text COLLATE "C",
     ADD COLUMN conversation_payload text, ADD COLUMN conversation_changes jsonb;
-ALTER TABLE chat.consumer ADD COLUMN rests_since timestamptz, ADD COLUMN created_at timestamptz;
+ALTER TABLE chat.consumer ADD COLUMN rests_since timestamptz, ADD COLUMN created_at timestamptz, ADD COLUMN begins_anew boolean;
 ALTER TABLE chat.consumer ALTER COLUMN created_at SET DEFAULT pg_catalog.clock_timestamp();
 ALTER TABLE chat.webhook_state ADD COLUMN last_error text, ADD COLUMN disabled_at timestamptz, ADD COLUMN disabled_reason text;
 
