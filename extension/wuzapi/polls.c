@@ -11,29 +11,73 @@
 /* Longest name of an option of a poll that goes into metadata. */
 #define MAX_OPTION_BYTES 256
 
-/* Walks over a list whose elements have a name. */
+/* Of a poll and of its result: what describes it in metadata. options: the member that lists them. */
 static void
-put_names(WuzapiOutput *out, JsonbContainer *list, const char *field)
+describe(WuzapiOutput *out, JsonbContainer *poll, const char *options)
 {
+	JsonbContainer *list = wuzapi_find_array(poll, options);
+
+	wuzapi_open(out, "poll");
+	(void) wuzapi_copy_string(out, "question", poll, "name");
 	wuzapi_open_array(out, "options");
 	for (uint32 i = 0; i < wuzapi_count(list); i++)
 	{
-		char *name = wuzapi_text_of(wuzapi_element(list, i), field);
+		char *name = wuzapi_text_of(wuzapi_element(list, i), "optionName");
 
 		if (name != NULL && strlen(name) <= MAX_OPTION_BYTES)
 			wuzapi_add_element(out, name);
 	}
 	wuzapi_close_array(out);
+	wuzapi_copy_number(out, "selectableCount", poll, "selectableOptionsCount");
+	(void) wuzapi_close(out);
 }
 
 static void
 describe_poll(WuzapiOutput *out, const WuzapiContent *content)
 {
-	wuzapi_open(out, "poll");
-	(void) wuzapi_copy_string(out, "question", content->body, "name");
-	put_names(out, wuzapi_find_array(content->body, "options"), "optionName");
-	wuzapi_copy_number(out, "selectableCount", content->body, "selectableOptionsCount");
-	(void) wuzapi_close(out);
+	describe(out, content->body, "options");
+}
+
+static void
+describe_result(WuzapiOutput *out, const WuzapiContent *content)
+{
+	describe(out, content->body, "pollVotes");
+}
+
+/* Appends an option to what is shown. */
+typedef void (*AppendOption)(StringInfo text, uint32 number, const char *name,
+							 JsonbContainer *option);
+
+/* The question and the options, as text. */
+static void
+set_text(WuzapiContent *content, const char *options, AppendOption append)
+{
+	char *question = wuzapi_text_of(content->body, "name");
+	JsonbContainer *list = wuzapi_find_array(content->body, options);
+	StringInfoData text;
+
+	initStringInfo(&text);
+	appendStringInfo(&text, "📊 %s", question ? question : "");
+	for (uint32 i = 0; i < wuzapi_count(list); i++)
+	{
+		JsonbContainer *option = wuzapi_element(list, i);
+		char *name = wuzapi_text_of(option, "optionName");
+
+		append(&text, i + 1, name ? name : "", option);
+	}
+	wuzapi_set_text(content, text.data);
+}
+
+static void
+append_number(StringInfo text, uint32 number, const char *name, JsonbContainer *option)
+{
+	appendStringInfo(text, "\n%u. %s", number, name);
+}
+
+static void
+append_votes(StringInfo text, uint32 number, const char *name, JsonbContainer *option)
+{
+	appendStringInfo(text, "\n%s: %.0f", name, wuzapi_number(option, "optionVoteCount"));
 }
 
 /* A poll: its question, and its options with numbers. */
@@ -41,32 +85,10 @@ const char *
 wuzapi_read_poll(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
 {
 	const char *reason = wuzapi_read_object(content, kind, value);
-	char *question = wuzapi_text_of(content->body, "name");
-	JsonbContainer *options = wuzapi_find_array(content->body, "options");
-	StringInfoData text;
 
 	content->describe = describe_poll;
-	initStringInfo(&text);
-	appendStringInfo(&text, "📊 %s", question ? question : "");
-	for (uint32 i = 0; i < wuzapi_count(options); i++)
-	{
-		char *name = wuzapi_text_of(wuzapi_element(options, i), "optionName");
-
-		appendStringInfo(&text, "\n%u. %s", i + 1, name ? name : "");
-	}
-	wuzapi_set_text(content, text.data);
+	set_text(content, "options", append_number);
 	return reason;
-}
-
-static void
-describe_result(WuzapiOutput *out, const WuzapiContent *content)
-{
-	JsonbContainer *votes = wuzapi_find_array(content->body, "pollVotes");
-
-	wuzapi_open(out, "poll");
-	(void) wuzapi_copy_string(out, "question", content->body, "name");
-	put_names(out, votes, "optionName");
-	wuzapi_close(out);
 }
 
 /* What came out of a poll: its question, and how many chose each option. */
@@ -74,22 +96,9 @@ const char *
 wuzapi_read_result(WuzapiContent *content, const WuzapiKind *kind, const JsonbValue *value)
 {
 	const char *reason = wuzapi_read_object(content, kind, value);
-	char *question = wuzapi_text_of(content->body, "name");
-	JsonbContainer *votes = wuzapi_find_array(content->body, "pollVotes");
-	StringInfoData text;
 
 	content->describe = describe_result;
-	initStringInfo(&text);
-	appendStringInfo(&text, "📊 %s", question ? question : "");
-	for (uint32 i = 0; i < wuzapi_count(votes); i++)
-	{
-		JsonbContainer *vote = wuzapi_element(votes, i);
-		char *name = wuzapi_text_of(vote, "optionName");
-
-		appendStringInfo(&text, "\n%s: %.0f", name ? name : "",
-						 wuzapi_number(vote, "optionVoteCount"));
-	}
-	wuzapi_set_text(content, text.data);
+	set_text(content, "pollVotes", append_votes);
 	return reason;
 }
 

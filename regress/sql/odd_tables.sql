@@ -46,7 +46,6 @@ SELECT count(*) FROM chat_messages WHERE id = 4;
 
 -- Questions about columns and tables that are not there
 SELECT chat.attribute_type('conversations', 'nothing') IS NULL, chat.attribute_base_type('conversations', 'nothing') IS NULL;
-SELECT chat.cast_type('conversations', 'nothing') IS NULL;
 SELECT chat.deletion_is_flag(a.messages, a.columns) IS NULL FROM chat.attachment a;
 BEGIN;
 DROP TABLE conversations CASCADE;
