@@ -1,9 +1,12 @@
 /*
- * Many WebSockets of one topic in one process: crowd PORT KEY TOPIC SOCKETS FRAMES
+ * Many WebSockets of one topic in one process: crowd PORT KEY TOPIC SOCKETS FRAMES [times]
  *
  * Opens them, joins the public topic on each unless TOPIC is "", prints "joined", and ends once each socket has been sent
- * FRAMES broadcasts (0: when stdin ends). Frames are told apart by their headers alone, so that the reader costs little.
+ * FRAMES broadcasts (0: when stdin ends). Frames are told apart by their headers alone, so that the reader costs little;
+ * with times each has a member "at", the nanoseconds of the monotonic clock when it was sent, and how long they took is printed
+ * in the end: p50 and p99, milliseconds.
  */
+#define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <netinet/in.h>
 #include <poll.h>
@@ -15,9 +18,11 @@
 #include <sys/epoll.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #define HEADER_MAX 10
+#define BEGINNING 256 /* bytes of a frame that are looked at for its time */
 
 struct client
 {
@@ -26,7 +31,16 @@ struct client
 	unsigned char header[HEADER_MAX];
 	int have;      /* bytes of the header */
 	uint64_t left; /* bytes of the payload */
+	char beginning[BEGINNING + 1]; /* of it */
+	size_t begun;
 };
+
+static struct
+{
+	bool wanted;
+	double *of; /* milliseconds */
+	size_t count, size;
+} times;
 
 static void
 fail(const char *what)
@@ -96,6 +110,55 @@ open_socket(int port, const char *key, const char *topic)
 	return fd;
 }
 
+static double
+now_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (double) now.tv_sec * 1e9 + (double) now.tv_nsec;
+}
+
+/* Keeps the beginning of a frame. */
+static void
+begin(struct client *client, const unsigned char *at, size_t len)
+{
+	if (!times.wanted || client->begun == BEGINNING)
+		return;
+	len = len < BEGINNING - client->begun ? len : BEGINNING - client->begun;
+	memcpy(client->beginning + client->begun, at, len);
+	client->begun += len;
+}
+
+/* A frame is whole. */
+static void
+finish(struct client *client)
+{
+	const char *member;
+
+	client->frames++;
+	client->beginning[client->begun] = '\0';
+	client->begun = 0;
+	member = times.wanted ? strstr(client->beginning, "\"at\":") : NULL;
+	if (member != NULL && times.count < times.size)
+		times.of[times.count++] = (now_ns() - strtod(member + 5, NULL)) / 1e6;
+}
+
+static int
+compare(const void *a, const void *b)
+{
+	double left = *(const double *) a, right = *(const double *) b;
+
+	return left < right ? -1 : left > right;
+}
+
+static void
+print_times(void)
+{
+	qsort(times.of, times.count, sizeof(*times.of), compare);
+	printf("%.2f %.2f\n", times.of[times.count / 2], times.of[times.count * 99 / 100]);
+}
+
 /* Counts the frames that end in these bytes. */
 static void
 count(struct client *client, const unsigned char *at, size_t len)
@@ -106,10 +169,12 @@ count(struct client *client, const unsigned char *at, size_t len)
 		{
 			size_t skip = client->left < len ? client->left : len;
 
+			begin(client, at, skip);
 			client->left -= skip;
 			at += skip;
 			len -= skip;
-			client->frames += client->left == 0;
+			if (client->left == 0)
+				finish(client);
 			continue;
 		}
 		client->header[client->have++] = *at++;
@@ -125,7 +190,8 @@ count(struct client *client, const unsigned char *at, size_t len)
 			for (int i = 2; i < size; i++)
 				client->left = client->left << 8 | client->header[i];
 			client->have = 0;
-			client->frames += client->left == 0;
+			if (client->left == 0)
+				finish(client);
 		}
 	}
 }
@@ -165,8 +231,13 @@ main(int argc, char **argv)
 	struct client *clients = calloc((size_t) sockets + 1, sizeof(*clients));
 	char end;
 
-	if (argc != 6 || clients == NULL)
+	if (argc < 6 || clients == NULL)
 		return 2;
+	times.wanted = argc > 6 && strcmp(argv[6], "times") == 0;
+	times.size = times.wanted ? (size_t) sockets * (size_t) frames : 1;
+	times.of = calloc(times.size + 1, sizeof(*times.of));
+	if (times.of == NULL)
+		fail("calloc");
 	getrlimit(RLIMIT_NOFILE, &limit);
 	limit.rlim_cur = limit.rlim_max;
 	setrlimit(RLIMIT_NOFILE, &limit);
@@ -187,6 +258,9 @@ main(int argc, char **argv)
 			;
 	else
 		hear(clients, sockets, epoll, frames + 1);
-	puts("done");
+	if (times.count > 0)
+		print_times();
+	else
+		puts("done");
 	return 0;
 }

@@ -142,6 +142,8 @@ test('a hundred and twenty requests and more', async () => {
     ...['conversation:1/events/e', 'room%3A1/events/e', 'a%2Fb/events/c%2Fd', `${'t'.repeat(300)}/events/e`, 'ol%C3%A1/events/%F0%9F%98%80', 'a/events/e?private=false', 'a/events/e?private=true', 'a/events/e?x=1&private=1']
       .map((path) => [`single ${path.slice(0, 40)}`, { path: single(path), body: '{}' }, accepted]),
     ['single of any bytes', { path: single('a/events/e'), body: Buffer.from([0, 255, 1]), headers: { 'Content-Type': 'application/octet-stream' } }, accepted],
+    ['single of no bytes', { path: single('a/events/e'), body: Buffer.alloc(0), headers: { 'Content-Type': 'application/octet-stream' } }, accepted],
+    ['single of no bytes, private, of one who takes part', { path: single(`presence:${conversation}/events/e?private=true`), body: Buffer.alloc(0), headers: { 'Content-Type': 'application/octet-stream', ...bearer(owner) } }, accepted],
     ['single without a type', { path: single('a/events/e'), body: '{}', headers: { 'Content-Type': undefined } }, accepted],
     ...['text/plain', 'application/xml', 'application/x-www-form-urlencoded'].map((type) => [`single ${type}`, { path: single('a/events/e'), body: '{}', headers: { 'Content-Type': type } }, [415, '{"error":"Unsupported Media Type. Use application/json or application/octet-stream"}', json]]),
     ['a type that is none comes before the token', { path: single('a/events/e'), body: '{}', headers: { 'Content-Type': 'text/plain', Authorization: undefined } }, [415, '{"error":"Unsupported Media Type. Use application/json or application/octet-stream"}', json]],

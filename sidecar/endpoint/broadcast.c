@@ -432,7 +432,7 @@ broadcast_single(struct embedded *embedded, uint64_t request_id, const struct jw
 {
 	struct broadcast broadcast = {
 		.topic = topic, .event = event, .binary = true, .payload_json = !octets};
-	struct json value = {body, len};
+	struct json value = {body != NULL ? body : "", len}; /* there may be no byte of it */
 	char *wrapped = NULL;
 	struct reply reply = empty_reply(202);
 

@@ -13,11 +13,11 @@ const count = Number(process.env.STREAMS || 100_000);
 const seed = Number(process.env.SEED || Date.now() % 1e9);
 const parallel = 48;
 
-const { createWorkspace, make, root } = await import('../../lib/workspace.mjs');
-if (!process.env.SIDECAR_BINARY) {
-  await make('sidecar', 'SIDECAR_SANITIZE=address,undefined');
-  process.env.SIDECAR_BINARY = path.join(root, 'sidecar/build/sanitized/chat-sidecar');
-}
+const given = process.env.SIDECAR_BINARY;
+// Before anything is imported that looks at it.
+process.env.SIDECAR_BINARY ||= path.join(import.meta.dirname, '../../../sidecar/build/sanitized/chat-sidecar');
+const { createWorkspace, make } = await import('../../lib/workspace.mjs');
+if (!given) await make('sidecar', 'SIDECAR_SANITIZE=address,undefined');
 process.env.UBSAN_OPTIONS = 'halt_on_error=1:print_stacktrace=1';
 process.env.CHAT_REALTIME_WORKSPACE ||= (await createWorkspace()).dir;
 const { Bed } = await import('../../lib/bed.mjs');
