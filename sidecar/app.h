@@ -17,6 +17,7 @@ struct server;
 struct consumer;
 struct embedded;
 struct hints;
+struct canary;
 
 #define APP_CONSUMERS 8
 
@@ -31,6 +32,7 @@ struct app
 	struct consumer *consumers[APP_CONSUMERS]; /* one a way out; see sinks.h */
 	int nconsumers;
 	struct hints *hints; /* what the database wants mended; for /readyz */
+	struct canary *canary; /* listens as a client does; for /readyz */
 	bool draining;       /* SIGTERM was received */
 };
 

@@ -63,6 +63,8 @@ static const struct setting settings[] = {
 	 "how Realtime is reached: http, or database for rows of realtime.messages"},
 	{"REALTIME_FALLBACK_SECONDS", NUMBER, "120", 1, 86400, NULL, FIELD(realtime_fallback_seconds),
 	 "users stay on Socket.IO at least so long after Realtime failed"},
+	{"REALTIME_CANARY", SWITCH, "false", 0, 0, NULL, FIELD(realtime_canary),
+	 "a client of its own, over WebSocket, that measures how long events take to clients"},
 	{"WEBHOOKS", SWITCH, "on", 0, 0, NULL, FIELD(webhooks), "deliver webhooks"},
 	{"WEBHOOK_TIMEOUT_MS", NUMBER, "15000", 1, 120000, NULL, FIELD(webhook_timeout_ms),
 	 "time for one attempt, all of it"},
@@ -499,7 +501,8 @@ void
 config_warn(const struct config *config, void (*warn)(void *arg, const char *text), void *arg)
 {
 	warn_of_names(warn, arg);
-	if (config_inserts(config) && (config->realtime_url != NULL || config->realtime_key != NULL))
+	if (config_inserts(config) && !config->realtime_canary &&
+		(config->realtime_url != NULL || config->realtime_key != NULL))
 		warn(arg, "REALTIME_URL and REALTIME_KEY are of no use with REALTIME_TRANSPORT=database");
 	if (!config_has_realtime(config) && config->realtime_key != NULL)
 		warn(arg,

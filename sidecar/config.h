@@ -23,6 +23,7 @@ struct config
 	bool realtime_private;
 	char *realtime_transport; /* "http" or "database" */
 	int realtime_fallback_seconds;
+	bool realtime_canary;
 	bool webhooks;
 	int webhook_timeout_ms;
 	char *webhook_allow_cidrs; /* comma separated, or NULL */

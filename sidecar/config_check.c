@@ -122,7 +122,11 @@ check_realtime(const struct config *config)
 	const char *url = config->realtime_url;
 	const char *fault;
 
-	if (url == NULL || config_inserts(config))
+	if (config_inserts(config) && !config->realtime_canary)
+		return;
+	if (url == NULL && config_inserts(config))
+		config_fail("REALTIME_URL", "is needed with REALTIME_CANARY: its client connects there");
+	if (url == NULL)
 		return;
 	if (strncmp(url, "http://", 7) != 0 && strncmp(url, "https://", 8) != 0)
 		config_fail("REALTIME_URL", "begins with neither http:// nor https://");

@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
+#include "canary/canary.h"
 #include "config.h"
 #include "consumer/consumer.h"
 #include "endpoint/process.h"
@@ -61,6 +62,7 @@ close_everything(struct process *process)
 	for (size_t i = 0; i < sizeof(process->signals) / sizeof(process->signals[0]); i++)
 		uv_close((uv_handle_t *) &process->signals[i], NULL);
 	uv_close((uv_handle_t *) &process->drain, NULL);
+	canary_destroy(app->canary);
 	stats_destroy(process->stats);
 	hints_destroy(app->hints);
 	app->hints = NULL;
@@ -116,6 +118,7 @@ reload(struct process *process)
 		log_event(LOG_INFO, "reloaded", NULL);
 	for (int i = 0; i < process->app.nconsumers; i++)
 		consumer_reload(process->app.consumers[i]);
+	canary_reload(process->app.canary);
 }
 
 static void
@@ -206,6 +209,9 @@ create_parts(struct process *process)
 		return false;
 	if (!sinks_create(app))
 		return false;
+	app->canary = canary_create(app);
+	if (app->canary == NULL)
+		return false;
 	process->stats = stats_create(app);
 	app->hints = hints_create(app);
 	process->maintain = maintain_create(app);
@@ -221,6 +227,7 @@ free_parts(struct process *process)
 	struct app *app = &process->app;
 	int left = uv_loop_close(&process->loop);
 
+	canary_free(app->canary);
 	server_free(app->server);
 	http_destroy(app->http);
 	metrics_destroy(app->metrics);

@@ -35,3 +35,18 @@ END
 $$;
 REVOKE ALL ON FUNCTION chat.tell(text, text, text, text, jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.tell(text, text, text, text, jsonb) IS 'Writes one event of chat.event_kinds into the log, on its topic for the conversation or user with this id, and returns the event''s id. Errors: 22023 for an event that there is not, and those of chat.emit.';
+
+-- No row of chat.event_kinds: neither clients nor webhooks nor Socket.IO ever hear it.
+CREATE FUNCTION chat.send_canary(topic text, number bigint) RETURNS double precision
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    IF topic !~ '^canary:[0-9a-f]{16}$' OR topic IS NULL THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value', MESSAGE = format('"%s" is no topic of a canary', topic);
+    END IF;
+    PERFORM chat.emit(topic, 'canary', NULL, NULL, NULL, jsonb_build_object('number', number), interval '30 s');
+    RETURN EXTRACT(epoch FROM clock_timestamp());
+END
+$$;
+REVOKE ALL ON FUNCTION chat.send_canary(text, bigint) FROM PUBLIC;
+COMMENT ON FUNCTION chat.send_canary(text, bigint) IS 'Writes an event for the sidecar''s own topic (canary: and 16 hexadecimal digits), which nobody else may join, and answers when, in Unix seconds: it says how long events take to their clients. It is delivered to nobody else, nor later than 30 s, and goes with its part of the log. For the sidecar. Errors: 22023 for another topic.';

@@ -1,19 +1,17 @@
 /*
  * See websockets.h.
  *
- * The loop belongs to us: libwebsockets only adds its handles, and takes them off again some turns after
- * lws_context_destroy, so the loop must run on until then. WebSockets are told 1012 before that.
+ * WebSockets are told 1012 before the context is taken off the loop.
  */
 #include "endpoint/websockets.h"
 
 #include <libwebsockets.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
-#include "base/log.h"
 #include "base/memory.h"
 #include "endpoint/embedded.h"
+#include "io/lws.h"
 
 #define GOODBYE_MS 100
 #define PIECE 2048
@@ -26,16 +24,6 @@ struct websockets
 	uv_timer_t goodbye;
 };
 
-static void
-log_line(int level, const char *line)
-{
-	char text[256];
-
-	(void) level;
-	snprintf(text, sizeof(text), "%.*s", (int) strcspn(line, "\n"), line);
-	log_event(LOG_DEBUG, "libwebsockets", "text", "%s", text, NULL);
-}
-
 /* Listens on nothing: gets its connections from websockets_upgrade. */
 static bool
 create_context(struct websockets *websockets, struct app *app)
@@ -45,18 +33,12 @@ create_context(struct websockets *websockets, struct app *app)
 		{"realtime", embedded_callback, sizeof(void *), PIECE, 0, NULL, WRITTEN_AT_ONCE},
 		{0}};
 	struct lws_context_creation_info info = {0};
-	void *loops[1] = {app->loop};
 
-	lws_set_log_level(LLL_ERR | LLL_WARN, log_line);
-	info.options = LWS_SERVER_OPTION_LIBUV | LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
-	info.foreign_loops = loops;
-	info.user = app;
-	info.pcontext = &websockets->context;
+	info.options = LWS_SERVER_OPTION_EXPLICIT_VHOSTS;
 	info.max_http_header_data = 1024; /* of the handshake that websockets_upgrade writes */
 	info.max_http_header_pool = 16;
 	info.pt_serv_buf_size = 65536;
-	websockets->context = lws_create_context(&info);
-	if (websockets->context == NULL)
+	if (!lws_on_loop(app, &info, &websockets->context))
 		return false;
 	info.port = CONTEXT_PORT_NO_LISTEN_SERVER;
 	info.protocols = realtime;
@@ -72,12 +54,7 @@ websockets_create(struct app *app)
 	struct websockets *websockets = xcalloc(1, sizeof(*websockets));
 
 	if (!create_context(websockets, app))
-	{
-		fputs(
-			"chat-sidecar: libwebsockets has no libuv support here; install libwebsockets-evlib-uv\n",
-			stderr);
 		return NULL; /* the process ends: nothing is taken apart */
-	}
 	uv_timer_init(app->loop, &websockets->goodbye);
 	websockets->goodbye.data = websockets;
 	return websockets;
@@ -101,9 +78,7 @@ websockets_close(struct websockets *websockets)
 void
 websockets_free(struct websockets *websockets)
 {
-	/* Versions differ in who frees a context whose handles are gone; the pointer is NULL if the library did. */
-	if (websockets->context != NULL)
-		lws_context_destroy(websockets->context);
+	lws_off_loop(&websockets->context);
 	free(websockets);
 }
 

@@ -9,6 +9,7 @@
 
 #include "base/memory.h"
 #include "base/metrics.h"
+#include "canary/canary.h"
 #include "consumer/consumer.h"
 #include "sink.h"
 #include "sinks.h"
@@ -82,10 +83,13 @@ static int
 answer_ready(struct app *app, char **body, size_t *len, const char **type)
 {
 	json_t *answer = json_object(), *reasons = json_object(), *notes = json_array();
+	const char *deaf = canary_trouble(app->canary);
 	bool ready;
 
 	for (int i = 0; i < app->nconsumers; i++)
 		add_consumer(reasons, notes, app->consumers[i]);
+	if (deaf != NULL)
+		add_reason(reasons, "canary", deaf);
 	if (app->draining)
 		add_reason(reasons, "process", "ending");
 	ready = json_object_size(reasons) == 0;
