@@ -51,6 +51,7 @@ export class FaultyRealtime {
     fake.poison = null; // function(message): such a message makes its whole batch a 400
     fake.invalid = null; // function(message): such a message is named in a 422 for its batch
     fake.connections = 0; // made so far
+    fake.onAccepted = undefined; // function(message)
     fake.accepted = []; // messages answered with 202: {id, topic, event, payload, private, key, at}
     fake.requests = {}; // number of requests by answer
     fake.largest = 0; // messages in the largest batch
@@ -108,7 +109,12 @@ export class FaultyRealtime {
       return;
     }
     if (mode === 202 && this.drops) this.dropped += messages.length;
-    else if (mode === 202) for (const message of messages) this.accepted.push({ ...message, key: request.headers.apikey, at: Date.now() });
+    else if (mode === 202) {
+      for (const message of messages) {
+        this.accepted.push({ ...message, key: request.headers.apikey, at: Date.now() });
+        this.onAccepted?.(message);
+      }
+    }
     response.writeHead(mode, { 'content-type': mode === 400 ? 'text/html' : 'application/json' });
     response.end(this.body(mode, messages));
   }

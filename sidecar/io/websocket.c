@@ -3,6 +3,9 @@
  *
  * libwebsockets may say that a connection failed within the call that begins it: that is told from a timer. It is told by
  * libwebsockets' own pointer which WebSocket a callback is about, and NULL there is one that nobody wants any more.
+ *
+ * No lws_close_reason: until it is sent libwebsockets 4.1 reads on, beyond the memory that it has for a message. For the
+ * same reason it must not check that texts are UTF-8.
  */
 #include "io/websocket.h"
 
@@ -18,7 +21,7 @@
 #define PIECE 4096      /* of a message, that libwebsockets reads at once */
 #define HANDSHAKE_S 20
 #define WAITING_MAX 65536 /* bytes to be sent */
-#define CLOSE_TOO_LARGE 1009
+#define CLOSE_PROTOCOL 1002
 
 struct websocket_client
 {
@@ -121,7 +124,6 @@ receive(struct websocket *websocket, struct lws *wsi, const char *bytes, size_t 
 	{
 		snprintf(websocket->why, sizeof(websocket->why), "a message has more than %d bytes",
 				 WEBSOCKET_MAX);
-		lws_close_reason(wsi, CLOSE_TOO_LARGE, NULL, 0);
 		return -1;
 	}
 	if (!lws_is_final_fragment(wsi))
@@ -152,13 +154,21 @@ write_next(struct websocket *websocket, struct lws *wsi)
 	return 0;
 }
 
-/* The code, and what the server said of it. */
+/* The code, and what the server said of it. For codes that it does not know libwebsockets says 1002. */
 static void
 note_close(struct websocket *websocket, const unsigned char *bytes, size_t len)
 {
-	if (len >= 2)
-		snprintf(websocket->why, sizeof(websocket->why), "closed with %d %.*s",
-				 bytes[0] << 8 | bytes[1], (int) (len - 2), (const char *) bytes + 2);
+	int code = len >= 2 ? bytes[0] << 8 | bytes[1] : 0;
+	int used;
+
+	if (code == 0)
+		return;
+	used = code == CLOSE_PROTOCOL
+			   ? snprintf(websocket->why, sizeof(websocket->why), "closed")
+			   : snprintf(websocket->why, sizeof(websocket->why), "closed with %d", code);
+	if (len > 2)
+		snprintf(websocket->why + used, sizeof(websocket->why) - (size_t) used, ": %.*s",
+				 (int) (len - 2), (const char *) bytes + 2);
 }
 
 /* What the server answered, if it was no WebSocket. */
