@@ -31,9 +31,9 @@ struct app
 	struct embedded *embedded; /* in the endpoint's process, which has little else of this */
 	struct consumer *consumers[APP_CONSUMERS]; /* one a way out; see sinks.h */
 	int nconsumers;
-	struct hints *hints; /* what the database wants mended; for /readyz */
+	struct hints *hints;   /* what the database wants mended; for /readyz */
 	struct canary *canary; /* listens as a client does; for /readyz */
-	bool draining;       /* SIGTERM was received */
+	bool draining;         /* SIGTERM was received */
 };
 
 #endif

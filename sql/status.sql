@@ -98,6 +98,11 @@ $$
     SELECT 'chat_realtime_log_bytes', '', 'Size of the event log with its indexes; it is freed by whole partitions, after chat_realtime.retention.',
            COALESCE(sum(pg_total_relation_size(p.relation)), 0)::double precision FROM chat.event_partitions() p
     UNION ALL
+    SELECT v.* FROM (SELECT count(*) FILTER (WHERE s.disabled_at IS NOT NULL) AS disabled,
+                            count(*) FILTER (WHERE s.disabled_at IS NULL AND s.first_failure_at IS NOT NULL) AS failing FROM chat.webhook_state s) w, LATERAL (VALUES
+        ('chat_realtime_webhooks_failing', '', 'Webhooks of which every attempt has failed since some time.', w.failing::double precision),
+        ('chat_realtime_webhooks_disabled', '', 'Webhooks that were disabled, since every attempt failed for too long or the receiver wanted no more.', w.disabled)) v
+    UNION ALL
     SELECT v.* FROM chat.notify_queue() q, LATERAL (VALUES
         ('chat_realtime_notify_queue_usage', '', 'How full the queue of NOTIFY is (0 to 1); above 0.9 the doorbell does not ring.', q.usage),
         ('chat_realtime_notify_queue_oldest_pid', '', 'Process of the oldest transaction, which keeps the queue of NOTIFY from being emptied if it listens; 0 while less than half is used.',

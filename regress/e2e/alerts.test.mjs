@@ -40,14 +40,18 @@ test('promtool reads the rules, and each fires above its threshold and not below
 test('each alert has its threshold, and a rule with another one is found out', async () => {
   const thresholds = [
     ['ChatRealtimeSlow', '> 0.5', '> 0.7'],
+    ['ChatRealtimeAcceptanceSlow', '> 0.5', '> 0.7'],
     ['ChatRealtimeErrors', '> 0.01', '> 0.02'],
     ['ChatRealtimeApiErrors', '> 0.01', '> 0.02'],
     ['ChatRealtimeFewConnections', '< 1', '< 0'],
     ['ChatRealtimeBroadcastsFail', '> 5', '> 6'],
     ['ChatRealtimeUndelivered', '> 60', '> 240'],
     ['ChatRealtimeGone', 'absent(chat_realtime_build_info)', 'absent(chat_realtime_connections) unless absent(chat_realtime_build_info)'],
+    ['ChatRealtimeMissing', '> 2.5', '> 9'],
+    ['ChatRealtimeDeaf', '< 1', '< 0'],
     ['ChatRealtimeNoLeader', '< 1', '< 0'],
     ['ChatRealtimeLogLarge', '> 20 *', '> 40 *'],
+    ['ChatRealtimeWebhooksDisabled', '> max by', '> 1 + max by'],
     ['ChatRealtimeRateLimitsFull', '> 0.9', '> 0.99'],
   ];
   assert.deepEqual(alerts.map(({ alert }) => alert), thresholds.map(([alert]) => alert));

@@ -83,8 +83,8 @@ on_heard(void *arg, uint64_t number)
 {
 	struct canary *canary = arg;
 
-	note_trip(canary, canary_trips_arrived(&canary->trips, number,
-										   consumer_now(consumer_of(canary))));
+	note_trip(canary,
+			  canary_trips_arrived(&canary->trips, number, consumer_now(consumer_of(canary))));
 	if (canary->trips.missing_in_row == 0 && canary->missing[0] != '\0')
 	{
 		canary->missing[0] = '\0';
@@ -193,8 +193,7 @@ on_ended(void *arg, const char *where, const char *why)
 	log_event(strcmp(deaf, canary->deaf) == 0 ? LOG_DEBUG : LOG_WARN, "the canary cannot listen",
 			  "url", "%s", where, "error", "%s", why, NULL);
 	strcpy(canary->deaf, deaf);
-	canary->next_try =
-		uv_now(canary->app->loop) + backoff_next(&canary->backoff, backoff_random());
+	canary->next_try = uv_now(canary->app->loop) + backoff_next(&canary->backoff, backoff_random());
 }
 
 static void

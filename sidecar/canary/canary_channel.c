@@ -78,9 +78,8 @@ canary_channel_close(struct canary_channel *channel)
 static void
 end(struct canary_channel *channel, const char *why)
 {
-	channel->handlers.ended(channel->arg,
-							channel->target.shown != NULL ? channel->target.shown : "Realtime",
-							why);
+	channel->handlers.ended(
+		channel->arg, channel->target.shown != NULL ? channel->target.shown : "Realtime", why);
 	canary_channel_close(channel);
 }
 
@@ -163,9 +162,8 @@ on_opened(void *arg)
 {
 	struct canary_channel *channel = arg;
 
-	(void) say(channel,
-			   canary_frame_join(channel->topic, channel->app->config->realtime_private,
-								 channel->target.token));
+	(void) say(channel, canary_frame_join(channel->topic, channel->app->config->realtime_private,
+										  channel->target.token));
 }
 
 static void

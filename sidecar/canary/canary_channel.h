@@ -28,10 +28,9 @@ struct canary_channel_handlers
 void canary_topic(char topic[CANARY_TOPIC_SIZE]);
 
 /* Begins to join, at the place that the settings name; the handlers are called later, from the loop. */
-struct canary_channel *canary_channel_open(struct app *app, struct websocket_client *client,
-										   const char *topic,
-										   const struct canary_channel_handlers *handlers,
-										   void *arg);
+struct canary_channel *
+canary_channel_open(struct app *app, struct websocket_client *client, const char *topic,
+					const struct canary_channel_handlers *handlers, void *arg);
 /* Sends an event that comes back, once it is joined. */
 void canary_channel_push(struct canary_channel *channel, uint64_t number);
 /* There may be another key. */

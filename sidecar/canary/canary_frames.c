@@ -39,10 +39,10 @@ print(json_t *frame)
 char *
 canary_frame_join(const char *topic, bool is_private, const char *token)
 {
-	return print(json_pack(
-		"[s,s,s+,s,{s:{s:{s:b,s:b},s:{s:b},s:[],s:b},s:s*}]", JOIN_REF, JOIN_REF, PREFIX, topic,
-		"phx_join", "config", "broadcast", "ack", 0, "self", 1, "presence", "enabled", 0,
-		"postgres_changes", "private", is_private, "access_token", token));
+	return print(json_pack("[s,s,s+,s,{s:{s:{s:b,s:b},s:{s:b},s:[],s:b},s:s*}]", JOIN_REF, JOIN_REF,
+						   PREFIX, topic, "phx_join", "config", "broadcast", "ack", 0, "self", 1,
+						   "presence", "enabled", 0, "postgres_changes", "private", is_private,
+						   "access_token", token));
 }
 
 char *

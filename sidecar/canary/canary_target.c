@@ -73,9 +73,9 @@ set_place(struct canary_target *target, CURLU *url, const char *header)
 		target->host = xasprintf("%s:%s", host, explicit_port);
 	else
 		target->host = xstrdup(host != NULL ? host : "");
-	target->shown = xasprintf("%s://%s%s%s", target->tls ? "wss" : "ws", host != NULL ? host : "",
-							  explicit_port != NULL ? ":" : "",
-							  explicit_port != NULL ? explicit_port : "");
+	target->shown =
+		xasprintf("%s://%s%s%s", target->tls ? "wss" : "ws", host != NULL ? host : "",
+				  explicit_port != NULL ? ":" : "", explicit_port != NULL ? explicit_port : "");
 	free(host);
 	free(port);
 	free(explicit_port);
@@ -129,8 +129,7 @@ static bool
 set_endpoint(struct canary_target *target, const struct config *config, int64_t now)
 {
 	char *url = endpoint_url(config->embedded_listen);
-	char *secret =
-		xstrndup(config->embedded_jwt_secret, strcspn(config->embedded_jwt_secret, ","));
+	char *secret = xstrndup(config->embedded_jwt_secret, strcspn(config->embedded_jwt_secret, ","));
 	char *claims = xasprintf("{\"role\":\"service_role\",\"iat\":%lld,\"exp\":%lld}",
 							 (long long) now, (long long) now + CANARY_TOKEN_S);
 	bool good;

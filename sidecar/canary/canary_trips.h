@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define CANARY_TRIPS 8 /* that are remembered; an event that comes later than so many others is not known any more */
+#define CANARY_TRIPS                                                                               \
+	8 /* that are remembered; an event that comes later than so many others is not known any more */
 
 struct canary_trip
 {

@@ -42,9 +42,9 @@ void websocket_client_close(struct websocket_client *client);
 void websocket_client_free(struct websocket_client *client);
 
 /* Begins to connect; the handlers are called later, from the loop. */
-struct websocket *websocket_open(struct websocket_client *client,
-								 const struct websocket_target *target,
-								 const struct websocket_handlers *handlers, void *arg);
+struct websocket *
+websocket_open(struct websocket_client *client, const struct websocket_target *target,
+			   const struct websocket_handlers *handlers, void *arg);
 /* Sends a text, which is copied; once it is opened. False: what was sent before has not gone out. */
 bool websocket_send(struct websocket *websocket, const char *text);
 /* Ends it; no handler is called any more. */
