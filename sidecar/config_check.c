@@ -136,6 +136,10 @@ check_realtime(const struct config *config)
 		config_fail("REALTIME_KEY", "%s", fault);
 	if (config->realtime_host != NULL && !is_word(config->realtime_host))
 		config_fail("REALTIME_HOST", "\"%s\" is no host name", config->realtime_host);
+	/* libwebsockets takes the header's name for the certificate's. */
+	if (config->realtime_canary && config->realtime_host != NULL &&
+		strncmp(url, "https://", 8) == 0)
+		config_fail("REALTIME_CANARY", "cannot be with https and REALTIME_HOST");
 }
 
 static void

@@ -56,6 +56,14 @@ ALTER ROLE regress_weak BYPASSRLS;
 \set QUIET off
 SELECT count(*) FROM chat.realtime_hints();
 \set QUIET on
+\set QUIET off
+-- The canary's event goes to its own topic, where nobody but the service may be, and to no webhook.
+SELECT chat.send_canary('canary:0123456789abcdef', 7) > 1e9 AS sent;
+SELECT topic, event, webhook, owner, payload::jsonb AS payload, expires_at - created_at <= '30 s' AS expires FROM chat.events ORDER BY id DESC LIMIT 1;
+SELECT chat.can_join('canary:0123456789abcdef', '{"sub": "1", "role": "authenticated"}'::jsonb) AS "user", chat.can_join('canary:0123456789abcdef', '{"role": "service_role"}'::jsonb) AS service;
+SELECT chat.send_canary('conversation:1', 7);
+SELECT chat.send_canary(NULL, 7);
+\set QUIET on
 \c :home
 DROP DATABASE regress_realtime;
 DROP ROLE regress_weak;
