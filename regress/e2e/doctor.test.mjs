@@ -7,9 +7,11 @@ import { connect } from '../lib/db.mjs';
 import { FaultyRealtime } from '../lib/faulty-realtime.mjs';
 import { Listener } from '../lib/http.mjs';
 import { roleToken } from '../lib/jwt.mjs';
+import { ListeningRealtime } from '../lib/listening-realtime.mjs';
 import { Pooler } from '../lib/pooler.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { clockAhead } from '../lib/preload.mjs';
+import { schema, StreamingRealtime } from '../lib/streaming-realtime.mjs';
 import { sidecarBinary } from '../lib/workspace.mjs';
 
 let bed, ports;
@@ -33,8 +35,8 @@ function run(args, env = {}) {
 }
 
 /** What the doctor found that is wrong. */
-async function findings(env) {
-  const { status, stdout, stderr } = await run(['doctor', '--json'], env);
+async function findings(env, ...args) {
+  const { status, stdout, stderr } = await run(['doctor', '--json', ...args], env);
   assert.equal(stderr, '');
   const all = JSON.parse(stdout);
   assert.equal(status, all.some((f) => f.severity === 'error') ? 1 : 0);
@@ -42,8 +44,8 @@ async function findings(env) {
 }
 
 /** The one error among them. */
-async function error(env) {
-  const errors = (await findings(env)).filter((f) => f.severity === 'error');
+async function error(env, ...args) {
+  const errors = (await findings(env, ...args)).filter((f) => f.severity === 'error');
   assert.equal(errors.length, 1, JSON.stringify(errors));
   return errors[0];
 }
@@ -148,6 +150,47 @@ test('another service, and another tenant, at REALTIME_URL', async () => {
   for (status of [401, 404]) assert.match((await error(env)).mend, /REALTIME_HOST/, `${status}`);
 });
 
+test('a client of its own joins at Realtime, and hears what it sends: --canary', async () => {
+  const realtime = await FaultyRealtime.start();
+  bed.closing.push(() => realtime.down());
+  const clients = new ListeningRealtime(realtime.listener.server);
+  const env = { REALTIME_URL: realtime.url, REALTIME_KEY: roleToken('service_role', 's') };
+  assert.match((await run(['doctor', '--canary'], env)).stdout, /^good {4}canary +a client joined, and heard what it sent itself after\s+\d+ ms$/m);
+  clients.held = [];
+  const silent = await error({ ...env, REALTIME_CANARY: 'true' });
+  assert.deepEqual([silent.subject, silent.text], ['canary', 'a client joined, and did not hear within 5 s what it sent itself']);
+  clients.held = undefined;
+  clients.refusal = 'Unauthorized: You do not have permissions';
+  assert.match((await error(env, '--canary')).text, /^no client can join at ws:\/\/127\.0\.0\.1:\d+: Unauthorized: You do not have permissions$/);
+  const unset = await findings({ EMBEDDED_JWT_SECRET: '' }, '--canary');
+  assert.equal(unset.find((f) => f.subject === 'canary').text, "without the endpoint's secret there is no token to join with");
+  assert.match((await error({}, '--canary')).mend, /^a sidecar must run for it/);
+});
+
+test('Realtime through the database: without its table, its partition of today, anybody who streams it, and the right', async () => {
+  const env = { REALTIME_TRANSPORT: 'database' };
+  const found = async () => (await findings(env)).filter((f) => /wal_level|realtime\.messages/.test(f.subject));
+  assert.deepEqual((await found()).map((f) => [f.severity, f.text]), [['error', 'wal_level is replica: Realtime can stream nothing'], ['error', 'there is no table realtime.messages, which Realtime makes']]);
+  await bed.db.query("ALTER SYSTEM SET wal_level = 'logical'");
+  await bed.cluster.restart();
+  await bed.reconnect();
+  await bed.db.query(schema);
+  const partition = (await bed.db.query(`SELECT to_char(now() AT TIME ZONE 'UTC', '"messages_"YYYY_MM_DD') AS name`)).rows[0].name;
+  await bed.db.query(`ALTER TABLE realtime.messages DETACH PARTITION realtime.${partition}`);
+  assert.deepEqual((await found()).map((f) => f.text), [`the partition realtime.${partition}, of today, is missing`, 'nobody streams it: events wait until Realtime does, which it begins with its first client']);
+  await bed.db.query(`DROP SCHEMA realtime CASCADE; DROP PUBLICATION supabase_realtime_messages_publication; ${schema}`);
+  const streaming = await new StreamingRealtime(bed.cluster).connect();
+  assert.deepEqual(await found(), []);
+  assert.match((await run(['doctor'], env)).stdout, /^good {4}realtime\.messages +Realtime streams it$/m);
+  await bed.db.query('CREATE ROLE weak; GRANT USAGE ON SCHEMA chat TO weak; GRANT EXECUTE ON FUNCTION chat.realtime_slots() TO weak');
+  const owner = (await bed.db.query(`SELECT proowner::regrole AS name FROM pg_proc WHERE proname = 'realtime_insert'`)).rows[0].name;
+  await bed.db.query('ALTER FUNCTION chat.realtime_insert(jsonb, text) OWNER TO weak');
+  assert.match((await found())[0].mend, /^GRANT USAGE ON SCHEMA realtime TO weak; GRANT INSERT ON realtime\.messages TO weak$/);
+  await bed.db.query(`ALTER FUNCTION chat.realtime_insert(jsonb, text) OWNER TO ${owner}`);
+  await streaming.disconnect();
+  await bed.db.query('DROP SCHEMA realtime CASCADE; DROP PUBLICATION supabase_realtime_messages_publication');
+});
+
 test('a port that another program has; a clock that is wrong', async () => {
   const server = await new Listener((request, response) => response.end('hello')).up();
   bed.closing.push(() => server.down());
@@ -160,6 +203,7 @@ test('a port that another program has; a clock that is wrong', async () => {
 test('with a sidecar that runs: the doctor asks it, and status shows what it does', async () => {
   const conversation = await bed.conversation('Ana');
   const sidecar = await bed.sidecar();
+  assert.match((await run(['doctor', '--canary'], sidecar.env)).stdout, /^good {4}canary +a client joined/m);
   for (let i = 0; i < 5; i++) await bed.message(conversation, `${i}`);
   const { stdout } = await run(['doctor'], sidecar.env);
   assert.match(stdout, new RegExp(`^good {4}sidecar +one runs at ${sidecar.env.HTTP_LISTEN} and is ready$`, 'm'));

@@ -38,6 +38,7 @@ export class ListeningRealtime {
   take(socket, [joinRef, ref, topic, event, payload]) {
     const reply = (status, response = {}) => socket.send(JSON.stringify([joinRef, ref, topic, 'phx_reply', { status, response }]));
     if (event === 'access_token') this.tokens.push(payload.access_token);
+    else if (event === 'broadcast') this.tell({ topic: topic.replace('realtime:', ''), ...payload });
     else if (event !== 'phx_join') reply('ok');
     else if (this.refusal !== undefined) reply('error', { reason: this.refusal });
     else if (!this.silent) {

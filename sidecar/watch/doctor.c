@@ -8,12 +8,14 @@
 static const char usage[] =
 	"chat-sidecar doctor examines settings, machine, database and Realtime, and says what mends what is wrong.\n"
 	"It reads the settings that the sidecar runs with from the environment, and changes nothing.\n\n"
-	"  --json  print an array of {severity, subject, text, mend}\n"
-	"  --help  print this\n\n"
+	"  --canary  join as a client, and hear an event of one's own; so with REALTIME_CANARY\n"
+	"  --json    print an array of {severity, subject, text, mend}\n"
+	"  --help    print this\n\n"
 	"Exit status: 0 nothing is wrong, 1 something is, 2 bad option or setting.\n";
 
 static void (*const examinations[])(struct doctor *doctor) = {
-	doctor_machine, doctor_ports, doctor_database, doctor_endpoint_database, doctor_realtime};
+	doctor_machine,           doctor_ports,    doctor_database, doctor_inserts,
+	doctor_endpoint_database, doctor_realtime, doctor_canary,   doctor_canary_end};
 
 #define NEXAMINATIONS ((int) (sizeof(examinations) / sizeof(examinations[0])))
 
@@ -57,16 +59,17 @@ doctor_command(int argc, char **argv)
 {
 	struct doctor doctor = {.step = 0};
 	bool json = false;
-	const struct command_switch switches[] = {{"json", &json}};
+	const struct command_switch switches[] = {{"json", &json}, {"canary", &doctor.with_canary}};
 	int status;
 
-	if (!command_options(argc, argv, usage, switches, 1))
+	if (!command_options(argc, argv, usage, switches, 2))
 		return COMMAND_BAD_USE;
 	command_begin(&doctor.command, argv, &doctor);
 	doctor.findings = findings_create();
 	examine_settings(&doctor);
 	doctor_next(&doctor);
 	command_run(&doctor.command);
+	doctor_canary_free(&doctor);
 	if (json)
 		findings_print_json(doctor.findings, stdout);
 	else

@@ -85,6 +85,7 @@ on_protocol(void *arg, PGresult *result)
 		finish(doctor);
 		return;
 	}
+	doctor->asks_database = true;
 	db_query(doctor->command.db, &hints_statement, NULL, on_hints, doctor);
 }
 

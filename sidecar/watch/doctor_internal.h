@@ -12,6 +12,9 @@ struct doctor
 	struct command command;
 	struct findings *findings;
 	int step;
+	bool with_canary;   /* it was asked for */
+	bool asks_database; /* there is an extension that this sidecar can ask */
+	struct doctor_canary *canary;
 	/* doctor_realtime.c */
 	struct http_pool *pool;
 	struct realtime_target *target;
@@ -27,7 +30,15 @@ void doctor_ports(struct doctor *doctor);
 void doctor_database(struct doctor *doctor);
 void doctor_endpoint_database(struct doctor *doctor);
 
+/* doctor_inserts.c */
+void doctor_inserts(struct doctor *doctor);
+
 /* doctor_realtime.c */
 void doctor_realtime(struct doctor *doctor);
+
+/* doctor_canary.c; freed when the loop has ended. The end is an examination of its own. */
+void doctor_canary(struct doctor *doctor);
+void doctor_canary_end(struct doctor *doctor);
+void doctor_canary_free(struct doctor *doctor);
 
 #endif
