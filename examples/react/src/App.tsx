@@ -1,24 +1,27 @@
-import { type FormEvent, useEffect, useMemo, useRef, useState } from 'react';
-import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
-import { createClient } from '@supabase/supabase-js';
+import { type FormEvent, useCallback, useEffect, useLayoutEffect, useMemo, useRef, useState } from 'react';
+import { useMutation, useQueryClient } from '@tanstack/react-query';
+import { createClient, type SupabaseClient } from '@supabase/supabase-js';
 import type { Provider } from 'chat-realtime-topic-feed';
 import { io } from 'socket.io-client';
 import { type Api, type Conversation, createApi, type Id, type Message } from './api';
-import { keys, withMessage } from './cache';
+import { keys, withConversations, withMessage, withMessages } from './cache';
+import { ErrorBoundary } from './ErrorBoundary';
+import { usePages } from './paging';
+import { claimsOf, createTokens, type Tokens } from './tokens';
 import { useChatRealtime } from './useChatRealtime';
 import { useProvider } from './useProvider';
 import { Webhooks } from './Webhooks';
 
 interface Session {
-  token: string;
+  tokens: Tokens;
+  /** That of the beginning: the endpoint takes it in place of an anon key. */
+  first: string;
   userId: string;
   username: string;
 }
 
-/** The user of a token of the login; the server verifies it, the page only reads it. */
-function sessionOf(token: string, username: string): Session {
-  const claims = JSON.parse(atob(token.split('.')[1]!.replaceAll('-', '+').replaceAll('_', '/')));
-  return { token, userId: claims.sub, username };
+function sessionOf(first: string, username: string): Session {
+  return { tokens: createTokens(first, import.meta.env.VITE_TOKEN_URL), first, userId: claimsOf(first).sub, username };
 }
 
 /** A product signs in with supabase.auth; here #token=…&name=… of the address, or a form, gives the token. */
@@ -29,7 +32,7 @@ export function App() {
   const [webhooks, setWebhooks] = useState(given.get('page') === 'webhooks');
   if (!session) return <SignIn onSession={setSession} />;
   return webhooks
-    ? <Webhooks token={session.token} onBack={() => setWebhooks(false)} />
+    ? <Webhooks tokens={session.tokens} onBack={() => setWebhooks(false)} />
     : <Desk session={session} onWebhooks={() => setWebhooks(true)} />;
 }
 
@@ -55,11 +58,33 @@ function SignIn({ onSession }: { onSession: (session: Session) => void }) {
   );
 }
 
+const leastPause = 2_000; // ms between two renewals, whatever tokens say
+
+/** The token is replaced before it is over, also while nothing asks for one; Realtime's channels go on with the new one. */
+function useRenewal(tokens: Tokens, supabase: SupabaseClient) {
+  useEffect(() => {
+    let timer: ReturnType<typeof setTimeout> | undefined;
+    let over = false;
+    const plan = (least: number) => {
+      const at = tokens.renewAt();
+      if (at !== undefined && !over) timer = setTimeout(renew, Math.min(Math.max(at - Date.now(), least), 2 ** 31 - 1));
+    };
+    const renew = () => tokens.get().then(() => supabase.realtime.setAuth()).catch(() => {}).then(() => plan(leastPause));
+    plan(0);
+    return () => {
+      over = true;
+      clearTimeout(timer);
+    };
+  }, [tokens, supabase]);
+}
+
 /** The existing server's Socket.IO, connected for as long as the user is on it. */
-function useSocket(token: string, provider: Provider) {
+function useSocket(tokens: Tokens, provider: Provider) {
   const wanted = provider === 'socketio' || provider === 'both';
   const [socket] = useState(() =>
-    io(`${import.meta.env.VITE_SOCKET_URL ?? location.origin}/chat`, { auth: { token }, autoConnect: false, transports: ['websocket'] }));
+    io(`${import.meta.env.VITE_SOCKET_URL ?? location.origin}/chat`, {
+      auth: (tell) => void tokens.get().then((token) => tell({ token }), () => tell({})), autoConnect: false, transports: ['websocket'],
+    }));
   useEffect(() => {
     if (!wanted) return;
     socket.connect();
@@ -71,17 +96,20 @@ function useSocket(token: string, provider: Provider) {
 }
 
 function Desk({ session, onWebhooks }: { session: Session; onWebhooks: () => void }) {
+  const client = useQueryClient();
   const [open, setOpen] = useState<Id>();
-  const api = useMemo(() => createApi(session.token), [session.token]);
+  const api = useMemo(() => createApi(session.tokens), [session.tokens]);
   const supabase = useMemo(() => createClient(
-    import.meta.env.VITE_SUPABASE_URL ?? location.origin, import.meta.env.VITE_SUPABASE_ANON_KEY ?? session.token,
-    { accessToken: async () => session.token },
-  ), [session.token]);
-  const conversations = useQuery({ queryKey: keys.conversations, queryFn: api.conversations });
+    import.meta.env.VITE_SUPABASE_URL ?? location.origin, import.meta.env.VITE_SUPABASE_ANON_KEY ?? session.first,
+    { accessToken: session.tokens.get },
+  ), [session]);
+  useRenewal(session.tokens, supabase);
+  const conversations = usePages(keys.conversations, api.conversations, withConversations);
   const conversation = conversations.data?.find(({ id }) => id === open); // none when it was deleted, or given to another agent
   const provider = useProvider(api.provider);
   const { live, typing, sendTyping } = useChatRealtime({
-    ...session, conversationId: conversation?.id, fetchEvents: api.events, supabase, socket: useSocket(session.token, provider), provider,
+    userId: session.userId, username: session.username, conversationId: conversation?.id, fetchEvents: api.events, supabase,
+    socket: useSocket(session.tokens, provider), provider,
   });
   const unread = conversations.data?.reduce((sum, { unreadCount }) => sum + unreadCount, 0) ?? 0;
 
@@ -101,15 +129,26 @@ function Desk({ session, onWebhooks }: { session: Session; onWebhooks: () => voi
           {conversations.data?.map((row) => (
             <Row key={row.id} conversation={row} selected={row.id === open} onOpen={() => setOpen(row.id)} />
           ))}
+          {conversations.loadMore && <li><More onMore={conversations.loadMore} loading={conversations.loadingMore}>More conversations</More></li>}
         </ul>
         {conversations.data?.length === 0 && <p className="empty">No conversations yet</p>}
         {conversations.error && <p className="problem">{conversations.error.message}</p>}
       </aside>
       {conversation
-        ? <Thread key={conversation.id} api={api} conversation={conversation} typing={typing} onTyping={sendTyping} onBack={() => setOpen(undefined)} />
+        ? (
+          <ErrorBoundary key={conversation.id} onRetry={() => client.removeQueries({ queryKey: keys.messages(conversation.id) })}>
+            <Thread api={api} conversation={conversation} typing={typing} onTyping={sendTyping} onBack={() => setOpen(undefined)} />
+          </ErrorBoundary>
+        )
         : <main><p className="empty">Choose a conversation</p></main>}
     </div>
   );
+}
+
+function More({ onMore, loading, children }: { onMore: () => Promise<void>; loading: boolean; children: string }) {
+  const [failed, setFailed] = useState(false);
+  const more = () => void onMore().then(() => setFailed(false), () => setFailed(true));
+  return <button className="more" disabled={loading} onClick={more}>{failed ? 'That failed. Try again' : children}</button>;
 }
 
 const nameOf = ({ contactName, contactJid }: Conversation) => contactName || contactJid.split('@')[0]!;
@@ -140,15 +179,20 @@ interface ThreadProps {
 
 function Thread({ api, conversation, typing, onTyping, onBack }: ThreadProps) {
   const { id, unreadCount } = conversation;
-  const messages = useQuery({ queryKey: keys.messages(id), queryFn: () => api.messages(id) });
-  const end = useRef<HTMLDivElement>(null);
+  const messages = usePages(keys.messages(id), useCallback((cursor?: string) => api.messages(id, cursor), [api, id]), withMessages);
+  const box = useRef<HTMLDivElement>(null);
+  const below = useRef(0); // from the top of what is seen to the end of the list
+  const [oldest, newest] = [messages.data?.[0]?.id, messages.data?.at(-1)?.id];
 
   useEffect(() => {
     if (unreadCount > 0) void api.markRead(id).catch(() => {}); // still unread: the next change tries again
   }, [api, id, unreadCount]);
-  useEffect(() => {
-    end.current?.scrollIntoView();
-  }, [messages.data, typing.length]);
+  useLayoutEffect(() => {
+    box.current!.scrollTop = box.current!.scrollHeight - below.current; // earlier ones came: what was seen stays
+  }, [oldest]);
+  useLayoutEffect(() => {
+    box.current!.scrollTop = box.current!.scrollHeight;
+  }, [newest, typing.length]);
 
   return (
     <main>
@@ -157,10 +201,11 @@ function Thread({ api, conversation, typing, onTyping, onBack }: ThreadProps) {
         <h2>{nameOf(conversation)}</h2>
         <span>{conversation.status}</span>
       </header>
-      <div className="messages">
+      <div className="messages" ref={box} onScroll={({ currentTarget: { scrollHeight, scrollTop } }) => { below.current = scrollHeight - scrollTop; }}>
+        {messages.loadMore && <More onMore={messages.loadMore} loading={messages.loadingMore}>Earlier messages</More>}
+        {messages.error && <p className="problem">{messages.error.message}</p>}
         {messages.data?.map((message) => <Bubble key={message.id} message={message} />)}
         {typing.length > 0 && <p className="typing">{typing.join(', ')} typing…</p>}
-        <div ref={end} />
       </div>
       <Composer api={api} id={id} onTyping={onTyping} />
     </main>

@@ -1,13 +1,14 @@
 import { useState } from 'react';
 import { useMutation, useQuery, useQueryClient } from '@tanstack/react-query';
+import type { Tokens } from './tokens';
 import { createWebhookApi, type Attempt, type Health, type WebhookApi } from './webhookApi';
 
 const time = (at: string | null) => (at ? new Date(at).toLocaleTimeString() : 'never');
 const percent = (rate: number | null) => (rate === null ? 'nothing sent' : `${Math.round(rate * 1000) / 10} %`);
 
 /** How the webhooks of a user do, what was sent, and sending again. */
-export function Webhooks({ token, onBack }: { token: string; onBack: () => void }) {
-  const [api] = useState(() => createWebhookApi(token));
+export function Webhooks({ tokens, onBack }: { tokens: Tokens; onBack: () => void }) {
+  const [api] = useState(() => createWebhookApi(tokens));
   const [open, setOpen] = useState<string>();
   const health = useQuery({ queryKey: ['webhook-health'], queryFn: api.health, refetchInterval: 2000 });
   const webhook = health.data?.find(({ id }) => id === open);

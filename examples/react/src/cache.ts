@@ -20,6 +20,14 @@ const without = <T extends { id: Id }>(list: T[], id: Id) => list.filter((row) =
 export const withMessage = (list: Message[], message: Message) => [...without(list, message.id), message].sort(oldestFirst);
 const withConversation = (list: Conversation[], row: Conversation) => [...without(list, row.id), row].sort(newestFirst);
 
+/** One more page. What is there stays: an event may have told of it since the page was read. */
+const merged = <T extends { id: Id }>(list: T[], rows: T[], order: (a: T, b: T) => number) => {
+  const known = new Set(list.map(({ id }) => id));
+  return [...list, ...rows.filter(({ id }) => !known.has(id))].sort(order);
+};
+export const withMessages = (list: Message[], rows: Message[]) => merged(list, rows, oldestFirst);
+export const withConversations = (list: Conversation[], rows: Conversation[]) => merged(list, rows, newestFirst);
+
 /**
  * Loads a list again. A load that is under way is given up first: it may have read before what happened since, and
  * the very first one would not be repeated by invalidating alone.

@@ -1,5 +1,6 @@
 // The backend's routes for webhooks, and the shapes of what they return.
 import { createRequest } from './api';
+import type { Tokens } from './tokens';
 
 export interface Health {
   id: string;
@@ -29,8 +30,8 @@ export interface Attempt {
 
 export type WebhookApi = ReturnType<typeof createWebhookApi>;
 
-export function createWebhookApi(token: string) {
-  const request = createRequest(token);
+export function createWebhookApi(tokens: Tokens) {
+  const request = createRequest(tokens);
   const data = async <T>(path: string, body?: unknown, method?: string) => (await request<{ data: T }>(path, body, method)).data;
   return {
     health: () => data<Health[]>('/webhooks/health'),
