@@ -63,6 +63,33 @@ test('every setting of the sidecar, every event and every setting of the databas
   assert.deepEqual(names.filter((name) => !text.includes(`\`${name}\``)), []);
 });
 
+/** First column's words of the table under a heading, and further columns by number. */
+const tableOf = (page, heading) => [...read(page).split(`## ${heading}\n`)[1].split('\n## ')[0].matchAll(/^\| (?!---|SQLSTATE|status)(.*) \|$/gm)].map(([, row]) => row.split(' | '));
+const sources = (name, end) => readdirSync(path.join(root, name), { recursive: true })
+  .filter((file) => end.test(file) && !file.includes('node_modules') && !file.startsWith('chat_realtime--')).map((file) => read(path.join(name, file))).join('\n');
+
+test('docs/errors.md has every SQLSTATE that the extension raises, and no other', async () => {
+  const include = (await runProgram(process.env.PG_CONFIG ?? 'pg_config', ['--includedir-server'])).trim();
+  const states = Object.fromEntries([...readFileSync(path.join(include, 'utils/errcodes.h'), 'utf8')
+    .matchAll(/^#define ERRCODE_(\w+) MAKE_SQLSTATE\((.*?)\)/gm)].map(([, name, letters]) => [name, letters.replace(/[', ]/g, '')]));
+  const raised = new Set(['PT429']); // CHAT_ERRCODE_RATE_LIMITED
+  for (const [, name] of sources('extension', /\.[ch]$/).matchAll(/(?:errcode\(|chat_bad_input\(\s*|[?:] )ERRCODE_(\w+)/g)) raised.add(states[name] ?? name);
+  for (const [, name] of sources('sql', /\.sql$/).matchAll(/ERRCODE = '(\w+)'/g)) raised.add(states[name.toUpperCase()] ?? states[`T_R_${name.toUpperCase()}`] ?? name);
+  raised.delete('CHLET'); // for the extension itself: it never gets out
+  assert.deepEqual(tableOf('docs/errors.md', 'From the database').map(([state]) => state.replaceAll('`', '')), [...raised].sort());
+});
+
+test('docs/errors.md has every status and code of the example backend, and no other', () => {
+  const code = sources('examples/node', /\.mjs$/);
+  const answered = new Set([...code.matchAll(/(?:HttpError\(|\[)(\d{3}), '([A-Z_]+)'/g)].map(([, status, name]) => `${status} ${name}`));
+  const keys = sources('extension', /keys\/authenticate\.c$/) + code;
+  for (const name of ['API_KEY_MISSING', 'API_KEY_INVALID_FORMAT', 'API_KEY_INVALID', 'API_KEY_EXPIRED']) if (keys.includes(name)) answered.add(`401 ${name}`);
+  answered.add('403 INSUFFICIENT_SCOPES');
+  answered.add('400 BAD_REQUEST'); // of express' own 4xx, with its status
+  const documented = tableOf('docs/errors.md', 'Over HTTP').flatMap(([status, names]) => [...names.matchAll(/`([A-Z_]+)`/g)].map(([, name]) => `${status} ${name}`));
+  assert.deepEqual(documented.sort(), [...answered].sort());
+});
+
 test('docs/sql.md is what the database says of its functions', async () => {
   const fresh = await reference(bed.db);
   if (process.env.UPDATE_DOCS) writeFileSync(path.join(root, 'docs/sql.md'), fresh);
