@@ -128,7 +128,8 @@ $$ SELECT GREATEST((SELECT max(a.event_id) FROM chat.webhook_attempt a), (SELECT
 REVOKE ALL ON FUNCTION chat.webhook_last() FROM PUBLIC;
 COMMENT ON FUNCTION chat.webhook_last() IS 'The newest event of which an attempt was made or a delivery stored: a position is saved later than these are, so that events up to it may come to the next leader again.';
 
--- Goes from webhook to webhook through the index, each one's earliest delivery, so that one with many hides no other.
+-- Goes from webhook to webhook through the index, each one's earliest delivery, so that one with many hides no other. What waits
+-- behind a delivery that was not tried yet comes with it, so that a webhook that is well again need not ask for each.
 CREATE FUNCTION chat.webhook_due(max_rows integer, max_bytes integer, taken bigint[], busy uuid[])
     RETURNS TABLE (id bigint, message_id text, type text, webhook uuid, owner text, url text, secret text, old_secret text,
                    conversation text, created_at text, payload text, delivery bigint,
@@ -163,18 +164,28 @@ BEGIN
     SELECT q.event_id, q.message_id, q.type, q.webhook, q.owner, q.url, q.secret, q.old_secret, q.conversation,
            to_char(q.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), q.payload, q.id, q.attempts,
            chat.header_lines(o.headers), encode(o.signing_key, 'base64'), o.rate_limit
-      FROM (SELECT t.*, sum(octet_length(t.payload)) OVER (ORDER BY t.turn, t.next_attempt_at, t.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
-              FROM (SELECT d.*, w.owner, w.url, w.secret, w.old_secret, row_number() OVER (PARTITION BY w.owner ORDER BY d.next_attempt_at, d.id) AS turn
-                      FROM chat.external_webhooks(candidates, NULL) w
+      FROM (SELECT t.*, sum(octet_length(t.payload)) OVER (ORDER BY t.turn, t.due_at, t.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
+              FROM (SELECT d.*, h.owner, h.url, h.secret, h.old_secret, h.due_at, row_number() OVER (PARTITION BY h.owner ORDER BY d.place, h.due_at, d.id) AS turn
+                      FROM (SELECT first, first.next_attempt_at AS due_at, w.owner, w.url, w.secret, w.old_secret, count(*) OVER () AS heads
+                              FROM chat.external_webhooks(candidates, NULL) w
+                             CROSS JOIN LATERAL (
+                                    SELECT d.* FROM chat.webhook_delivery d
+                                     WHERE d.webhook = w.id AND d.next_attempt_at <= clock_timestamp() AND d.id <> ALL ($3)
+                                     ORDER BY d.next_attempt_at LIMIT GREATEST(1, LEAST(64, 4 * $1 / cardinality(candidates)))) first) h
                      CROSS JOIN LATERAL (
-                            SELECT h.* FROM chat.webhook_delivery h
-                             WHERE h.webhook = w.id AND h.next_attempt_at <= clock_timestamp() AND h.id <> ALL ($3)
-                             ORDER BY h.next_attempt_at LIMIT GREATEST(1, LEAST(64, 4 * $1 / cardinality(candidates)))) d) t) q
+                            SELECT (h.first).*, 0 AS place
+                             UNION ALL
+                            SELECT * FROM (SELECT n.*, row_number() OVER (ORDER BY n.event_id, n.message_id)::integer FROM chat.webhook_delivery n
+                                            WHERE (h.first).attempts = 0 AND n.webhook = (h.first).webhook AND n.conversation = (h.first).conversation
+                                              AND (n.event_id, n.message_id) > ((h.first).event_id, (h.first).message_id) AND n.next_attempt_at IS NULL
+                                              AND NOT EXISTS (SELECT FROM chat.webhook_delivery o WHERE o.webhook = (h.first).webhook AND o.conversation = (h.first).conversation
+                                                                 AND o.next_attempt_at IS NOT NULL AND o.id <> (h.first).id)
+                                            ORDER BY n.event_id, n.message_id LIMIT LEAST(31, 4 * $1 / h.heads)) n) d) t) q
       LEFT JOIN chat.webhook_options o ON o.webhook = q.webhook
-     WHERE q.bytes_before IS NULL OR q.bytes_before < $2
-     ORDER BY q.turn, q.next_attempt_at, q.id
+     WHERE (q.bytes_before IS NULL OR q.bytes_before < $2) AND q.turn <= GREATEST(1, $1 / 2)
+     ORDER BY q.turn, q.due_at, q.id
      LIMIT $1;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.webhook_due(integer, integer, bigint[], uuid[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.webhook_due(integer, integer, bigint[], uuid[]) IS 'Deliveries whose next attempt is due, at most max_rows, of about max_bytes of payloads, and 64 per webhook; owners take turns; without those in taken (delivery ids) and without webhooks that are in busy, paused or not active. created_at: ISO 8601, UTC; delivery: id of the row, attempts: made so far.';
+COMMENT ON FUNCTION chat.webhook_due(integer, integer, bigint[], uuid[]) IS 'Deliveries whose next attempt is due, at most max_rows, half of them of an owner, of about max_bytes of payloads, and 64 conversations per webhook, and behind each that was not tried yet up to 31 that wait for it, in their order; owners take turns; without those in taken (delivery ids) and without webhooks that are in busy, paused or not active. created_at: ISO 8601, UTC; delivery: id of the row, attempts: made so far.';

@@ -103,6 +103,7 @@ add_busy(void *arg, struct entry *entry)
 		pgarray_text(both[1], entry->key);
 }
 
+/* What waits behind the first of a pair comes with it; a pair that had something before gets no more until it is done. */
 static void
 add_due_row(struct webhook *webhook, PGresult *rows, int row)
 {
@@ -110,11 +111,13 @@ add_due_row(struct webhook *webhook, PGresult *rows, int row)
 										PQgetvalue(rows, row, ROW_CONVERSATION));
 	struct message *message;
 
-	if (pair != NULL && (pair->active != NULL || pair->queue != NULL))
+	if (pair != NULL && (pair->active != NULL || pair->queue != NULL) &&
+		pair->due != webhook->due_polls)
 		return;
 	pair = row_pair(webhook, rows, row);
 	if (pair == NULL)
 		return;
+	pair->due = webhook->due_polls;
 	message = request_message(rows, row);
 	queue_own(webhook->queue, pair, message);
 	webhook_link(&webhook->due, message);
@@ -141,6 +144,7 @@ on_due(void *arg, PGresult *rows)
 		return;
 	}
 	webhook->more_due = PQntuples(rows) > 0;
+	webhook->due_polls++;
 	for (int row = 0; row < PQntuples(rows); row++)
 		add_due_row(webhook, rows, row);
 	webhook_dispatch(webhook);

@@ -42,7 +42,8 @@ struct webhook
 	struct message *due; /* stored messages in memory */
 	bool leading;
 	bool polling;
-	bool more_due; /* the last poll found something: there may be more */
+	bool more_due;      /* the last poll found something: there may be more */
+	unsigned due_polls; /* that were answered */
 	unsigned generation;
 	int64_t known_up_to; /* events up to it may have been delivered under an earlier lease */
 	uint64_t polled_at, next_poll, next_count, next_addresses, next_sweep;

@@ -69,6 +69,7 @@ struct pair
 	struct message *active;              /* under way */
 	int messages;                        /* all in memory, those being saved included */
 	bool parked;
+	unsigned due; /* the answer of webhook_due that its messages came with; 0: none */
 	struct pair *next_ready;
 };
 
