@@ -122,6 +122,10 @@ main(void)
 				   "v1,woH/1mJtZGSMCmpFTxRYbStS24eLLD/oXIYr4PYyZ7g=");
 	check_standard(signer, "the key of the one before is forgotten", "whsec_c2VjcmV0IQ==", "",
 				   "v1,0FO/7UiHv1cvPcdzr/wJrqwTJcGTDa/DAH1YwSwBf6Q=");
+	check_standard(signer, "a key that is kept", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", body,
+				   "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
+	check_standard(signer, "the same again", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", body,
+				   "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=");
 	check_body(signer, "body, keyed with the text", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw", body,
 			   "sha256=80ec8a89ce3cd22133a1066caecb4d04fea7467657c8514d717ec42c38a5c94c");
 	signer_destroy(signer);

@@ -1,5 +1,6 @@
 /*
- * Signatures over OpenSSL's interfaces. The algorithm of the MAC is looked up once: that costs more than a signature.
+ * Signatures over OpenSSL's interfaces. The algorithm of the MAC is looked up once, and what a secret comes to is kept for
+ * the next message that is signed with it: each of both costs more than a signature.
  */
 #include <inttypes.h>
 #include <openssl/core_names.h>
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #include "base/base64.h"
+#include "base/hash.h"
 #include "base/memory.h"
 
 #include "webhook/sign.h"
@@ -18,11 +20,28 @@
 #define PUBLIC_KEY_SIZE 32
 #define PUBLIC_SIZE 64
 #define DIGEST_SIZE 32
+#define KEPT_KEYS 256 /* of each kind; about 1 KiB each */
+
+/* Which bytes of a secret are the key. */
+enum kind
+{
+	DECODED,
+	AS_TEXT,
+	KINDS
+};
+
+/* All zero: nothing is kept here. */
+struct kept_key
+{
+	char *secret;
+	EVP_MAC_CTX *context;
+};
 
 struct signer
 {
 	EVP_MAC *mac;
-	EVP_MAC_CTX *context;
+	EVP_MAC_CTX *context; /* without a key */
+	struct kept_key keys[KINDS][KEPT_KEYS];
 };
 
 struct part
@@ -48,51 +67,95 @@ signer_create(void)
 	return NULL;
 }
 
+static void
+forget_key(struct kept_key *key)
+{
+	if (key->secret != NULL)
+		OPENSSL_cleanse(key->secret, strlen(key->secret));
+	free(key->secret);
+	EVP_MAC_CTX_free(key->context);
+	*key = (struct kept_key){NULL, NULL};
+}
+
 void
 signer_destroy(struct signer *signer)
 {
+	for (int kind = 0; kind < KINDS; kind++)
+	{
+		for (int i = 0; i < KEPT_KEYS; i++)
+			forget_key(&signer->keys[kind][i]);
+	}
 	EVP_MAC_CTX_free(signer->context);
 	EVP_MAC_free(signer->mac);
 	free(signer);
 }
 
+/* A context keyed with that; NULL: the library failed. */
+static EVP_MAC_CTX *
+key_context(const struct signer *signer, enum kind kind, const char *secret)
+{
+	EVP_MAC_CTX *context = EVP_MAC_CTX_dup(signer->context);
+	unsigned char decoded[KEY_MAX];
+	const unsigned char *key = (const unsigned char *) secret;
+	size_t len = strlen(secret);
+	ssize_t decoded_len = -1;
+
+	/* An empty key would be none. */
+	if (kind == DECODED && strncmp(secret, "whsec_", 6) == 0)
+		decoded_len = base64_decode(decoded, sizeof(decoded), secret + 6, len - 6, BASE64_STANDARD);
+	if (decoded_len > 0)
+	{
+		key = decoded;
+		len = (size_t) decoded_len;
+	}
+	if (context != NULL && EVP_MAC_init(context, key, len, NULL) != 1)
+	{
+		EVP_MAC_CTX_free(context);
+		context = NULL;
+	}
+	OPENSSL_cleanse(decoded, sizeof(decoded));
+	return context;
+}
+
+/* The context of a secret, at its beginning; NULL: the library failed. */
+static EVP_MAC_CTX *
+begin(struct signer *signer, enum kind kind, const char *secret)
+{
+	struct kept_key *key = &signer->keys[kind][hash_text(HASH_EMPTY, secret) % KEPT_KEYS];
+
+	if (key->secret != NULL && strcmp(key->secret, secret) == 0)
+		return EVP_MAC_init(key->context, NULL, 0, NULL) == 1 ? key->context : NULL;
+	forget_key(key);
+	key->context = key_context(signer, kind, secret);
+	if (key->context != NULL)
+		key->secret = xstrdup(secret);
+	return key->context;
+}
+
 /* Computes the HMAC-SHA256 of the parts one after another. */
 static bool
-digest_parts(struct signer *signer, struct part key, const struct part *parts, size_t count,
-			 unsigned char digest[DIGEST_SIZE])
+digest_parts(struct signer *signer, enum kind kind, const char *secret, const struct part *parts,
+			 size_t count, unsigned char digest[DIGEST_SIZE])
 {
+	EVP_MAC_CTX *context = begin(signer, kind, secret);
+	bool good = context != NULL;
 	size_t len;
-	/* An empty key must not be NULL: that would mean the one of the signature before. */
-	bool good = EVP_MAC_init(signer->context, key.len > 0 ? key.bytes : "", key.len, NULL) == 1;
 
 	for (size_t i = 0; i < count; i++)
-		good = good && EVP_MAC_update(signer->context, parts[i].bytes, parts[i].len) == 1;
-	return good && EVP_MAC_final(signer->context, digest, &len, DIGEST_SIZE) == 1 &&
-		   len == DIGEST_SIZE;
+		good = good && EVP_MAC_update(context, parts[i].bytes, parts[i].len) == 1;
+	return good && EVP_MAC_final(context, digest, &len, DIGEST_SIZE) == 1 && len == DIGEST_SIZE;
 }
 
 bool
 sign_standard(struct signer *signer, const char *secret, const char *id, int64_t timestamp,
 			  const char *body, size_t body_len, char out[SIGN_STANDARD_SIZE])
 {
-	unsigned char decoded[KEY_MAX];
 	unsigned char digest[DIGEST_SIZE];
-	struct part key = {secret, strlen(secret)};
-	ssize_t decoded_len = -1;
 	char when[32];
 	int when_len = snprintf(when, sizeof(when), ".%" PRId64 ".", timestamp);
-	struct part parts[] = {{id, strlen(id)}, {when, (size_t) when_len}, {body, body_len}};
-	bool signed_it;
+	const struct part parts[] = {{id, strlen(id)}, {when, (size_t) when_len}, {body, body_len}};
 
-	/* An empty key would be none. */
-	if (strncmp(secret, "whsec_", 6) == 0)
-		decoded_len = base64_decode(decoded, sizeof(decoded), secret + 6, strlen(secret + 6),
-									BASE64_STANDARD);
-	if (decoded_len > 0)
-		key = (struct part){decoded, (size_t) decoded_len};
-	signed_it = digest_parts(signer, key, parts, 3, digest);
-	OPENSSL_cleanse(decoded, sizeof(decoded));
-	if (!signed_it)
+	if (!digest_parts(signer, DECODED, secret, parts, 3, digest))
 		return false;
 	memcpy(out, "v1,", 3);
 	EVP_EncodeBlock((unsigned char *) out + 3, digest, DIGEST_SIZE);
@@ -155,10 +218,9 @@ sign_body(struct signer *signer, const char *secret, const char *body, size_t bo
 {
 	static const char digits[] = "0123456789abcdef";
 	unsigned char digest[DIGEST_SIZE];
-	struct part key = {secret, strlen(secret)};
-	struct part part = {body, body_len};
+	const struct part part = {body, body_len};
 
-	if (!digest_parts(signer, key, &part, 1, digest))
+	if (!digest_parts(signer, AS_TEXT, secret, &part, 1, digest))
 		return false;
 	memcpy(out, "sha256=", 7);
 	for (int i = 0; i < DIGEST_SIZE; i++)
