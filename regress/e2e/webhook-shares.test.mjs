@@ -92,6 +92,33 @@ test('receivers that hang, with much to be delivered to them: another owner\'s g
   await sidecar.kill('SIGKILL');
 });
 
+test('webhooks of 60 owners that hang at the host of another\'s, which answers: that one gets its events, in order', async () => {
+  const { gate, open } = heldBack();
+  const other = randomUUID();
+  const hanging = await Host.start(() => gate);
+  const healthy = await Host.start();
+  await healthy.hooks(other, 1);
+  const theirs = await conversations(other, 3);
+  sidecar = await bed.sidecar({ WEBHOOK_TIMEOUT_MS: '120000' });
+  await write(theirs, 10, 'before');
+  await until(() => healthy.arrived.length >= 10, () => `10 deliveries, ${healthy.arrived.length} came`, 30000);
+  for (let i = 0; i < 60; i++) {
+    const owner = randomUUID();
+    await hanging.hooks(owner, 2);
+    await write(await conversations(owner, 2), 4, 'hanging');
+  }
+  await until(() => hanging.now >= 20, () => `requests that hang, ${hanging.now} came`, 30000);
+  for (let i = 0; i < 5; i++) {
+    await write(theirs, 10, `beside ${i}`);
+    await until(() => healthy.arrived.length >= 10 * (i + 2), () => `delivery ${i}, ${healthy.arrived.length} came, ${hanging.now} hang`, 30000);
+  }
+  assert.equal(new Set(healthy.arrived.map(({ content }) => content)).size, 60);
+  assert.ok(hanging.most <= 28, `${hanging.most} requests that hang at one host`);
+  assert.equal(hanging.arrived.length, hanging.now, 'nothing of the receivers that hang was answered');
+  open();
+  await sidecar.kill('SIGKILL');
+});
+
 test('400 events of one INSERT: no more requests at a time than one host may get', async () => {
   const host = await Host.start(() => new Promise((resolve) => setTimeout(resolve, 20)));
   const owner = randomUUID();

@@ -537,7 +537,7 @@ queue_each_endpoint(struct webhook_queue *queue, void (*visit)(void *arg, struct
 int
 queue_inflight(const struct webhook_queue *queue)
 {
-	return queue->shares.inflight[FAST] + queue->shares.inflight[SLOW];
+	return shares_inflight(&queue->shares);
 }
 
 int

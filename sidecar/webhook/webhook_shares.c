@@ -1,5 +1,5 @@
 /*
- * Two trees of turns, of fast and of slow endpoints: owners, their visits to hosts, seats. A visit whose host has no room
+ * A tree of turns for each speed: owners, their visits to hosts, seats. A visit whose host has no room
  * is set aside at the host and comes back when a request there is over. It may then not use the room that it was given,
  * while others wait: what is set aside at a host with room is asked again at each tick.
  *
@@ -188,7 +188,7 @@ seat_take(struct shares *shares, struct seat *seat, struct visit *visit)
 	seat->visit = visit;
 	if (before == NULL)
 	{
-		seat->speed = SLOW;
+		seat->speed = NEW;
 		seat->average_ms = -1;
 	}
 	move_home(seat);
@@ -223,10 +223,13 @@ learn(struct shares *shares, struct seat *seat, double took_ms)
 	enum speed before = seat->speed;
 
 	seat->average_ms = seat->average_ms < 0 ? took_ms : (3 * seat->average_ms + took_ms) / 4;
-	seat->speed = seat->average_ms <= SLOW_MS ? FAST : SLOW;
+	seat->speed = seat->average_ms <= SLOW_MS ? FAST : seat->average_ms <= LATE_MS ? SLOW : LATE;
 	if (seat->speed == before)
 		return;
-	shares->quick += seat->speed == FAST ? seat->messages : -seat->messages;
+	if (seat->speed == FAST)
+		shares->quick += seat->messages;
+	else if (before == FAST)
+		shares->quick -= seat->messages;
 	move_home(seat);
 }
 
@@ -245,26 +248,56 @@ slow_slots(const struct shares *shares)
 	return shares->limits.inflight - least(FAST_SLOTS, shares->limits.inflight / 2);
 }
 
+int
+shares_inflight(const struct shares *shares)
+{
+	int count = 0;
+
+	for (int speed = 0; speed < SPEEDS; speed++)
+		count += shares->inflight[speed];
+	return count;
+}
+
 static int
 free_slow_slots(const struct shares *shares)
 {
-	return slow_slots(shares) - shares->inflight[SLOW];
+	return slow_slots(shares) - (shares_inflight(shares) - shares->inflight[FAST]);
 }
 
 static bool
 has_slot(const struct shares *shares, enum speed speed)
 {
-	if (shares->inflight[FAST] + shares->inflight[SLOW] >= shares->limits.inflight)
+	if (shares_inflight(shares) >= shares->limits.inflight)
 		return false;
-	return speed == FAST ? shares->inflight[FAST] < FAST_SLOTS : free_slow_slots(shares) > 0;
+	if (speed == FAST)
+		return shares->inflight[FAST] < FAST_SLOTS;
+	return free_slow_slots(shares) > 0 && (speed != NEW || shares->inflight[NEW] < NEW_SLOTS);
+}
+
+/* How many of a host's slots endpoints of a speed leave to others. */
+static int
+kept_at_host(const struct shares *shares, enum speed speed)
+{
+	static const int parts[SPEEDS] = {[SLOW] = 8, [NEW] = 4, [LATE] = 2};
+	int slots = shares->limits.per_host;
+
+	if (speed == FAST || slots == 1)
+		return 0;
+	return slots / parts[speed] > 0 ? slots / parts[speed] : 1;
+}
+
+static int
+room_at_host(const struct shares *shares, const struct host *host, enum speed speed)
+{
+	return shares->limits.per_host - kept_at_host(shares, speed) - host->inflight;
 }
 
 static bool
 has_room_at_host(const struct shares *shares, const struct visit *visit, enum speed speed)
 {
-	int room = shares->limits.per_host - visit->host->inflight;
-
-	return speed == FAST ? room > 0 : visit->inflight < 3 * room;
+	return room_at_host(shares, visit->host, speed) > 0 &&
+		   (speed == FAST ||
+			visit->inflight < 3 * (shares->limits.per_host - visit->host->inflight));
 }
 
 static struct seat *
@@ -285,7 +318,9 @@ next_of(const struct shares *shares, struct owner *owner, enum speed speed)
 {
 	struct turn *after;
 
-	if (speed == SLOW && owner->slow >= free_slow_slots(shares))
+	if (speed != FAST && owner->slow >= free_slow_slots(shares))
+		return NULL;
+	if (speed == NEW && owner->fresh >= NEW_SLOTS - shares->inflight[NEW])
 		return NULL;
 	for (struct turn *turn = owner->turns[speed].first; turn != NULL; turn = after)
 	{
@@ -321,31 +356,35 @@ next_in(const struct shares *shares, enum speed speed)
 }
 
 static void
-leave_young(struct shares *shares, struct slot *slot)
+leave_list(struct slot *slot)
 {
-	slot->young = false;
+	struct slots *list = slot->list;
+
+	if (list == NULL)
+		return;
 	if (slot->before != NULL)
 		slot->before->after = slot->after;
 	else
-		shares->young = slot->after;
+		list->first = slot->after;
 	if (slot->after != NULL)
 		slot->after->before = slot->before;
 	else
-		shares->youngest = slot->before;
+		list->last = slot->before;
 	slot->before = slot->after = NULL;
+	slot->list = NULL;
 }
 
 static void
-enter_young(struct shares *shares, struct slot *slot)
+enter_list(struct slots *list, struct slot *slot)
 {
-	slot->young = true;
+	slot->list = list;
 	slot->after = NULL;
-	slot->before = shares->youngest;
-	if (shares->youngest != NULL)
-		shares->youngest->after = slot;
+	slot->before = list->last;
+	if (list->last != NULL)
+		list->last->after = slot;
 	else
-		shares->young = slot;
-	shares->youngest = slot;
+		list->first = slot;
+	list->last = slot;
 }
 
 static void
@@ -353,41 +392,62 @@ count(struct shares *shares, struct slot *slot, enum speed speed)
 {
 	slot->speed = speed;
 	shares->inflight[speed]++;
-	if (speed == SLOW)
-		slot->visit->owner->slow++;
+	slot->visit->owner->slow += speed != FAST;
+	slot->visit->owner->fresh += speed == NEW;
 }
 
 static void
 uncount(struct shares *shares, struct slot *slot)
 {
 	shares->inflight[slot->speed]--;
-	if (slot->speed == SLOW)
-		slot->visit->owner->slow--;
+	slot->visit->owner->slow -= slot->speed != FAST;
+	slot->visit->owner->fresh -= slot->speed == NEW;
 }
 
-/* Requests that are not young any more, and their endpoints, are slow. */
+/*
+ * Whoever is first of a list and has been under way for so long, with its endpoint, is of that speed, or goes on being of a
+ * worse one. An endpoint that has never answered is late until it does.
+ */
+static struct slot *
+next_aged(struct shares *shares, struct slots *list, int ms, enum speed speed, uint64_t now)
+{
+	struct slot *slot = list->first;
+	int least = 4 * ms;
+
+	if (slot == NULL || slot->since + (uint64_t) ms >= now)
+		return NULL;
+	leave_list(slot);
+	if (slot->speed < speed)
+	{
+		uncount(shares, slot);
+		count(shares, slot, speed);
+	}
+	if (slot->seat->speed == NEW)
+		least += LATE_MS;
+	learn(shares, slot->seat, least + (double) (now - slot->since));
+	return slot;
+}
+
 static void
 note_late(struct shares *shares, uint64_t now)
 {
 	struct slot *slot;
 
-	while ((slot = shares->young) != NULL && slot->since + SLOW_MS < now)
-	{
-		leave_young(shares, slot);
-		uncount(shares, slot);
-		count(shares, slot, SLOW);
-		learn(shares, slot->seat, 4 * SLOW_MS + (double) (now - slot->since));
-	}
+	while ((slot = next_aged(shares, &shares->young, SLOW_MS, SLOW, now)) != NULL)
+		enter_list(&shares->grown, slot);
+	while (next_aged(shares, &shares->grown, LATE_MS, LATE, now) != NULL)
+		;
 }
 
 struct seat *
 shares_next(struct shares *shares, uint64_t now)
 {
-	struct seat *seat;
+	struct seat *seat = NULL;
 
 	note_late(shares, now);
-	seat = next_in(shares, FAST);
-	return seat != NULL ? seat : next_in(shares, SLOW);
+	for (int speed = 0; seat == NULL && speed < SPEEDS; speed++)
+		seat = next_in(shares, speed);
+	return seat;
 }
 
 void
@@ -399,7 +459,7 @@ shares_begin(struct shares *shares, struct seat *seat, struct slot *slot, uint64
 	slot->visit = visit;
 	slot->since = now;
 	shares_keep(visit);
-	enter_young(shares, slot);
+	enter_list(&shares->young, slot);
 	count(shares, slot, seat->speed);
 	seat->inflight++;
 	visit->inflight++;
@@ -413,15 +473,14 @@ shares_begin(struct shares *shares, struct seat *seat, struct slot *slot, uint64
 		turn_unlist(&seat->turn);
 }
 
-/* Asks those again that wait for a host, as many as it has room for; fast ones first. */
+/* Asks those again that wait for a host, as many as it has room for. */
 static void
 ask_again(const struct shares *shares, struct host *host)
 {
-	int room = shares->limits.per_host - host->inflight;
-
 	for (int speed = 0; speed < SPEEDS; speed++)
 	{
-		for (; room > 0 && host->waiting[speed].first != NULL; room--)
+		for (int room = room_at_host(shares, host, speed);
+			 room > 0 && host->waiting[speed].first != NULL; room--)
 			turn_return(host->waiting[speed].first);
 	}
 }
@@ -432,8 +491,7 @@ shares_end(struct shares *shares, struct slot *slot, uint64_t now)
 	struct visit *visit = slot->visit;
 
 	shares->ended++;
-	if (slot->young)
-		leave_young(shares, slot);
+	leave_list(slot);
 	uncount(shares, slot);
 	slot->seat->inflight--;
 	visit->inflight--;

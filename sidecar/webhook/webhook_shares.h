@@ -2,10 +2,14 @@
  * Which endpoint may start a request next: slots shared out by owner, then by endpoint, and at each host by owner. No I/O.
  *
  * A request is young for SLOW_MS. There are FAST_SLOTS for young requests of endpoints that answer fast, and these are
- * theirs alone; endpoints that answer late, or have not answered yet, have what is left up to the limit. There an owner
- * may have a slot only while it has fewer than are free, so that one is always left for the next owner, and so has an
- * endpoint of what its owner may have. At a host fast endpoints may have any free slot; slow ones of an owner have at most three
- * times as many as they leave free. Owners take turns, then hosts of an owner, then endpoints.
+ * theirs alone. Endpoints that are slow or late have what is left up to the limit, and so have those that have not answered yet,
+ * NEW_SLOTS young ones at a time: more at once would themselves be why answers are late. Of both an owner
+ * may have one only while it has fewer than are free, so that one is always left for the next owner, and so has an
+ * endpoint of what its owner may have. Owners take turns, then hosts of an owner, then endpoints.
+ *
+ * At a host fast endpoints may have any free slot. An eighth is theirs alone; a quarter theirs and those of slow ones, which do
+ * answer; late ones have the rest of one half. So those that answer have room, whatever number of owners has endpoints there
+ * that hang. An owner has at most three times as many slots as are free for any but fast endpoints.
  *
  * Bytes in memory are shared out in the same way: slow endpoints of an owner may have as many as they leave free. For fast
  * ones, what is delivered in a second is enough.
@@ -21,12 +25,17 @@
 #include "base/turns.h"
 
 #define FAST_SLOTS 32
+#define NEW_SLOTS 32
 #define SLOW_MS 50
+#define LATE_MS 1000
 
+/* In the order in which they have their turns. */
 enum speed
 {
 	FAST,
+	NEW, /* it has not answered yet */
 	SLOW,
+	LATE, /* as good as never */
 	SPEEDS
 };
 
@@ -42,6 +51,7 @@ struct owner
 	struct entry entry; /* by its id */
 	struct turn turns[SPEEDS];
 	int slow;     /* requests under way that are no young ones of fast endpoints */
+	int fresh;    /* of them, young ones of endpoints that have not answered yet */
 	int due;      /* stored messages that were found due, in memory */
 	int messages; /* in memory */
 	size_t bytes; /* of them */
@@ -83,12 +93,18 @@ struct seat
 /* A request that is under way. All zero before its first use. */
 struct slot
 {
-	struct slot *before, *after; /* among the young ones */
-	bool young;
+	struct slots *list; /* of those of its age; NULL: it is late */
+	struct slot *before, *after;
 	struct seat *seat;
 	struct visit *visit;
 	enum speed speed; /* as it is counted */
 	uint64_t since;   /* loop time */
+};
+
+/* In the order in which they began. */
+struct slots
+{
+	struct slot *first, *last;
 };
 
 struct shares
@@ -96,7 +112,7 @@ struct shares
 	struct webhook_limits limits;
 	struct table owners, hosts, visits;
 	struct turn roots[SPEEDS];
-	struct slot *young, *youngest;
+	struct slots young, grown; /* for less than SLOW_MS; than LATE_MS */
 	int inflight[SPEEDS];
 	int due;
 	size_t bytes;
@@ -125,6 +141,8 @@ void seat_not_ready(struct seat *seat);
 
 /* Whose turn it is; NULL: nothing may be started. */
 struct seat *shares_next(struct shares *shares, uint64_t now);
+/* How many requests are under way. */
+int shares_inflight(const struct shares *shares);
 /* A request is started, and is over. */
 void shares_begin(struct shares *shares, struct seat *seat, struct slot *slot, uint64_t now);
 void shares_end(struct shares *shares, struct slot *slot, uint64_t now);
