@@ -9,6 +9,7 @@ import { Bed } from '../lib/bed.mjs';
 import { connect } from '../lib/db.mjs';
 import { addGroup, removeGroup } from '../lib/janitor.mjs';
 import { freePort } from '../lib/ports.mjs';
+import { logLines, logTable } from '../lib/log-reference.mjs';
 import { runProgram } from '../lib/program.mjs';
 import { reference } from '../lib/sql-reference.mjs';
 import { until } from '../lib/wait.mjs';
@@ -94,6 +95,14 @@ test('docs/sql.md is what the database says of its functions', async () => {
   const fresh = await reference(bed.db);
   if (process.env.UPDATE_DOCS) writeFileSync(path.join(root, 'docs/sql.md'), fresh);
   assert.equal(read('docs/sql.md'), fresh, 'UPDATE_DOCS=1 make test ONLY=docs writes it anew');
+});
+
+test('docs/logs.md has every line that the sidecar can write, and says what each of their fields is', () => {
+  const [fields, table] = read('docs/logs.md').split(/(?=\| `msg` \| `level` \| fields)/);
+  if (process.env.UPDATE_DOCS) writeFileSync(path.join(root, 'docs/logs.md'), `${fields}${logTable()}\n`);
+  assert.equal(table, `${logTable()}\n`, 'UPDATE_DOCS=1 make test ONLY=docs writes it anew');
+  const described = [...fields.matchAll(/^\| (`.*?) \|/gm)].flatMap(([, cell]) => [...cell.matchAll(/`(\w+)`/g)].map((match) => match[1])).filter((name) => !/^(ts|level|msg)$/.test(name));
+  assert.deepEqual([...new Set(described)].sort(), [...new Set(logLines().flatMap((line) => line.fields))].sort());
 });
 
 test('the quick start: its statements, commands and snippet, one after the other', async (context) => {
