@@ -88,6 +88,18 @@ for (const [what, env, subject, text, mend] of [
   });
 }
 
+for (const [what, env, words] of [
+  ['the anon key', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: roleToken('anon', 's') }, 'REALTIME_KEY: is the anon key: Realtime would accept every event and deliver none; the role must be service_role'],
+  ['an expired key', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: roleToken('service_role', 's', { expiresIn: -1 }) }, 'REALTIME_KEY: is a token that has expired'],
+  ['a publishable key', { REALTIME_URL: 'http://127.0.0.1:1', REALTIME_KEY: 'sb_publishable_x' }, 'REALTIME_KEY: is a publishable key, which may not send: the secret one (sb_secret_…), or a token with role service_role is needed'],
+  ['no key', { REALTIME_URL: 'http://127.0.0.1:1' }, 'REALTIME_KEY: is needed with REALTIME_URL: a token with role service_role'],
+  ['a URL that is none', { REALTIME_URL: 'realtime:4000', REALTIME_KEY: roleToken('service_role', 's') }, 'REALTIME_URL: begins with neither http:// nor https://'],
+]) {
+  test(`${what} ends it with 2 and one line`, async () => {
+    assert.deepEqual(await run(['doctor'], env), { status: 2, stdout: '', stderr: `chat-sidecar: ${words}\n` });
+  });
+}
+
 test('no setup, no grant, and versions that do not fit', async () => {
   await inDatabase('unset', 'CREATE EXTENSION chat_realtime');
   assert.match((await error({ DATABASE_URL: url({ database: 'unset' }) })).mend, /chat\.grant_sidecar/);
