@@ -1,37 +1,13 @@
 // What else a client of Supabase Realtime may say and hear on a WebSocket of the embedded endpoint.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { after, afterEach, before, test } from 'node:test';
-import { Bed } from '../lib/bed.mjs';
+import { test } from 'node:test';
+import { atEndpoint, joined, ok } from '../lib/at-endpoint.mjs';
 import { RawHttp, request } from '../lib/http-wire.mjs';
-import { RawSocket } from '../lib/raw-socket.mjs';
 import { until } from '../lib/wait.mjs';
 
-const ok = { status: 'ok', response: {} };
-const joined = { status: 'ok', response: { postgres_changes: [] } };
-let bed, sidecar, conversation, topic, token;
-let open = [];
-
-before(async () => {
-  bed = await Bed.create();
-  conversation = await bed.conversation('Ana');
-  topic = `conversation:${conversation}`;
-  sidecar = await bed.sidecar();
-  token = sidecar.token(bed.owner);
-});
-
-after(() => bed.close());
-
-afterEach(() => {
-  for (const socket of open) socket.close();
-  open = [];
-});
-
-async function connect({ to = sidecar, ...options } = {}) {
-  const socket = await RawSocket.open(to, options);
-  open.push(socket);
-  return socket;
-}
+let bed, sidecar, topic, token;
+const connect = atEndpoint((here) => { ({ bed, sidecar, topic, token } = here); });
 
 /** A join whose payload is written as it is. */
 function joinWith(socket, ref, name, payload) {

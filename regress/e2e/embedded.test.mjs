@@ -1,37 +1,13 @@
 // The embedded endpoint frame by frame, as it was observed of Supabase Realtime.
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { after, afterEach, before, test } from 'node:test';
-import { Bed } from '../lib/bed.mjs';
+import { test } from 'node:test';
+import { atEndpoint, joined, ok } from '../lib/at-endpoint.mjs';
 import { roleToken } from '../lib/jwt.mjs';
-import { RawSocket } from '../lib/raw-socket.mjs';
 import { until } from '../lib/wait.mjs';
 
-const ok = { status: 'ok', response: {} };
-const joined = { status: 'ok', response: { postgres_changes: [] } };
 let bed, sidecar, conversation, topic, token;
-let open = [];
-
-before(async () => {
-  bed = await Bed.create();
-  conversation = await bed.conversation('Ana');
-  topic = `conversation:${conversation}`;
-  sidecar = await bed.sidecar();
-  token = sidecar.token(bed.owner);
-});
-
-after(() => bed.close());
-
-afterEach(() => {
-  for (const socket of open) socket.close();
-  open = [];
-});
-
-async function connect(options) {
-  const socket = await RawSocket.open(sidecar, options);
-  open.push(socket);
-  return socket;
-}
+const connect = atEndpoint((here) => { ({ bed, sidecar, conversation, topic, token } = here); });
 
 test('heartbeat, join, message and leave in serializer 2.0.0', async () => {
   const socket = await connect();
