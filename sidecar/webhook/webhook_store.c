@@ -14,6 +14,8 @@
 #include "base/memory.h"
 
 #define GROUP_MAX 500
+#define GROUP_MIN 32
+#define GROUP_MS 10 /* that a group may take: events that come meanwhile wait for it */
 #define GROUP_WAIT_MS 100
 #define FAILED_WAIT_MS 1000
 
@@ -52,6 +54,8 @@ struct store
 	uint64_t epoch;
 	struct list waiting;
 	struct list sent;
+	int group; /* how many may go at once */
+	uint64_t sent_at;
 	bool saving;
 	bool failed; /* the last group was not saved */
 	bool urgent; /* somebody waits for the next group */
@@ -119,6 +123,7 @@ store_create(struct app *app, const struct store_handlers *handlers, void *arg)
 	store->arg = arg;
 	list_init(&store->waiting);
 	list_init(&store->sent);
+	store->group = GROUP_MIN;
 	uv_timer_init(app->loop, &store->timer);
 	store->timer.data = store;
 	return store;
@@ -241,7 +246,7 @@ take_group(struct store *store)
 
 	for (int i = 0; i < COLUMNS; i++)
 		pgarray_begin(&store->columns[i]);
-	while (store->sent.count < GROUP_MAX && (message = list_pop(&store->waiting)) != NULL)
+	while (store->sent.count < store->group && (message = list_pop(&store->waiting)) != NULL)
 	{
 		message->listed = false;
 		message->saving = true;
@@ -249,6 +254,18 @@ take_group(struct store *store)
 		add_message(store->columns, message);
 		list_append(&store->sent, message);
 	}
+}
+
+/* Groups are as large as can be saved within GROUP_MS. */
+static void
+learn_group(struct store *store)
+{
+	uint64_t took = uv_now(store->timer.loop) - store->sent_at;
+
+	if (took > 2 * GROUP_MS && store->group > GROUP_MIN)
+		store->group /= 2;
+	else if (took < GROUP_MS && store->sent.count == store->group && store->group < GROUP_MAX)
+		store->group = 2 * store->group < GROUP_MAX ? 2 * store->group : GROUP_MAX;
 }
 
 /* Puts a group that was not saved before what waits. */
@@ -299,7 +316,7 @@ finish_group(struct store *store, bool due)
 	while ((message = list_pop(&store->sent)) != NULL)
 		finish_message(store, message);
 	store->handlers.settled(store->arg, due);
-	if (store->urgent || store->waiting.count >= GROUP_MAX)
+	if (store->urgent || store->waiting.count >= store->group)
 		store_flush(store);
 	else if (store->waiting.count > 0 && !uv_is_active((uv_handle_t *) &store->timer))
 		uv_timer_start(&store->timer, on_timer, GROUP_WAIT_MS, 0);
@@ -339,6 +356,7 @@ on_saved(void *arg, PGresult *result)
 	if (!current)
 		return;
 	store->saving = false;
+	learn_group(store);
 	if (result != NULL && PQresultStatus(result) == PGRES_TUPLES_OK && says_true(result, 0))
 		finish_group(store, says_true(result, 1));
 	else
@@ -365,6 +383,7 @@ store_flush(struct store *store)
 	call->store = store;
 	call->generation = store->generation;
 	store->saving = true;
+	store->sent_at = uv_now(store->timer.loop);
 	db_query(store->db, &save_statement, params, on_saved, call);
 }
 
@@ -382,7 +401,7 @@ store_add(struct store *store, struct message *message, bool urgent)
 	store->urgent |= urgent;
 	if (store->saving || store->failed)
 		return;
-	if (urgent || store->waiting.count >= GROUP_MAX)
+	if (urgent || store->waiting.count >= store->group)
 		uv_timer_start(&store->timer, on_timer, 0, 0);
 	else if (!uv_is_active((uv_handle_t *) &store->timer))
 		uv_timer_start(&store->timer, on_timer, GROUP_WAIT_MS, 0);

@@ -1,6 +1,7 @@
 /*
  * Takes what became of webhook messages to the database, in groups: one statement is under way at a time,
- * and what arrives meanwhile goes with the next one.
+ * and what arrives meanwhile goes with the next one. Groups are as large as are saved in a moment, for what is asked
+ * about events that come meanwhile waits behind them.
  *
  * A message may be added again while an outcome of it is on its way (it was held, and then finished): the
  * newer outcome follows in a later group. A group that failed is sent again after a second.
