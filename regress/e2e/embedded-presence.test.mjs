@@ -159,6 +159,12 @@ test('a channel holds so many bytes of presence, and no more; who is there stays
   assert.ok(refused.length > 5 && refused.length < 15, `${refused.length}`);
   assert.deepEqual(refused[0], { status: 'error', response: { reason: 'Too many presences' } });
   assert.equal(await sidecar.metric('chat_realtime_embedded_presences'), 75 - refused.length);
+  // A megabyte a join: who has it sent again and again is taken for one that sends as much.
+  const greedy = await connect();
+  const join = { config: { private: false, ...enabled('greedy') } };
+  for (let n = 0; n < 40; n++) greedy.send(`${n}`, `${n}`, `realtime:${room}`, 'phx_join', join);
+  await greedy.hears((f) => name(f) === 'system' && f[4].message === 'Too many messages per second', 'the end of it');
+  await member(room, 'modest');
   for (const socket of sockets) socket.close();
   await until(async () => await sidecar.metric('chat_realtime_embedded_presences') === 0, 'all of them to be gone');
 });

@@ -42,6 +42,12 @@ main(void)
 	check("what is too long for ever", !flow_take(&flow, FLOW_BYTES_AT_ONCE + 1, 100000));
 
 	flow = (struct flow){0};
+	flow_spend(&flow, 2 * FLOW_BYTES_AT_ONCE, 1);
+	check("what it had sent to it counts", !flow_take(&flow, 1, 1));
+	check("and comes back like the rest",
+		  !flow_take(&flow, 1, 5001) && flow_take(&flow, 1, 5002) && !flow_take(&flow, 2001, 5003));
+
+	flow = (struct flow){0};
 	check("too much once", !flow_is_stubborn(&flow, 5000));
 	for (uint64_t now = 5000; now <= 5000 + FLOW_PATIENCE_MS; now += 500)
 		check("and for a while", !flow_is_stubborn(&flow, now));

@@ -133,6 +133,27 @@ carries_what_it_can(void)
 	carries("octets under a name that is too long", SERIALIZER_V2, &broadcast, NULL, 0);
 }
 
+/* Channels keep them, and answers carry them: they are no place for megabytes. */
+static void
+takes_references(void)
+{
+	char longest[FRAME_MAX_REFERENCE + 2] = "", text[2 * FRAME_MAX_REFERENCE];
+
+	memset(longest, 'x', FRAME_MAX_REFERENCE);
+	longest[0] = longest[FRAME_MAX_REFERENCE - 1] = '"';
+	for (int extra = 0; extra <= 1; extra++)
+	{
+		snprintf(text, sizeof(text), "[%s,null,\"t\",\"e\",{}]", longest);
+		check_text(text, false, extra == 0);
+		snprintf(text, sizeof(text), "[null,%s,\"t\",\"e\",{}]", longest);
+		check_text(text, false, extra == 0);
+		snprintf(text, sizeof(text), "{\"topic\":\"t\",\"event\":\"e\",\"ref\":%s}", longest);
+		check_text(text, extra == 0, false);
+		longest[FRAME_MAX_REFERENCE - 1] = 'x';
+		longest[FRAME_MAX_REFERENCE] = '"';
+	}
+}
+
 int
 main(void)
 {
@@ -145,6 +166,7 @@ main(void)
 	check_text("{\"event\":\"e\"}", false, false);
 	check_text("\"t\"", false, false);
 	check_text("[", false, false);
+	takes_references();
 	takes_pushes();
 	carries_what_it_can();
 	return 0;

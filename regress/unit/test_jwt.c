@@ -178,6 +178,20 @@ checks_api_keys(void)
 	keyring_free(keyring);
 }
 
+/* Its claims are kept by every channel: a good one that no head of a request has room for is none. */
+static void
+takes_no_giant(void)
+{
+	static char filling[20001], claims[20100];
+
+	memset(filling, 'x', sizeof(filling) - 1);
+	snprintf(claims, sizeof(claims), "{\"role\":\"r\",\"exp\":1700000001,\"x\":\"%.8000s\"}",
+			 filling);
+	check_claims(claims, NULL);
+	snprintf(claims, sizeof(claims), "{\"role\":\"r\",\"exp\":1700000001,\"x\":\"%s\"}", filling);
+	check_claims(claims, NOT_A_JWT);
+}
+
 int
 main(void)
 {
@@ -203,6 +217,7 @@ main(void)
 	check_header("{\"alg\":\"HS256\"", NOT_A_JWT);
 	check_signed("eyJhbGciOiJIUzI1NiJ9", "e*", NOT_A_JWT);
 	check_signed("eyJhbGciOiJIUzI1NiJ9", "e30A", NOT_A_JWT); /* {} and a NUL */
+	takes_no_giant();
 	check_claims("no JSON", NOT_A_JWT);
 	check_claims("[]", NOT_A_JWT);
 	check_claims("{}", required);

@@ -212,7 +212,7 @@ waited(void *arg, struct embedded *embedded, bool allowed, bool known)
 {
 	struct waiting *waiting = arg;
 
-	embedded->waiting_bytes -= waiting->broadcast.payload_len;
+	embedded->waiting_bytes -= broadcast_bytes(&waiting->broadcast);
 	if (allowed)
 		channel_publish(embedded, true, &waiting->broadcast, NULL);
 	if (waiting->request_id != 0)
@@ -232,7 +232,7 @@ ask_first(struct embedded *embedded, uint64_t request_id, const struct jwt *toke
 {
 	struct waiting *waiting;
 
-	if (embedded->waiting_bytes + broadcast->payload_len > MAX_WAITING_BYTES)
+	if (embedded->waiting_bytes + broadcast_bytes(broadcast) > MAX_WAITING_BYTES)
 		return false;
 	waiting = xcalloc(1, sizeof(*waiting));
 	waiting->request_id = request_id;
@@ -242,7 +242,7 @@ ask_first(struct embedded *embedded, uint64_t request_id, const struct jwt *toke
 	waiting->payload = xmalloc(broadcast->payload_len + 1);
 	memcpy(waiting->payload, broadcast->payload, broadcast->payload_len);
 	waiting->broadcast.payload = waiting->payload;
-	embedded->waiting_bytes += broadcast->payload_len;
+	embedded->waiting_bytes += broadcast_bytes(broadcast);
 	access_ask(embedded, waiting->topic, token, true, waited, waiting);
 	return true;
 }

@@ -90,7 +90,8 @@ delay_send(struct socket *socket, struct message *message)
 	uint64_t ms = (uint64_t) embedded->app->config->embedded_refusal_delay_ms;
 	struct delayed *delayed;
 
-	if (ms == 0 || delays->count >= DELAY_MOST || socket->delayed >= DELAY_MOST_OF_ONE)
+	if (ms == 0 || delays->count >= DELAY_MOST || socket->delayed >= DELAY_MOST_OF_ONE ||
+		message_length(message) > DELAY_MOST_BYTES)
 	{
 		socket_send(socket, message);
 		return;

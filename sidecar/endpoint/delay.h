@@ -1,6 +1,6 @@
 /*
  * Refusals that are told later, as Realtime does, so that who is refused does not ask again at once. They hold up no other frame
- * of the socket. Bounded in number: what is above it is told at once.
+ * of the socket. Bounded in number and bytes: what is above it is told at once.
  */
 #ifndef SIDECAR_ENDPOINT_DELAY_H
 #define SIDECAR_ENDPOINT_DELAY_H
@@ -10,6 +10,7 @@
 
 #define DELAY_MOST 10000      /* that wait, of all sockets */
 #define DELAY_MOST_OF_ONE 100 /* of one */
+#define DELAY_MOST_BYTES 4096 /* of one refusal, which says again what was asked for */
 
 struct app;
 struct embedded;

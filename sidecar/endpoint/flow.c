@@ -15,12 +15,25 @@ less(int64_t used, int64_t a_second, uint64_t ms)
 	return used - a_second * (int64_t) ms;
 }
 
-bool
-flow_take(struct flow *flow, size_t bytes, uint64_t now)
+static void
+let_come_back(struct flow *flow, uint64_t now)
 {
 	flow->frames = less(flow->frames, FLOW_FRAMES, now - flow->at);
 	flow->bytes = less(flow->bytes, FLOW_BYTES, now - flow->at);
 	flow->at = now;
+}
+
+void
+flow_spend(struct flow *flow, size_t bytes, uint64_t now)
+{
+	let_come_back(flow, now);
+	flow->bytes += (int64_t) bytes * THOUSAND;
+}
+
+bool
+flow_take(struct flow *flow, size_t bytes, uint64_t now)
+{
+	let_come_back(flow, now);
 	if (flow->frames + THOUSAND > (int64_t) FLOW_FRAMES_AT_ONCE * THOUSAND ||
 		flow->bytes + (int64_t) bytes * THOUSAND > (int64_t) FLOW_BYTES_AT_ONCE * THOUSAND)
 		return false;

@@ -26,6 +26,8 @@ struct flow
 
 /* Counts a frame; false: it is too much, and is not counted. now: milliseconds. */
 bool flow_take(struct flow *flow, size_t bytes, uint64_t now);
+/* Counts what it had others send to it, whether there is room or not: what comes next may be too much. */
+void flow_spend(struct flow *flow, size_t bytes, uint64_t now);
 /* One was too much: whether that goes on for FLOW_PATIENCE_MS already, without a pause of half of that. */
 bool flow_is_stubborn(struct flow *flow, uint64_t now);
 

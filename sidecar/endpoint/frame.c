@@ -39,6 +39,8 @@ frame_free(struct frame *frame)
 static bool
 fill(struct frame *frame, const struct json *part)
 {
+	if (part[0].len > FRAME_MAX_REFERENCE || part[1].len > FRAME_MAX_REFERENCE)
+		return false;
 	frame->join_ref = reference(part[0]);
 	frame->ref = reference(part[1]);
 	frame->topic = json_text(part[2]);

@@ -18,6 +18,9 @@ enum serializer
 	SERIALIZERS
 };
 
+#define FRAME_MAX_REFERENCE                                                                        \
+	512 /* bytes of one, as JSON text: answers carry it, and channels keep it */
+
 /* What a client sent. References are kept as JSON text ("1" with its quotes, or null). */
 struct frame
 {

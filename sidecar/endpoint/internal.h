@@ -9,6 +9,7 @@
 #define SIDECAR_EMBEDDED_INTERNAL_H
 
 #include <stdint.h>
+#include <string.h>
 
 #include "endpoint/delay.h"
 #include "endpoint/embedded.h"
@@ -35,6 +36,13 @@
 #define MAX_PAYLOAD 3000500 /* bytes of a broadcast's, as a tenant of Realtime has them */
 /* Bytes of messages that wait for the database to say whether they may be sent; what comes above is refused. */
 #define MAX_WAITING_BYTES (16 * 1024 * 1024)
+
+/* Those of a message, with its names. */
+static inline size_t
+broadcast_bytes(const struct broadcast *broadcast)
+{
+	return strlen(broadcast->topic) + strlen(broadcast->event) + broadcast->payload_len;
+}
 
 struct db;
 

@@ -15,6 +15,8 @@
 
 #define API_KEY "sb_"
 #define DIGEST_BYTES 32
+#define MAX_TOKEN                                                                                  \
+	16384 /* bytes; no head of a request has room for more. Each channel keeps its claims */
 #define MAX_TIME 9e15 /* seconds that a double holds exactly */
 
 static const char NOT_A_JWT[] = "The token provided is not a valid JWT";
@@ -220,6 +222,8 @@ jwt_verify(const char *token, const struct keyring *keyring, int64_t now, struct
 	memset(jwt, 0, sizeof(*jwt));
 	if (strncmp(token, API_KEY, strlen(API_KEY)) == 0)
 		return take_api_key(token, keyring, jwt);
+	if (strlen(token) > MAX_TOKEN)
+		return NOT_A_JWT;
 	verified = verify_text(keyring, token, first, last, &error);
 	if (verified == VERIFIED_NOT)
 		return error;

@@ -155,6 +155,9 @@ presence_welcome(struct subscription *subscription)
 		return;
 	presence_print_state(&state, presence_at(socket->embedded, &place));
 	buffer_bytes(&state, "", 1);
+	/* Who joins again and again has it printed each time. */
+	if (!socket->trusted)
+		flow_spend(&socket->flow, state.len, uv_now(socket->embedded->app->loop));
 	socket_send(socket, presence_print_event(socket->serializer, subscription->join_ref,
 											 subscription->topic, "presence_state", state.data));
 	buffer_free(&state);

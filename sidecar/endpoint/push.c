@@ -18,6 +18,7 @@ struct push
 	uint64_t socket_id;
 	uint64_t subscription_id;
 	int token_number;
+	size_t bytes; /* that it keeps */
 	struct frame frame;
 	struct broadcast broadcast;
 	char *event;
@@ -43,7 +44,7 @@ answered(void *arg, struct embedded *embedded, bool allowed, bool known)
 	struct subscription *subscription =
 		subscription_find_by_id(embedded, push->socket_id, push->subscription_id);
 
-	embedded->waiting_bytes -= push->broadcast.payload_len;
+	embedded->waiting_bytes -= push->bytes;
 	if (!allowed)
 		metric_add(embedded->metrics.refused_broadcasts, 1);
 	if (subscription != NULL)
@@ -70,7 +71,7 @@ ask(struct subscription *subscription, struct frame *frame, const struct broadca
 	struct push *push;
 
 	if (subscription->checks >= MAX_CHECKS ||
-		embedded->waiting_bytes + broadcast->payload_len > MAX_WAITING_BYTES)
+		embedded->waiting_bytes + broadcast_bytes(broadcast) > MAX_WAITING_BYTES)
 	{
 		metric_add(embedded->metrics.refused_broadcasts, 1);
 		subscription_fail(subscription, TOO_MANY, "");
@@ -87,7 +88,8 @@ ask(struct subscription *subscription, struct frame *frame, const struct broadca
 	push->payload = xmalloc(broadcast->payload_len + 1);
 	memcpy(push->payload, broadcast->payload, broadcast->payload_len);
 	push->broadcast.payload = push->payload;
-	embedded->waiting_bytes += broadcast->payload_len;
+	push->bytes = broadcast_bytes(broadcast);
+	embedded->waiting_bytes += push->bytes;
 	subscription->checks++;
 	access_ask(embedded, subscription->topic, &subscription->token, true, answered, push);
 }
