@@ -538,6 +538,7 @@ static const Statement statements[CHAT_PLANS] = {
 	[CHAT_PLAN_WEBHOOKS_BY_ID] = {"webhooks_by_id", chat_build_webhooks_by_id, CHAT_FIND, BESIDE},
 	[CHAT_PLAN_WEBHOOKS_OF] = {"webhooks_of", chat_build_webhooks_of, CHAT_FIND, BESIDE},
 	[CHAT_PLAN_WEBHOOKS_THERE] = {"webhooks_there", chat_build_webhooks_there, CHAT_FIND, BESIDE},
+	[CHAT_PLAN_SHOW_WEBHOOKS] = {"show_webhooks", chat_build_show_webhooks, CHAT_FIND, BESIDE},
 	[CHAT_PLAN_NOTE_WEBHOOKS] = {"note_webhooks", chat_build_note_webhooks, CHAT_WRITE, BESIDE},
 	[CHAT_PLAN_DISABLE_WEBHOOKS] = {"disable_webhooks", chat_build_disable_webhooks, CHAT_WRITE,
 									BESIDE},

@@ -245,6 +245,18 @@ chat_build_webhooks_there(ChatSql *sql)
 					 table_of(sql), chat_sql_parameter(sql, UUIDARRAYOID));
 }
 
+/* $1 ids: of those that are there what an operator is shown, [{id, owner, url, isActive}], without secrets */
+void
+chat_build_show_webhooks(ChatSql *sql)
+{
+	appendStringInfo(
+		&sql->text,
+		"SELECT pg_catalog.jsonb_agg(pg_catalog.jsonb_build_object('id', w.id, 'owner', CAST(w.user_id AS pg_catalog.text),"
+		" 'url', pg_catalog.left(CAST(w.url AS pg_catalog.text), 2048), 'isActive', w.is_active))"
+		" FROM %s AS w WHERE w.id" EQUALS "ANY (%s)",
+		table_of(sql), chat_sql_parameter(sql, UUIDARRAYOID));
+}
+
 /*
  * $1: [{webhook, error, failures, since}], what became of attempts; $2: one that succeeded and was noted since then is not noted
  * again.

@@ -27,7 +27,7 @@ struct app
 	const struct config *config;
 	struct metrics *metrics;
 	struct http *http;         /* outgoing HTTP, libcurl */
-	struct server *server;     /* incoming HTTP, for health and metrics */
+	struct server *server;     /* incoming HTTP, for health, metrics and console */
 	struct embedded *embedded; /* in the endpoint's process, which has little else of this */
 	struct consumer *consumers[APP_CONSUMERS]; /* one a way out; see sinks.h */
 	int nconsumers;

@@ -85,7 +85,13 @@ static const struct setting settings[] = {
 	{"SOCKETIO_TABLE", TEXT, "public.socket_io_attachments", 0, 0, NULL, FIELD(socketio_table),
 	 "its table of attachments, with the schema"},
 	{"HTTP_LISTEN", TEXT, "127.0.0.1:9464", 0, 0, NULL, FIELD(http_listen),
-	 "address of /healthz, /readyz and /metrics"},
+	 "address of the console, /healthz, /readyz and /metrics"},
+	{"CONSOLE", SWITCH, "on", 0, 0, NULL, FIELD(console),
+	 "a page on HTTP_LISTEN that shows how deliveries do"},
+	{"CONSOLE_TOKEN_FILE", TEXT, NULL, 0, 0, NULL, FIELD(console_token_file),
+	 "file that holds the console's token, at least 32 bytes: needed to see webhooks, to send again, and for all of it beyond loopback; read again on SIGHUP"},
+	{"CONSOLE_HOSTS", TEXT, NULL, 0, 0, NULL, FIELD(console_hosts),
+	 "names by which browsers may reach the console beside HTTP_LISTEN's and localhost, e.g. chat.example.com"},
 	{"EMBEDDED_LISTEN", TEXT, "127.0.0.1:4000", 0, 0, NULL, FIELD(embedded_listen),
 	 "address of the embedded Realtime endpoint"},
 	{"ENDPOINT_DATABASE_URL", TEXT, NULL, 0, 0, NULL, FIELD(endpoint_database_url),
@@ -418,6 +424,7 @@ config_load(int argc, char **argv)
 	take_secret("REALTIME_KEY", config->realtime_key_file, &config->realtime_key);
 	take_secret("EMBEDDED_JWT_SECRET", config->embedded_jwt_secret_file,
 				&config->embedded_jwt_secret);
+	take_secret("CONSOLE_TOKEN", config->console_token_file, &config->console_token);
 	if (config->realtime_max_events_per_second == UNSET)
 		config->realtime_max_events_per_second = config_has_realtime(config) ? 100 : 0;
 	config_check(config);
@@ -459,6 +466,8 @@ config_reload(struct config *config, char *error, size_t size)
 					 &config->realtime_key, error, size);
 	renew_secret("EMBEDDED_JWT_SECRET", config->embedded_jwt_secret_file, config_secret_fault,
 				 &config->embedded_jwt_secret, error, size);
+	renew_secret("CONSOLE_TOKEN", config->console_token_file, config_token_fault,
+				 &config->console_token, error, size);
 	return error[0] == '\0';
 }
 
@@ -566,5 +575,6 @@ config_free(struct config *config)
 		if (settings[i].kind == TEXT)
 			free(*(char **) field(config, &settings[i]));
 	}
+	free(config->console_token);
 	free(config);
 }

@@ -30,11 +30,15 @@ struct config
 	bool webhook_allow_http;
 	char *webhook_ca_file; /* PEM; NULL: the system's authorities */
 	int webhook_max_inflight;
-	int webhook_max_per_host;    /* requests at a time to one host name */
-	int core_memory_limit;       /* MiB */
-	char *socketio_channel;      /* of the adapter, with its namespace behind #; NULL: none */
-	char *socketio_table;        /* the adapter's, of attachments */
-	char *http_listen;           /* host:port */
+	int webhook_max_per_host; /* requests at a time to one host name */
+	int core_memory_limit;    /* MiB */
+	char *socketio_channel;   /* of the adapter, with its namespace behind #; NULL: none */
+	char *socketio_table;     /* the adapter's, of attachments */
+	char *http_listen;        /* host:port */
+	bool console;             /* the page on http_listen */
+	char *console_token;      /* NULL: there is none */
+	char *console_token_file;
+	char *console_hosts;         /* comma separated, or NULL */
 	char *embedded_listen;       /* host:port */
 	char *endpoint_database_url; /* NULL: database_url */
 	char *endpoint_database_url_file;
@@ -63,8 +67,8 @@ struct config *config_load(int argc, char **argv);
 void config_warn(const struct config *config, void (*warn)(void *arg, const char *text), void *arg);
 
 /*
- * Reads REALTIME_KEY_FILE and EMBEDDED_JWT_SECRET_FILE again. False: error says what is wrong with one or both; the old
- * value of that one stays.
+ * Reads REALTIME_KEY_FILE, EMBEDDED_JWT_SECRET_FILE and CONSOLE_TOKEN_FILE again. False: error says what is wrong with
+ * which of them; the old value of those stays.
  */
 bool config_reload(struct config *config, char *error, size_t size);
 /* In the endpoint, which is told it by the core. */

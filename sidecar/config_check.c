@@ -116,6 +116,27 @@ config_secret_fault(const char *secret)
 	}
 }
 
+const char *
+config_token_fault(const char *token)
+{
+	if (!is_word(token))
+		return "contains blanks or characters that are not ASCII";
+	return strlen(token) < SECRET_MIN ? "has less than 32 bytes" : NULL;
+}
+
+static void
+check_console(const struct config *config)
+{
+	const char *fault =
+		config->console_token != NULL ? config_token_fault(config->console_token) : NULL;
+
+	if (fault != NULL)
+		config_fail("CONSOLE_TOKEN_FILE", "the token in it %s", fault);
+	if (config->console_hosts != NULL && strpbrk(config->console_hosts, "/@*") != NULL)
+		config_fail("CONSOLE_HOSTS", "\"%s\" is no list of host names with commas between",
+					config->console_hosts);
+}
+
 static void
 check_realtime(const struct config *config)
 {
@@ -235,6 +256,7 @@ config_check(struct config *config)
 	check_proxies(config);
 	check_socketio(config);
 	check_listen("HTTP_LISTEN", config->http_listen);
+	check_console(config);
 	check_listen("EMBEDDED_LISTEN", config->embedded_listen);
 	check_tokens(config);
 }

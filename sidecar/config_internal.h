@@ -21,9 +21,10 @@ void config_fail(const char *name, const char *format, ...)
 /* Ends the process where the settings cannot work, by themselves or together. */
 void config_check(struct config *config);
 
-/* What is wrong with a value of REALTIME_KEY or EMBEDDED_JWT_SECRET, or NULL; static. */
+/* What is wrong with a value of REALTIME_KEY, EMBEDDED_JWT_SECRET or of CONSOLE_TOKEN_FILE, or NULL; static. */
 const char *config_key_fault(const char *key);
 const char *config_secret_fault(const char *secret);
+const char *config_token_fault(const char *token);
 
 /* The setting whose name a variable that is none of them resembles, or NULL. */
 const char *config_resembles(const char *variable, const char *const *names, int count);

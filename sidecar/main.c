@@ -15,6 +15,7 @@
 #include "base/metrics.h"
 #include "canary/canary.h"
 #include "config.h"
+#include "console/console.h"
 #include "consumer/consumer.h"
 #include "endpoint/process.h"
 #include "endpoint/token_command.h"
@@ -45,6 +46,7 @@ struct process
 	struct stats *stats;
 	struct maintain *maintain;
 	struct surroundings *surroundings;
+	struct console *console; /* NULL: there is none */
 	uv_signal_t signals[3];
 	uv_timer_t drain;
 	uint64_t drain_started;
@@ -70,6 +72,7 @@ close_everything(struct process *process)
 	surroundings_destroy(process->surroundings);
 	sinks_destroy(app);
 	server_destroy(app->server);
+	console_destroy(process->console);
 }
 
 static bool
@@ -216,6 +219,7 @@ create_parts(struct process *process)
 	app->hints = hints_create(app);
 	process->maintain = maintain_create(app);
 	process->surroundings = surroundings_create(app);
+	process->console = console_create(app);
 	watch_signals(process);
 	return true;
 }

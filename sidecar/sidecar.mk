@@ -16,7 +16,7 @@ UNIT_TESTS      = $(patsubst regress/unit/%.c,$(SIDECAR_OUT)/unit/%,$(sort $(wil
 
 SIDECAR_OPTIMIZE ?= -O2 -g
 SIDECAR_CFLAGS  = -std=gnu11 $(SIDECAR_OPTIMIZE) -Wall -Wextra -Wvla -Wmissing-prototypes -Wwrite-strings \
-	$(SIDECAR_WERROR) -DSIDECAR_VERSION='"$(SIDECAR_VERSION)"' -Isidecar \
+	$(SIDECAR_WERROR) -DSIDECAR_VERSION='"$(SIDECAR_VERSION)"' -Isidecar -I$(SIDECAR_OUT) \
 	$(if $(SIDECAR_SANITIZE),-fsanitize=$(SIDECAR_SANITIZE) -fno-omit-frame-pointer, \
 	-fstack-protector-strong -D_FORTIFY_SOURCE=2) $(call SIDECAR_PKG,--cflags)
 SIDECAR_LDFLAGS = -Wl,--as-needed -Wl,-z,relro,-z,now \
@@ -35,6 +35,16 @@ $(SIDECAR_BINARY): $(SIDECAR_OBJECTS)
 $(SIDECAR_OUT)/%.o: sidecar/%.c sidecar/sidecar.mk
 	@mkdir -p $(@D)
 	$(CC) $(SIDECAR_CFLAGS) -MMD -MP -c -o $@ $<
+
+# The files of the console's page, as arrays.
+CONSOLE_PAGE    = $(SIDECAR_OUT)/console/page.h
+$(CONSOLE_PAGE): $(sort $(wildcard sidecar/console/page/*)) sidecar/sidecar.mk
+	@mkdir -p $(@D)
+	@for file in $(filter sidecar/console/page/%,$^); do \
+		echo "static const unsigned char $$(basename $$file | tr . _)[] = {" && \
+		od -An -v -tu1 $$file | sed 's/[0-9][0-9]*/&,/g' && echo "};" || exit 1; done > $@.new && mv $@.new $@
+
+$(SIDECAR_OUT)/console/console_files.o: $(CONSOLE_PAGE)
 
 # Everything but main, so that a test takes what it needs.
 $(SIDECAR_ARCHIVE): $(filter-out %/main.o,$(SIDECAR_OBJECTS))

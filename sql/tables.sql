@@ -37,7 +37,7 @@ CREATE TABLE chat.audit_log (
 );
 REVOKE ALL ON chat.audit_log FROM PUBLIC;
 COMMENT ON TABLE chat.audit_log IS 'Sensitive operations, each written in the transaction that did it.';
-COMMENT ON COLUMN chat.audit_log.actor IS 'User of the request''s claims; NULL for a service caller without any.';
+COMMENT ON COLUMN chat.audit_log.actor IS 'User of the request''s claims; NULL for a service caller without any; console for the page of the sidecar.';
 COMMENT ON COLUMN chat.audit_log.role IS 'Database role that called.';
 COMMENT ON COLUMN chat.audit_log.action IS 'Such as api_key.created, webhook.secret_rotated, message.deleted, attachment.changed.';
 COMMENT ON COLUMN chat.audit_log.object IS 'Id of what it was done to; never a secret.';

@@ -55,17 +55,10 @@ $$;
 REVOKE ALL ON FUNCTION chat.test_webhook(uuid, text, text) FROM PUBLIC;
 COMMENT ON FUNCTION chat.test_webhook(uuid, text, text) IS 'Sends an event of this type to a webhook within about a second, whether it subscribes to it or not, and returns {messageId, type}: data is a sample with test: true, messageId begins with evt_test_. event NULL: webhook.test {webhookId}. chat.list_webhook_attempts tells what became of it. NULL: no such webhook of owner. Errors: 22023 for an unknown event, 42501, 54000 where 100 tests wait.';
 
-CREATE FUNCTION chat.redeliver(delivery_id bigint, owner text DEFAULT NULL) RETURNS jsonb
-    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+CREATE FUNCTION chat.queue_again(attempt chat.webhook_attempt) RETURNS boolean
+    LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
-DECLARE
-    attempt chat.webhook_attempt;
-    queued bigint;
 BEGIN
-    SELECT * INTO attempt FROM chat.webhook_attempt a WHERE a.id = delivery_id;
-    IF chat.find_webhook(attempt.webhook, owner) IS NULL THEN
-        RETURN NULL;
-    END IF;
     -- Not in the conversation's order: it is repeated because somebody asks for it now.
     INSERT INTO chat.webhook_delivery AS d (webhook, event_id, message_id, type, conversation, created_at, payload,
                                             next_attempt_at)
@@ -73,9 +66,21 @@ BEGIN
            e.payload, clock_timestamp()
       FROM chat.event_at(attempt.event_id) e
     ON CONFLICT (webhook, event_id, message_id) DO UPDATE
-       SET next_attempt_at = clock_timestamp() WHERE d.next_attempt_at IS NOT NULL
-    RETURNING d.id INTO queued;
-    IF queued IS NULL THEN
+       SET next_attempt_at = clock_timestamp() WHERE d.next_attempt_at IS NOT NULL;
+    RETURN FOUND;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.queue_again(chat.webhook_attempt) FROM PUBLIC;
+COMMENT ON FUNCTION chat.queue_again(chat.webhook_attempt) IS 'Makes the message of an attempt due now; false: its event is no longer in the log, or it waits behind another delivery of its conversation.';
+
+CREATE FUNCTION chat.redeliver(delivery_id bigint, owner text DEFAULT NULL) RETURNS jsonb
+    LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+$$
+DECLARE
+    attempt chat.webhook_attempt;
+BEGIN
+    SELECT * INTO attempt FROM chat.webhook_attempt a WHERE a.id = delivery_id;
+    IF chat.find_webhook(attempt.webhook, owner) IS NULL OR NOT chat.queue_again(attempt) THEN
         RETURN NULL;
     END IF;
     PERFORM chat.audit('webhook.redelivered', attempt.webhook::text, jsonb_build_object('messageId', attempt.message_id));

@@ -20,7 +20,7 @@ export class Receiver {
     receiver.secret = null; // of the webhook; without it nothing is verified
     receiver.deliveries = []; // what was answered with 2xx: {id, type, body, raw, headers, problem, at}
     receiver.attempts = []; // every request: {id, status, at}
-    receiver.answer = () => 200; // status for a request, or a promise of it; null: never answers; {status, headers}
+    receiver.answer = () => 200; // status for a request, or a promise of it; null: never answers; {status, headers, body}
     receiver.listener = new Listener((request, response) => receiver.take(request, response), await freePort());
     await receiver.up();
     return receiver;
@@ -31,7 +31,7 @@ export class Receiver {
     const body = JSON.parse(raw);
     const id = request.headers['webhook-id'];
     const answer = await this.answer({ id, body, headers: request.headers });
-    const { status, headers } = answer?.status ? answer : { status: answer };
+    const { status, headers, body: text = '{"ok":true}' } = answer?.status ? answer : { status: answer };
     const at = Date.now();
     this.attempts.push({ id, status, at });
     if (status === null) return;
@@ -41,7 +41,7 @@ export class Receiver {
       this.onDelivery?.(this.deliveries.at(-1));
     }
     response.writeHead(status, headers);
-    response.end('{"ok":true}');
+    response.end(text);
   }
 
   up() {

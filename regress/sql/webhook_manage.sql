@@ -148,6 +148,32 @@ SELECT chat.redeliver(:'b', now());
 RESET request.jwt.claims;
 RESET ROLE;
 
+-- The sidecar's console: those in trouble of all owners, and sending again as nobody's user.
+SELECT attempt(:epoch, :'a', 2, 'HTTP 503', 'retry', status => 503), attempt(:epoch, :'b', 1, 'HTTP 410', status => 410, disable => 'the endpoint answered 410 Gone');
+CREATE ROLE webhook_manage_sidecar;
+SELECT chat.grant_sidecar('webhook_manage_sidecar');
+SET ROLE webhook_manage_sidecar;
+SELECT f.total, w ->> 'id' = :'a' AS of_a, w ->> 'owner' AS owner, w ->> 'url' AS url, w -> 'isActive' AS active, w -> 'failures' AS failures, w ->> 'lastError' AS error, w -> 'disabledReason' AS disabled,
+       w -> 'pending' AS pending, jsonb_array_length(w -> 'attempts') AS attempts, (w #> '{attempts,0}') - '{id,messageId,at}'::text[] AS newest
+  FROM chat.webhook_failing(20, 2) f, jsonb_array_elements(f.webhooks) w;
+SELECT total, jsonb_array_length(webhooks) AS shown FROM chat.webhook_failing(1, 0);
+SELECT w #>> '{attempts,0,id}' AS failed FROM chat.webhook_failing(1, 1) f, jsonb_array_elements(f.webhooks) w \gset
+SELECT w #>> '{attempts,0,id}' AS off FROM chat.webhook_failing(2, 1) f, jsonb_array_elements(f.webhooks) w WHERE NOT (w -> 'isActive')::boolean \gset
+SELECT message_id ~ '^evt_\d+$' AS message, type FROM chat.webhook_again(:failed);
+SELECT count(*) AS of_none_or_off FROM unnest(ARRAY[-1, NULL, :off]) i, chat.webhook_again(i);
+-- Only what it was given.
+SELECT chat.redeliver(:failed);
+SELECT chat.audit_as('somebody', 'a', 'b', NULL);
+SELECT count(*) FROM chat.audit_log;
+RESET ROLE;
+SELECT due FROM waiting;
+SELECT actor, role, action, details ->> 'messageId' ~ '^evt_\d+$' AS message FROM chat.audit_log WHERE actor = 'console';
+-- A text is cut.
+UPDATE chat.webhook_attempt SET response = repeat('é', 1000), error = repeat('x', 1000) WHERE id = :failed;
+SELECT length(w #>> '{attempts,0,response}') AS response, length(w #>> '{attempts,0,error}') AS error FROM chat.webhook_failing(1, 1) f, jsonb_array_elements(f.webhooks) w;
+DROP OWNED BY webhook_manage_sidecar;
+
 \c contrib_regression
 DROP DATABASE regress_webhook_manage;
 DROP ROLE webhook_manage_user;
+DROP ROLE webhook_manage_sidecar;

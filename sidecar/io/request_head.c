@@ -22,7 +22,6 @@ struct parser
 	struct request_head *head;
 	int headers;
 	bool http10;
-	bool host;
 	bool has_length;
 	bool coded; /* Transfer-Encoding */
 	bool chunked;
@@ -269,12 +268,10 @@ parse_header(struct parser *p, struct slice name, struct slice value)
 	struct request_head *head = p->head;
 
 	if (is_word(name, "host"))
-	{
-		if (p->host)
-			return 400;
-		p->host = true;
-	}
-	else if (is_word(name, "content-length"))
+		return keep(&head->host, value);
+	if (is_word(name, "origin"))
+		return keep(&head->origin, value);
+	if (is_word(name, "content-length"))
 		return parse_length(p, value);
 	else if (is_word(name, "transfer-encoding"))
 	{
@@ -351,7 +348,7 @@ judge(struct parser *p)
 {
 	struct request_head *head = p->head;
 
-	if (!p->http10 && !p->host)
+	if (!p->http10 && head->host.start == NULL)
 		return 400;
 	if (p->coded && p->has_length)
 		return 400;

@@ -33,6 +33,8 @@ struct request_head
 	bool expects_continue;
 	bool websocket; /* asks for WebSocket, version 13 */
 	size_t body_len;
+	struct slice host; /* with its port */
+	struct slice origin;
 	struct slice accept; /* of several the last one */
 	struct slice authorization;
 	struct slice apikey;

@@ -7,18 +7,19 @@
 
 #include "base/memory.h"
 #include "config.h"
-#include "io/listener.h"
+#include "io/waiting.h"
 
 #define MOST 64 /* connections */
 #define PATIENCE_MS 1000
 
-/* A request whose page is not made yet. */
-struct waiting
-{
-	struct waiting *next;
-	struct exchange *exchange;
-	uint64_t number;
-};
+/* Of every answer: a browser takes it for what it is, keeps it to itself, and lets it do nothing beyond this port. */
+#define HEADERS                                                                                    \
+	"content-security-policy: default-src 'self'; base-uri 'none'; form-action 'none'; "           \
+	"frame-ancestors 'none'\r\n"                                                                   \
+	"cross-origin-resource-policy: same-origin\r\n"                                                \
+	"x-content-type-options: nosniff\r\n"                                                          \
+	"referrer-policy: no-referrer\r\n"                                                             \
+	"cache-control: no-store\r\n"
 
 struct server
 {
@@ -26,7 +27,9 @@ struct server
 	server_page page;
 	server_refresh refresh;
 	struct listener *listener;
-	struct waiting *waiting;
+	server_part part; /* NULL: there is none */
+	void *part_arg;
+	struct waiting_list waiting;
 	uv_timer_t patience;
 };
 
@@ -44,22 +47,10 @@ make_page(struct server *server, const struct exchange *exchange)
 void
 server_refreshed(struct server *server, uint64_t number)
 {
-	struct waiting **link = &server->waiting;
+	struct exchange *exchange;
 
-	while (*link != NULL)
-	{
-		struct waiting *waiting = *link;
-
-		if (waiting->number > number)
-		{
-			link = &waiting->next;
-			continue;
-		}
-		*link = waiting->next;
-		waiting->exchange->state = NULL;
-		exchange_answer(waiting->exchange, make_page(server, waiting->exchange));
-		free(waiting);
-	}
+	while ((exchange = waiting_take(&server->waiting, number)) != NULL)
+		exchange_answer(exchange, make_page(server, exchange));
 }
 
 static void
@@ -71,10 +62,7 @@ on_patience_over(uv_timer_t *timer)
 static void
 wait_for_refresh(struct server *server, struct exchange *exchange, uint64_t number)
 {
-	struct waiting *waiting = xcalloc(1, sizeof(*waiting));
-
-	*waiting = (struct waiting){server->waiting, exchange, number};
-	server->waiting = exchange->state = waiting;
+	waiting_add(&server->waiting, exchange, number);
 	if (!uv_is_active((uv_handle_t *) &server->patience))
 		uv_timer_start(&server->patience, on_patience_over, PATIENCE_MS, 0);
 }
@@ -85,8 +73,11 @@ begin(void *arg, struct exchange *exchange)
 	struct server *server = arg;
 	enum request_method method = exchange->head.method;
 	uint64_t number = 0;
+	struct reply reply;
 	char *path;
 
+	if (server->part != NULL && server->part(server->part_arg, exchange, &reply))
+		return reply;
 	if (method != METHOD_GET && method != METHOD_HEAD)
 		return reply_text(405, "text/plain; charset=utf-8", "GET or HEAD\n");
 	path = slice_text(exchange->head.path);
@@ -111,20 +102,12 @@ complete(void *arg, struct exchange *exchange)
 static void
 end(void *arg, struct exchange *exchange)
 {
-	struct server *server = arg;
-	struct waiting *waiting = exchange->state, **link = &server->waiting;
-
-	if (waiting == NULL)
-		return;
-	while (*link != waiting)
-		link = &(*link)->next;
-	*link = waiting->next;
-	free(waiting);
-	exchange->state = NULL;
+	(void) arg;
+	waiting_forget(exchange);
 }
 
 static const struct listener_rules health = {
-	.name = "health", .headers = "", .begin = begin, .complete = complete, .end = end};
+	.name = "health", .headers = HEADERS, .begin = begin, .complete = complete, .end = end};
 
 struct server *
 server_create(struct app *app, server_page page, server_refresh refresh)
@@ -142,6 +125,13 @@ server_create(struct app *app, server_page page, server_refresh refresh)
 	uv_timer_init(app->loop, &server->patience);
 	server->patience.data = server;
 	return server;
+}
+
+void
+server_add(struct server *server, server_part part, void *arg)
+{
+	server->part = part;
+	server->part_arg = arg;
 }
 
 void

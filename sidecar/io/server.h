@@ -1,10 +1,11 @@
 /*
- * The port for health and metrics (HTTP_LISTEN).
+ * The port for health, metrics and the console (HTTP_LISTEN).
  */
 #ifndef SIDECAR_SERVER_H
 #define SIDECAR_SERVER_H
 
 #include "app.h"
+#include "io/listener.h"
 
 struct server;
 
@@ -18,8 +19,16 @@ typedef int (*server_page)(struct app *app, const char *path, char **body, size_
  */
 typedef uint64_t (*server_refresh)(struct app *app, const char *path);
 
+/*
+ * More of the port: true where a request is its own, and then *reply as listener_rules' begin has it; what comes later is
+ * on a waiting_list. Its state is no other's.
+ */
+typedef bool (*server_part)(void *arg, struct exchange *exchange, struct reply *reply);
+
 /* Binds; on failure prints one line that says what to change and returns NULL (the caller exits 1). page serves /healthz, /readyz, /metrics. */
 struct server *server_create(struct app *app, server_page page, server_refresh refresh);
+/* Asks this part before the pages. */
+void server_add(struct server *server, server_part part, void *arg);
 /* Closes the port and its connections. The loop runs on until handles are gone. */
 void server_destroy(struct server *server);
 void server_refreshed(struct server *server, uint64_t number);

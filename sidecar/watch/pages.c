@@ -3,7 +3,6 @@
  */
 #include "watch/pages.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -79,12 +78,11 @@ add_roles(json_t *answer, const struct app *app)
 							json_string(role(sinks_consumer(app, (*sink)->name))));
 }
 
-static int
-answer_ready(struct app *app, char **body, size_t *len, const char **type)
+json_t *
+page_ready(struct app *app)
 {
 	json_t *answer = json_object(), *reasons = json_object(), *notes = json_array();
 	const char *deaf = canary_trouble(app->canary);
-	bool ready;
 
 	for (int i = 0; i < app->nconsumers; i++)
 		add_consumer(reasons, notes, app->consumers[i]);
@@ -92,12 +90,20 @@ answer_ready(struct app *app, char **body, size_t *len, const char **type)
 		add_reason(reasons, "canary", deaf);
 	if (app->draining)
 		add_reason(reasons, "process", "ending");
-	ready = json_object_size(reasons) == 0;
-	json_object_set_new(answer, "ready", json_boolean(ready));
+	json_object_set_new(answer, "ready", json_boolean(json_object_size(reasons) == 0));
 	add_roles(answer, app);
 	json_object_set_new(answer, "reasons", reasons);
 	json_object_set_new(answer, "hints", hints_list(app->hints));
 	json_object_set_new(answer, "notes", notes);
+	return answer;
+}
+
+static int
+answer_ready(struct app *app, char **body, size_t *len, const char **type)
+{
+	json_t *answer = page_ready(app);
+	bool ready = json_is_true(json_object_get(answer, "ready"));
+
 	return answer_json(ready ? 200 : 503, answer, body, len, type);
 }
 
