@@ -20,6 +20,10 @@ COMMENT ON TYPE chat.rate_limit_result IS 'Answer of a rate limit. remaining: ca
 CREATE TYPE chat.webhook_endpoint AS (id uuid, owner text, url text, secret text, old_secret text, events text[]);
 COMMENT ON TYPE chat.webhook_endpoint IS 'An active webhook, wherever it is kept.';
 
+CREATE TYPE chat.webhook_outcome AS (webhook uuid, event_id bigint, message_id text, type text, action text, stored boolean, attempt integer,
+    status integer, error text, response text, duration_ms integer, delay_ms bigint, counted boolean, disable text, pause_ms bigint);
+COMMENT ON TYPE chat.webhook_outcome IS 'What became of a delivery. action: done (nothing more to do), retry (again after delay_ms), hold (an attempt is under way that ends within delay_ms) or store (waits behind others); stored tells whether chat.webhook_delivery has the row; attempt 0: none was made; error NULL: success; counted: a failure of the endpoint, and a step of the schedule; disable: reason to disable the webhook; pause_ms: how long the endpoint gets nothing.';
+
 CREATE TYPE chat.merge AS (attachment integer, from_id text, into_id text, moved bigint, dropped bigint, finished_at timestamptz);
 COMMENT ON TYPE chat.merge IS 'How far a merge of chat.merged_conversation has come.';
 

@@ -1,10 +1,6 @@
 -- What became of deliveries: attempts, retries, the state of endpoints, and clearing up.
 
-CREATE FUNCTION chat.webhook_save(epoch bigint, webhooks uuid[], event_ids bigint[], message_ids text[],
-                                  types text[], actions text[], stored boolean[], attempts integer[],
-                                  statuses integer[], errors text[], responses text[], durations integer[],
-                                  delays bigint[], counted boolean[], disables text[], pauses bigint[])
-    RETURNS TABLE (saved boolean, due boolean)
+CREATE FUNCTION chat.webhook_save(epoch bigint, outcomes chat.webhook_outcome[]) RETURNS TABLE (saved boolean, due boolean)
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
 #variable_conflict use_variable
@@ -15,28 +11,22 @@ BEGIN
     IF FOUND THEN
         -- What is lost with an unflushed commit is delivered again: positions come later in the same log.
         PERFORM set_config('synchronous_commit', 'off', true);
-        INSERT INTO chat.webhook_attempt (webhook, event_id, message_id, type, attempt, status, error, response,
-                                          duration_ms)
-        SELECT u.webhook, u.event_id, u.message_id, u.type, u.attempt, u.status, u.error, u.response, u.duration
-          FROM unnest(webhooks, event_ids, message_ids, types, attempts, statuses, errors, responses, durations)
-               AS u (webhook, event_id, message_id, type, attempt, status, error, response, duration)
-         WHERE u.attempt > 0;
-        IF true = ANY (stored) OR 'done' <> ANY (actions) THEN
-            due := chat.settle_webhooks(webhooks, event_ids, message_ids, types, actions, stored, attempts,
-                                        errors, delays, counted);
+        INSERT INTO chat.webhook_attempt (webhook, event_id, message_id, type, attempt, status, error, response, duration_ms)
+        SELECT u.webhook, u.event_id, u.message_id, u.type, u.attempt, u.status, u.error, u.response, u.duration_ms
+          FROM unnest(outcomes) u WHERE u.attempt > 0;
+        IF EXISTS (SELECT FROM unnest(outcomes) u WHERE u.stored OR u.action <> 'done') THEN
+            due := chat.settle_webhooks(outcomes);
         END IF;
-        PERFORM chat.judge_webhooks(webhooks, attempts, errors, counted, disables, pauses);
+        PERFORM chat.judge_webhooks(outcomes);
         saved := true;
     END IF;
     RETURN NEXT;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.webhook_save(bigint, uuid[], bigint[], text[], text[], text[], boolean[], integer[], integer[], text[], text[], integer[], bigint[], boolean[], text[], bigint[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.webhook_save(bigint, uuid[], bigint[], text[], text[], text[], boolean[], integer[], integer[], text[], text[], integer[], bigint[], boolean[], text[], bigint[]) IS 'Takes over what became of deliveries, one array element each: actions is done (nothing more to do), retry (again after delays milliseconds), hold (an attempt is under way that ends within delays) or store (waits behind others); stored tells whether chat.webhook_delivery has the row; attempts 0: no attempt was made; errors NULL: success; counted: a failure of the endpoint, and a step of the schedule; disables: reason to disable the webhook; pauses: milliseconds in which the endpoint gets nothing. saved is false when the lease was lost and nothing is saved; due tells that another delivery became due at once.';
+REVOKE ALL ON FUNCTION chat.webhook_save(bigint, chat.webhook_outcome[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.webhook_save(bigint, chat.webhook_outcome[]) IS 'Takes over what became of deliveries. saved is false when the lease was lost and nothing is saved; due tells that another delivery became due at once.';
 
-CREATE FUNCTION chat.settle_webhooks(webhooks uuid[], event_ids bigint[], message_ids text[], types text[],
-                                     actions text[], stored boolean[], attempts integer[], errors text[],
-                                     delays bigint[], counted boolean[]) RETURNS boolean
+CREATE FUNCTION chat.settle_webhooks(outcomes chat.webhook_outcome[]) RETURNS boolean
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp SET jit = off
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_hashjoin = off SET enable_mergejoin = off SET enable_indexscan = on AS
 $$
@@ -50,7 +40,7 @@ DECLARE
 BEGIN
     WITH gone AS (
         DELETE FROM chat.webhook_delivery d
-         USING unnest($1, $2, $3, $5, $6) AS u (webhook, event_id, message_id, action, stored)
+         USING unnest($1) u
          WHERE u.stored AND u.action = 'done'
            AND d.event_id = u.event_id AND d.message_id = u.message_id AND d.webhook IS NOT DISTINCT FROM u.webhook
         RETURNING d.webhook, d.conversation)
@@ -58,9 +48,8 @@ BEGIN
 
     UPDATE chat.webhook_delivery d
        SET attempts = u.attempt - (NOT u.counted)::integer, last_error = u.error,
-           next_attempt_at = clock_timestamp() + u.delay * interval '1 ms'
-      FROM unnest($1, $2, $3, $5, $6, $7, $8, $9, $10)
-           AS u (webhook, event_id, message_id, action, stored, attempt, error, delay, counted)
+           next_attempt_at = clock_timestamp() + u.delay_ms * interval '1 ms'
+      FROM unnest($1) u
      WHERE u.stored AND u.action = 'retry'
        AND d.event_id = u.event_id AND d.message_id = u.message_id AND d.webhook IS NOT DISTINCT FROM u.webhook;
 
@@ -70,10 +59,9 @@ BEGIN
                                                 payload, attempts, next_attempt_at, last_error)
         SELECT u.webhook, u.event_id, u.message_id, u.type, COALESCE(e.conversation, ''), e.created_at, e.payload,
                GREATEST(u.attempt - (NOT u.counted)::integer, 0),
-               CASE WHEN u.action <> 'store' THEN clock_timestamp() + u.delay * interval '1 ms' END,
+               CASE WHEN u.action <> 'store' THEN clock_timestamp() + u.delay_ms * interval '1 ms' END,
                u.error
-          FROM unnest($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
-               AS u (webhook, event_id, message_id, type, action, stored, attempt, error, delay, counted)
+          FROM unnest($1) u
          CROSS JOIN LATERAL chat.event_at(u.event_id) e
          WHERE NOT u.stored AND u.action <> 'done'
          ORDER BY u.event_id, u.message_id
@@ -101,11 +89,10 @@ BEGIN
     RETURN promoted > 0;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.settle_webhooks(uuid[], bigint[], text[], text[], text[], boolean[], integer[], text[], bigint[], boolean[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.settle_webhooks(uuid[], bigint[], text[], text[], text[], boolean[], integer[], text[], bigint[], boolean[]) IS 'Part of chat.webhook_save: removes finished deliveries, stores the others, and makes the next of each webhook and conversation due. True when one became due.';
+REVOKE ALL ON FUNCTION chat.settle_webhooks(chat.webhook_outcome[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.settle_webhooks(chat.webhook_outcome[]) IS 'Part of chat.webhook_save: removes finished deliveries, stores the others, and makes the next of each webhook and conversation due. True when one became due.';
 
-CREATE FUNCTION chat.judge_webhooks(webhooks uuid[], attempts integer[], errors text[], counted boolean[],
-                                   disables text[], pauses bigint[]) RETURNS void
+CREATE FUNCTION chat.judge_webhooks(outcomes chat.webhook_outcome[]) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS
 $$
 #variable_conflict use_column
@@ -123,12 +110,12 @@ BEGIN
       INTO hooks, succeeded, failures, reasons, last_errors, pause
       FROM (SELECT u.webhook, bool_or(u.error IS NULL) AS ok,
                    count(*) FILTER (WHERE u.error IS NOT NULL AND u.counted AND u.n > u.last_ok)::integer AS failures,
-                   max(u.disable) AS reason, max(u.pause) AS pause,
+                   max(u.disable) AS reason, max(u.pause_ms) AS pause,
                    (array_agg(u.error ORDER BY u.n DESC) FILTER (WHERE u.n > u.last_ok))[1] AS error
               FROM (SELECT r.*, COALESCE(max(r.n) FILTER (WHERE r.error IS NULL)
                                          OVER (PARTITION BY r.webhook), 0) AS last_ok
-                      FROM unnest($1, $2, $3, $4, $5, $6) WITH ORDINALITY
-                           AS r (webhook, attempt, error, counted, disable, pause, n)
+                      FROM unnest($1) WITH ORDINALITY
+                           AS r (webhook, event_id, message_id, type, action, stored, attempt, status, error, response, duration_ms, delay_ms, counted, disable, pause_ms, n)
                      WHERE r.attempt > 0) u
              GROUP BY u.webhook) a;
     IF hooks IS NULL THEN
@@ -165,8 +152,8 @@ BEGIN
     END IF;
 END
 $$;
-REVOKE ALL ON FUNCTION chat.judge_webhooks(uuid[], integer[], text[], boolean[], text[], bigint[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.judge_webhooks(uuid[], integer[], text[], boolean[], text[], bigint[]) IS 'Part of chat.webhook_save: counts failures, pauses endpoints, and disables those that asked for it or have failed for 5 days.';
+REVOKE ALL ON FUNCTION chat.judge_webhooks(chat.webhook_outcome[]) FROM PUBLIC;
+COMMENT ON FUNCTION chat.judge_webhooks(chat.webhook_outcome[]) IS 'Part of chat.webhook_save: counts failures, pauses endpoints, and disables those that asked for it or have failed for 5 days.';
 
 CREATE FUNCTION chat.disable_webhooks(webhooks uuid[], reasons text[]) RETURNS void
     LANGUAGE plpgsql VOLATILE SET search_path = pg_catalog, pg_temp AS

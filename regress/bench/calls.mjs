@@ -49,8 +49,8 @@ let sent = 0;
 const ingest = 'SELECT chat.ingest_wuzapi($1, $2)';
 
 /** What became of one attempt. */
-const save = 'SELECT * FROM chat.webhook_save($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)';
-const saved = (epoch, webhook, n, action, error) => [epoch, [webhook], [n], [`evt_${n}`], ['message.sent'], [action], [false], [1], [error ? 500 : 200], [error], ['ok'], [12], [0], [error !== null], [null], [null]];
+const save = 'SELECT * FROM chat.webhook_save($1, $2)';
+const saved = (epoch, webhook, n, error) => [epoch, [`(${webhook},${n},evt_${n},message.sent,done,f,1,${error ? 500 : 200},${error ?? ''},ok,12,0,${error !== null},,)`]];
 
 /** What is called: the statement, its values or what makes them, and what to set before. */
 const statements = ({ key, unknown, conversation, message, few, webhook, epoch }) => ({
@@ -76,8 +76,8 @@ const statements = ({ key, unknown, conversation, message, few, webhook, epoch }
   'list_webhooks': ['SELECT chat.list_webhooks($1)', [owner]],
   'update_webhook': ['SELECT chat.update_webhook($1, $2, $3)', () => [webhook, { url: `https://example.com/${++sent}` }, owner]],
   'webhook_terms': ['SELECT * FROM chat.webhook_terms($1, $2, $3)', [[owner], [conversation], []]],
-  'webhook_save, delivered': [save, () => saved(epoch, webhook, ++sent, 'done', null)],
-  'webhook_save, failed': [save, () => saved(epoch, webhook, ++sent, 'done', 'answered 500')],
+  'webhook_save, delivered': [save, () => saved(epoch, webhook, ++sent, null)],
+  'webhook_save, failed': [save, () => saved(epoch, webhook, ++sent, 'answered 500')],
   'list_api_keys': ['SELECT chat.list_api_keys($1)', [other]],
   'update_api_key': ['SELECT chat.update_api_key($1, $2, $3)', () => [few, { name: `key ${++sent}` }, other]],
   'get_conversation': ['SELECT chat.get_conversation($1, $2)', [conversation, owner]],

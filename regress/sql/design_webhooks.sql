@@ -29,8 +29,8 @@ CREATE VIEW listed AS
 SELECT epoch FROM chat.consumer_acquire('webhooks', 'test', 60000) \gset
 CREATE FUNCTION attempt(epoch bigint, webhook uuid, error text, disable text DEFAULT NULL) RETURNS boolean LANGUAGE sql AS
 $$
-    SELECT saved FROM chat.webhook_save(epoch, ARRAY[webhook], '{1}', '{evt_1}', '{message.sent}', '{done}', '{false}', '{1}',
-        ARRAY[CASE WHEN error IS NULL THEN 200 ELSE 500 END], ARRAY[error], '{NULL}', '{5}', '{0}', '{true}', ARRAY[disable], '{NULL}'::bigint[])
+    SELECT saved FROM chat.webhook_save(epoch, ARRAY[ROW(webhook, 1, 'evt_1', 'message.sent', 'done', false, 1,
+        CASE WHEN error IS NULL THEN 200 ELSE 500 END, error, NULL, 5, 0, true, disable, NULL)::chat.webhook_outcome])
 $$;
 \set QUIET off
 -- Attached, all have a secret, and it is said; the second time there is nothing to do.

@@ -128,8 +128,9 @@ INSERT INTO chat.webhook_delivery (webhook, event_id, message_id, type, conversa
 SELECT deliveries();
 SELECT what FROM costs(:first, :middle, :last, :'seen', :'seen_late') WHERE NOT few OR whole > 0;
 -- What became of a delivery is written without a look at the others.
-SELECT c.answer, c.whole, c.few FROM cost(format('SELECT chat.settle_webhooks(%L, %L, %L, ''{message.sent,message.sent}'', ''{done,retry}'', ''{t,f}'', ''{1,1}'', ''{x,x}'', ''{1,1}'', ''{t,t}'')',
-    ARRAY['aaaaaaaa-0000-4000-8000-000000000001', 'aaaaaaaa-0000-4000-8000-000000000001']::uuid[], ARRAY[1, :last], ARRAY['evt_1', 'evt_' || :last]), 100) c;
+SELECT c.answer, c.whole, c.few FROM cost(format('SELECT chat.settle_webhooks(%L)',
+    ARRAY[ROW('aaaaaaaa-0000-4000-8000-000000000001', 1, 'evt_1', 'message.sent', 'done', true, 1, 200, 'x', NULL, 1, 1, true, NULL, NULL),
+          ROW('aaaaaaaa-0000-4000-8000-000000000001', :last, 'evt_' || :last, 'message.sent', 'retry', false, 1, 200, 'x', NULL, 1, 1, true, NULL, NULL)]::chat.webhook_outcome[]), 100) c;
 \set QUIET on
 \c :home
 DROP DATABASE regress_few_writers;

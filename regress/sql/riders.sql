@@ -116,7 +116,7 @@ SELECT r.id - :last AS id, r.event FROM read_log(:last - 1, (SELECT format('%1$s
 SELECT s.id - :last AS id, s.event FROM chat.events_since('user:aaaaaaaa-0000-4000-8000-000000000001:inbox', :last - 1, 100) s;
 
 -- A webhook's delivery that is stored, and one that is sent again by hand.
-SELECT chat.settle_webhooks(ARRAY[:'hook']::uuid[], ARRAY[:last - 1]::bigint[], ARRAY['evt_' || (:last - 1)], '{conversation.updated}', '{retry}', '{f}', '{1}', '{x}', '{1}', '{t}') IS NOT NULL AS settled;
+SELECT chat.settle_webhooks(ARRAY[ROW(:'hook', :last - 1, 'evt_' || (:last - 1), 'conversation.updated', 'retry', false, 1, 500, 'x', NULL, 1, 1, true, NULL, NULL)]::chat.webhook_outcome[]) IS NOT NULL AS settled;
 SELECT event_id - :last AS id, type, conversation, payload::jsonb -> 'unreadCount' AS unread FROM chat.webhook_delivery;
 
 -- Ids are of one partition: those that would not be are left out.

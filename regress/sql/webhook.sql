@@ -80,9 +80,8 @@ CREATE FUNCTION hook.save(epoch bigint, webhook uuid, event_id bigint, action te
                           pause bigint DEFAULT NULL, message text DEFAULT NULL)
     RETURNS TABLE (saved boolean, due boolean) LANGUAGE sql AS
 $$
-    SELECT * FROM chat.webhook_save(epoch, ARRAY[webhook], ARRAY[event_id], ARRAY[COALESCE(message, 'evt_' || event_id)],
-        ARRAY['message.received'], ARRAY[action], ARRAY[stored], ARRAY[attempt], ARRAY[status], ARRAY[error],
-        ARRAY['answer'], ARRAY[12], ARRAY[delay], ARRAY[counted], ARRAY[disable], ARRAY[pause])
+    SELECT * FROM chat.webhook_save(epoch, ARRAY[ROW(webhook, event_id, COALESCE(message, 'evt_' || event_id), 'message.received', action, stored,
+        attempt, status, error, 'answer', 12, delay, counted, disable, pause)::chat.webhook_outcome])
 $$;
 CREATE VIEW hook.pending AS
     SELECT w.url, d.event_id - (SELECT min(event_id) FROM chat.webhook_attempt WHERE webhook IN (SELECT id FROM hook.webhooks)) AS event,

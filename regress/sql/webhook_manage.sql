@@ -20,9 +20,8 @@ CREATE FUNCTION attempt(epoch bigint, webhook uuid, n integer, error text DEFAUL
                         status integer DEFAULT NULL, duration integer DEFAULT 10, disable text DEFAULT NULL) RETURNS boolean LANGUAGE sql AS
 $$
     SELECT s.saved FROM (SELECT v.id FROM chat.events v WHERE v.webhook = 'message.received' ORDER BY v.id OFFSET n - 1 LIMIT 1) e,
-        chat.webhook_save(epoch, ARRAY[webhook], ARRAY[e.id], ARRAY['evt_' || e.id], '{message.received}', ARRAY[action], ARRAY[stored], '{1}',
-            ARRAY[COALESCE(status, CASE WHEN error IS NULL THEN 200 ELSE 500 END)], ARRAY[error], '{answer}', ARRAY[duration], '{60000}', '{true}',
-            ARRAY[disable], '{NULL}') s
+        chat.webhook_save(epoch, ARRAY[ROW(webhook, e.id, 'evt_' || e.id, 'message.received', action, stored, 1,
+            COALESCE(status, CASE WHEN error IS NULL THEN 200 ELSE 500 END), error, 'answer', duration, 60000, true, disable, NULL)::chat.webhook_outcome]) s
 $$;
 
 -- Nothing yet.

@@ -33,6 +33,16 @@ main(void)
 	pgarray_text(&array, NULL);
 	pgarray_text(&array, "NULL");
 	check("elements", pgarray_end(&array), "{-42,NULL,\"a\\\"b\\\\c,{d}\",\"\",NULL,\"NULL\"}");
+	pgarray_begin_row(&array);
+	pgarray_null(&array);
+	pgarray_number(&array, 7);
+	pgarray_text(&array, "(a),\"b\\");
+	pgarray_text(&array, "");
+	pgarray_null(&array);
+	check("row", pgarray_end(&array), "(,7,\"(a),\\\"b\\\\\",\"\",)");
+	pgarray_begin(&array);
+	pgarray_null(&array);
+	check("array after a row", pgarray_end(&array), "{NULL}");
 	buffer_free(&array.text);
 	return 0;
 }

@@ -1,7 +1,6 @@
 /*
- * Array literals. Every text element is quoted, so that only quotes and backslashes matter.
+ * Literals of arrays and rows. Every text element is quoted, so that only quotes and backslashes matter.
  */
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,11 +8,25 @@
 
 #define NUMBER_SIZE 20 /* digits of the largest, and a sign */
 
+static void
+begin(struct pgarray *array, bool is_row)
+{
+	array->is_row = is_row;
+	array->has_elements = false;
+	array->text.len = 0;
+	buffer_bytes(&array->text, is_row ? "(" : "{", 1);
+}
+
 void
 pgarray_begin(struct pgarray *array)
 {
-	array->text.len = 0;
-	buffer_bytes(&array->text, "{", 1);
+	begin(array, false);
+}
+
+void
+pgarray_begin_row(struct pgarray *row)
+{
+	begin(row, true);
 }
 
 /* Makes room for an element of at most size bytes, behind a comma where one belongs. */
@@ -22,11 +35,12 @@ begin_element(struct pgarray *array, size_t size)
 {
 	char *at = buffer_reserve(&array->text, size + 1);
 
-	if (array->text.len > 1)
+	if (array->has_elements)
 	{
 		*at++ = ',';
 		array->text.len++;
 	}
+	array->has_elements = true;
 	return at;
 }
 
@@ -82,8 +96,10 @@ pgarray_number(struct pgarray *array, int64_t number)
 void
 pgarray_null(struct pgarray *array)
 {
-	memcpy(begin_element(array, 4), "NULL", 4);
-	array->text.len += 4;
+	size_t len = array->is_row ? 0 : 4; /* in a row it is nothing at all */
+
+	memcpy(begin_element(array, len), "NULL", len);
+	array->text.len += len;
 }
 
 const char *
@@ -91,7 +107,7 @@ pgarray_end(struct pgarray *array)
 {
 	char *at = buffer_reserve(&array->text, 2);
 
-	at[0] = '}';
+	at[0] = array->is_row ? ')' : '}';
 	at[1] = '\0';
 	return array->text.data;
 }

@@ -19,27 +19,6 @@
 #define GROUP_WAIT_MS 100
 #define FAILED_WAIT_MS 1000
 
-/* In the order of chat.webhook_save's arguments after the epoch. */
-enum column
-{
-	WEBHOOK,
-	EVENT_ID,
-	MESSAGE_ID,
-	TYPE,
-	ACTION,
-	STORED,
-	ATTEMPT,
-	STATUS,
-	ERROR_TEXT,
-	RESPONSE,
-	DURATION,
-	DELAY,
-	COUNTED,
-	DISABLE,
-	PAUSE,
-	COLUMNS
-};
-
 struct list
 {
 	struct message *first, **tail;
@@ -60,7 +39,8 @@ struct store
 	bool failed; /* the last group was not saved */
 	bool urgent; /* somebody waits for the next group */
 	unsigned generation;
-	struct pgarray columns[COLUMNS];
+	struct pgarray outcomes;
+	struct pgarray outcome; /* one of them */
 	uv_timer_t timer;
 };
 
@@ -72,10 +52,8 @@ struct call
 };
 
 static const struct db_statement save_statement = {
-	"webhook_save",
-	"SELECT saved, due FROM chat.webhook_save($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, "
-	"$14, $15, $16)",
-	1 + COLUMNS, "saved due?", DB_ONE_ROW};
+	"webhook_save", "SELECT saved, due FROM chat.webhook_save($1, $2)", 2, "saved due?",
+	DB_ONE_ROW};
 
 static void
 list_init(struct list *list)
@@ -134,8 +112,8 @@ on_closed(uv_handle_t *timer)
 {
 	struct store *store = timer->data;
 
-	for (int i = 0; i < COLUMNS; i++)
-		buffer_free(&store->columns[i].text);
+	buffer_free(&store->outcomes.text);
+	buffer_free(&store->outcome.text);
 	free(store);
 }
 
@@ -202,40 +180,45 @@ action_name(enum message_action action)
 }
 
 static void
-add_boolean(struct pgarray *array, bool value)
+add_boolean(struct pgarray *row, bool value)
 {
-	pgarray_text(array, value ? "t" : "f");
+	pgarray_text(row, value ? "t" : "f");
 }
 
+/* In the order of chat.webhook_outcome. */
 static void
-add_attempt(struct pgarray *columns, const struct message *message)
+add_attempt(struct pgarray *row, const struct message *message)
 {
 	const struct outcome *outcome = &message->outcome;
 
-	pgarray_number(&columns[ATTEMPT], outcome->attempted ? message->attempts + 1 : 0);
-	pgarray_number(&columns[STATUS], outcome->status);
-	pgarray_text(&columns[ERROR_TEXT], outcome->error);
-	pgarray_text(&columns[RESPONSE], outcome->response);
-	pgarray_number(&columns[DURATION], outcome->duration_ms);
-	pgarray_number(&columns[DELAY], outcome->delay_ms);
-	add_boolean(&columns[COUNTED], outcome->counted);
-	pgarray_text(&columns[DISABLE], outcome->disable);
+	pgarray_number(row, outcome->attempted ? message->attempts + 1 : 0);
+	pgarray_number(row, outcome->status);
+	pgarray_text(row, outcome->error);
+	pgarray_text(row, outcome->response);
+	pgarray_number(row, outcome->duration_ms);
+	pgarray_number(row, outcome->delay_ms);
+	add_boolean(row, outcome->counted);
+	pgarray_text(row, outcome->disable);
 	if (outcome->pause_ms > 0)
-		pgarray_number(&columns[PAUSE], outcome->pause_ms);
+		pgarray_number(row, outcome->pause_ms);
 	else
-		pgarray_null(&columns[PAUSE]);
+		pgarray_null(row);
 }
 
 static void
-add_message(struct pgarray *columns, const struct message *message)
+add_message(struct store *store, const struct message *message)
 {
-	pgarray_text(&columns[WEBHOOK], message->pair->endpoint->entry.key);
-	pgarray_number(&columns[EVENT_ID], message->parcel->event_id);
-	pgarray_text(&columns[MESSAGE_ID], message->parcel->id);
-	pgarray_text(&columns[TYPE], message->parcel->type);
-	pgarray_text(&columns[ACTION], action_name(message->outcome.action));
-	add_boolean(&columns[STORED], message->stored);
-	add_attempt(columns, message);
+	struct pgarray *row = &store->outcome;
+
+	pgarray_begin_row(row);
+	pgarray_text(row, message->pair->endpoint->entry.key);
+	pgarray_number(row, message->parcel->event_id);
+	pgarray_text(row, message->parcel->id);
+	pgarray_text(row, message->parcel->type);
+	pgarray_text(row, action_name(message->outcome.action));
+	add_boolean(row, message->stored);
+	add_attempt(row, message);
+	pgarray_text(&store->outcomes, pgarray_end(row));
 }
 
 /* Moves the next group from waiting to sent, and writes it down. */
@@ -244,14 +227,13 @@ take_group(struct store *store)
 {
 	struct message *message;
 
-	for (int i = 0; i < COLUMNS; i++)
-		pgarray_begin(&store->columns[i]);
+	pgarray_begin(&store->outcomes);
 	while (store->sent.count < store->group && (message = list_pop(&store->waiting)) != NULL)
 	{
 		message->listed = false;
 		message->saving = true;
 		message->sent = message->outcome.action;
-		add_message(store->columns, message);
+		add_message(store, message);
 		list_append(&store->sent, message);
 	}
 }
@@ -366,7 +348,7 @@ on_saved(void *arg, PGresult *result)
 void
 store_flush(struct store *store)
 {
-	const char *params[1 + COLUMNS];
+	const char *params[2];
 	struct call *call;
 	char epoch[24];
 
@@ -377,8 +359,7 @@ store_flush(struct store *store)
 	take_group(store);
 	snprintf(epoch, sizeof(epoch), "%llu", (unsigned long long) store->epoch);
 	params[0] = epoch;
-	for (int i = 0; i < COLUMNS; i++)
-		params[1 + i] = pgarray_end(&store->columns[i]);
+	params[1] = pgarray_end(&store->outcomes);
 	call = xcalloc(1, sizeof(*call));
 	call->store = store;
 	call->generation = store->generation;
