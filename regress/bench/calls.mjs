@@ -50,7 +50,8 @@ const ingest = 'SELECT chat.ingest_wuzapi($1, $2)';
 
 /** What became of one attempt. */
 const save = 'SELECT * FROM chat.webhook_save($1, $2)';
-const saved = (epoch, webhook, n, error) => [epoch, [`(${webhook},${n},evt_${n},message.sent,done,f,1,${error ? 500 : 200},${error ?? ''},ok,12,0,${error !== null},,)`]];
+const saved = (epoch, webhook, n, error) => [epoch, [outcome(webhook, n, error)]];
+const outcome = (webhook, n, error) => `(${webhook},${n},evt_${n},message.sent,done,f,1,${error ? 500 : 200},${error ?? ''},ok,12,0,${error !== null},,)`;
 
 /** What is called: the statement, its values or what makes them, and what to set before. */
 const statements = ({ key, unknown, conversation, message, few, webhook, epoch }) => ({
@@ -78,6 +79,7 @@ const statements = ({ key, unknown, conversation, message, few, webhook, epoch }
   'webhook_terms': ['SELECT * FROM chat.webhook_terms($1, $2, $3)', [[owner], [conversation], []]],
   'webhook_save, delivered': [save, () => saved(epoch, webhook, ++sent, null)],
   'webhook_save, failed': [save, () => saved(epoch, webhook, ++sent, 'answered 500')],
+  'webhook_save, 100 of them': [save, () => [epoch, Array.from({ length: 100 }, () => outcome(webhook, ++sent, null))]],
   'list_api_keys': ['SELECT chat.list_api_keys($1)', [other]],
   'update_api_key': ['SELECT chat.update_api_key($1, $2, $3)', () => [few, { name: `key ${++sent}` }, other]],
   'get_conversation': ['SELECT chat.get_conversation($1, $2)', [conversation, owner]],
