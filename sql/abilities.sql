@@ -1,9 +1,11 @@
 -- Columns that tables made by others may lack, and what each is for.
 
+-- In PL/pgSQL, which keeps its plan: webhooks ask for it with each read of the log.
 CREATE FUNCTION chat.ability_columns() RETURNS TABLE (kind text, name text, essential boolean, definition text, ability text)
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql IMMUTABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    VALUES
+BEGIN
+    RETURN QUERY VALUES
         ('conversations', 'status', false, 'text NOT NULL DEFAULT ''open''', 'to be open, pending, resolved or snoozed'),
         ('conversations', 'unread_count', false, 'integer NOT NULL DEFAULT 0', 'to count what is unread'),
         ('conversations', 'last_message_at', false, 'timestamptz', 'to list conversations by their last message'),
@@ -35,7 +37,8 @@ $$
         ('webhooks', 'last_error', false, 'text', 'to read in the table why a webhook failed last; chat.list_webhooks tells it without'),
         ('webhooks', 'disabled_at', false, 'timestamptz', 'to read in the table since when a webhook is disabled; chat.list_webhooks tells it without'),
         ('webhooks', 'disabled_reason', false, 'text', 'to read in the table why a webhook was disabled; chat.list_webhooks tells it without'),
-        ('webhooks', 'updated_at', false, 'timestamptz NOT NULL DEFAULT now()', 'to tell when a webhook was changed')
+        ('webhooks', 'updated_at', false, 'timestamptz NOT NULL DEFAULT now()', 'to tell when a webhook was changed');
+END
 $$;
 REVOKE ALL ON FUNCTION chat.ability_columns() FROM PUBLIC;
 COMMENT ON FUNCTION chat.ability_columns() IS 'Columns that a table made by others may lack, by kind of table (a column of chat.attachment), with the definition to add each by, and what it is needed for; without an essential one the table is not used at all.';

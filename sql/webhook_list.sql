@@ -2,9 +2,10 @@
 
 -- What its table has no column for is in chat.webhook_state; of one that is on again, however that was done, only the table counts.
 CREATE FUNCTION chat.shown_webhook(webhook jsonb) RETURNS jsonb
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT jsonb_build_object(
+BEGIN
+    RETURN (SELECT jsonb_build_object(
         'id', w.row -> 'id', 'url', w.row -> 'url', 'events', w.row -> 'events',
         'isActive', w.row -> 'is_active', 'failureCount', w.row -> 'failure_count',
         'lastTriggeredAt', w.row -> 'last_triggered_at', 'lastError', w.row -> 'last_error',
@@ -12,7 +13,8 @@ $$
         'createdAt', w.row -> 'created_at', 'updatedAt', w.row -> 'updated_at') || chat.shown_options((w.row ->> 'id')::uuid)
       FROM (SELECT COALESCE((SELECT jsonb_build_object('last_error', s.last_error) || CASE WHEN (shown_webhook.webhook ->> 'is_active')::boolean THEN '{}'
                                     ELSE jsonb_build_object('disabled_at', s.disabled_at, 'disabled_reason', s.disabled_reason) END
-                               FROM chat.webhook_state s WHERE s.webhook = (shown_webhook.webhook ->> 'id')::uuid), '{}') || shown_webhook.webhook AS row) w
+                               FROM chat.webhook_state s WHERE s.webhook = (shown_webhook.webhook ->> 'id')::uuid), '{}') || shown_webhook.webhook AS row) w);
+END
 $$;
 REVOKE ALL ON FUNCTION chat.shown_webhook(jsonb) FROM PUBLIC;
 COMMENT ON FUNCTION chat.shown_webhook(jsonb) IS 'What may be shown of a webhook''s row: everything but its secrets, in camelCase.';

@@ -158,13 +158,15 @@ COMMENT ON FUNCTION chat.set_webhook_options(uuid, jsonb) IS 'Sets options of a 
 
 -- Of headers only the names: a value may be a password of the receiver's.
 CREATE FUNCTION chat.shown_options(webhook uuid) RETURNS jsonb
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT jsonb_build_object(
+BEGIN
+    RETURN (SELECT jsonb_build_object(
         'headers', COALESCE((SELECT jsonb_agg(k ORDER BY k) FROM jsonb_object_keys(o.headers) k), '[]'),
         'conversations', o.conversations, 'inboxes', o.inboxes, 'rateLimit', o.rate_limit,
         'publicKey', 'whpk_' || encode(o.public_key, 'base64'))
-      FROM (SELECT $1) w (id) LEFT JOIN chat.webhook_options o ON o.webhook = w.id
+      FROM (SELECT $1) w (id) LEFT JOIN chat.webhook_options o ON o.webhook = w.id);
+END
 $$;
 REVOKE ALL ON FUNCTION chat.shown_options(uuid) FROM PUBLIC;
 COMMENT ON FUNCTION chat.shown_options(uuid) IS 'What may be shown of a webhook''s options: {headers: their names, conversations, inboxes, rateLimit, publicKey: whpk_ and the base64 of an Ed25519 key}, null for what it has not.';

@@ -4,17 +4,13 @@
 CREATE FUNCTION chat.external_webhook_tables() RETURNS TABLE (source regclass, columns text[])
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
 $$
-#variable_conflict use_variable
-DECLARE
-    needed CONSTANT text[] := ARRAY(SELECT c.name FROM chat.ability_columns() c WHERE c.kind = 'webhooks' AND c.essential) || '{id,user_id,url,events}';
 BEGIN
-    FOR source IN SELECT DISTINCT a.webhooks FROM chat.attachment a WHERE a.webhooks IS NOT NULL ORDER BY 1 LOOP
-        columns := ARRAY(SELECT t.attname::text FROM pg_attribute t
-                          WHERE t.attrelid = source AND t.attnum > 0 AND NOT t.attisdropped);
-        IF columns @> needed THEN
-            RETURN NEXT;
-        END IF;
-    END LOOP;
+    RETURN QUERY
+    SELECT w.source, w.columns
+      FROM (SELECT s.source, ARRAY(SELECT t.attname::text FROM pg_attribute t WHERE t.attrelid = s.source AND t.attnum > 0 AND NOT t.attisdropped) AS columns
+              FROM (SELECT DISTINCT a.webhooks AS source FROM chat.attachment a WHERE a.webhooks IS NOT NULL) s) w
+     WHERE w.columns @> (ARRAY(SELECT c.name FROM chat.ability_columns() c WHERE c.kind = 'webhooks' AND c.essential) || '{id,user_id,url,events}')
+     ORDER BY w.source;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.external_webhook_tables() FROM PUBLIC;
