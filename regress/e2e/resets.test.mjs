@@ -143,6 +143,34 @@ for (const [what, stage, fault, afterCanary] of faults) {
   });
 }
 
+/** An answer that nobody asked for waits on each connection when the next request goes out, which gets RST in place of its own. */
+async function glued(server, text, fault) {
+  let left = times;
+  server.cut();
+  server.idle = 20;
+  server.fault = (at) => {
+    if (at.stage === 'idle') return 'glue';
+    const how = left > 0 && at.stage === 'answer' && at.n > 1 && fault(at);
+    if (how) left--;
+    return how;
+  };
+  for (let n = 0; n < times; n++) {
+    const [had, talked] = [arrived(server), server.faults.idle ?? 0];
+    await write(`${text} ${n}`, 8);
+    await until(() => arrived(server) >= had + 8 && server.faults.idle > talked, () => `what was written: ${sidecar.tail()}`, retryLimit);
+  }
+}
+
+test('Realtime: answers that nobody asked for are taken for none', async () => {
+  await glued(realtime, 'glued', ({ head }) => !isCanary(head) && 'reset');
+  await allArrived();
+});
+
+test('a webhook: answers that nobody asked for are taken for none', async () => {
+  await glued(hook, 'glued', once(() => 'reset'));
+  await allReceived();
+});
+
 for (const how of ['end', 'reset']) {
   test(`Realtime: an idle connection ended (${how})`, async () => {
     realtime.idle = 20;

@@ -30,7 +30,7 @@ export class RawHttp {
     // What happens to a request, by stage: 'head' (its header is there), 'body' (more of its body is), 'answer' (all of
     // it is, in place of the answer), 'answering' (in the middle of the answer), 'answered', 'idle' (after server.idle
     // ms without another one). fault({stage, n: of the connection, number: of all, head, length, received}) → 'reset' (RST),
-    // 'end' (FIN) or nothing.
+    // 'end' (FIN), 'glue' (the last answer once more, which nobody asked for; 'idle' only) or nothing.
     server.fault = () => undefined;
     server.idle = 0;
     server.port = port ?? await freePort();
@@ -64,6 +64,10 @@ export class RawHttp {
     const how = this.fault({ stage, n: connection.n, number, head: request.head, length: request.length, received: request.received });
     if (!how || socket.destroyed) return socket.destroyed;
     this.faults[stage] = (this.faults[stage] ?? 0) + 1;
+    if (how === 'glue') {
+      socket.write(request.answer);
+      return false;
+    }
     if (how === 'reset') socket.resetAndDestroy();
     else socket.destroy();
     return true;
@@ -95,6 +99,7 @@ export class RawHttp {
   send(connection, request, text) {
     const { socket } = connection;
     if (socket.destroyed) return;
+    request.answer = text;
     socket.write(text.slice(0, 20));
     if (this.ends(connection, 'answering', request)) return;
     socket.write(text.slice(20));

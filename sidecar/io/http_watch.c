@@ -7,9 +7,12 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "base/memory.h"
+
+#define KEPT_READS 16
 
 struct watch
 {
@@ -114,6 +117,23 @@ http_watches_close(struct http_watches *watches, int fd)
 	return close(fd);
 }
 
+/*
+ * The peer closes a kept connection, or talks out of turn. curl looks whether it was closed before it uses it again; an answer
+ * that nobody asked for it would take for the one to the next request, and what that lost would count as delivered. So what
+ * came is thrown away and the connection ended.
+ */
+static void
+end_kept(int fd)
+{
+	char bytes[4096];
+	ssize_t len = 0;
+
+	for (int i = 0; i < KEPT_READS && (len = recv(fd, bytes, sizeof(bytes), MSG_DONTWAIT)) > 0; i++)
+		;
+	if (len != 0)
+		(void) shutdown(fd, SHUT_RDWR);
+}
+
 static void
 on_poll(uv_poll_t *poll, int status, int events)
 {
@@ -122,9 +142,10 @@ on_poll(uv_poll_t *poll, int status, int events)
 
 	if (!watch->wanted)
 	{
-		/* The peer closes a kept connection, or talks out of turn: curl finds out before it uses it again. */
 		uv_poll_stop(poll);
 		watch->events = 0;
+		if ((events & UV_READABLE) != 0)
+			end_kept(watch->fd);
 		return;
 	}
 	if ((events & UV_READABLE) != 0)
