@@ -25,7 +25,7 @@ struct sink
 	/* Every process reads all of the log, from the present: no lease, no stored position. */
 	bool follows;
 	int max_rows;  /* of a read */
-	int max_reads; /* read ahead at most so many unfinished reads */
+	int max_reads; /* read ahead at most what so many full reads hold, in events and in bytes */
 
 	/* Whether the settings ask for it. */
 	bool (*wanted)(const struct config *config);

@@ -140,6 +140,18 @@ test('a limit that a canary meets is no loss: nothing is sent again', async () =
   assert.equal(new Set(ids).size, ids.length);
 });
 
+test('while a canary is under way events go on, however little each read of the log has found', async () => {
+  let answer;
+  realtime.held = new Promise((resolve) => { answer = resolve; });
+  for (let i = 0; i < 30; i++) {
+    await bed.message(conversations[0], `held ${i}`);
+    await until(() => realtime.accepted.some((m) => m.payload.content === `held ${i}`), () => `held ${i}`, 9000);
+  }
+  realtime.held = null;
+  answer();
+  await allDelivered(bed.db, () => realtime.accepted, { limit: 40000, only: (event) => !poisoned.has(event.id) });
+});
+
 test('states that were replaced while Realtime was away are not sent, but every webhook gets each', async () => {
   realtime.mode = 503;
   const first = realtime.accepted.length;

@@ -65,6 +65,7 @@ export class FaultyRealtime {
     fake.singles = []; // those that came: {path, key, authorization}
     fake.canary = [202]; // status and body for a message that is sent alone behind others
     fake.canaries = {}; // number of those by status
+    fake.held = null; // a promise that they wait for before they are answered
     fake.counter = null; // of a limit
     fake.drops = false; // what is answered with 202 goes nowhere
     fake.dropped = 0; // messages that went there
@@ -74,8 +75,9 @@ export class FaultyRealtime {
   }
 
   /** One message alone, by its path: answered as it is, without any look at keys, unless this is changed. */
-  takeSingle(request, response) {
+  async takeSingle(request, response) {
     if (request.url.includes('/events/canary?')) {
+      await this.held;
       const [status, body] = this.counter && !this.counter.takesSingle() ? [429] : this.canary;
       this.canaries[status] = (this.canaries[status] ?? 0) + 1;
       response.writeHead(status, { 'content-type': 'application/json' });
@@ -90,7 +92,7 @@ export class FaultyRealtime {
   async take(request, response) {
     if (/^\/api\/broadcast\/[^/]+\/events\//.test(request.url)) {
       await readBody(request);
-      this.takeSingle(request, response);
+      await this.takeSingle(request, response);
       return;
     }
     const { messages } = JSON.parse(await readBody(request));

@@ -15,8 +15,9 @@ const attachments = 'CREATE TABLE public.socket_io_attachments (id bigserial UNI
 const key = roleToken('service_role', 'x'.repeat(32));
 
 /**
- * What a sink is: name, env (of the sidecar that it needs), arrived() → deliveries [{id, topic, event, payload}] in order of arrival,
- * and, where some came in no order, ordered() → those that did. only(event): what of the log it gets; every: no state replaces another.
+ * What a sink is: name, env (of the sidecar that it needs), list (what came, as it came), arrived() → the same as deliveries
+ * [{id, topic, event, payload}] in order of arrival, and, where more was asked for, ordered() → those that came by themselves.
+ * only(event): what of the log it gets; every: no state replaces another.
  */
 const usual = { only: () => true, every: false };
 
@@ -24,7 +25,7 @@ const usual = { only: () => true, every: false };
 export async function overHttp(bed) {
   const peer = await FaultyRealtime.start();
   bed.closing.push(() => peer.down());
-  return { ...usual, name: 'realtime over HTTP', peer, arrived: () => peer.accepted,
+  return { ...usual, name: 'Realtime over HTTP', peer, list: peer.accepted, arrived: () => peer.accepted,
     env: { REALTIME_URL: peer.url, REALTIME_KEY: key, REALTIME_MAX_EVENTS_PER_SECOND: '0' } };
 }
 
@@ -32,14 +33,14 @@ export async function overHttp(bed) {
 export async function overDatabase(bed) {
   const peer = await new StreamingRealtime(bed.cluster).connect();
   bed.closing.push(() => peer.disconnect());
-  return { ...usual, name: 'realtime over the database', peer, arrived: () => peer.received,
+  return { ...usual, name: 'Realtime over the database', peer, list: peer.received, arrived: () => peer.received,
     env: { REALTIME_TRANSPORT: 'database', REALTIME_MAX_EVENTS_PER_SECOND: '0' } };
 }
 
-/** A webhook of the owner for everything. */
-export async function webhooks(bed) {
-  const peer = await bed.receiver(['*']);
-  return { name: 'webhooks', peer, env: {}, every: true, only: (event) => event.webhook !== null,
+/** A webhook of the owner, for everything unless told otherwise. */
+export async function webhooks(bed, types = ['*']) {
+  const peer = await bed.receiver(types);
+  return { name: 'webhooks', peer, list: peer.deliveries, env: {}, every: true, only: (event) => event.webhook !== null,
     arrived: () => peer.deliveries.map(({ id, type, body }) => ({ id: id.slice('evt_'.length), event: type, payload: body.data })) };
 }
 
@@ -54,7 +55,7 @@ export async function socketIo(bed, conversations) {
   const told = ({ event, payload }) => (event === 'conversation_update'
     ? { id: `${payload.eventId}`, event: 'conversation.updated', topic: inbox, payload: payload.conversation }
     : { id: `${payload.eventId}`, event, payload });
-  return { name: 'Socket.IO', peer, client, every: false, env: { SOCKETIO_CHANNEL: channel },
+  return { name: 'Socket.IO', peer, client, list: client.heard, every: false, env: { SOCKETIO_CHANNEL: channel },
     only: ({ event }) => ['message.new', 'conversation.updated'].includes(event), arrived: () => client.heard.map(told) };
 }
 
@@ -64,7 +65,7 @@ export async function embedded(bed, conversations, sidecar) {
   user.on('connect', (client) => client.query(`SELECT set_config('request.jwt.claims', '{"sub": "${bed.owner}", "role": "authenticated"}', false)`).catch(() => {}));
   const subscriber = await bed.subscriber(sidecar, { options: { reconnectAfterMs: () => 200 } });
   const follower = await Follower.create(subscriber, () => user, [`user:${bed.owner}:inbox`, ...conversations.map((id) => `conversation:${id}`)]);
-  return { ...usual, name: 'embedded endpoint', peer: follower, env: {}, ordered: () => follower.heard,
+  return { ...usual, name: 'embedded endpoint', peer: follower, list: follower.heard, env: {}, ordered: () => follower.heard,
     arrived: () => [...follower.heard, ...follower.asked] };
 }
 

@@ -28,6 +28,7 @@ struct read
 	PGresult *rows;                 /* the database's answer */
 	const struct log_event *events; /* they point into it */
 	int nevents;
+	size_t bytes;      /* that its rows hold */
 	int left;          /* the sink's own count of what is not finished */
 	struct read *next; /* consumer's own list */
 	/* position after this read */

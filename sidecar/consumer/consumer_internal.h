@@ -14,6 +14,7 @@
 
 #define CONSUMER_NUMBER_SIZE 24
 #define CONSUMER_OWNER_SIZE 128
+#define CONSUMER_READ_BYTES 1000000 /* of one read, about; a read has at least one event */
 
 struct metric;
 
@@ -59,7 +60,8 @@ struct consumer
 	/* reading */
 	struct position position; /* after the last read */
 	struct read *first, **tail;
-	int nreads;
+	int nreads, held_events; /* that are not done */
+	size_t held_bytes;       /* of their rows */
 	bool reading;
 	double asked_to_read; /* by the local clock */
 	struct db_clock clock;

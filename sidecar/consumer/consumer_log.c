@@ -18,6 +18,7 @@
 #include "base/memory.h"
 #include "base/metrics.h"
 
+#define READS_MOST 256    /* that are not done */
 #define SLOW_POLL_MS 5000 /* COMMIT PREPARED rings no doorbell */
 #define QUIET_POLL_MS 1000
 #define RETRY_MAX_MS 50
@@ -43,6 +44,8 @@ set_position(struct position *position, struct position next)
 void
 consumer_release(struct read *read)
 {
+	read->consumer->held_bytes -= read->bytes;
+	read->bytes = 0;
 	PQclear(read->rows);
 	free((void *) read->events);
 	read->rows = NULL;
@@ -58,6 +61,7 @@ pop_read(struct consumer *consumer)
 	if (consumer->first == NULL)
 		consumer->tail = &consumer->first;
 	consumer->nreads--;
+	consumer->held_events -= read->nevents;
 	consumer_release(read);
 	free(read->snapshot);
 	free(read);
@@ -77,7 +81,10 @@ append_read(struct consumer *consumer, PGresult *rows, const struct found *found
 	read->snapshot = xstrdup(consumer->position.snapshot);
 	*consumer->tail = read;
 	consumer->tail = &read->next;
+	read->bytes = PQresultMemorySize(rows);
 	consumer->nreads++;
+	consumer->held_events += read->nevents;
+	consumer->held_bytes += read->bytes;
 	return read;
 }
 
@@ -205,13 +212,27 @@ read_log(struct consumer *consumer)
 	consumer_read_send(consumer, on_read);
 }
 
+/*
+ * Reads are small where writers commit one by one, and a sink may take its time to say that they are done, as one that waits for
+ * a confirmation: so it is what they hold that counts.
+ */
+static bool
+has_room(const struct consumer *consumer)
+{
+	const struct sink *sink = consumer->sink;
+
+	return consumer->nreads < READS_MOST &&
+		   consumer->held_events < sink->max_reads * sink->max_rows &&
+		   consumer->held_bytes < (size_t) sink->max_reads * CONSUMER_READ_BYTES;
+}
+
 static bool
 may_read(const struct consumer *consumer)
 {
 	const struct sink *sink = consumer->sink;
 
 	return consumer->state == LEADING && !consumer->draining && !consumer->reading &&
-		   consumer->nreads < sink->max_reads && consumer_leads(consumer) &&
+		   has_room(consumer) && consumer_leads(consumer) &&
 		   (sink->full == NULL || !sink->full(consumer->sink_arg));
 }
 

@@ -12,7 +12,6 @@
 #include "base/memory.h"
 #include "config.h"
 
-#define READ_BYTES 1000000 /* of one read, about; a read has at least one event */
 #define ARM 1
 #define PRIVATE 2
 #define WEBHOOKS 4
@@ -51,7 +50,7 @@ consumer_read_send(struct consumer *consumer, db_callback callback)
 	snprintf(last_id, sizeof(last_id), "%" PRId64, position->last_id);
 	snprintf(late_id, sizeof(late_id), "%" PRId64, position->late_id);
 	snprintf(max_rows, sizeof(max_rows), "%d", consumer->sink->max_rows);
-	snprintf(max_bytes, sizeof(max_bytes), "%d", READ_BYTES);
+	snprintf(max_bytes, sizeof(max_bytes), "%d", CONSUMER_READ_BYTES);
 	snprintf(flags, sizeof(flags), "%d", ARM | form_flags(consumer));
 	db_query(consumer->db, &consumer->read_statement, params, callback, consumer);
 	consumer->armed = false;
