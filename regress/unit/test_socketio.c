@@ -295,6 +295,14 @@ check_gone(void)
 	node_answers("aa", sink->number);
 	check("who comes later has missed nothing",
 		  stand_in.done == 2 && nodes_count(&sink->nodes) == 2);
+	pass(20);
+	check("it is asked", is_asked("socketio_send") && count_sent() == 0);
+	answer("t", "0");
+	deliver(2, "1", 100, false);
+	pass(20);
+	answer("t", "0");
+	node_answers("aa", sink->number);
+	check("and not waited for before it has answered", stand_in.done == 3);
 	begin(NULL, 0);
 	deliver(0, "1", 100, false);
 	check("nobody is there: nobody is told", stand_in.done == 1 && asked.name == NULL);
@@ -433,23 +441,33 @@ check_nodes(void)
 	char uid[80];
 	bool all = true;
 
+	for (int i = 0; i < NODES_STRANGERS; i++)
+	{
+		snprintf(uid, sizeof(uid), "n%d", i);
+		all = all && nodes_hear(&nodes, uid, false, 1) == i;
+	}
+	check("half of the room is for those that only say that they are there, and are not awaited",
+		  all && nodes_hear(&nodes, "another", false, 1) < 0 && nodes.awaited == 0 &&
+			  nodes.unasked);
 	for (int i = 0; i < NODES_MOST; i++)
 	{
 		snprintf(uid, sizeof(uid), "n%d", i);
-		all = all && nodes_hear(&nodes, uid, 1) == i;
+		all = all && nodes_hear(&nodes, uid, true, 1) == i;
+		nodes_answered(&nodes, i);
 	}
 	check("as many as there is room for",
-		  all && nodes_hear(&nodes, "another", 1) < 0 && nodes.awaited == UINT64_MAX);
+		  all && nodes_hear(&nodes, "another", true, 1) < 0 && nodes.awaited == UINT64_MAX);
 	memset(uid, 'x', sizeof(uid) - 1);
 	uid[sizeof(uid) - 1] = '\0';
 	check("no name, or too long a one",
-		  nodes_hear(&nodes, "", 1) < 0 && nodes_hear(&nodes, uid, 1) < 0);
+		  nodes_hear(&nodes, "", true, 1) < 0 && nodes_hear(&nodes, uid, true, 1) < 0);
 	check("one leaves", nodes_leave(&nodes, "n7") == UINT64_C(1) << 7 &&
 							nodes_leave(&nodes, "n7") == 0 &&
-							nodes_hear(&nodes, "another", 1) == 7);
+							nodes_hear(&nodes, "another", true, 1) == 7);
 	nodes_give_up(&nodes, 1);
-	check("one is not awaited any more",
-		  (nodes.awaited & 1) == 0 && nodes_hear(&nodes, "n0", 5) == 0 && (nodes.awaited & 1) == 0);
+	check("one is not awaited any more", (nodes.awaited & 1) == 0 &&
+											 nodes_hear(&nodes, "n0", false, 5) == 0 &&
+											 (nodes.awaited & 1) == 0);
 	nodes_answered(&nodes, 0);
 	check("until it answers", (nodes.awaited & 1) != 0);
 	check("those that are silent are forgotten",

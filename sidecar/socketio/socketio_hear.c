@@ -4,6 +4,8 @@
  * A server that loses its connection to the database keeps its clients, connects again after 1 to 3 s, and hears nothing of
  * what was sent meanwhile. So a batch counts as delivered when every server that is known has answered the question behind it,
  * and nothing else is sent before. One that answers a later question has missed the batch, which goes out again, to all.
+ *
+ * Anyone may send a NOTIFY. Who only says that it is a server is asked, and waited for once it has answered.
  */
 #include "socketio/socketio_internal.h"
 
@@ -117,7 +119,7 @@ socketio_hear(struct socketio *socketio, const char *payload)
 	}
 	else
 	{
-		node = nodes_hear(&socketio->nodes, heard.uid, now_of(socketio));
+		node = nodes_hear(&socketio->nodes, heard.uid, heard.kind == WIRE_ANSWER, now_of(socketio));
 		if (node >= 0 && heard.kind == WIRE_ANSWER)
 			take_answer(socketio, node, heard.number);
 	}

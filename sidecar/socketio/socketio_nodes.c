@@ -31,8 +31,32 @@ forget(struct nodes *nodes, int place)
 	return bit(place);
 }
 
+static int
+count_strangers(const struct nodes *nodes)
+{
+	int count = 0;
+
+	for (int i = 0; i < NODES_MOST; i++)
+		count += nodes->list[i].uid[0] != '\0' && !nodes->list[i].answered;
+	return count;
+}
+
+/* A place for a new one; -1: none. */
+static int
+make_place(struct nodes *nodes, const char *uid, bool answers)
+{
+	int place = answers || count_strangers(nodes) < NODES_STRANGERS ? find(nodes, "") : -1;
+
+	if (place < 0)
+		return -1;
+	strcpy(nodes->list[place].uid, uid);
+	nodes->list[place].answered = false;
+	nodes->unasked |= !answers;
+	return place;
+}
+
 int
-nodes_hear(struct nodes *nodes, const char *uid, uint64_t now)
+nodes_hear(struct nodes *nodes, const char *uid, bool answers, uint64_t now)
 {
 	int place;
 
@@ -40,13 +64,9 @@ nodes_hear(struct nodes *nodes, const char *uid, uint64_t now)
 		return -1;
 	place = find(nodes, uid);
 	if (place < 0)
-	{
-		place = find(nodes, "");
-		if (place < 0)
-			return -1;
-		strcpy(nodes->list[place].uid, uid);
-		nodes->awaited |= bit(place);
-	}
+		place = make_place(nodes, uid, answers);
+	if (place < 0)
+		return -1;
 	nodes->list[place].heard_at = now;
 	return place;
 }
@@ -55,6 +75,7 @@ void
 nodes_answered(struct nodes *nodes, int place)
 {
 	nodes->awaited |= bit(place);
+	nodes->list[place].answered = true;
 }
 
 uint64_t

@@ -9,6 +9,8 @@
 #include <stdint.h>
 
 #define NODES_MOST 64 /* bits of a mask */
+#define NODES_STRANGERS                                                                            \
+	(NODES_MOST / 2) /* of them, for those that have not answered yet: anyone may send a NOTIFY */
 #define NODES_FORGET_MS                                                                            \
 	15000 /* silent for so long: its heartbeat comes every 5 s, and its like give it 10 s */
 #define NODE_UID_SIZE 64
@@ -16,6 +18,7 @@
 struct node
 {
 	char uid[NODE_UID_SIZE]; /* empty: this place is free */
+	bool answered;           /* once at least */
 	uint64_t heard_at;
 };
 
@@ -23,10 +26,11 @@ struct nodes
 {
 	struct node list[NODES_MOST];
 	uint64_t awaited; /* by their places */
+	bool unasked;     /* one is new: it is awaited once it has answered a question */
 };
 
-/* One was heard: its place, and it is awaited if it is new. -1: there are too many, or it has no name. */
-int nodes_hear(struct nodes *nodes, const char *uid, uint64_t now);
+/* One was heard, as it answered or spoke otherwise: its place. -1: there are too many, or it has no name. */
+int nodes_hear(struct nodes *nodes, const char *uid, bool answers, uint64_t now);
 /* It answered: it is awaited from now on. */
 void nodes_answered(struct nodes *nodes, int place);
 /* It has said that it ends. Answers which places are free again. */

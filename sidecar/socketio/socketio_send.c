@@ -198,6 +198,7 @@ send_load(struct socketio *socketio, struct socketio_batch *batch)
 	struct socketio_load *load = &socketio->load;
 
 	load_question(load, socketio->namespace, socketio->token, ++socketio->number);
+	socketio->nodes.unasked = false;
 	if (batch != NULL)
 	{
 		batch->number = socketio->number;
@@ -311,6 +312,8 @@ send_next(struct socketio *socketio)
 		else if (asks_again(socketio))
 			send_question(socketio);
 	}
+	else if (socketio->nodes.unasked)
+		send_question(socketio);
 }
 
 static void
