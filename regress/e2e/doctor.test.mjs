@@ -12,6 +12,7 @@ import { Pooler } from '../lib/pooler.mjs';
 import { freePort } from '../lib/ports.mjs';
 import { clockAhead } from '../lib/preload.mjs';
 import { schema, StreamingRealtime } from '../lib/streaming-realtime.mjs';
+import { until } from '../lib/wait.mjs';
 import { sidecarBinary } from '../lib/workspace.mjs';
 
 let bed, ports;
@@ -233,6 +234,22 @@ test('with a sidecar that runs: the doctor asks it, and status shows what it doe
   await sidecar.kill('SIGTERM');
   const alone = await run(['status'], sidecar.env);
   assert.match(alone.stdout, /^sidecar {8}none answers at /m);
+});
+
+test('webhooks: networks that are too large, attempts that are refused, webhooks that were given up', async () => {
+  const wide = (await findings({ WEBHOOK_ALLOW_CIDRS: '0.0.0.0/0' })).find((f) => f.subject === 'WEBHOOK_ALLOW_CIDRS');
+  assert.equal(wide.text, 'webhooks may reach 169.254.169.254, where clouds keep the credentials of their machines');
+  const sidecar = await bed.sidecar({ WEBHOOK_ALLOW_CIDRS: '' });
+  const receiver = await bed.receiver(['message.received']);
+  await bed.db.query(`INSERT INTO chat.webhook_state (webhook, disabled_at) VALUES (gen_random_uuid(), now())`);
+  await bed.message(await bed.conversation('Bia'), 'to a private address');
+  const metric = (name, labels) => sidecar.metric(name, labels);
+  await until(async () => await metric('chat_realtime_webhook_attempts_total', 'result="refused"') > 0 && await metric('chat_realtime_webhooks_disabled') > 0, () => `figures: ${sidecar.tail()}`, 30000);
+  const found = (await findings(sidecar.env)).filter((f) => f.subject === 'webhooks').map((f) => f.text);
+  assert.match(found[0], /^\d+ attempts were refused since the sidecar's start: the address is private, or the URL's scheme is http$/);
+  assert.match(found[1], /^\d+ fail at every attempt, 1 are disabled$/);
+  assert.equal(receiver.attempts.length, 0);
+  await sidecar.kill('SIGTERM');
 });
 
 test('status --watch goes on until its reader is gone', async () => {

@@ -30,6 +30,9 @@ void doctor_ports(struct doctor *doctor);
 void doctor_database(struct doctor *doctor);
 void doctor_endpoint_database(struct doctor *doctor);
 
+/* doctor_webhooks.c */
+void doctor_webhooks(struct doctor *doctor);
+
 /* doctor_inserts.c */
 void doctor_inserts(struct doctor *doctor);
 
