@@ -124,6 +124,7 @@ describe('with supabase-js', () => {
     await write(['c', 'd', 'e']);
     await line.up();
     await live();
+    await hears(['a', 'b', 'c', 'd', 'e']); // before anything newer comes live, after which they would be late
     await write(['f']);
     await hears(['a', 'b', 'c', 'd', 'e', 'f']);
   });
