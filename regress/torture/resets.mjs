@@ -7,7 +7,7 @@ const stages = ['head', 'body', 'answer', 'answering', 'answered'];
 
 const pick = (list) => list[Math.floor(Math.random() * list.length)];
 
-/** Passes a request on; {status, body}. */
+/** Passes a request on, once more where the receiver ended an idle connection meanwhile; {status, body}. */
 function forward(url, agent, { head, body }) {
   const [line, ...lines] = head.split('\r\n');
   const [method, path] = line.split(' ');
@@ -16,7 +16,7 @@ function forward(url, agent, { head, body }) {
     const request = http.request(new URL(path, url), { method, headers, agent }, async (response) => {
       resolve({ status: response.statusCode, body: await readBody(response) });
     });
-    request.on('error', reject);
+    request.on('error', (error) => (request.reusedSocket && error.code === 'ECONNRESET' ? resolve(forward(url, agent, { head, body })) : reject(error)));
     request.end(body);
   });
 }
