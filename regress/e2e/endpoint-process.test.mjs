@@ -6,6 +6,7 @@ import { after, before, test } from 'node:test';
 import { Bed } from '../lib/bed.mjs';
 import { rows } from '../lib/db.mjs';
 import { Load } from '../lib/load.mjs';
+import { Proxy } from '../lib/proxy.mjs';
 import { Sidecar } from '../lib/sidecar.mjs';
 import { until, within } from '../lib/wait.mjs';
 
@@ -141,6 +142,26 @@ test('the core is killed: the endpoint ends with it, stopped or not, and its por
     const again = await Sidecar.start(bed.cluster, other.env);
     assert.equal((await again.kill('SIGTERM')).code, 0);
   }
+});
+
+test('nobody joins a private channel before the core reads the log: what is committed in between would be missed', async () => {
+  const proxy = await Proxy.start(bed.cluster.port);
+  bed.closing.push(() => proxy.stop());
+  proxy.mode = 'silent';
+  const other = await bed.sidecar();
+  await other.kill('SIGTERM');
+  other.env = { ...other.env, ENDPOINT_DATABASE_URL: other.env.DATABASE_URL, DATABASE_URL: other.env.DATABASE_URL.replace(/:\d+\/chat/, `:${proxy.port}/chat`) };
+  other.run();
+  await until(async () => (await other.get('/metrics').then((answer) => answer.text(), () => '')).includes('\nchat_realtime_endpoint_database_up 1\n'), 'the endpoint asks the database');
+  await assert.rejects((await bed.subscriber(other)).join(`conversation:${conversation}`), /UnableToConnectToProject/);
+  proxy.mode = 'pass';
+  proxy.reset();
+  await other.ready();
+  const subscriber = await bed.subscriber(other);
+  await subscriber.join(`conversation:${conversation}`);
+  const id = await bed.message(conversation, 'read from now on');
+  await subscriber.hears((m) => m.event === 'message.new' && m.payload.id === id, 'the message');
+  assert.equal((await other.kill('SIGTERM')).code, 0);
 });
 
 test('one that cannot stay up: not ready, with the reason, while webhooks go on', async () => {

@@ -28,7 +28,8 @@ static struct
 	struct link_process_handlers handlers;
 	void *arg;
 	bool up;
-	int sent; /* batches */
+	bool follows; /* it was told so */
+	int sent;     /* batches */
 	uint64_t number;
 	struct buffer body; /* of the last one */
 } world;
@@ -77,6 +78,13 @@ link_process_trouble(const struct link_process *process)
 {
 	(void) process;
 	return NULL;
+}
+
+void
+link_process_follows(struct link_process *process)
+{
+	(void) process;
+	world.follows = true;
 }
 
 void
@@ -230,6 +238,9 @@ main(void)
 	stand_in.sink = link_sink.create(&app, &stand_in);
 	require("it begins", stand_in.sink != NULL);
 	require("without a lease", link_sink.follows);
+	require("nobody is let in before the log is read", !world.follows);
+	link_sink.start(stand_in.sink);
+	require("then the endpoint is told", world.follows);
 	check_window(reads);
 	check_again();
 	check_stopped(reads);

@@ -65,7 +65,8 @@ ask(struct access_question *question)
 	const char *params[] = {question->topic, question->claims, question->write ? "true" : "false"};
 	struct embedded *embedded = question->embedded;
 
-	if (embedded->db == NULL || !db_is_ready(embedded->db))
+	/* Who joins before the core reads the log, and has asked for what was missed, would miss what is committed in between. */
+	if (embedded->db == NULL || !db_is_ready(embedded->db) || !embedded->fed)
 	{
 		answer(question, false, false);
 		return;

@@ -46,6 +46,9 @@ on_frame(void *arg, const struct link_frame *frame)
 			tell_metrics(feed);
 			link_pipe_send(feed->pipe, LINK_PONG, frame->number, NULL, 0);
 			return true;
+		case LINK_FOLLOWS:
+			feed->app->embedded->fed = true;
+			return true;
 		case LINK_SETTINGS:
 			if (!link_settings_read(frame, &settings))
 				return false;

@@ -93,6 +93,7 @@ struct embedded
 	struct feed *feed;   /* to the core; NULL before and after it is there */
 	int most_sockets;    /* WebSockets that there may be: by the limit of descriptors */
 	struct db *db;       /* answers who may join */
+	bool fed;            /* the core reads the log: who joins from now on misses nothing */
 	struct relay *relay; /* to other endpoints; NULL at the end */
 	struct table channels;
 	struct table sockets;

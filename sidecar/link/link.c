@@ -147,6 +147,14 @@ on_deliver(void *arg, struct read *read)
 }
 
 static void
+on_start(void *arg)
+{
+	struct link *link = arg;
+
+	link_process_follows(link->process);
+}
+
+static void
 on_stop(void *arg)
 {
 	struct link *link = arg;
@@ -228,6 +236,7 @@ const struct sink link_sink = {
 	.wanted = is_wanted,
 	.create = create,
 	.destroy = destroy,
+	.start = on_start,
 	.deliver = on_deliver,
 	.stop = on_stop,
 	.reload = reload,

@@ -41,6 +41,7 @@ struct link_process
 	bool running;
 	bool up;
 	bool database; /* it can ask it */
+	bool follows;  /* the core reads the log, and goes on where it was from then on */
 	bool destroyed;
 	uint64_t pings;
 	int silent; /* ticks since it said something. Counted, not timed: this process may have been stopped, too */
@@ -157,6 +158,8 @@ get_up(struct link_process *process)
 	process->up = true;
 	metric_set(process->is_up, 1);
 	log_event(LOG_INFO, "the endpoint serves", "pid", "%d", process->child.pid, NULL);
+	if (process->follows)
+		link_process_follows(process);
 	process->handlers.up(process->arg);
 }
 
@@ -348,6 +351,14 @@ link_process_trouble(const struct link_process *process)
 	if (process->up && !process->database)
 		return "the endpoint is not connected to the database: nobody can join private channels";
 	return NULL;
+}
+
+void
+link_process_follows(struct link_process *process)
+{
+	process->follows = true;
+	if (process->up && process->pipe != NULL)
+		link_pipe_send(process->pipe, LINK_FOLLOWS, 0, NULL, 0);
 }
 
 void

@@ -36,6 +36,8 @@ bool link_process_is_up(const struct link_process *process);
 /* What is wrong with it, for people; NULL: nothing. */
 const char *link_process_trouble(const struct link_process *process);
 
+/* From now on what is committed is sent to it, or to the one that is started after it: it may admit whoever waits for that. */
+void link_process_follows(struct link_process *process);
 /* A batch of broadcasts, while it is up. */
 void link_process_send(struct link_process *process, uint64_t number, const char *body, size_t len);
 /* Asks for its metrics; answers the number. 0: it does not run. */

@@ -31,6 +31,7 @@ enum link_kind
 		1,      /* struct link_settings, each text with a NUL behind it: first of all, and again */
 	LINK_BATCH, /* events, see link_batch.h; its number is to be acknowledged */
 	LINK_PING,
+	LINK_FOLLOWS, /* the core reads the log from now on: what is committed after this is broadcast */
 	/* endpoint → core */
 	LINK_READY,    /* it serves */
 	LINK_DATABASE, /* it can ask the database (1), or cannot any more (0) */
