@@ -1,6 +1,6 @@
 // Waiting for conditions: every wait ends as soon as its condition holds, and none without a limit.
 
-/** PATIENCE: by how much limits are longer, where a server is slower than usual (regress/checked). */
+/** PATIENCE: by how much limits are longer, where a server is slower than usual. */
 export const patience = Number(process.env.PATIENCE || 1);
 
 export const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
