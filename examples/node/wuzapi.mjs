@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import express from 'express';
 import { HttpError } from './errors.mjs';
+import { networkOf } from './strangers.mjs';
 
 const digest = (text) => createHash('sha256').update(String(text)).digest('hex');
 const asText = (value) => (typeof value === 'string' || typeof value === 'number' ? String(value) : undefined);
@@ -18,7 +19,7 @@ function parse(req) {
 }
 
 const longest = 64 * 1024 * 1024; // bytes of a body: pictures and films are in there
-/** Bytes that senders may have on their way who are known only by what is in the body. */
+/** Bytes that senders may have on their way who are known only by what is in the body, together; one network of them half. */
 const unprovenAtOnce = 2 * longest;
 
 const most = 20; // places in a body that are looked at
@@ -72,16 +73,28 @@ export function createWuzapi({ call, instances, strangers }) {
   }
 
   let unproven = 0;
+  const unprovenOf = new Map(); // network → its part
+
+  function hold(network, bytes) {
+    unproven += bytes;
+    const all = (unprovenOf.get(network) ?? 0) + bytes;
+    if (all > 0) unprovenOf.set(network, all);
+    else unprovenOf.delete(network);
+  }
 
   /** Before a body is read: an address that was wrong too often, and more than may be held of those nobody knows yet, are refused. */
   function admit(req, res, next) {
     strangers.check(req, res);
     const token = req.get('token') ?? req.get('x-user-token');
     if (token !== undefined && byToken.has(digest(token))) return next();
-    const bytes = Math.min(Number(req.get('Content-Length') ?? longest) || 0, longest);
-    if (unproven + bytes > unprovenAtOnce) throw new HttpError(503, 'SERVICE_UNAVAILABLE', 'The service is busy, please try again');
-    unproven += bytes;
-    res.once('close', () => { unproven -= bytes; });
+    // What is compressed may become as long as any.
+    const bytes = req.get('Content-Encoding') ? longest : Math.min(Number(req.get('Content-Length') ?? longest) || 0, longest);
+    const network = networkOf(req.ip);
+    if (unproven + bytes > unprovenAtOnce || (unprovenOf.get(network) ?? 0) + bytes > longest) {
+      throw new HttpError(503, 'SERVICE_UNAVAILABLE', 'The service is busy, please try again');
+    }
+    hold(network, bytes);
+    res.once('close', () => hold(network, -bytes));
     return next();
   }
 

@@ -115,16 +115,30 @@ test('tokens by published keys, beside those by the secret; neither is taken for
   ]) assert.equal(await status(token), 401, what);
 });
 
-test('where keys cannot be fetched a token is not called wrong', async () => {
-  const closed = await new Listener(() => {}).up();
-  const address = closed.url;
-  await closed.down();
-  const other = await Backend.start(bed.cluster, { env: { SUPABASE_JWKS_URL: address } });
+test('where keys cannot be fetched, or are none, a token is not called wrong; whatever a token says, it is', async () => {
+  let reply;
+  const keys = await new Listener((request, response) => reply(response)).up();
+  const other = await Backend.start(bed.cluster, { env: { SUPABASE_JWKS_URL: keys.url } });
+  const said = async (token) => {
+    const { status, body } = await call(other, 'GET', '/conversations', { token });
+    return [status, body.code];
+  };
   try {
-    const answer = await call(other, 'GET', '/conversations', { token: login.token({ sub: bed.owner }) });
-    assert.deepEqual([answer.status, answer.body.code], [503, 'SERVICE_UNAVAILABLE']);
+    for (const way of [
+      (response) => response.writeHead(302, { Location: published.url }).end(), (response) => response.writeHead(500).end(), (response) => response.end('<h1>Soon back</h1>'),
+      (response) => response.end('{}'), (response) => response.socket.destroy(),
+    ]) {
+      reply = way;
+      assert.deepEqual(await said(login.token({ sub: bed.owner })), [503, 'SERVICE_UNAVAILABLE'], String(way));
+    }
+    await keys.down();
+    assert.deepEqual(await said(login.token({ sub: bed.owner })), [503, 'SERVICE_UNAVAILABLE']);
+    for (const words of ['fetch failed', 'Expected 200 OK from the JSON Web Key Set']) {
+      assert.deepEqual(await said(login.token({ sub: bed.owner }, { crit: [words], [words]: 1 })), [401, 'INVALID_TOKEN']);
+    }
   } finally {
     await other.stop();
+    await keys.down();
   }
 });
 
@@ -158,23 +172,26 @@ test('networks: an IPv4 address, or 64 bits of IPv6', () => {
     ['192.0.2.1', '192.0.2.1', '2001:db8:0:0::/64', '2001:db8:0:0::/64', '0:0:0:0::/64', 'fe80:0:0:0::/64', '']);
 });
 
-test('bodies of senders whom nobody knows yet are bounded together', async () => {
+test('bodies of senders whom nobody knows yet are bounded together, those of a network, too, and what is compressed counts as the longest', async () => {
   const sockets = [];
-  const send = (bytes) => new Promise((resolve) => {
+  const longest = 64 * 1024 * 1024;
+  /** A request whose body does not come. Who may go on hears 100, and is held for that many bytes from then on. */
+  const begin = async (wanted, address, bytes, header = '') => {
     const socket = net.connect(backend.port, '127.0.0.1');
-    let answer = '';
-    socket.on('data', (chunk) => { answer += chunk; });
+    let said = '';
+    socket.on('data', (chunk) => { said += chunk; });
     socket.on('error', () => {});
-    socket.write(`POST /api/v1/chat/wuzapi HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: 192.0.2.40\r\nContent-Type: application/json\r\nContent-Length: ${bytes}\r\n\r\n{`, () => resolve({ said: () => answer }));
+    socket.write(`POST /api/v1/chat/wuzapi HTTP/1.1\r\nHost: x\r\nX-Forwarded-For: ${address}\r\nContent-Type: application/json\r\nExpect: 100-continue\r\n${header}Content-Length: ${bytes}\r\n\r\n`);
     sockets.push(socket);
-  });
-  for (let n = 0; n < 2; n++) await send(64 * 1024 * 1024);
-  const refused = await until(async () => {
-    const { said } = await send(1024);
-    await until(() => said() || true, 'an answer');
-    return until(() => /^HTTP\/1\.1 503/.test(said()) && said(), 'a refusal', 300).catch(() => false);
-  }, 'a refusal', 10_000);
-  assert.match(refused, /SERVICE_UNAVAILABLE/);
+    await until(() => wanted.test(said), () => `${wanted} for ${bytes} bytes of ${address}, not ${said}`);
+  };
+  const admitted = (...request) => begin(/^HTTP\/1\.1 100 /, ...request);
+  const refused = (...request) => begin(/HTTP\/1\.1 503 [^]*SERVICE_UNAVAILABLE/, ...request);
+  await admitted('192.0.2.40', 1024, 'Content-Encoding: gzip\r\n');
+  await refused('192.0.2.40', 1024);
+  await admitted('2001:db8:5::1', longest);
+  await refused('2001:db8:5::2', 1024);
+  await refused('192.0.2.42', 1024);
   for (const socket of sockets) socket.destroy();
   await until(async () => (await call(backend, 'POST', '/wuzapi', { raw: '{}', headers: from('192.0.2.41') })).status === 401, 'the others to be heard again');
 });
