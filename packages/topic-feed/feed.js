@@ -4,6 +4,8 @@
 // what comes live, so that what a transport lost is found by the next question. It asks when a transport becomes
 // live (also after being offline), every minute while one is, and every few seconds while none is: polling.
 
+import { eventId } from './transports.js';
+
 /** Milliseconds between two questions: while a transport is live, and while none is. */
 const pollLive = 60_000;
 const pollAlone = 5_000;
@@ -11,6 +13,15 @@ const pollAlone = 5_000;
 const longestAbsence = 12 * 3600_000;
 /** Ids of events that are known. */
 const remembered = 2_000;
+/** Milliseconds until a question counts as lost: a connection that died unnoticed may never answer. */
+const patience = 30_000;
+
+/** What a promise brings; an error when that takes too long. */
+function inTime(promise) {
+  let timer;
+  const late = new Promise((_, reject) => { timer = setTimeout(() => reject(new Error('no answer')), patience); });
+  return Promise.race([promise, late]).finally(() => clearTimeout(timer));
+}
 
 export class TopicFeed {
   #topic;
@@ -38,6 +49,7 @@ export class TopicFeed {
 
   /** Goes on over these. Position and known events stay, so that nothing is lost in between, or told twice. */
   use(transports) {
+    if (this.#closed) return;
     for (const transport of [...this.#connections.keys()].filter((open) => !transports.includes(open))) this.#leave(transport);
     for (const transport of transports.filter((wanted) => !this.#connections.has(wanted))) this.#join(transport);
     this.#handlers.live?.(this.#live.size > 0);
@@ -116,22 +128,26 @@ export class TopicFeed {
   async #catchUp() {
     const anew = this.#position === undefined || Date.now() - this.#asked > longestAbsence;
     if (anew) {
-      this.#position = (await this.#fetchEvents(this.#topic)).position;
+      this.#position = (await inTime(this.#fetchEvents(this.#topic))).position;
       if (!this.#closed) this.#handlers.reset();
-    } else if (await this.#fetchMissed()) {
-      this.#handlers.reset();
+    } else {
+      await this.#fetchMissed();
     }
     this.#asked = Date.now();
   }
 
   async #fetchMissed() {
     let late = false;
-    for (let more = true; more && !this.#closed;) {
-      const page = await this.#fetchEvents(this.#topic, this.#position);
-      for (const event of page.data) late = this.#take(event) || late;
-      this.#position = page.position;
-      more = page.hasMore;
+    try {
+      for (let more = true; more && !this.#closed;) {
+        const page = await inTime(this.#fetchEvents(this.#topic, this.#position));
+        for (const event of page.data) late = this.#take({ ...event, id: eventId(event.id) }) || late; // drivers give bigint as text
+        if (page.hasMore && !(Number(page.position) > Number(this.#position))) throw new Error('the answer goes nowhere'); // asked at once it would be the same
+        this.#position = page.position;
+        more = page.hasMore;
+      }
+    } finally {
+      if (late && !this.#closed) this.#handlers.reset(); // also when the next page failed: they will not be late again
     }
-    return late && !this.#closed;
   }
 }

@@ -74,7 +74,12 @@ export class UserFeeds {
   /** An answer that was under way while something else was said is dropped: it may be older. */
   async #askProvider() {
     const before = this.#told;
-    const provider = await this.#fetchProvider?.().catch(() => undefined);
+    let provider;
+    try {
+      provider = await this.#fetchProvider?.();
+    } catch {
+      return; // asked again in a minute
+    }
     if (provider !== undefined && before === this.#told) this.use(provider);
   }
 }

@@ -161,6 +161,73 @@ describe('a topic', () => {
     feed.close();
   });
 
+  test('an answer that never comes is given up after 30 s, and what it brings later changes nothing', async () => {
+    let answer;
+    let stuck = true;
+    const feed = new TopicFeed('conversation:1', (...question) => (stuck ? new Promise((resolve) => { answer = resolve; }) : log.fetch(...question)), [], handlers);
+    await settle();
+    stuck = false;
+    log.write(1);
+    await pass(30_000);
+    assert.equal(resets, 0);
+    await pass(5_000);
+    assert.equal(resets, 1);
+    answer({ data: [], position: 0, hasMore: false });
+    log.write(2);
+    await pass(5_000);
+    assert.deepEqual([told, resets], [[2], 1]);
+    feed.close();
+  });
+
+  test('answers that are none, or go nowhere, are asked for again 5 s later', async () => {
+    const answers = [null, {}, { data: [], position: 0, hasMore: true }, { data: [], position: 'x', hasMore: true }];
+    const feed = new TopicFeed('conversation:1', async (topic, after) => (after === undefined ? log.fetch(topic) : answers.length ? answers.shift() : log.fetch(topic, after)), [], handlers);
+    await settle();
+    log.write(1);
+    for (const left of [3, 2, 1, 0]) {
+      await pass(5_000);
+      assert.deepEqual([answers.length, told], [left, []]);
+    }
+    await pass(5_000);
+    assert.deepEqual([told, late, resets], [[1], [], 1]);
+    feed.close();
+  });
+
+  test('what was late on a page has the lists loaded again, also when the next page fails', async () => {
+    log.page = 1;
+    const feed = new TopicFeed('conversation:1', async (topic, after) => {
+      const page = await log.fetch(topic, after);
+      log.down = after === 0;
+      return page;
+    }, [wire.transport], handlers);
+    await settle();
+    for (const id of [1, 2, 3]) log.write(id);
+    wire.listener.event({ id: 3, event: 'message.new', payload: {} });
+    wire.listener.live(true);
+    await settle();
+    assert.deepEqual([told, late, resets], [[3], [1], 2]);
+    log.down = false;
+    await pass(5_000);
+    assert.deepEqual([told, late, resets], [[3], [1, 2], 3]);
+    feed.close();
+  });
+
+  test('ids and positions as text, as drivers give them, are the same numbers', async () => {
+    log.page = 4;
+    const feed = new TopicFeed('conversation:1', async (topic, after) => {
+      const { data, position, hasMore } = await log.fetch(topic, after && Number(after));
+      return { data: data.map((event) => ({ ...event, id: String(event.id) })), position: String(position), hasMore };
+    }, [wire.transport], handlers);
+    await settle();
+    wire.listener.event({ id: 1, event: 'message.new', payload: {} });
+    for (let id = 1; id <= 12; id++) log.write(id);
+    await pass(5_000);
+    assert.deepEqual([told, late], [Array.from({ length: 12 }, (_, n) => n + 1), []]);
+    feed.close();
+    feed.use([wire.transport]);
+    assert.equal(wire.opened.length, 1, 'one that was closed opens nothing more');
+  });
+
   test('after more than 12 hours it begins anew: the log is kept for a day', async () => {
     const feed = await opened([]);
     log.down = true;
@@ -240,6 +307,13 @@ describe('a user', () => {
     await pass(60_000);
     assert.equal(feeds.provider, 'both');
     feeds.close();
+  });
+
+  test('whoever throws when asked how a user is served has said nothing', async () => {
+    const other = new UserFeeds({ userId: 'u', fetchEvents: log.fetch, fetchProvider: () => { throw new Error('not yet'); }, transports: {}, provider: 'polling' });
+    await settle();
+    assert.equal(other.provider, 'polling');
+    other.close();
   });
 
   test('a topic that was closed does not move', async () => {
