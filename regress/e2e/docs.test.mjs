@@ -2,9 +2,10 @@
 // reference is what the database says of its functions.
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { after, before, test } from 'node:test';
+import { Webhook } from 'standardwebhooks';
 import { Bed } from '../lib/bed.mjs';
 import { connect } from '../lib/db.mjs';
 import { addGroup, removeGroup } from '../lib/janitor.mjs';
@@ -143,4 +144,36 @@ test('the quick start: its statements, commands and snippet, one after the other
   await until(() => /^\d+ oi, tudo bem\?$/m.test(output), () => `the message: ${output}`, 20000);
   const { rows: [conversation] } = await db.query('SELECT unread_count, last_message_preview FROM conversations');
   assert.deepEqual(conversation, { unread_count: 1, last_message_preview: 'oi, tudo bem?' });
+});
+
+test('docs/webhook-receivers.md: its receiver takes what is signed, once, and refuses what is not', async (context) => {
+  const [, snippet] = /```js\n([^]*?)```/.exec(read('docs/webhook-receivers.md'));
+  const directory = temporaryDirectory();
+  mkdirSync(path.join(directory, 'node_modules'));
+  symlinkSync(path.join(root, 'examples/node/node_modules/express'), path.join(directory, 'node_modules/express'));
+  symlinkSync(path.join(root, 'regress/node_modules/standardwebhooks'), path.join(directory, 'node_modules/standardwebhooks'));
+  const port = await freePort();
+  writeFileSync(path.join(directory, 'receiver.mjs'), `const seen = new Set();
+    const seenBefore = (id) => seen.size === seen.add(id).size;
+    const handle = (event) => console.log(event.type);
+    ${snippet.replace('listen(3000)', `listen(${port}, '127.0.0.1')`)}`);
+  const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
+  const program = spawn(process.execPath, [path.join(directory, 'receiver.mjs')], { env: { PATH: process.env.PATH, WEBHOOK_SECRET: secret }, detached: true });
+  addGroup(program.pid);
+  const ended = new Promise((resolve) => program.once('close', resolve));
+  context.after(async () => {
+    program.kill('SIGKILL');
+    await ended;
+    removeGroup(program.pid);
+  });
+  let output = '';
+  for (const stream of [program.stdout, program.stderr]) stream.on('data', (chunk) => { output += chunk; });
+  const body = JSON.stringify({ id: 'evt_1', type: 'message.received', event: 'message.received', timestamp: new Date().toISOString(), data: {} });
+  const now = new Date();
+  const post = (sent) => fetch(`http://127.0.0.1:${port}/hook`, { method: 'POST', body: sent, headers: { 'Content-Type': 'application/json', 'webhook-id': 'evt_1',
+    'webhook-timestamp': String(Math.floor(now / 1000)), 'webhook-signature': new Webhook(secret).sign('evt_1', now, body) } }).then(({ status }) => status);
+  await until(() => post('{}').then((status) => status === 400, () => false), () => `the receiver: ${output}`, 30000);
+  assert.deepEqual([await post(body), await post(body), await post(`${body} `)], [204, 204, 400]);
+  await until(() => output !== '', 'its event', 10000);
+  assert.equal(output, 'message.received\n');
 });
