@@ -109,7 +109,8 @@ test('docs/logs.md has every line that the sidecar can write, and says what each
 test('the quick start: its statements, commands and snippet, one after the other', async (context) => {
   const page = read('docs/quickstart.md');
   const sql = [...page.matchAll(/```sql\n([^]*?)```/g)].map((match) => match[1]);
-  const [, snippet] = /```js\n([^]*?)```/.exec(page);
+  const [fence, snippet] = /```js\n([^]*?)```/.exec(page);
+  assert.ok(read('README.md').includes(fence), 'README has the same client');
   await bed.cluster.psql('CREATE DATABASE quick');
   const db = await connect(bed.cluster, { database: 'quick' });
   context.after(() => db.end());
