@@ -13,7 +13,7 @@ SQL_TABLES     = tables tables_log tables_webhooks tables_sending tables_relay
 SQL_FUNCTIONS  = audit trigger_functions events callers log restore maintain columns fragments abilities counters \
 	indexes triggers attach detach recount follow setup_tables channels realtime setup access rollout hints \
 	status table_hints webhooks webhook_save webhook_recovered webhook_api webhook_list \
-	webhook_options webhook_attempts webhook_again webhook_console webhook_health topic_events deleted secrets \
+	webhook_options webhook_attempts webhook_again webhook_console webhook_origins webhook_health topic_events deleted secrets \
 	wuzapi contacts merge presence replay socketio ingest ingest_changes ingest_history api messages sending conversations lists search \
 	bare_ids keys limits pre_request relay update
 # An update script: what no other script does, and the same parts as of the install script, to be run again. Tables that are

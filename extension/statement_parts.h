@@ -103,6 +103,7 @@ extern void chat_build_webhooks_by_id(ChatSql *sql);
 extern void chat_build_webhooks_of(ChatSql *sql);
 extern void chat_build_webhooks_there(ChatSql *sql);
 extern void chat_build_show_webhooks(ChatSql *sql);
+extern void chat_build_webhook_origins(ChatSql *sql);
 extern void chat_build_note_webhooks(ChatSql *sql);
 extern void chat_build_disable_webhooks(ChatSql *sql);
 extern void chat_build_count_unsigned(ChatSql *sql);

@@ -539,6 +539,8 @@ static const Statement statements[CHAT_PLANS] = {
 	[CHAT_PLAN_WEBHOOKS_OF] = {"webhooks_of", chat_build_webhooks_of, CHAT_FIND, BESIDE},
 	[CHAT_PLAN_WEBHOOKS_THERE] = {"webhooks_there", chat_build_webhooks_there, CHAT_FIND, BESIDE},
 	[CHAT_PLAN_SHOW_WEBHOOKS] = {"show_webhooks", chat_build_show_webhooks, CHAT_FIND, BESIDE},
+	[CHAT_PLAN_WEBHOOK_ORIGINS] = {"webhook_origins", chat_build_webhook_origins, CHAT_READ,
+								   BESIDE},
 	[CHAT_PLAN_NOTE_WEBHOOKS] = {"note_webhooks", chat_build_note_webhooks, CHAT_WRITE, BESIDE},
 	[CHAT_PLAN_DISABLE_WEBHOOKS] = {"disable_webhooks", chat_build_disable_webhooks, CHAT_WRITE,
 									BESIDE},

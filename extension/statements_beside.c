@@ -258,6 +258,22 @@ chat_build_show_webhooks(ChatSql *sql)
 }
 
 /*
+ * $1 how many: that many origins of active ones, of a sample; without what a URL has in front of its host, and behind its port
+ */
+void
+chat_build_webhook_origins(ChatSql *sql)
+{
+	appendStringInfo(
+		&sql->text,
+		"SELECT pg_catalog.array_agg(d.origin) FROM (SELECT DISTINCT o.origin FROM"
+		" (SELECT pg_catalog.left(CAST(w.url AS pg_catalog.text), 2048) AS url FROM %s AS w WHERE w.is_active LIMIT 10000) AS s,"
+		" LATERAL (SELECT pg_catalog.substring(s.url, '^[a-zA-Z]+://') OPERATOR(pg_catalog.||)"
+		" pg_catalog.substring(s.url, '^[a-zA-Z]+://(?:[^/?#]*@)?([^/?#@]+)') AS origin) AS o"
+		" WHERE o.origin IS NOT NULL LIMIT %s) AS d",
+		table_of(sql), chat_sql_parameter(sql, INT4OID));
+}
+
+/*
  * $1: [{webhook, error, failures, since}], what became of attempts; $2: one that succeeded and was noted since then is not noted
  * again.
  */

@@ -130,7 +130,7 @@ CREATE FUNCTION chat.grant_sidecar(role name) RETURNS void
 $$
 BEGIN
     PERFORM chat.grant_functions(role, '{consumer_acquire,consumer_renew,consumer_release,consumer_save,consumer_follow,consumer_rest,read_log,sidecar_protocol,arm,
-        disarm,sidecar_stats,sidecar_gauges,api_stats,can_join,webhook_terms,webhook_last,webhook_due,webhook_save,webhook_pending,webhook_failing,webhook_again,
+        disarm,sidecar_stats,sidecar_gauges,api_stats,can_join,webhook_terms,webhook_last,webhook_due,webhook_save,webhook_pending,webhook_failing,webhook_again,webhook_origins,
         maintain,status,channel_hints,realtime_provider,set_realtime_health,socketio_listen,socketio_send,relay_join,relay_leave,relay_send,relay_read,relay_presence_put,relay_presence_read,
         realtime_slots,realtime_insert,send_canary}');
     IF to_regclass('public.socket_io_attachments') IS NOT NULL THEN

@@ -252,6 +252,31 @@ test('webhooks: networks that are too large, attempts that are refused, webhooks
   await sidecar.kill('SIGTERM');
 });
 
+test('where webhooks point to is looked up, and judged as deliveries are', async () => {
+  const told = async (env) => (await findings(env)).filter((f) => f.subject === 'webhooks' && /:\/\//.test(f.text)).map((f) => [f.text, f.mend]);
+  await bed.db.query('DELETE FROM public.chat_external_webhooks');
+  const add = (url) => bed.db.query(`INSERT INTO public.chat_external_webhooks (user_id, url, events, secret) VALUES ($1, $2, '{message.received}', repeat('s', 16))`, [bed.owner, url]);
+  for (const url of ['https://10.1.2.3:8443/secret-path', 'https://me:word@10.1.2.3:8443', 'http://93.184.216.34/a', 'https://93.184.216.34/b?token=c', 'https://no-such-host.invalid/', 'https://[::1]/', 'https://a b/'])
+    await add(url);
+  const notPublic = (address) => `its address ${address} is not public, and none of the networks in WEBHOOK_ALLOW_CIDRS has it`;
+  const all = await told();
+  assert.deepEqual(all.slice(0, 4), [
+    ['http://93.184.216.34 is refused: only https is allowed', 'https in its URL, or WEBHOOK_ALLOW_HTTP=true where that is meant'],
+    [`https://10.1.2.3:8443 is refused: ${notPublic('10.1.2.3')}`, 'WEBHOOK_ALLOW_CIDRS=10.1.2.3 where that is meant'],
+    [`https://[::1] is refused: ${notPublic('::1')}`, 'WEBHOOK_ALLOW_CIDRS=::1 where that is meant'],
+    ['https://a b has no host that can be looked up', 'correct its URL'],
+  ]);
+  assert.match(all[4][0], /^https:\/\/no-such-host\.invalid cannot be resolved: /);
+  assert.equal(all[4][1], 'look at the name, and at the resolver of this machine (/etc/resolv.conf)');
+  await bed.db.query(`DELETE FROM public.chat_external_webhooks WHERE url ~ 'invalid|a b'`);
+  const env = { WEBHOOK_ALLOW_HTTP: 'true', WEBHOOK_ALLOW_CIDRS: '10.0.0.0/8,::1' };
+  assert.deepEqual(await told(env), []);
+  assert.match((await run(['doctor'], env)).stdout, /^good {4}webhooks +4 of their hosts can be resolved, and may be\s+delivered to$/m);
+  await bed.db.query('UPDATE public.chat_external_webhooks SET is_active = false');
+  assert.deepEqual(await told(), []);
+  await bed.db.query('DELETE FROM public.chat_external_webhooks');
+});
+
 test('status --watch goes on until its reader is gone', async () => {
   const child = spawn(sidecarBinary, ['status', '--watch'], { env: { PATH: process.env.PATH, DATABASE_URL: url(), ...ports } });
   let text = '';

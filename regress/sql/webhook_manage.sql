@@ -160,6 +160,12 @@ SELECT w #>> '{attempts,0,id}' AS failed FROM chat.webhook_failing(1, 1) f, json
 SELECT w #>> '{attempts,0,id}' AS off FROM chat.webhook_failing(2, 1) f, jsonb_array_elements(f.webhooks) w WHERE NOT (w -> 'isActive')::boolean \gset
 SELECT message_id ~ '^evt_\d+$' AS message, type FROM chat.webhook_again(:failed);
 SELECT count(*) AS of_none_or_off FROM unnest(ARRAY[-1, NULL, :off]) i, chat.webhook_again(i);
+-- Where webhooks point to, for its doctor: neither paths nor credentials.
+RESET ROLE;
+UPDATE public.chat_external_webhooks SET is_active = true, url = 'https://me:word@EXAMPLE.test:8443/secret?token=1' WHERE id = :'b';
+SET ROLE webhook_manage_sidecar;
+SELECT * FROM chat.webhook_origins(50);
+SELECT count(*) FROM chat.webhook_origins(1);
 -- Only what it was given.
 SELECT chat.redeliver(:failed);
 SELECT chat.audit_as('somebody', 'a', 'b', NULL);

@@ -158,6 +158,32 @@ shows(const struct metrics *metrics, const char *wanted)
 	return good;
 }
 
+/* Whether other has the print of a process that registers these. */
+static bool
+has_print(const struct metrics *other, const char *labels, bool frames_first)
+{
+	struct metrics *m = metrics_create();
+	bool same;
+
+	if (frames_first)
+		metrics_counter(m, "frames", "", "Frames.");
+	metrics_gauge(m, "ports", labels, "Ports.");
+	if (!frames_first)
+		metrics_counter(m, "frames", "", "Frames.");
+	same = metrics_print(m) == metrics_print(other);
+	metrics_destroy(m);
+	return same;
+}
+
+static void
+check_print(const struct metrics *other)
+{
+	require("a process that registers the same has the same print",
+			has_print(other, "port=\"b\"", false));
+	require("not so with other labels, or in another order",
+			!has_print(other, "port=\"a\"", false) && !has_print(other, "port=\"b\"", true));
+}
+
 static void
 check_metrics(void)
 {
@@ -174,6 +200,7 @@ check_metrics(void)
 		shows(m,
 			  "# HELP ports Ports.\n# TYPE ports gauge\nports{port=\"a\"} 1\nports{port=\"b\"} 2\n"
 			  "# HELP frames Frames.\n# TYPE frames counter\nframes 30\n"));
+	check_print(other);
 	metrics_settle(other);
 	metrics_take(other, (double[]){1, 5});
 	metrics_values(other, values);

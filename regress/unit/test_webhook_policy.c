@@ -78,6 +78,10 @@ check_classes(void)
 				strstr(v.error, "WEBHOOK_ALLOW_CIDRS") != NULL &&
 				strstr(v.error, "10.0.0.1") == NULL);
 	v = judge((struct http_response){.error = webhook_scheme_refused}, 1, 0);
+	require("schemes", webhook_scheme_allowed("HTTPS://a", false) &&
+						   !webhook_scheme_allowed("http://a", false) &&
+						   webhook_scheme_allowed("http://a", true) &&
+						   !webhook_scheme_allowed("ftp://a", true));
 	require("refused scheme", v.result == WEBHOOK_REFUSED && !v.again && v.counted &&
 								  strstr(v.error, "WEBHOOK_ALLOW_HTTP") != NULL);
 	v = judge((struct http_response){.status = 410}, 1, 0);

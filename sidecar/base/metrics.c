@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/hash.h"
 #include "base/memory.h"
 
 enum kind
@@ -269,6 +270,23 @@ metrics_count(const struct metrics *m)
 	for (const struct metric *metric = m->first; metric != NULL; metric = metric->next)
 		count++;
 	return count;
+}
+
+/* With the byte behind each text, so that none goes on in the next. */
+uint32_t
+metrics_print(const struct metrics *m)
+{
+	uint32_t print = HASH_EMPTY;
+
+	for (const struct metric *metric = m->first; metric != NULL; metric = metric->next)
+	{
+		const char kind = (char) metric->kind;
+
+		print = hash_bytes(print, metric->name, strlen(metric->name) + 1);
+		print = hash_bytes(print, metric->labels, strlen(metric->labels) + 1);
+		print = hash_bytes(print, &kind, 1);
+	}
+	return print;
 }
 
 void

@@ -37,6 +37,8 @@ extern const size_t metrics_buckets;
  */
 void metrics_attach(struct metrics *m, struct metrics *other);
 size_t metrics_count(const struct metrics *m);
+/* Of the names, labels and kinds of all series in their order: where two processes have the same, they register the same. */
+uint32_t metrics_print(const struct metrics *m);
 /* All values, in the order of the page. */
 void metrics_values(const struct metrics *m, double *values);
 /* Takes over what metrics_values said there, in a process that began when metrics_settle was called here. */

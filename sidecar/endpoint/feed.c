@@ -83,7 +83,7 @@ feed_create(struct app *app, int fd,
 	feed->count = metrics_count(app->metrics);
 	feed->values = xcalloc(feed->count, sizeof(double));
 	feed->pipe = link_pipe_create(app->loop, fd, LINK_MOST_TO_ENDPOINT, &handlers, feed);
-	link_pipe_send(feed->pipe, LINK_READY, 0, NULL, 0);
+	link_pipe_send(feed->pipe, LINK_READY, metrics_print(app->metrics), NULL, 0);
 	return feed;
 }
 

@@ -163,6 +163,20 @@ get_up(struct link_process *process)
 	process->handlers.up(process->arg);
 }
 
+/* Their values come without names: both must have registered the same. */
+static bool
+series_fit(const struct link_process *process, uint64_t print)
+{
+	if (print == metrics_print(process->metrics))
+		return true;
+	log_event(
+		LOG_ERROR,
+		"the endpoint registers other metrics than embedded_register_metrics does here, or in "
+		"another order: this is an error of the program",
+		"pid", "%d", process->child.pid, NULL);
+	return false;
+}
+
 static bool
 on_frame(void *arg, const struct link_frame *frame)
 {
@@ -172,7 +186,7 @@ on_frame(void *arg, const struct link_frame *frame)
 	switch (frame->kind)
 	{
 		case LINK_READY:
-			if (process->up)
+			if (process->up || !series_fit(process, frame->number))
 				return false;
 			get_up(process);
 			return true;

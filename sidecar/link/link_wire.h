@@ -33,7 +33,7 @@ enum link_kind
 	LINK_PING,
 	LINK_FOLLOWS, /* the core reads the log from now on: what is committed after this is broadcast */
 	/* endpoint → core */
-	LINK_READY,    /* it serves */
+	LINK_READY,    /* it serves; its number: metrics_print of its series */
 	LINK_DATABASE, /* it can ask the database (1), or cannot any more (0) */
 	LINK_ACK,      /* this number, and each below, is queued for every subscriber */
 	LINK_PONG,

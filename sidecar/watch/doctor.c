@@ -14,8 +14,9 @@ static const char usage[] =
 	"Exit status: 0 nothing is wrong, 1 something is, 2 bad option or setting.\n";
 
 static void (*const examinations[])(struct doctor *doctor) = {
-	doctor_machine,           doctor_ports,    doctor_webhooks, doctor_database,  doctor_inserts,
-	doctor_endpoint_database, doctor_realtime, doctor_canary,   doctor_canary_end};
+	doctor_machine, doctor_ports,     doctor_webhooks,          doctor_database,
+	doctor_egress,  doctor_inserts,   doctor_endpoint_database, doctor_realtime,
+	doctor_canary,  doctor_canary_end};
 
 #define NEXAMINATIONS ((int) (sizeof(examinations) / sizeof(examinations[0])))
 

@@ -33,6 +33,9 @@ void doctor_endpoint_database(struct doctor *doctor);
 /* doctor_webhooks.c */
 void doctor_webhooks(struct doctor *doctor);
 
+/* doctor_egress.c */
+void doctor_egress(struct doctor *doctor);
+
 /* doctor_inserts.c */
 void doctor_inserts(struct doctor *doctor);
 

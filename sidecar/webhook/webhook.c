@@ -19,6 +19,7 @@
 #include "consumer/consumer.h"
 #include "io/address.h"
 #include "io/http.h"
+#include "io/own_addresses.h"
 #include "webhook/sign.h"
 #include "webhook/webhook.h"
 #include "base/memory.h"
@@ -151,20 +152,6 @@ lose_patience(struct webhook *webhook, uint64_t now)
 	}
 }
 
-static void
-learn_own_addresses(struct webhook *webhook)
-{
-	uv_interface_address_t *addresses;
-	int count;
-
-	if (uv_interface_addresses(&addresses, &count) != 0)
-		return;
-	address_rules_forget_own(webhook->rules);
-	for (int i = 0; i < count; i++)
-		address_rules_add_own(webhook->rules, (const struct sockaddr *) &addresses[i].address);
-	uv_free_interface_addresses(addresses, count);
-}
-
 static bool
 is_time(uint64_t *next, uint64_t now, uint64_t every)
 {
@@ -181,7 +168,7 @@ on_tick(uv_timer_t *timer)
 	uint64_t now = uv_now(webhook->app->loop);
 
 	if (is_time(&webhook->next_addresses, now, OWN_ADDRESSES_MS))
-		learn_own_addresses(webhook);
+		own_addresses_learn(webhook->rules);
 	if (is_time(&webhook->next_sweep, now, SWEEP_MS))
 		queue_sweep(webhook->queue, now);
 	if (!webhook->leading)
@@ -349,7 +336,7 @@ create(struct app *app, struct consumer *consumer)
 	webhook->loads_tail = &webhook->loads;
 	if (!create_rules(webhook))
 		return NULL;
-	learn_own_addresses(webhook);
+	own_addresses_learn(webhook->rules);
 	register_metrics(webhook, app->metrics);
 	webhook->queue = make_queue(app->config);
 	webhook->store = store_create(app, &handlers, webhook);

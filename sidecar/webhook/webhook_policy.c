@@ -24,6 +24,18 @@ static const int64_t schedule_ms[] = {5 * SECOND, 5 * MINUTE, 30 * MINUTE, 2 * H
 const char webhook_scheme_refused[] =
 	"refused: only https is allowed, unless WEBHOOK_ALLOW_HTTP is true";
 
+static bool
+starts_with(const char *text, const char *prefix)
+{
+	return strncasecmp(text, prefix, strlen(prefix)) == 0;
+}
+
+bool
+webhook_scheme_allowed(const char *url, bool allow_http)
+{
+	return starts_with(url, "https://") || (allow_http && starts_with(url, "http://"));
+}
+
 int64_t
 webhook_retry_after_ms(const char *text, time_t now)
 {

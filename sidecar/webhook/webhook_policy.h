@@ -33,6 +33,8 @@ struct webhook_verdict
 
 /* The error of a response that stands for an endpoint whose URL is no https, where that is needed: a refusal, too. */
 extern const char webhook_scheme_refused[];
+/* allow_http: WEBHOOK_ALLOW_HTTP. */
+bool webhook_scheme_allowed(const char *url, bool allow_http);
 
 /*
  * Judges an answer. attempt: number of this attempt, from 1. age_s: since the event was made; after the span

@@ -9,7 +9,6 @@
 #include <openssl/rand.h>
 #include <stdio.h>
 #include <string.h>
-#include <strings.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -252,12 +251,6 @@ refuse(struct webhook *webhook, struct message *message, const char *why)
 	complete(webhook, message, &response);
 }
 
-static bool
-starts_with(const char *text, const char *prefix)
-{
-	return strncasecmp(text, prefix, strlen(prefix)) == 0;
-}
-
 /* Sends a message, or settles it where it must not be sent. */
 static void
 send_message(struct webhook *webhook, struct message *message)
@@ -274,8 +267,7 @@ send_message(struct webhook *webhook, struct message *message)
 		.max_response = RESPONSE_MAX,
 	};
 
-	if (!starts_with(request.url, "https://") &&
-		!(config->webhook_allow_http && starts_with(request.url, "http://")))
+	if (!webhook_scheme_allowed(request.url, config->webhook_allow_http))
 		refuse(webhook, message, webhook_scheme_refused);
 	else if (!request_headers(&headers, webhook->signer, message,
 							  (int64_t) consumer_now(webhook->consumer)))
