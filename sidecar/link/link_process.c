@@ -169,11 +169,10 @@ series_fit(const struct link_process *process, uint64_t print)
 {
 	if (print == metrics_print(process->metrics))
 		return true;
-	log_event(
-		LOG_ERROR,
-		"the endpoint registers other metrics than embedded_register_metrics does here, or in "
-		"another order: this is an error of the program",
-		"pid", "%d", process->child.pid, NULL);
+	log_event(LOG_ERROR,
+			  "the endpoint has other metrics than its core, or in another order: an error of the "
+			  "program",
+			  "pid", "%d", process->child.pid, NULL);
 	return false;
 }
 
