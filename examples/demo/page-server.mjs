@@ -1,5 +1,5 @@
 // The page's small HTTP server: its files, and as JSON what the page reads, writes and catches up with.
-// Loopback only; requests for another host's name or with a form's content type (from a foreign page) are refused.
+// Loopback only; requests for another host's name, of another origin or with a form's content type (from a foreign page) are refused.
 import { readFile } from 'node:fs/promises';
 import net from 'node:net';
 import path from 'node:path';
@@ -51,11 +51,14 @@ async function readJson(request) {
     if (size > bodyLimit) throw new Refusal(413, `at most ${bodyLimit} bytes`);
     chunks.push(chunk);
   }
+  let body;
   try {
-    return JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    body = JSON.parse(Buffer.concat(chunks).toString('utf8'));
   } catch {
     throw new Refusal(400, 'the body is no valid JSON');
   }
+  if (body === null || typeof body !== 'object') throw new Refusal(400, 'the body must be a JSON object');
+  return body;
 }
 
 function text(given, what, limit) {
@@ -96,11 +99,11 @@ export class PageServer {
     response.setHeader('X-Content-Type-Options', 'nosniff');
     response.setHeader('Cache-Control', 'no-store');
     try {
-      this.checkHost(request.headers.host);
+      this.checkSource(request.headers);
       const url = new URL(request.url, this.url);
       if (request.method === 'GET' && url.pathname === '/') await this.sendFile(response, page(url.searchParams.has('as') ? 'index.html' : 'stage.html'), 'text/html');
       else if (request.method === 'GET' && url.pathname === '/media/voice.wav') response.setHeader('Content-Type', 'audio/wav').end(voice());
-      else if (request.method === 'GET' && url.pathname === '/api/stream') this.world.stage.stream(response);
+      else if (request.method === 'GET' && url.pathname === '/api/stream') this.openStream(response);
       else if (request.method === 'POST' && url.pathname === '/api/break') this.sendJson(response, 202, await this.breakThings(request));
       else if (request.method === 'GET' && files[url.pathname]) await this.sendFile(response, ...files[url.pathname]);
       else this.sendJson(response, 200, await this.answer(request, url));
@@ -110,16 +113,27 @@ export class PageServer {
     }
   }
 
-  /** A foreign page that had its own name resolve to this machine would send that name. */
-  checkHost(host) {
+  /** A foreign page that had its own name resolve to this machine would send that name; any other sends its origin with what changes something. */
+  checkSource({ host, origin }) {
     const { port } = this.listener;
     if (host !== `127.0.0.1:${port}` && host !== `localhost:${port}`) throw new Refusal(421, 'unknown host');
+    if (origin !== undefined && origin !== `http://${host}`) throw new Refusal(403, 'this is for the page alone');
+  }
+
+  openStream(response) {
+    if (!this.world.stage.stream(response)) throw new Refusal(503, 'too many pages are open');
   }
 
   /** A WebSocket to Realtime comes through the page's port, so that one port is enough from another machine. */
   passOn(request, socket, head) {
-    const refuse = () => socket.end('HTTP/1.1 502 Bad Gateway\r\nConnection: close\r\n\r\n');
+    const refuse = (status = '502 Bad Gateway') => socket.end(`HTTP/1.1 ${status}\r\nConnection: close\r\n\r\n`, () => socket.destroy()); // nobody reads it: its end would not be seen
     socket.on('error', () => {});
+    try {
+      this.checkSource(request.headers);
+    } catch (error) {
+      refuse(`${error.status} ${error.message}`);
+      return;
+    }
     if (!request.url.startsWith('/realtime/v1/') || !this.sidecar?.running) {
       refuse();
       return;
@@ -132,6 +146,7 @@ export class PageServer {
       socket.pipe(upstream).pipe(socket);
     });
     upstream.on('error', () => socket.destroy());
+    upstream.on('close', () => socket.destroySoon());
     socket.on('close', () => upstream.destroy());
   }
 
@@ -140,6 +155,7 @@ export class PageServer {
     const { origin, host } = request.headers;
     if (origin !== `http://${host}` || !this.world.stage?.allows(request.headers['x-demo-key'])) throw new Refusal(403, 'open the address that the terminal printed: its key is missing here');
     const { what } = await readJson(request);
+    if (!this.world.stage.knows(what)) throw new Refusal(400, 'there is nothing of this name to be broken');
     if (!this.world.stage.break(what)) throw new Refusal(409, 'something is being broken already');
     return {};
   }
@@ -162,7 +178,6 @@ export class PageServer {
     const route = this.routes[`${request.method} ${url.pathname}`];
     if (!route) throw new Refusal(404, 'not found');
     const input = request.method === 'POST' ? await readJson(request) : Object.fromEntries(url.searchParams);
-    if (input === null || typeof input !== 'object') throw new Refusal(400, 'the body must be a JSON object');
     return route.call(this, input);
   }
 

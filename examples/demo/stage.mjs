@@ -6,6 +6,8 @@ import { newContactJid, textMessage } from './wuzapi.mjs';
 
 const pause = (ms) => new Promise((resolve) => { setTimeout(resolve, ms); });
 const countMs = 700;
+const mostListeners = 32;
+const mostUnread = 1 << 20; // bytes that wait for a listener
 
 /** What the day has brought so far: contacts, and what was said. '>' is the agent. */
 const day = [
@@ -73,15 +75,20 @@ export class Stage {
 
   tell(event, what) {
     const text = `event: ${event}\ndata: ${JSON.stringify(what)}\n\n`;
-    for (const response of this.listeners) response.write(text);
+    for (const response of this.listeners) {
+      if (response.writableLength > mostUnread) response.destroy(); // a browser that reads again opens another one
+      else response.write(text);
+    }
   }
 
-  /** A stream of server-sent events. */
+  /** A stream of server-sent events; false: there are too many. */
   stream(response) {
+    if (this.listeners.size >= mostListeners) return false;
     response.writeHead(200, { 'Content-Type': 'text/event-stream' });
     response.write(': ready\n\n');
     this.listeners.add(response);
     response.on('close', () => this.listeners.delete(response));
+    return true;
   }
 
   /* What breaks things */
@@ -94,18 +101,20 @@ export class Stage {
 
   async killSidecar() {
     const { sidecar } = this.world;
-    if (!sidecar.running) return;
     this.breaking = true;
-    await sidecar.kill('SIGKILL');
-    this.tell('note', { text: 'The sidecar is dead (SIGKILL). Messages go on being saved …' });
-    for (let i = 1; i <= 3; i++) {
-      await this.writeMeanwhile(`Alguém aí? (${i}/3, sem sidecar)`);
-      await pause(500);
+    try {
+      if (sidecar.running) await sidecar.kill('SIGKILL');
+      this.tell('note', { text: 'The sidecar is dead (SIGKILL). Messages go on being saved …' });
+      for (let i = 1; i <= 3; i++) {
+        await this.writeMeanwhile(`Alguém aí? (${i}/3, sem sidecar)`);
+        await pause(500);
+      }
+    } finally {
+      if (!sidecar.running) sidecar.run();
+      this.world.watchSidecar?.();
+      await sidecar.ready();
+      this.breaking = false;
     }
-    sidecar.run();
-    this.world.watchSidecar?.();
-    await sidecar.ready();
-    this.breaking = false;
     this.tell('note', { text: 'It runs again, and delivers what was committed meanwhile.' });
   }
 
@@ -121,9 +130,12 @@ export class Stage {
     const { receiver } = this.world;
     await receiver.down();
     this.tell('note', { text: 'The webhook receiver refuses connections …' });
-    await this.writeMeanwhile('O webhook desta mensagem vai atrasar');
-    await pause(3000);
-    await receiver.up();
+    try {
+      await this.writeMeanwhile('O webhook desta mensagem vai atrasar');
+      await pause(3000);
+    } finally {
+      await receiver.up();
+    }
     this.tell('note', { text: 'The receiver is back: the webhook comes with its next attempt, 5 s after the first.' });
   }
 
@@ -135,10 +147,16 @@ export class Stage {
         JOIN LATERAL (SELECT id FROM public.conversations ORDER BY id OFFSET n % (SELECT count(*) FROM public.conversations) LIMIT 1) c ON true`);
   }
 
+  actions = { sidecar: this.killSidecar, database: this.restartDatabase, receiver: this.breakReceiver, burst: this.burst };
+
+  knows(what) {
+    return typeof what === 'string' && Object.hasOwn(this.actions, what);
+  }
+
+  /** One thing at a time; false: something is being broken already. */
   break(what) {
-    const action = { sidecar: this.killSidecar, database: this.restartDatabase, receiver: this.breakReceiver, burst: this.burst }[what];
-    if (!action || this.busy) return false;
-    this.busy = action.call(this).catch((error) => this.tell('note', { text: `That went wrong: ${error.message}` })).finally(() => { this.busy = undefined; });
+    if (this.busy) return false;
+    this.busy = this.actions[what].call(this).catch((error) => this.tell('note', { text: `That went wrong: ${error.message}` })).finally(() => { this.busy = undefined; });
     return true;
   }
 }

@@ -64,7 +64,7 @@ export class Watcher {
     if (repeated && how === 'events_since') return; // the client heard it meanwhile
     if (event === 'conversation.new') this.follow(`conversation:${payload.id}`);
     const kind = kindOf(event);
-    this.arrived({ at, how, topic, event, id, payload, kind, repeated, what: describe[kind](payload) });
+    this.arrived({ at, how, topic, event, id, payload, kind, repeated, what: describe[kind]?.(payload) ?? event });
   }
 
   /** A conversation the client did not know: it joins, and asks for what was said before it had joined. */

@@ -1,9 +1,11 @@
 // The page of make demo in two tabs of a real browser, also while the sidecar or the network is away.
 import assert from 'node:assert/strict';
 import { existsSync, mkdtempSync } from 'node:fs';
+import net from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import WebSocket from 'ws';
 import { World } from '../../examples/demo/world.mjs';
 import { textMessage } from '../../examples/demo/wuzapi.mjs';
 import { fixture } from '../lib/bed.mjs';
@@ -185,6 +187,53 @@ describe('the page', { skip: !existsSync(chromium) && `needs ${chromium}` }, () 
     assert.ok(world.sidecar.running);
   });
 
+  test('what is pressed a hundred times at once happens once, and what is not there not at all', async () => {
+    const { url } = world.page;
+    const press = async (body) => (await fetch(`${url}/api/break`, { method: 'POST', headers: { 'Content-Type': 'application/json', origin: url, 'X-Demo-Key': world.stage.key }, body })).status;
+    for (const body of ['null', '{}', '{"what":"constructor"}', '{"what":"valueOf"}', '{"what":["sidecar"]}']) assert.equal(await press(body), 400, body);
+    assert.equal(Array.from({ length: 100 }, () => world.stage.break('burst')).filter(Boolean).length, 1);
+    await world.stage.busy;
+    assert.equal(await press('{"what":"burst"}'), 202);
+    await world.stage.busy;
+  });
+
+  test('a sidecar that is dead already runs again, and so does one where nothing can be written meanwhile', async () => {
+    await world.sidecar.kill('SIGKILL');
+    world.stage.break('sidecar');
+    await world.stage.busy;
+    assert.ok(world.sidecar.running && !world.stage.breaking);
+    const { backend } = world;
+    world.backend = { conversations: () => { throw new Error('no backend'); } };
+    world.stage.break('sidecar');
+    await world.stage.busy;
+    world.backend = backend;
+    assert.ok(world.sidecar.running && !world.stage.breaking);
+  });
+
+  test('streams of events are bounded, and one that nobody reads is closed', async () => {
+    const { stage } = world;
+    await until(() => stage.listeners.size === 0, 'the pages to be gone');
+    const sockets = [];
+    const open = () => new Promise((resolve, reject) => {
+      const socket = net.connect(world.page.listener.port, '127.0.0.1');
+      sockets.push(socket);
+      socket.on('error', reject);
+      socket.once('data', (chunk) => {
+        socket.pause(); // nothing more of it is read
+        resolve(Number(String(chunk).split(' ')[1]));
+      });
+      socket.write(`GET /api/stream HTTP/1.1\r\nHost: 127.0.0.1:${world.page.listener.port}\r\n\r\n`);
+    });
+    for (let n = 0; n < 32; n++) assert.equal(await open(), 200);
+    assert.deepEqual([await open(), stage.listeners.size], [503, 32]);
+    await until(() => {
+      stage.tell('note', { text: 'x'.repeat(1 << 20) });
+      return stage.listeners.size === 0;
+    }, 'those that do not read to be closed', 30_000);
+    assert.equal(await open(), 200);
+    for (const socket of sockets) socket.destroy();
+  });
+
   test('nothing failed in the page, and it asked no other address', () => {
     assert.deepEqual(failures, []);
   });
@@ -194,6 +243,10 @@ describe('the page', { skip: !existsSync(chromium) && `needs ${chromium}` }, () 
     const refused = async (address, options = {}) => (await fetch(url + address, options)).status;
     const json = (body) => ({ method: 'POST', headers: { 'Content-Type': 'application/json' }, body });
     assert.equal(await refused('/nothing'), 404);
+    for (const address of ['/', '/api/session', '/api/stream']) assert.equal(await refused(address, { headers: { origin: 'http://elsewhere.example' } }), 403, address);
+    for (const origin of ['null', 'http://elsewhere.example', `${url}.example`, url.replace('http', 'https')]) {
+      assert.equal(await refused('/webhook/wuzapi', { ...json('{}'), headers: { 'Content-Type': 'application/json', origin } }), 403, origin);
+    }
     assert.equal(await refused('/../demo.mjs'), 404);
     assert.equal(await refused('/webhook/wuzapi', { method: 'POST', body: '{}', headers: { 'Content-Type': 'text/plain' } }), 415);
     assert.equal(await refused('/webhook/wuzapi', json('{')), 400);
@@ -203,5 +256,18 @@ describe('the page', { skip: !existsSync(chromium) && `needs ${chromium}` }, () 
     assert.equal(await refused('/api/agent/message', json('{"conversation":"1; DROP","text":"x"}')), 400);
     assert.equal(await refused('/api/events?topic=conversation:999999&after=0'), 404);
     assert.equal(await refused('/webhook/wuzapi', json(`"${'x'.repeat(1 << 20)}"`)), 413);
+  });
+
+  test('a WebSocket of another page, or by another name, is not passed on', async () => {
+    const address = `${world.page.url.replace('http', 'ws')}/realtime/v1/websocket?vsn=1.0.0&apikey=${world.sidecar.anonKey}`;
+    const told = (options) => new Promise((resolve) => {
+      const socket = new WebSocket(address, options);
+      socket.on('open', () => { socket.close(); resolve(101); });
+      socket.on('unexpected-response', (request, response) => { request.destroy(); resolve(response.statusCode); });
+      socket.on('error', () => {});
+    });
+    assert.deepEqual([await told({}), await told({ origin: world.page.url })], [101, 101]);
+    assert.equal(await told({ origin: 'http://elsewhere.example' }), 403);
+    assert.equal(await told({ headers: { host: 'elsewhere.example' } }), 421);
   });
 });
