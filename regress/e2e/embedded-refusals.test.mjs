@@ -268,6 +268,27 @@ test('a client that does not read is closed, and its queue is freed, though noth
   assert.ok(!reading.frames.some((f) => f[4]?.event === 'forged'));
 });
 
+test('who does not read is not read from until it reads: nothing is lost either way', async () => {
+  const [stalled, reading] = [await connect(), await connect()];
+  await stalled.join('heap', sidecar.anonKey, '1', { private: false });
+  for (const socket of [stalled, reading]) await socket.join('said', sidecar.anonKey, '2', { private: false });
+  const said = (n) => reading.frames.some((f) => f[3] === 'broadcast' && f[4].payload.n === n);
+  const heaped = () => stalled.frames.filter((f) => f[3] === 'broadcast').map((f) => f[4].payload.n);
+  stalled.socket.pause();
+  let n = -1;
+  do {
+    n++;
+    await post('/api/broadcast', { messages: [{ topic: 'heap', event: 'e', payload: { n, text: 'x'.repeat(900_000) } }] }, roleToken('service_role', secret));
+    stalled.send('2', `${n}`, 'realtime:said', 'broadcast', { type: 'broadcast', event: 'e', payload: { n } });
+    await new Promise((resolve) => { setTimeout(resolve, 150); }); // no faster than it may
+    for (let turn = 0; turn < 2; turn++) await reading.settled();
+  } while (said(n));
+  stalled.socket.resume();
+  await until(() => said(n) && heaped().length === n + 1, () => `message ${n}, and ${n + 1}: ${heaped()}`);
+  assert.deepEqual(heaped(), Array.from({ length: n + 1 }, (_, at) => at));
+  assert.deepEqual(await stalled.join('more', sidecar.anonKey, '3', { private: false }), joined);
+});
+
 test('a client that says nothing is told that it is closed, and one that listens that the service ends', async () => {
   const fast = await bed.sidecar({ EMBEDDED_JWT_SECRET: secret, ...await clockFaster(20) });
   const silent = await connect({ to: fast });

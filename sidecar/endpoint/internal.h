@@ -186,6 +186,7 @@ struct socket
 	size_t behind;       /* bytes in out before this turn of the loop */
 	uint64_t slow_since; /* loop time; 0: it keeps up, or nobody has looked */
 	bool waits;          /* for the kernel to take more */
+	bool unheeded;       /* not read from, for it does not read */
 	bool to_write;       /* in the list of those to be written to */
 	struct socket *next_to_write;
 	uint64_t heard_at; /* loop time of the last frame */

@@ -59,14 +59,30 @@ hand_over_rest(struct socket *socket)
 	return true;
 }
 
+/*
+ * Who does not read is not read from, either. A connection that ends while libwebsockets has something left to write it keeps
+ * for 5 s, does not read, and polls all the same: bytes or an end that wait there would have the loop turn without rest.
+ */
+static void
+heed(struct socket *socket)
+{
+	bool stuck = socket->waits || lws_partial_buffered(socket->wsi);
+
+	if (stuck != socket->unheeded)
+		lws_rx_flow_control(socket->wsi, stuck ? 0 : 1);
+	socket->unheeded = stuck;
+}
+
 /* Writes what the kernel takes; false: the connection is gone. */
 static bool
 write_out(struct socket *socket)
 {
 	enum outbox_state state = outbox_write(&socket->out, lws_get_socket_fd(socket->wsi));
+	bool good = state != OUTBOX_BROKEN && hand_over_rest(socket);
 
 	socket->waits = state == OUTBOX_WAITS;
-	return state != OUTBOX_BROKEN && hand_over_rest(socket);
+	heed(socket);
+	return good;
 }
 
 /* What libwebsockets has to write of its own comes first. */
@@ -167,10 +183,11 @@ write_close(struct socket *socket)
 	(void) lws_write(socket->wsi, frame + LWS_PRE, 2, WRITE_CLOSE);
 }
 
-/* The kernel takes something again, or the connection is to be closed. */
+/* The kernel takes something again, so it is there; or the connection is to be closed. */
 static int
 on_writable(struct socket *socket)
 {
+	socket->heard_at = uv_now(socket->embedded->app->loop);
 	if (!write_out(socket))
 		return -1;
 	if (socket->waits)
@@ -326,6 +343,7 @@ socket_check(struct socket *socket)
 {
 	uint64_t now = uv_now(socket->embedded->app->loop);
 
+	heed(socket); /* of its own answers to pings libwebsockets tells nobody */
 	if (socket->out.bytes <= SLOW_BEHIND)
 		socket->slow_since = 0;
 	else if (socket->slow_since == 0)
