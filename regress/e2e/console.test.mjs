@@ -168,6 +168,16 @@ test('another site gets nothing: names that are not ours, forms, preflights', as
     assert.equal(await status(port, '/console/again?attempt=1', { method: 'POST', headers: { Origin: origin, ...bearer() } }), 403, origin);
     assert.equal(await status(port, '/console/status.json', { headers: { Origin: origin } }), 403, origin);
   }
+  for (const [expected, head] of [
+    [403, 'GET / HTTP/1.0'], [403, 'GET /console/status.json HTTP/1.0'], [200, 'GET /healthz HTTP/1.0'], [200, 'GET / HTTP/1.0\r\nHost: localhost'], [400, 'GET / HTTP/1.1'],
+    [400, 'GET http://localhost/ HTTP/1.1\r\nHost: localhost'], [400, 'GET / HTTP/1.1\r\nHost: localhost\r\nHost: attacker.example'], [403, 'GET / HTTP/1.1\r\nHost: a@localhost'],
+    [400, 'GET / HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nOrigin: https://attacker.example'], [403, 'GET / HTTP/1.1\r\nHost: [::1'],
+    [401, 'GET /console/status.json HTTP/1.1\r\nHost: localhost\r\nX-Forwarded-For:'], [401, 'GET /console/status.json HTTP/1.1\r\nHost: localhost\r\nAuthorization:'],
+  ]) {
+    const raw = await RawHttp.open(port);
+    raw.write(`${head}\r\nConnection: close\r\n\r\n`);
+    assert.equal((await raw.toTheEnd())[0].status, expected, head);
+  }
   const form = { Origin: 'https://attacker.example', 'Content-Type': 'text/plain' };
   assert.equal(await status(port, '/console/again?attempt=1', { method: 'POST', headers: form, body: 'x' }), 403);
   const preflight = await ask(port, '/console/again', { method: 'OPTIONS', headers: { 'Access-Control-Request-Method': 'POST', 'Access-Control-Request-Headers': 'authorization' } });
