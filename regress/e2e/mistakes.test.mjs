@@ -141,7 +141,7 @@ const made = {
       await bed.db.query('ALTER TABLE public.conversations ENABLE ROW LEVEL SECURITY; REVOKE SELECT ON public.conversations FROM PUBLIC');
     }
   },
-  'two sidecars on one port': async () => (await run([], { HTTP_LISTEN: sidecar.env.HTTP_LISTEN })).stderr.trim().split('\n').at(-1),
+  'two sidecars on one port': async () => (await run([], { HTTP_LISTEN: sidecar.env.HTTP_LISTEN })).stderr.match(/^chat-sidecar: .*/m)?.[0],
   'another program on the port': async () => {
     const server = await new Listener((request, response) => response.end('hello')).up();
     bed.closing.push(() => server.down());
