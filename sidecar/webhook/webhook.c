@@ -71,9 +71,10 @@ webhook_take(struct webhook *webhook, struct load *load, struct pair *pair, stru
 	message->load = load;
 	webhook_link(&load->messages, message);
 	load->unfinished++;
-	if (paused || pair->endpoint->paused_until > load->started ||
-		queue_is_full(webhook->queue, pair->endpoint))
-		pair->parked = true;
+	/* What comes before it goes to the database before it: after a crash what is stored is sent at once, and the log is read again. */
+	if (!pair->parked && (paused || pair->endpoint->paused_until > load->started ||
+						  queue_is_full(webhook->queue, pair->endpoint)))
+		webhook_park(webhook, pair);
 	if (pair->parked)
 		webhook_leave(webhook, message);
 	else
