@@ -262,9 +262,11 @@ async function order(db, from, problems) {
 
 /** What is merged is merged: nothing is in it, and it went to one that is there and is not merged itself. */
 async function merges(db, problems) {
-  const wrong = await rows(db, `SELECT m.* FROM chat.merged_conversation m
-     WHERE m.finished_at IS NULL OR EXISTS (SELECT FROM public.chat_messages x WHERE x.conversation_id::text = m.from_id)
-        OR NOT EXISTS (SELECT FROM public.conversations c WHERE c.id::text = m.into_id) OR EXISTS (SELECT FROM chat.merged_conversation n WHERE n.from_id = m.into_id)`);
+  const wrong = await rows(db, `SELECT * FROM (SELECT m.*, m.finished_at IS NULL AS unfinished,
+      EXISTS (SELECT FROM public.chat_messages x WHERE x.conversation_id::text = m.from_id) AS has_messages,
+      NOT EXISTS (SELECT FROM public.conversations c WHERE c.id::text = m.into_id) AS goes_nowhere,
+      EXISTS (SELECT FROM chat.merged_conversation n WHERE n.from_id = m.into_id) AS is_chained FROM chat.merged_conversation m) m
+    WHERE unfinished OR has_messages OR goes_nowhere OR is_chained`);
   for (const row of wrong) problems.push(`merge: ${JSON.stringify(row)}`);
 }
 
