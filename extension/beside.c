@@ -93,17 +93,25 @@ variant_of(const ChatAttachment *table, Jsonb *given)
 Datum
 chat_write_beside(PG_FUNCTION_ARGS)
 {
-	ChatAttachment *table = chat_attachment_of_table(PG_GETARG_OID(0));
-	Jsonb *given = PG_GETARG_JSONB_P(1);
+	ChatAttachment *table;
+	Jsonb *given;
 	bool insert = PG_ARGISNULL(2);
-	ChatArgument args[] = {{JSONBOID, JsonbPGetDatum(given), false},
-						   {UUIDOID, PG_GETARG_DATUM(2), insert}};
 	Datum row;
 	bool isnull;
 
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+						errmsg("table and values must not be NULL")));
+	given = PG_GETARG_JSONB_P(1);
+	if (!JB_ROOT_IS_OBJECT(given))
+		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+						errmsg("the values of a row must be a JSON object")));
+	table = chat_attachment_of_table(PG_GETARG_OID(0));
 	SPI_connect();
 	(void) chat_plan_run_given(table, insert ? CHAT_PLAN_INSERT_ROW : CHAT_PLAN_UPDATE_ROW,
-							   variant_of(table, given), insert ? 1 : 2, args);
+							   variant_of(table, given), insert ? 1 : 2,
+							   (ChatArgument[]){{JSONBOID, JsonbPGetDatum(given), false},
+												{UUIDOID, PG_GETARG_DATUM(2), insert}});
 	row = chat_plan_first(JSONBOID, &isnull);
 	SPI_finish();
 	if (isnull)

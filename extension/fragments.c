@@ -303,6 +303,9 @@ chat_conversation_order(PG_FUNCTION_ARGS)
 	ChatAttachment a = {0};
 
 	chat_columns_read(&a, PG_GETARG_JSONB_P(0));
+	if (a.column[CHAT_C_ID] == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+						errmsg("no column is mapped for \"%s\"", chat_role_name(CHAT_C_ID))));
 	PG_RETURN_TEXT_P(
 		cstring_to_text(chat_sql_conversation_order(&a, text_to_cstring(PG_GETARG_TEXT_PP(1)))));
 }

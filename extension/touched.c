@@ -223,9 +223,13 @@ has_row(Relation relation)
 Datum
 chat_holds_rows(PG_FUNCTION_ARGS)
 {
-	Relation relation = relation_open(PG_GETARG_OID(0), AccessShareLock);
-	bool held = relation->rd_rel->relkind != RELKIND_RELATION || has_row(relation);
+	Relation relation = try_relation_open(PG_GETARG_OID(0), AccessShareLock);
+	bool held;
 
+	if (relation == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
+						errmsg("relation with OID %u does not exist", PG_GETARG_OID(0))));
+	held = relation->rd_rel->relkind != RELKIND_RELATION || has_row(relation);
 	relation_close(relation, AccessShareLock);
 	PG_RETURN_BOOL(held);
 }
