@@ -10,6 +10,7 @@
 #include "utils/jsonb.h"
 
 #include "beside.h"
+#include "input.h"
 #include "keys/keytables.h"
 #include "plans.h"
 #include "statements.h"
@@ -99,9 +100,8 @@ chat_write_beside(PG_FUNCTION_ARGS)
 	Datum row;
 	bool isnull;
 
-	if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
-		ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-						errmsg("table and values must not be NULL")));
+	chat_require_argument(fcinfo, 0, "relation");
+	chat_require_argument(fcinfo, 1, "row_values");
 	given = PG_GETARG_JSONB_P(1);
 	if (!JB_ROOT_IS_OBJECT(given))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),

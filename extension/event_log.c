@@ -426,9 +426,7 @@ chat_emit(PG_FUNCTION_ARGS)
 
 	check_name("topic", event.topic, MAX_TOPIC_BYTES);
 	check_name("event", event.event, MAX_EVENT_BYTES);
-	if (PG_ARGISNULL(5))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("payload must not be NULL")));
+	chat_require_argument(fcinfo, 5, "payload");
 	payload = PG_GETARG_JSONB_P(5);
 	if (!JB_ROOT_IS_OBJECT(payload))
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),

@@ -263,6 +263,15 @@ chat_sql_type_allowed(const ChatAttachment *a, const char *value)
 
 /* --- for SQL: (messages, columns, alias) ----------------------------------------------------------- */
 
+static void
+require_column(const ChatAttachment *a, ChatRole role)
+{
+	if (a->column[role] == NULL)
+		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
+						errmsg("no column is mapped for \"%s\"", chat_role_name(role)),
+						errhint("Call chat.attach again.")));
+}
+
 /* What is no longer there counts as missing, as it does for the triggers. */
 static void
 read_pair(FunctionCallInfo fcinfo, ChatAttachment *a)
@@ -281,12 +290,7 @@ read_pair(FunctionCallInfo fcinfo, ChatAttachment *a)
 			*column = NULL;
 	}
 	for (int i = 0; i < (int) lengthof(needed); i++)
-	{
-		if (a->column[needed[i]] == NULL)
-			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-							errmsg("no column is mapped for \"%s\"", chat_role_name(needed[i])),
-							errhint("Call chat.attach again.")));
-	}
+		require_column(a, needed[i]);
 }
 
 /* SQL: chat.lacks_zone(relation, name) */
@@ -303,9 +307,7 @@ chat_conversation_order(PG_FUNCTION_ARGS)
 	ChatAttachment a = {0};
 
 	chat_columns_read(&a, PG_GETARG_JSONB_P(0));
-	if (a.column[CHAT_C_ID] == NULL)
-		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN),
-						errmsg("no column is mapped for \"%s\"", chat_role_name(CHAT_C_ID))));
+	require_column(&a, CHAT_C_ID);
 	PG_RETURN_TEXT_P(
 		cstring_to_text(chat_sql_conversation_order(&a, text_to_cstring(PG_GETARG_TEXT_PP(1)))));
 }

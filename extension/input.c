@@ -13,6 +13,14 @@ PG_FUNCTION_INFO_V1(chat_bad_input_sql);
 
 #define SHOWN_CHARACTERS 64
 
+void
+chat_require_argument(FunctionCallInfo fcinfo, int n, const char *what)
+{
+	if (PG_ARGISNULL(n))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be NULL", what)));
+}
+
 char *
 chat_text_argument(FunctionCallInfo fcinfo, int n)
 {

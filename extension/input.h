@@ -14,6 +14,9 @@
 /* A text argument in the current memory context; NULL for SQL NULL. */
 extern char *chat_text_argument(FunctionCallInfo fcinfo, int n);
 
+/* Error 22004 for an argument that is NULL. what: its name. */
+extern void chat_require_argument(FunctionCallInfo fcinfo, int n, const char *what);
+
 /* The first 64 characters of what a caller gave, for an error. */
 extern char *chat_shown(const char *text);
 /*

@@ -9,6 +9,7 @@
 #include "utils/array.h"
 #include "utils/builtins.h"
 
+#include "input.h"
 #include "listed.h"
 #include "plans.h"
 #include "statements.h"
@@ -132,20 +133,12 @@ run(FunctionCallInfo fcinfo, Call *call, ChatPlan plan, Oid type)
 }
 
 static void
-require(FunctionCallInfo fcinfo, int n, const char *what)
-{
-	if (PG_ARGISNULL(n))
-		ereport(ERROR,
-				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("%s must not be NULL", what)));
-}
-
-static void
 begin(FunctionCallInfo fcinfo, Call *call)
 {
-	require(fcinfo, ATTACHMENT, "attachment");
-	require(fcinfo, ACCOUNTS, "accounts");
-	require(fcinfo, AGENTS, "agents");
-	require(fcinfo, MOST, "most");
+	chat_require_argument(fcinfo, ATTACHMENT, "attachment");
+	chat_require_argument(fcinfo, ACCOUNTS, "accounts");
+	chat_require_argument(fcinfo, AGENTS, "agents");
+	chat_require_argument(fcinfo, MOST, "most");
 	*call = (Call){.attachment = chat_attachment_get(PG_GETARG_INT32(ATTACHMENT))};
 	add(call, TEXTARRAYOID, PG_GETARG_DATUM(ACCOUNTS), false);
 	add(call, TEXTARRAYOID, PG_GETARG_DATUM(AGENTS), false);
@@ -159,7 +152,7 @@ chat_conversation_rows(PG_FUNCTION_ARGS)
 	Call call;
 
 	begin(fcinfo, &call);
-	require(fcinfo, SKIPPED, "skipped");
+	chat_require_argument(fcinfo, SKIPPED, "skipped");
 	add(&call, INT8OID, PG_GETARG_DATUM(SKIPPED), false);
 	read_wanted(fcinfo, &call);
 	if (!PG_ARGISNULL(AFTER))

@@ -140,6 +140,19 @@ SELECT action FROM chat.attach('second.conversations', 'second.chat_messages') W
 INSERT INTO second.conversations VALUES (1, :bob), (2, :bob), (3, :bob), (77, :ann);
 SELECT id, u, chat.may_join('conversation:' || id, u, false) FROM unnest(ARRAY[1, 2, 3, 77]) id, unnest(ARRAY[:ann, :bob]) u ORDER BY 2, 1;
 
+-- Functions of the extension's own, called with what it never gives them: an error, and the session goes on
+SELECT chat.conversation_order('null', 'c');
+SELECT chat.conversation_order('[]', 'c');
+SELECT chat.write_beside(NULL, '{}');
+SELECT chat.write_beside('public.chat_api_keys', NULL);
+SELECT chat.write_beside('public.chat_api_keys', '[1]');
+SELECT chat.holds_rows(999999::regclass);
+SELECT chat.conversation_rows(NULL, '{}', '{}', NULL, NULL, NULL, NULL, 1, 0, NULL);
+SELECT chat.conversation_rows(1, NULL, '{}', NULL, NULL, NULL, NULL, 1, 0, NULL);
+SELECT chat.conversation_rows(1, '{}', '{}', NULL, NULL, NULL, NULL, 1, NULL, NULL);
+SELECT chat.conversation_count(1, '{}', NULL, NULL, NULL, NULL, NULL, 1);
+SELECT chat.conversation_count(1, '{}', '{}', NULL, NULL, NULL, NULL, NULL);
+
 -- A mapping whose column or table is gone is a hint like any other
 CREATE TABLE second.agents (id uuid PRIMARY KEY, login uuid);
 SELECT count(*) FROM chat.attach('public.conversations', 'public.chat_messages',
