@@ -25,6 +25,21 @@ const anchor = (heading) => heading.toLowerCase().replace(/[^\p{L}\p{N}\- _]/gu,
 const outsideOfFences = (text) => text.replace(/^```[^]*?^```/gm, '');
 let bed;
 
+/** A program of a page, until the test ends, and what it has said. */
+function runs(context, file, env) {
+  const child = spawn(process.execPath, [file], { env: { PATH: process.env.PATH, ...env }, detached: true });
+  addGroup(child.pid);
+  const ended = new Promise((resolve) => child.once('close', resolve));
+  context.after(async () => {
+    child.kill('SIGKILL');
+    await ended;
+    removeGroup(child.pid);
+  });
+  const program = { output: '' };
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => { program.output += chunk; });
+  return program;
+}
+
 before(async () => {
   bed = await Bed.create();
 });
@@ -129,20 +144,11 @@ test('the quick start: its statements, commands and snippet, one after the other
   const directory = temporaryDirectory();
   symlinkSync(path.join(root, 'regress/node_modules'), path.join(directory, 'node_modules'));
   writeFileSync(path.join(directory, 'subscribe.mjs'), snippet.replace('127.0.0.1:4000', env.EMBEDDED_LISTEN));
-  const program = spawn(process.execPath, [path.join(directory, 'subscribe.mjs')], { env: { PATH: process.env.PATH, USER_TOKEN: userToken.trim(), ANON_KEY: anonKey.trim() }, detached: true });
-  addGroup(program.pid);
-  const ended = new Promise((resolve) => program.once('close', resolve));
-  context.after(async () => {
-    program.kill('SIGKILL');
-    await ended;
-    removeGroup(program.pid);
-  });
-  let output = '';
-  for (const stream of [program.stdout, program.stderr]) stream.on('data', (chunk) => { output += chunk; });
-  await until(() => output.includes('SUBSCRIBED'), () => `SUBSCRIBED: ${output}`, 30000);
-  assert.equal(output.trim(), 'SUBSCRIBED', 'at once, and nothing else');
+  const program = runs(context, path.join(directory, 'subscribe.mjs'), { USER_TOKEN: userToken.trim(), ANON_KEY: anonKey.trim() });
+  await until(() => program.output.includes('SUBSCRIBED'), () => `SUBSCRIBED: ${program.output}`, 30000);
+  assert.equal(program.output.trim(), 'SUBSCRIBED', 'at once, and nothing else');
   await db.query(sql[2]);
-  await until(() => /^\d+ oi, tudo bem\?$/m.test(output), () => `the message: ${output}`, 20000);
+  await until(() => /^\d+ oi, tudo bem\?$/m.test(program.output), () => `the message: ${program.output}`, 20000);
   const { rows: [conversation] } = await db.query('SELECT unread_count, last_message_preview FROM conversations');
   assert.deepEqual(conversation, { unread_count: 1, last_message_preview: 'oi, tudo bem?' });
 });
@@ -159,22 +165,13 @@ test('docs/webhook-receivers.md: its receiver takes what is signed, once, and re
     const handle = (event) => console.log(event.type);
     ${snippet.replace('listen(3000)', `listen(${port}, '127.0.0.1')`)}`);
   const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
-  const program = spawn(process.execPath, [path.join(directory, 'receiver.mjs')], { env: { PATH: process.env.PATH, WEBHOOK_SECRET: secret }, detached: true });
-  addGroup(program.pid);
-  const ended = new Promise((resolve) => program.once('close', resolve));
-  context.after(async () => {
-    program.kill('SIGKILL');
-    await ended;
-    removeGroup(program.pid);
-  });
-  let output = '';
-  for (const stream of [program.stdout, program.stderr]) stream.on('data', (chunk) => { output += chunk; });
+  const program = runs(context, path.join(directory, 'receiver.mjs'), { WEBHOOK_SECRET: secret });
   const body = JSON.stringify({ id: 'evt_1', type: 'message.received', event: 'message.received', timestamp: new Date().toISOString(), data: {} });
   const now = new Date();
   const post = (sent) => fetch(`http://127.0.0.1:${port}/hook`, { method: 'POST', body: sent, headers: { 'Content-Type': 'application/json', 'webhook-id': 'evt_1',
     'webhook-timestamp': String(Math.floor(now / 1000)), 'webhook-signature': new Webhook(secret).sign('evt_1', now, body) } }).then(({ status }) => status);
-  await until(() => post('{}').then((status) => status === 400, () => false), () => `the receiver: ${output}`, 30000);
+  await until(() => post('{}').then((status) => status === 400, () => false), () => `the receiver: ${program.output}`, 30000);
   assert.deepEqual([await post(body), await post(body), await post(`${body} `)], [204, 204, 400]);
-  await until(() => output !== '', 'its event', 10000);
-  assert.equal(output, 'message.received\n');
+  await until(() => program.output !== '', 'its event', 10000);
+  assert.equal(program.output, 'message.received\n');
 });
