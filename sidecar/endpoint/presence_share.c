@@ -11,14 +11,13 @@
 #include <string.h>
 
 #include "base/base64.h"
-#include "base/log.h"
 #include "base/memory.h"
 #include "base/pgarray.h"
 #include "endpoint/internal.h"
 #include "endpoint/presence_channel.h"
 #include "endpoint/presence_mirror.h"
+#include "endpoint/relay_answer.h"
 #include "io/db.h"
-#include "io/db_error.h"
 
 #define EVERY_MS 50
 #define ROWS 128           /* of a call or an answer, as the database has it */
@@ -86,22 +85,6 @@ static uint64_t
 now_of(const struct presence_share *share)
 {
 	return uv_now(share->embedded->app->loop);
-}
-
-static bool
-succeeded(struct presence_share *share, const PGresult *result)
-{
-	struct db_error error;
-
-	if (result == NULL)
-		return false;
-	if (PQresultStatus(result) == PGRES_TUPLES_OK)
-		return true;
-	db_error_of_result(result, &error);
-	if (log_pace_due(&share->failures, now_of(share)) > 0)
-		log_event(LOG_ERROR, "who is there cannot be shared with other endpoints", "error", "%s",
-				  error.text, "sqlstate", "%s", error.sqlstate, "hint", "%s", error.hint, NULL);
-	return false;
 }
 
 /* Changes --------------------------------------------------------------------------------------- */
@@ -195,7 +178,8 @@ on_sent(void *arg, PGresult *result)
 	struct presence_share *share = arg;
 
 	share->sending = false;
-	if (!succeeded(share, result) || PQgetisnull(result, 0, 0))
+	if (!relay_answered(result, RELAY_PRESENCE, &share->failures, now_of(share)) ||
+		PQgetisnull(result, 0, 0))
 	{
 		/* It is tried again when the endpoint says that it takes part the next time. */
 		keep_sent(share);
@@ -383,7 +367,7 @@ on_read(void *arg, PGresult *result)
 	int rows;
 
 	share->reading = false;
-	if (!succeeded(share, result))
+	if (!relay_answered(result, RELAY_PRESENCE, &share->failures, now_of(share)))
 		return;
 	rows = PQntuples(result);
 	for (int row = 0; row < rows; row++)

@@ -13,9 +13,9 @@
 #include "base/memory.h"
 #include "endpoint/internal.h"
 #include "endpoint/presence_share.h"
+#include "endpoint/relay_answer.h"
 #include "endpoint/relay_wire.h"
 #include "io/db.h"
-#include "io/db_error.h"
 
 #define EVERY_MS 50
 #define JOIN_MS 2000
@@ -63,23 +63,6 @@ now_of(const struct relay *relay)
 	return uv_now(relay->embedded->app->loop);
 }
 
-static bool
-succeeded(struct relay *relay, const PGresult *result)
-{
-	struct db_error error;
-
-	if (result == NULL)
-		return false;
-	if (PQresultStatus(result) == PGRES_TUPLES_OK)
-		return true;
-	db_error_of_result(result, &error);
-	if (log_pace_due(&relay->failures, now_of(relay)) > 0)
-		log_event(LOG_ERROR, "what clients broadcast cannot be shared with other endpoints",
-				  "error", "%s", error.text, "sqlstate", "%s", error.sqlstate, "hint", "%s",
-				  error.hint, NULL);
-	return false;
-}
-
 static void
 drop(struct relay *relay, int count)
 {
@@ -107,7 +90,8 @@ on_sent(void *arg, PGresult *result)
 	struct relay *relay = arg;
 
 	relay->sending = false;
-	if (succeeded(relay, result) && strcmp(PQgetvalue(result, 0, 0), "t") != 0)
+	if (relay_answered(result, RELAY_BROADCASTS, &relay->failures, now_of(relay)) &&
+		strcmp(PQgetvalue(result, 0, 0), "t") != 0)
 		drop(relay, 1);
 	flush(relay);
 }
@@ -190,7 +174,7 @@ on_read(void *arg, PGresult *result)
 	int rows;
 
 	relay->reading = false;
-	if (!succeeded(relay, result))
+	if (!relay_answered(result, RELAY_BROADCASTS, &relay->failures, now_of(relay)))
 		return;
 	rows = PQntuples(result);
 	for (int row = 0; row < rows; row++)
@@ -238,7 +222,7 @@ on_joined(void *arg, PGresult *result)
 	struct relay *relay = arg;
 
 	relay->joining = false;
-	if (!succeeded(relay, result) || relay->ending)
+	if (!relay_answered(result, RELAY_BROADCASTS, &relay->failures, now_of(relay)) || relay->ending)
 		return;
 	snprintf(relay->name, sizeof(relay->name), "%s", PQgetvalue(result, 0, 0));
 	set_peers(relay, atoi(PQgetvalue(result, 0, 2)));
