@@ -53,6 +53,9 @@ channel_subscribe(struct embedded *embedded, struct subscription *subscription)
 	subscription->rights_at = uv_now(embedded->app->loop);
 	subscription->channel = channel;
 	subscription->next_on_channel = channel->first;
+	subscription->link_on_channel = &channel->first;
+	if (channel->first != NULL)
+		channel->first->link_on_channel = &subscription->next_on_channel;
 	channel->first = subscription;
 }
 
@@ -60,11 +63,10 @@ void
 channel_unsubscribe(struct embedded *embedded, struct subscription *subscription)
 {
 	struct channel *channel = subscription->channel;
-	struct subscription **link = &channel->first;
 
-	while (*link != subscription)
-		link = &(*link)->next_on_channel;
-	*link = subscription->next_on_channel;
+	*subscription->link_on_channel = subscription->next_on_channel;
+	if (subscription->next_on_channel != NULL)
+		subscription->next_on_channel->link_on_channel = subscription->link_on_channel;
 	subscription->channel = NULL;
 	if (channel->first != NULL)
 		return;

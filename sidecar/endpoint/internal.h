@@ -146,6 +146,7 @@ struct subscription
 {
 	uint64_t id;
 	struct subscription *next_on_channel;
+	struct subscription **link_on_channel; /* what points here, so that it leaves a long list at once */
 	struct subscription *next_on_socket;
 	struct channel *channel;
 	struct socket *socket;
