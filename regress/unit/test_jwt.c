@@ -178,7 +178,7 @@ checks_api_keys(void)
 	keyring_free(keyring);
 }
 
-/* Its claims are kept by every channel: a good one that no head of a request has room for is none. */
+/* Its claims are kept while a channel has it: a good one that no head of a request has room for is none. */
 static void
 takes_no_giant(void)
 {

@@ -164,6 +164,7 @@ embedded_create(struct app *app)
 	table_init(&embedded->requests);
 	rates_init(&embedded->rates);
 	seats_init(&embedded->seats);
+	tokens_init(&embedded->tokens);
 	questions_init(&embedded->questions);
 	refusals_init(&embedded->refused);
 	embedded->proxies =
@@ -238,6 +239,7 @@ embedded_destroy(struct embedded *embedded)
 	presences_clear(&embedded->presences);
 	replays_clear(&embedded->replays);
 	seats_clear(&embedded->seats);
+	tokens_clear(&embedded->tokens);
 	questions_clear(&embedded->questions);
 	refusals_clear(&embedded->refused);
 	address_rules_destroy(embedded->proxies);

@@ -23,6 +23,7 @@
 #include "endpoint/refusals.h"
 #include "endpoint/relay.h"
 #include "endpoint/seats.h"
+#include "endpoint/tokens.h"
 #include "endpoint/visitor.h"
 #include "endpoint/replay.h"
 #include "io/listener.h"
@@ -100,7 +101,8 @@ struct embedded
 	struct table requests; /* HTTP requests */
 	struct rates rates;    /* what users broadcast */
 	struct presences presences;
-	struct seats seats; /* sockets of addresses and of users */
+	struct seats seats;   /* sockets of addresses and of users */
+	struct tokens tokens; /* of channels and joins */
 	struct address_rules *proxies;
 	struct replays replays;
 	struct delays delays;
@@ -146,7 +148,8 @@ struct subscription
 {
 	uint64_t id;
 	struct subscription *next_on_channel;
-	struct subscription **link_on_channel; /* what points here, so that it leaves a long list at once */
+	struct subscription *
+		*link_on_channel; /* what points here, so that it leaves a long list at once */
 	struct subscription *next_on_socket;
 	struct channel *channel;
 	struct socket *socket;
@@ -161,7 +164,7 @@ struct subscription
 	uint64_t rights_at; /* loop time at which it was asked for; 0: to be asked for again soon */
 	struct presence_member *presence; /* NULL: it has nothing to do with it (yet) */
 	struct replay *replay;            /* NULL: nothing was replayed, or is to be */
-	struct jwt token;
+	struct token *token;              /* NULL: none is verified yet */
 };
 
 struct join;

@@ -149,20 +149,21 @@ check_token(struct join *join, struct json payload)
 {
 	struct socket *socket = join->socket;
 	char *token = token_of(socket, payload);
-	const char *error =
-		jwt_verify(token, socket->embedded->keyring, time(NULL), &join->subscription->token);
+	struct jwt jwt;
+	const char *error = jwt_verify(token, socket->embedded->keyring, time(NULL), &jwt);
 	char text[128];
 
 	free(token);
-	if (error == NULL && socket_count_user(socket, &join->subscription->token))
-		return true;
-	if (error == NULL)
+	if (error != NULL)
 	{
-		refuse(join, REFUSED_LIMIT, "ConnectionRateLimitReached: ", "Too many connected users");
+		token_error(text, sizeof(text), error, &jwt);
+		refuse(join, REFUSED_TOKEN, token_error_code(error), text);
 		return false;
 	}
-	token_error(text, sizeof(text), error, &join->subscription->token);
-	refuse(join, REFUSED_TOKEN, token_error_code(error), text);
+	join->subscription->token = tokens_share(&socket->embedded->tokens, &jwt);
+	if (socket_count_user(socket, &join->subscription->token->jwt))
+		return true;
+	refuse(join, REFUSED_LIMIT, "ConnectionRateLimitReached: ", "Too many connected users");
 	return false;
 }
 
@@ -267,11 +268,11 @@ join_begin(struct socket *socket, struct frame *frame)
 				   "Replay is not allowed for public channels");
 		else if (join->replay.kind == REPLAY_BAD)
 			refuse(join, REFUSED_TOPIC, UNABLE_TO_REPLAY, "Replay params are not valid");
-		else if (subscription->is_private && !access_is_service(&subscription->token))
+		else if (subscription->is_private && !access_is_service(&subscription->token->jwt))
 		{
 			join->next = socket->joins;
 			socket->joins = join;
-			access_ask(socket->embedded, topic, &subscription->token, false, answered, join);
+			access_ask(socket->embedded, topic, &subscription->token->jwt, false, answered, join);
 			return;
 		}
 		else

@@ -15,9 +15,8 @@
 
 #define API_KEY "sb_"
 #define DIGEST_BYTES 32
-#define MAX_TOKEN                                                                                  \
-	16384 /* bytes; no head of a request has room for more. Each channel keeps its claims */
-#define MAX_TIME 9e15 /* seconds that a double holds exactly */
+#define MAX_TOKEN 16384 /* bytes; no head of a request has room for more. Its claims are kept */
+#define MAX_TIME 9e15   /* seconds that a double holds exactly */
 
 static const char NOT_A_JWT[] = "The token provided is not a valid JWT";
 

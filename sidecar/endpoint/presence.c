@@ -172,8 +172,8 @@ as_shared(const struct subscription *subscription)
 	const struct presence_member *member = subscription->presence;
 
 	return (struct shared_presence){
-		subscription->topic, subscription->is_private, member->key,
-		member->meta->ref,   subscription->token.sub,  member->meta->members};
+		subscription->topic, subscription->is_private,     member->key,
+		member->meta->ref,   subscription->token->jwt.sub, member->meta->members};
 }
 
 static void
@@ -208,7 +208,7 @@ put_meta(struct subscription *subscription, char *members)
 	relay_presence(embedded->relay, member->number, &shared);
 	if (member->present == NULL)
 		member->present =
-			present_join(embedded, subscription->topic, subscription->token.sub, true);
+			present_join(embedded, subscription->topic, subscription->token->jwt.sub, true);
 }
 
 struct visit
@@ -248,7 +248,7 @@ presence_each(const struct embedded *embedded, presence_visit visit, void *arg)
 static bool
 may_track(const struct subscription *subscription)
 {
-	return access_is_service(&subscription->token) ||
+	return access_is_service(&subscription->token->jwt) ||
 		   strncmp(subscription->topic, "user:", strlen("user:")) != 0;
 }
 

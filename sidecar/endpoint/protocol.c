@@ -26,7 +26,7 @@ protocol_check_tokens(struct socket *socket)
 	for (struct subscription *s = socket->subscriptions; s != NULL; s = next)
 	{
 		next = s->next_on_socket;
-		if (s->token.expires <= now)
+		if (s->token->jwt.expires <= now)
 			subscription_fail(s, JWT_EXPIRED " 0 seconds ago", "");
 	}
 }
@@ -63,11 +63,11 @@ handle_token(struct socket *socket, const struct frame *frame, struct subscripti
 		subscription_fail(subscription, text, "");
 		return;
 	}
-	jwt_free(&subscription->token);
-	subscription->token = jwt;
+	token_release(subscription->token);
+	subscription->token = tokens_share(&socket->embedded->tokens, &jwt);
 	subscription->token_number++;
 	subscription->may_write = WRITE_UNKNOWN;
-	if (subscription->is_private && !access_is_service(&jwt))
+	if (subscription->is_private && !access_is_service(&subscription->token->jwt))
 		rights_renew(subscription);
 }
 

@@ -91,7 +91,7 @@ ask(struct subscription *subscription, struct frame *frame, const struct broadca
 	push->bytes = broadcast_bytes(broadcast);
 	embedded->waiting_bytes += push->bytes;
 	subscription->checks++;
-	access_ask(embedded, subscription->topic, &subscription->token, true, answered, push);
+	access_ask(embedded, subscription->topic, &subscription->token->jwt, true, answered, push);
 }
 
 /* Whether a broadcast says that somebody types, or (*typing false) stopped. */
@@ -138,7 +138,7 @@ send_or_ask(struct subscription *subscription, struct frame *frame,
 {
 	struct embedded *embedded = subscription->socket->embedded;
 
-	if (access_is_service(&subscription->token))
+	if (access_is_service(&subscription->token->jwt))
 		deliver(subscription, frame, broadcast);
 	else if (access_is_reserved(subscription->topic) ||
 			 (subscription->is_private && subscription->may_write == WRITE_NO))

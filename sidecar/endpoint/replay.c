@@ -246,7 +246,7 @@ ask(struct replay_question *question, const struct subscription *subscription)
 {
 	const struct replay_wish *wish = &subscription->replay->wish;
 	char since[24], limit[24];
-	const char *params[] = {subscription->topic, subscription->token.claims,
+	const char *params[] = {subscription->topic, subscription->token->jwt.claims,
 							wish->kind == REPLAY_BY_TIME ? since : "",
 							wish->kind == REPLAY_BY_ID ? since : "", limit};
 	int64_t rows = wish->limit < 0 ? 0 : wish->limit > 1000 ? 1000 : wish->limit;

@@ -65,7 +65,7 @@ ask(struct subscription *subscription)
 	renewal->token_number = subscription->token_number;
 	subscription->checks++;
 	subscription->rights_at = uv_now(embedded->app->loop);
-	access_ask(embedded, subscription->topic, &subscription->token, false, answered, renewal);
+	access_ask(embedded, subscription->topic, &subscription->token->jwt, false, answered, renewal);
 }
 
 void
@@ -80,7 +80,7 @@ rights_renew(struct subscription *subscription)
 static bool
 is_asked_for(const struct subscription *subscription)
 {
-	return subscription->is_private && !access_is_service(&subscription->token);
+	return subscription->is_private && !access_is_service(&subscription->token->jwt);
 }
 
 /* What waits was asked for before the change, and decides nothing any more. */

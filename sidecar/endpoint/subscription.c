@@ -32,8 +32,8 @@ subscription_find_by_id(struct embedded *embedded, uint64_t socket_id, uint64_t 
 const char *
 subscription_user(const struct subscription *subscription, char alone[ALONE_TEXT])
 {
-	if (subscription->token.sub != NULL)
-		return subscription->token.sub;
+	if (subscription->token->jwt.sub != NULL)
+		return subscription->token->jwt.sub;
 	snprintf(alone, ALONE_TEXT, "socket %llu", (unsigned long long) subscription->socket->id);
 	return alone;
 }
@@ -42,7 +42,7 @@ void
 subscription_free(struct subscription *subscription)
 {
 	replay_free(subscription->replay);
-	jwt_free(&subscription->token);
+	token_release(subscription->token);
 	free(subscription->topic);
 	free(subscription->join_ref);
 	free(subscription);
