@@ -26,9 +26,8 @@ async function troubled(pattern) {
   assert.equal((await sidecar.get('/readyz')).status, 503);
 }
 
-/** It is told to try again, instead of waiting, until it has joined once more. */
-async function joinsAgain() {
-  const before = clients.joins.length;
+/** It is told to try again, instead of waiting, until it has joined once more than before. */
+async function joinsAgain(before = clients.joins.length) {
   await until(() => {
     sidecar.child.kill('SIGHUP');
     return clients.joins.length > before;
@@ -119,9 +118,10 @@ test('closed, refused, sent elsewhere, told too much: /readyz says why, and it j
     [() => clients.joined.socket.send(JSON.stringify(['1', null, clients.joined.topic, 'phx_close', {}])), /^the channel was closed$/],
   ]) {
     sidecar.log.length = 0;
+    const before = clients.joins.length;
     what();
     await until(() => sidecar.log.some((line) => line.msg === 'the canary cannot listen' && pattern.test(line.error)), () => `${pattern} in the log: ${sidecar.tail()}`);
-    await joinsAgain();
+    await joinsAgain(before);
   }
   for (const [set, pattern] of [
     [{ refusal: 'Unauthorized: You do not have permissions\u001b[31m' }, /^the canary, a client of our own, cannot listen at ws:\/\/127\.0\.0\.1:\d+: Unauthorized: You do not have permissions \[31m$/],

@@ -37,7 +37,7 @@ for (const ahead of [6, -6]) {
     assert.equal(await sidecar.metric('chat_realtime_broadcasts_total', 'result="expired"'), 0);
     const count = await sidecar.metric('chat_realtime_delivery_latency_seconds_count');
     const sum = await sidecar.metric('chat_realtime_delivery_latency_seconds_sum');
-    assert.ok(count >= 6 && sum > 0 && sum / count < 1, `${sum} s for ${count} events`);
+    assert.ok(count >= 6 && sum > 0 && sum / count < 3, `${sum} s for ${count} events`);
     for (const consumer of ['realtime', 'webhooks']) {
       const skew = await sidecar.metric('chat_realtime_clock_skew_seconds', `consumer="${consumer}"`);
       assert.ok(Math.abs(skew - ahead) < 1, `${skew}`);
@@ -76,7 +76,7 @@ test('while the database is away, the oldest undelivered event grows older; then
     await sidecar.metric('chat_realtime_oldest_undelivered_seconds', 'consumer="webhooks"')];
   await until(async () => await sidecar.metric('chat_api_requests_total') >= 0 && (await ages()).every((age) => age === 0), 'nothing undelivered');
   await bed.cluster.stop('immediate');
-  for (const least of [10, 20]) await until(async () => (await ages()).every((age) => age > least), async () => `ages above ${least}, not ${await ages()}`, 45000, 200);
+  for (const least of [4, 8]) await until(async () => (await ages()).every((age) => age > least), async () => `ages above ${least}, not ${await ages()}`, 45000, 200);
   await bed.cluster.start();
   await bed.reconnect();
   await until(async () => (await ages()).every((age) => age === 0), async () => `nothing undelivered, not ${await ages()}`, 30000, 200);
@@ -89,7 +89,7 @@ test('a database that is away from the start: so it does', async () => {
   try {
     await until(async () => (await sidecar.get('/metrics')).status === 200, 'the page');
     assert.match(await (await sidecar.get('/metrics')).text(), /^chat_realtime_oldest_undelivered_seconds\{consumer="webhooks"\} \d/m);
-    await until(async () => await sidecar.metric('chat_realtime_oldest_undelivered_seconds', 'consumer="webhooks"') > 10, 'it to grow', 30000, 200);
+    await until(async () => await sidecar.metric('chat_realtime_oldest_undelivered_seconds', 'consumer="webhooks"') > 4, 'it to grow', 30000, 200);
   } finally {
     await sidecar.kill('SIGTERM');
   }

@@ -153,8 +153,8 @@ test('on loopback counts are for everybody, rows of webhooks and sending again f
   assert.equal(await status(port, `/console/again?attempt=${attempt}`, { headers: bearer() }), 405);
   assert.equal(await status(port, '/console/status.json', { method: 'POST', headers: bearer() }), 405);
   assert.equal(await again(bearer()), 202);
-  const told = sidecar.log.filter(({ msg }) => msg.includes('wrong token'));
-  assert.equal(told.length, 1, 'one line a minute');
+  const told = sidecar.log.filter(({ msg }) => msg.includes('wrong token')).map(({ ts }) => Date.parse(ts));
+  assert.ok(told.length > 0 && told.every((at, n) => n === 0 || at - told[n - 1] > 59_000), `one line a minute, at ${told}`);
   assert.ok(!JSON.stringify(sidecar.log).includes(token));
 });
 

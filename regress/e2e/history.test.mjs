@@ -22,13 +22,15 @@ before(async () => {
   const sidecar = await bed.sidecar();
   receiver = await bed.receiver(['*']);
   current = await bed.conversation('Contact 0', jid(0));
-  await bed.message(current, 'newer than all of it');
-  await bed.db.query(`CREATE TABLE statements (n int); CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.statements VALUES (1); RETURN NULL; END $$;
-    CREATE TRIGGER noted AFTER INSERT ON public.chat_messages FOR EACH STATEMENT EXECUTE FUNCTION noted()`);
   subscriber = await bed.subscriber(sidecar);
   await subscriber.join(`user:${bed.owner}:inbox`);
   await subscriber.join(`conversation:${current}`);
-  await until(() => receiver.deliveries.some((d) => d.body.data.content === 'newer than all of it'), 'the webhook of the message before', 30000);
+  await bed.message(current, 'newer than all of it');
+  await subscriber.hears((m) => m.payload.content === 'newer than all of it', 'the message before', 30000);
+  const due = (await rows(bed.db, 'SELECT id FROM chat.events WHERE webhook IS NOT NULL')).map(({ id }) => `evt_${id}`);
+  await until(() => due.every((id) => receiver.deliveries.some((d) => d.id === id)), 'the webhooks of what was before', 30000);
+  await bed.db.query(`CREATE TABLE statements (n int); CREATE FUNCTION noted() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN INSERT INTO public.statements VALUES (1); RETURN NULL; END $$;
+    CREATE TRIGGER noted AFTER INSERT ON public.chat_messages FOR EACH STATEMENT EXECUTE FUNCTION noted()`);
 });
 
 after(() => bed.close());
@@ -43,7 +45,7 @@ test('all of it is stored, by one statement', async () => {
   await bed.message(current, 'afterwards');
   await subscriber.hears((m) => m.payload.content === 'afterwards', 'the next message', 60000);
   await until(() => receiver.deliveries.some((d) => d.body.data.content === 'afterwards'), 'its webhook', 60000);
-  assert.deepEqual(subscriber.heard.filter((m) => m.event.startsWith('message.')).map((m) => m.payload.content), ['afterwards']);
+  assert.deepEqual(subscriber.heard.filter((m) => m.event.startsWith('message.')).map((m) => m.payload.content), ['newer than all of it', 'afterwards']);
   const told = new Set(receiver.attempts.slice(deliveries).map((a) => a.id));
   assert.ok(told.size <= 2, `${told.size} webhooks: of the message afterwards and its conversation`);
   await until(() => new Set(subscriber.heard.filter((m) => m.event === 'conversation.new').map((m) => m.payload.id)).size === chats - 1, 'the new conversations', 30000);
@@ -68,6 +70,8 @@ test('a second time changes nothing and tells nothing', async () => {
   const mark = await value(bed.db, 'SELECT max(id) FROM chat.events');
   const fingerprint = () => value(bed.db, `SELECT md5(string_agg(t::text, ',' ORDER BY id)) FROM (SELECT * FROM public.chat_messages) t`);
   const before = await fingerprint();
+  const last = await value(bed.db, 'SELECT id::text FROM chat.events WHERE topic = $1 ORDER BY chat.events.id DESC LIMIT 1', [`user:${bed.owner}:inbox`]);
+  await subscriber.hears((m) => m.id === last, 'the last of what was told', 30000);
   const heard = subscriber.heard.length;
   assert.deepEqual(await bed.ingest(history), { action: 'history', conversations: chats, messages: 0, duplicates: chats * each, names: 0, skipped: 0 });
   assert.equal(await fingerprint(), before);

@@ -138,6 +138,7 @@ test('what is too long for a NOTIFY goes through the table, in order, and is cle
     assert.deepEqual(pads.map(({ pad }) => pad.length), [7000, border - 1, border, border + 1, border + 2, 60000]);
     assert.ok(pads.every((metadata) => metadata.ação === '👋'.repeat(10)));
   }
+  await until(() => names.length >= 3, () => `three that name an attachment: ${sizes}`); // by a connection of its own
   assert.ok(sizes.includes(7999) && sizes.every((size) => size < 8000), `${sizes}`);
   assert.equal(names.length, 3);
   assert.equal(await sidecar.metric('chat_realtime_socketio_attachments_total'), 3);
@@ -163,6 +164,7 @@ test('who is served by Realtime alone hears nothing here, and nobody misses anyt
   await bed.db.query('SELECT chat.set_rollout(50, both_ways => true)');
   await bed.message(yours, 'both ways');
   await heard('both ways', a);
+  await until(() => a.of('conversation_update').length > 0, 'the conversation behind it', 20000);
   assert.deepEqual(a.of('new_message').map((it) => it.message.content), ['both ways']);
   assert.deepEqual(a.of('conversation_update').map((it) => it.conversation.lastMessagePreview), ['both ways']);
   assert.deepEqual(b.of('new_message').map((it) => it.message.content), ['to both']);

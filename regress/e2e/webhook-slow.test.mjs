@@ -80,14 +80,15 @@ for (const status of [429, 503]) {
     const attempts = slow.attempts.length;
     slow.answer = () => ({ status, headers: { 'retry-after': '2' } });
     await write(6, `busy ${status}`);
-    await until(() => slow.attempts.length > attempts, 'an attempt');
+    await until(() => value(bed.db, 'SELECT count(*) > 0 FROM chat.webhook_attempt WHERE webhook = $1 AND status = $2', [slow.webhook.id, status]), 'its answer to be noted');
+    // Nothing of these can be under way yet, and they wait for no other message of their conversation.
+    await write(3, `later ${status}`, [await bed.conversation('Dea'), await bed.conversation('Eva'), await bed.conversation('Fia')]);
     await allCome(quick);
-    const tried = slow.attempts.length;
-    await write(3, `later ${status}`);
-    await allCome(quick);
-    assert.equal(slow.attempts.length, tried, 'it was asked again before its time');
     slow.answer = () => 200;
     await allCome(slow);
+    const later = new Set(slow.deliveries.filter(({ body }) => body.data.content.startsWith(`later ${status}`)).map(({ id }) => id));
+    const sooner = slow.attempts.filter(({ id, at }) => later.has(id) && at - slow.attempts[attempts].at < 1990);
+    assert.deepEqual([later.size, sooner], [3, []], 'it was asked again before its time');
   });
 }
 
