@@ -86,11 +86,20 @@ for (const [what, which, fail, mend, held] of outages) {
   });
 }
 
+const leads = (name) => sidecar.log.findLast(({ msg, consumer }) => consumer === name && /^(leading|not leading any more)$/.test(msg))?.msg === 'leading';
+
+/** Turns consumers off that lead, and waits until they have stopped: a sidecar learns of it when it renews the lease. */
+async function pause(...names) {
+  await until(() => names.every(leads), () => `${names} to lead: ${sidecar.tail()}`, 30000);
+  for (const name of names) await bed.db.query('SELECT chat.set_consumer($1, false)', [name]);
+  await until(() => !names.some(leads), () => `${names} to stop: ${sidecar.tail()}`, 30000);
+}
+
 test('two are paused under load and go on from the beginning of what is kept: nothing lost, order kept, the others go on', async () => {
   const load = new Load(bed.cluster, conversations, { writers: 2, pause: 20 });
   try {
     await load.wrote(20);
-    for (const name of ['webhooks', 'socketio']) await bed.db.query('SELECT chat.set_consumer($1, false)', [name]);
+    await pause('webhooks', 'socketio');
     await load.wrote(60);
     await allAt([http, client], { writing: true });
     for (const name of ['socketio', 'webhooks']) await bed.db.query(`SELECT chat.set_consumer($1, true, "from" => 'beginning')`, [name]);
@@ -102,10 +111,7 @@ test('two are paused under load and go on from the beginning of what is kept: no
 });
 
 test('... and two others, one of them without asking for what came meanwhile, which it does not get', async () => {
-  const lines = sidecar.log.length;
-  await bed.db.query(`SELECT chat.set_consumer('realtime', false), chat.set_consumer('webhooks', false)`);
-  const stopped = (name) => sidecar.log.slice(lines).some((line) => line.msg === 'not leading any more' && line.consumer === name);
-  await until(() => stopped('realtime') && stopped('webhooks'), () => `both to stop: ${sidecar.tail()}`, 20000);
+  await pause('realtime', 'webhooks');
   const missed = new Set((await write(10, 'meanwhile')).slice(-20).map(({ id }) => id));
   await allAt([socket, client]);
   await bed.db.query(`SELECT chat.set_consumer('realtime', true), chat.set_consumer('webhooks', true, "from" => 'beginning')`);
