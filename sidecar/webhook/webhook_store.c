@@ -13,10 +13,12 @@
 #include "webhook/webhook_store.h"
 #include "base/memory.h"
 
-#define GROUP_MAX 500
-#define GROUP_MIN 32
-#define GROUP_MS 10 /* that a group may take: events that come meanwhile wait for it */
+#define GROUP_COST 250 /* of a group, a few ms: events that come meanwhile wait for it */
+#define DONE_COST 1
+#define WRITTEN_COST 3                         /* of what is a row afterwards */
+#define GROUP_FULL (GROUP_COST / WRITTEN_COST) /* messages that need not wait for more */
 #define GROUP_WAIT_MS 100
+#define GAP_MS 1 /* between two groups, for events that came meanwhile */
 #define FAILED_WAIT_MS 1000
 
 struct list
@@ -33,8 +35,6 @@ struct store
 	uint64_t epoch;
 	struct list waiting;
 	struct list sent;
-	int group; /* how many may go at once */
-	uint64_t sent_at;
 	bool saving;
 	bool failed; /* the last group was not saved */
 	bool urgent; /* somebody waits for the next group */
@@ -101,7 +101,6 @@ store_create(struct app *app, const struct store_handlers *handlers, void *arg)
 	store->arg = arg;
 	list_init(&store->waiting);
 	list_init(&store->sent);
-	store->group = GROUP_MIN;
 	uv_timer_init(app->loop, &store->timer);
 	store->timer.data = store;
 	return store;
@@ -221,33 +220,29 @@ add_message(struct store *store, const struct message *message)
 	pgarray_text(&store->outcomes, pgarray_end(row));
 }
 
+static int
+cost_of(const struct message *message)
+{
+	return message->outcome.action == ACTION_DONE ? DONE_COST : WRITTEN_COST;
+}
+
 /* Moves the next group from waiting to sent, and writes it down. */
 static void
 take_group(struct store *store)
 {
 	struct message *message;
+	int cost = 0;
 
 	pgarray_begin(&store->outcomes);
-	while (store->sent.count < store->group && (message = list_pop(&store->waiting)) != NULL)
+	while (cost < GROUP_COST && (message = list_pop(&store->waiting)) != NULL)
 	{
+		cost += cost_of(message);
 		message->listed = false;
 		message->saving = true;
 		message->sent = message->outcome.action;
 		add_message(store, message);
 		list_append(&store->sent, message);
 	}
-}
-
-/* Groups are as large as can be saved within GROUP_MS. */
-static void
-learn_group(struct store *store)
-{
-	uint64_t took = uv_now(store->timer.loop) - store->sent_at;
-
-	if (took > 2 * GROUP_MS && store->group > GROUP_MIN)
-		store->group /= 2;
-	else if (took < GROUP_MS && store->sent.count == store->group && store->group < GROUP_MAX)
-		store->group = 2 * store->group < GROUP_MAX ? 2 * store->group : GROUP_MAX;
 }
 
 /* Puts a group that was not saved before what waits. */
@@ -298,8 +293,10 @@ finish_group(struct store *store, bool due)
 	while ((message = list_pop(&store->sent)) != NULL)
 		finish_message(store, message);
 	store->handlers.settled(store->arg, due);
-	if (store->urgent || store->waiting.count >= store->group)
+	if (store->urgent)
 		store_flush(store);
+	else if (store->waiting.count >= GROUP_FULL)
+		uv_timer_start(&store->timer, on_timer, GAP_MS, 0);
 	else if (store->waiting.count > 0 && !uv_is_active((uv_handle_t *) &store->timer))
 		uv_timer_start(&store->timer, on_timer, GROUP_WAIT_MS, 0);
 }
@@ -338,7 +335,6 @@ on_saved(void *arg, PGresult *result)
 	if (!current)
 		return;
 	store->saving = false;
-	learn_group(store);
 	if (result != NULL && PQresultStatus(result) == PGRES_TUPLES_OK && says_true(result, 0))
 		finish_group(store, says_true(result, 1));
 	else
@@ -364,7 +360,6 @@ store_flush(struct store *store)
 	call->store = store;
 	call->generation = store->generation;
 	store->saving = true;
-	store->sent_at = uv_now(store->timer.loop);
 	db_query(store->db, &save_statement, params, on_saved, call);
 }
 
@@ -382,7 +377,8 @@ store_add(struct store *store, struct message *message, bool urgent)
 	store->urgent |= urgent;
 	if (store->saving || store->failed)
 		return;
-	if (urgent || store->waiting.count >= store->group)
+	if (urgent ||
+		store->waiting.count == GROUP_FULL) /* more of them came in a gap, which goes on */
 		uv_timer_start(&store->timer, on_timer, 0, 0);
 	else if (!uv_is_active((uv_handle_t *) &store->timer))
 		uv_timer_start(&store->timer, on_timer, GROUP_WAIT_MS, 0);
