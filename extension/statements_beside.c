@@ -91,16 +91,24 @@ chat_build_update_row(ChatSql *sql)
 
 /* --- keys -------------------------------------------------------------------------------------------- */
 
-/* The user whom key k belongs to. */
-static const char *
-key_user(const ChatSql *sql)
+static const ChatKeyTable *
+key_table(const ChatSql *sql)
 {
 	const ChatKeyTable *keys = chat_keytables_find(sql->attachment->table);
 
 	if (keys == NULL)
 		ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE),
 						errmsg("table %s is none of API keys", table_of(sql))));
-	return chat_sql_user(&keys->owner, chat_sql_column("k", keys->owner.column));
+	return keys;
+}
+
+/* The user whom key k belongs to. */
+static const char *
+key_user(const ChatSql *sql)
+{
+	const ChatUserMapping *owner = &key_table(sql)->owner;
+
+	return chat_sql_user(owner, chat_sql_column("k", owner->column));
 }
 
 /* $1 id, $2 user, NULL for anybody: the row, locked */
@@ -116,15 +124,19 @@ chat_build_lock_key(ChatSql *sql)
 					 table_of(sql), id, user, key_user(sql), user);
 }
 
-/* $1 user: the rows, newest first */
+/* $1 values of the owner's column: the rows, newest first */
 void
 chat_build_list_keys(ChatSql *sql)
 {
+	const char *owner = key_table(sql)->owner.column;
+
 	appendStringInfo(
 		&sql->text,
 		"SELECT pg_catalog.jsonb_agg(pg_catalog.to_jsonb(k.*) ORDER BY pg_catalog.to_jsonb(k.*)"
-		" OPERATOR(pg_catalog.->>) 'created_at' DESC, k.id) FROM %s AS k WHERE %s" EQUALS "%s",
-		table_of(sql), key_user(sql), chat_sql_parameter(sql, TEXTOID));
+		" OPERATOR(pg_catalog.->>) 'created_at' DESC, k.id) FROM %s AS k WHERE %s" EQUALS
+		"ANY (%s)",
+		table_of(sql), chat_sql_column("k", owner),
+		chat_sql_parameter(sql, get_array_type(type_of(sql, owner))));
 }
 
 /* --- webhooks ---------------------------------------------------------------------------------------- */

@@ -30,6 +30,17 @@ $$;
 REVOKE ALL ON FUNCTION chat.api_key_tables() FROM PUBLIC;
 COMMENT ON FUNCTION chat.api_key_tables() IS 'What chat.api_key_columns tells, with the pair itself and how the owner column leads to a user id. Errors: as there.';
 
+CREATE FUNCTION chat.api_key_owner(source regclass, pair integer, owner_map jsonb, owner text) RETURNS text[]
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS
+$$
+BEGIN
+    RETURN CASE WHEN owner_map ? 'table' THEN chat.user_keys(pair, 'owner', owner)
+                WHEN chat.key_fits(source, owner_map ->> 'column', owner) THEN ARRAY[owner] END;
+END
+$$;
+REVOKE ALL ON FUNCTION chat.api_key_owner(regclass, integer, jsonb, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.api_key_owner(regclass, integer, jsonb, text) IS 'What the owner column of a table of keys (chat.api_key_tables; pair: the pair''s id) holds for a user: several values where that has several accounts, NULL when it can hold none.';
+
 CREATE FUNCTION chat.authenticate(key text, required_scope text DEFAULT NULL) RETURNS chat.auth_result
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'chat_authenticate';
 REVOKE ALL ON FUNCTION chat.authenticate(text, text) FROM PUBLIC;
@@ -218,8 +229,7 @@ BEGIN
     PERFORM chat.require_admin_scope();
     PERFORM chat.check_api_key(name, scopes, rate_limit, expires_at);
     FOR keys IN SELECT * FROM chat.api_key_tables() LOOP
-        owner_value := CASE WHEN keys.owner_map ? 'table' THEN (chat.user_keys((keys.pair).id, 'owner', owner))[1]
-                            WHEN chat.key_fits(keys.source, keys.owner_map ->> 'column', owner) THEN owner END;
+        owner_value := (chat.api_key_owner(keys.source, (keys.pair).id, keys.owner_map, owner))[1];
         EXIT WHEN owner_value IS NOT NULL;
     END LOOP;
     IF keys.source IS NULL THEN
@@ -312,7 +322,7 @@ BEGIN
     PERFORM chat.require_owner(owner);
     PERFORM chat.require_admin_scope();
     FOR keys IN SELECT * FROM chat.api_key_tables() LOOP
-        of_table := chat.run_beside(NULL::jsonb, keys.source, 'list_keys', owner);
+        of_table := chat.run_beside(NULL::jsonb, keys.source, 'list_keys', chat.api_key_owner(keys.source, (keys.pair).id, keys.owner_map, owner));
         every := every || (SELECT COALESCE(jsonb_agg(chat.api_key_json(k.v, keys.columns) ORDER BY k.n), '[]')
                              FROM jsonb_array_elements(of_table) WITH ORDINALITY k (v, n));
     END LOOP;

@@ -54,12 +54,14 @@ function* nodes(plan) {
   for (const child of plan.Plans ?? []) yield* nodes(child);
 }
 
-/** Runs a call and gives back its answer and the plans of the statements on the two tables. */
+const tables = ['conversations', 'chat_messages', 'chat_api_keys', 'chat_external_webhooks'];
+
+/** Runs a call and gives back its answer and the plans of the statements on the tables. */
 async function run(sql, params) {
   plans = [];
   const answer = await value(db, sql, params);
   const statements = plans.map((entry) => ({ text: entry['Query Text'], plan: entry.Plan, nodes: [...nodes(entry.Plan)] }))
-    .filter((statement) => statement.nodes.some((node) => ['conversations', 'chat_messages'].includes(node['Relation Name'])));
+    .filter((statement) => statement.nodes.some((node) => tables.includes(node['Relation Name'])));
   return { answer, statements, page: statements.find(({ text }) => text.includes('row_json')) };
 }
 
@@ -157,6 +159,22 @@ test('searching conversations: all of an owner are read, with the optional index
   assert.ok(found.page.nodes.some((node) => node['Index Name'] === 'found'), 'the index is used');
   assert.deepEqual(found.answer, whole.answer);
   await db.query('DROP INDEX public.found');
+});
+
+test('keys and webhooks of an owner among those of many', async () => {
+  const others = conversations / 2;
+  await db.query(`SET session_replication_role = replica;
+    INSERT INTO public.chat_api_keys (user_id, name, key_hash, key_prefix) SELECT gen_random_uuid(), 'other', n, 'csk_' FROM generate_series(1, ${others}) n;
+    INSERT INTO public.chat_external_webhooks (user_id, url, events, secret) SELECT gen_random_uuid(), 'https://example.com', '{*}', n FROM generate_series(1, ${others}) n;
+    RESET session_replication_role`);
+  await db.query(`SELECT chat.create_api_key($1, 'key ' || n) FROM generate_series(1, 3) n`, [bed.owner]);
+  await db.query(`SELECT chat.create_webhook($1, 'https://example.com/' || n, '{*}') FROM generate_series(1, 3) n`, [bed.owner]);
+  await db.query('VACUUM ANALYZE public.chat_api_keys, public.chat_external_webhooks');
+  for (const list of ['list_api_keys', 'list_webhooks']) {
+    const result = await run(`SELECT chat.${list}($1)`, [bed.owner]);
+    judge(result);
+    assert.equal(result.answer.data.length, 3);
+  }
 });
 
 test('saving, status, reading, and what WUZAPI sends', async () => {

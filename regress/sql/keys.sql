@@ -259,6 +259,12 @@ SELECT :'made'::jsonb ->> 'key' AS key, :'made'::jsonb ->> 'id' AS id \gset
 SELECT * FROM auth(:'key', 'chat:write');
 SELECT k.account_id = a.id AS owned, k.last_used_at IS NOT NULL AS used FROM live."API keys" k, live.accounts a;
 SELECT k ->> 'name' AS name, k -> 'rateLimit' AS rate, k -> 'replacedBy' AS replaced FROM jsonb_array_elements(chat.list_api_keys(:u1) -> 'data') k;
+BEGIN; -- a user of two accounts, and one of none
+INSERT INTO live.accounts (owner_user_id) VALUES (:u1), (:u2);
+INSERT INTO live."API keys" (account_id, name, key_hash, key_prefix) SELECT id, 'another account', id::text, 'csk_' FROM live.accounts;
+SELECT jsonb_path_query_array(chat.list_api_keys(:u1), '$.data.name') AS two, jsonb_path_query_array(chat.list_api_keys(:u2), '$.data.name') AS one,
+       chat.list_api_keys(gen_random_uuid()::text) -> 'data' AS none, chat.list_api_keys('nobody') -> 'data' AS nobody;
+ROLLBACK;
 SELECT chat.rotate_api_key(:'id', '0') ->> 'name' AS rotated, (auth(:'key')).code;
 UPDATE live."API keys" SET expires_at = NULL, rate_limit_per_minute = NULL, scopes = '{conversations:read}' WHERE id = :'id';
 SELECT * FROM auth(:'key', 'conversations:read');
