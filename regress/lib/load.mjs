@@ -57,40 +57,57 @@ export function events(db) {
   return rows(db, 'SELECT e.id::text, e.topic, e.event, e.conversation, e.webhook FROM chat.events e WHERE e.expires_at IS NULL ORDER BY e.id');
 }
 
+/** The event that is a state: a newer one of its topic and conversation may take its place. */
+const state = 'conversation.updated';
+
+/** Whether one id is above another, as numbers: they are texts. */
+const isNewer = (id, than) => BigInt(id) > BigInt(than);
+
 /** Events that must arrive: all of them, or of conversation.updated only each conversation's last one. */
 function required(log, every) {
   if (every) return log;
   const last = new Map();
-  for (const event of log) if (event.event === 'conversation.updated') last.set(event.conversation, event.id);
-  return log.filter((event) => event.event !== 'conversation.updated' || last.get(event.conversation) === event.id);
+  for (const event of log) if (event.event === state) last.set(event.conversation, event.id);
+  return log.filter((event) => event.event !== state || last.get(event.conversation) === event.id);
 }
 
 /**
- * Compares deliveries [{id, topic, event}] in order of arrival with the log. every: no state replaces another.
+ * Compares deliveries [{id, topic, event}] in order of arrival with the log. every: no state replaces another; ordered: false where their
+ * order says nothing, since some were asked for.
  * lost: ids that must have come and did not; unknown: ids not in the log; duplicates: their number;
- * disorder: pairs of first deliveries of one topic and conversation whose ids fall.
+ * disorder: first deliveries that came after a newer one of their topic and conversation.
+ *
+ * A state that a newer one replaced was never delivered. After a crash the log is read again from before it, and it may be
+ * delivered then, after the newer one. That is in order where the newest that had come then comes once more after it, or, where that is a
+ * state, a newer state in its place; until then it is disorder, and the newest counts as lost.
  */
-export function judge(log, deliveries, { every = false } = {}) {
+export function judge(log, deliveries, { every = false, ordered = true } = {}) {
   const known = new Map(log.map((event) => [event.id, event]));
   const seen = new Set();
-  const newest = new Map();
-  const states = new Map(); // newest conversation.updated by topic and conversation, also of those written since
+  const newest = new Map(); // {id, isState} by topic and conversation
+  const states = new Map(); // newest state by topic and conversation, also of those written since
+  let behind = []; // states that came after the newest, which has not come again
   const result = { delivered: deliveries.length, unknown: [], duplicates: 0, disorder: [] };
   for (const { id, topic, event: name, payload } of deliveries) {
     const event = known.get(id);
-    if (name === 'conversation.updated') states.set(`${topic} ${payload.id}`, id);
+    const isState = !every && (event?.event ?? name) === state;
+    const key = event ? `${event.topic} ${event.conversation}` : `${topic} ${payload?.id}`;
+    behind = behind.filter((late) => late.key !== key || (late.newest.id !== id && !(late.newest.isState && isState && isNewer(id, late.newest.id))));
+    if (name === state) states.set(key, id);
     if (!event) result.unknown.push(id);
     else if (seen.has(id)) result.duplicates++;
     else {
       seen.add(id);
-      const key = `${event.topic} ${event.conversation}`;
-      if (newest.has(key) && BigInt(newest.get(key)) > BigInt(id)) result.disorder.push(`${key}: ${newest.get(key)} before ${id}`);
-      newest.set(key, id);
+      const before = newest.get(key);
+      if (!before || isNewer(id, before.id)) newest.set(key, { id, isState });
+      else if (ordered && isState) behind.push({ key, id, newest: before });
+      else if (ordered) result.disorder.push(`${key}: ${before.id} before ${id}`);
     }
   }
-  const replaced = (event) => !every && event.event === 'conversation.updated'
-    && BigInt(states.get(`${event.topic} ${event.conversation}`) ?? 0) > BigInt(event.id);
-  result.lost = required(log, every).filter((event) => !seen.has(event.id) && !replaced(event)).map((event) => event.id);
+  const replaced = (event) => !every && event.event === state && isNewer(states.get(`${event.topic} ${event.conversation}`) ?? 0, event.id);
+  const missing = required(log, every).filter((event) => !seen.has(event.id) && !replaced(event)).map((event) => event.id);
+  result.disorder.push(...behind.map((late) => `${late.key}: ${late.newest.id} before ${late.id}`));
+  result.lost = [...new Set([...missing, ...behind.map((late) => late.newest.id)])];
   return result;
 }
 

@@ -82,13 +82,14 @@ export function fromNow(sink) {
 export async function allArrived(bed, sink, { limit = 40000, log, writing = false, state = () => '' } = {}) {
   log ??= await events(bed.db);
   const due = log.filter(sink.only);
+  const { every } = sink;
   let lost;
   await until(() => {
-    ({ lost } = judge(due, sink.arrived(), sink));
+    ({ lost } = judge(due, sink.arrived(), { every, ordered: !sink.ordered }));
     return lost.length === 0;
   }, () => `${sink.name}: ${lost.length} of ${due.length} events missing, first ${lost.slice(0, 5)}; ${state()}`, limit, 50);
-  const result = judge(log, sink.arrived(), sink);
-  const { disorder } = judge(log, (sink.ordered ?? sink.arrived)(), sink);
+  const result = judge(log, sink.arrived(), { every, ordered: !sink.ordered });
+  const { disorder } = judge(log, (sink.ordered ?? sink.arrived)(), { every });
   assert.deepEqual([writing ? [] : result.unknown, disorder], [[], []], sink.name);
   assert.ok(due.length > 0, 'nothing was written');
   return result;
