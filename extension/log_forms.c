@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
 #include "utils/jsonb.h"
@@ -14,6 +15,9 @@
 #include "log_packets.h"
 
 #define PUT(out, literal) appendBinaryStringInfo((out), (literal), sizeof(literal) - 1)
+#define MESSAGE_ID_SIZE 40 /* evt_…_closed */
+
+PG_FUNCTION_INFO_V1(chat_hook_body);
 
 static void
 put_text(StringInfo out, const struct varlena *text)
@@ -75,45 +79,78 @@ put_event(ChatLogAnswer *answer, ChatLogForm form, const ChatLogRow *row, int64 
 	chat_answer_end_event(answer, start, topic_length, name_length);
 }
 
-/* As to_char gives it: YYYY-MM-DD"T"HH24:MI:SS.MS"Z", in UTC. */
+/* As to_char gives it: YYYY-MM-DD"T"HH24:MI:SS.MS"Z", in UTC; always as long. */
 static void
 put_time(StringInfo out, TimestampTz time)
 {
 	struct pg_tm tm;
 	fsec_t fraction;
 
-	if (timestamp2tm(time, NULL, &tm, &fraction, NULL, NULL) != 0)
+	if (TIMESTAMP_NOT_FINITE(time) || timestamp2tm(time, NULL, &tm, &fraction, NULL, NULL) != 0 ||
+		tm.tm_year < 1 || tm.tm_year > 9999)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE), errmsg("timestamp out of range")));
 	appendStringInfo(out, "%04d-%02d-%02dT%02d:%02d:%02d.%03dZ", tm.tm_year, tm.tm_mon, tm.tm_mday,
 					 tm.tm_hour, tm.tm_min, tm.tm_sec, (int) fraction / 1000);
 }
 
-/* A body of a webhook. */
+/* The body of a webhook, whose id needs no escaping; tells how long its type is in it. */
+static int
+put_body(StringInfo out, const char *id, int id_length, const char *type, int type_length,
+		 TimestampTz time, const struct varlena *payload)
+{
+	int start, length;
+
+	PUT(out, "{\"id\":\"");
+	appendBinaryStringInfo(out, id, id_length);
+	PUT(out, "\",\"type\":\"");
+	start = out->len;
+	length = put_escaped(out, type, type_length);
+	PUT(out, "\",\"event\":\"");
+	enlargeStringInfo(out, length);
+	appendBinaryStringInfo(out, out->data + start, length);
+	PUT(out, "\",\"timestamp\":\"");
+	put_time(out, time);
+	PUT(out, "\",\"data\":");
+	put_text(out, payload);
+	PUT(out, "}");
+	return length;
+}
+
+/* An event as a webhook gets it. */
 static void
-put_body(ChatLogAnswer *answer, const ChatLogRow *row, int64 id, const char *name, bool closed,
-		 const struct varlena *payload)
+put_hook_event(ChatLogAnswer *answer, const ChatLogRow *row, int64 id, const char *name,
+			   bool closed, const struct varlena *payload)
 {
 	const struct varlena *owner = chat_log_text(row, row->columns->owner);
-	StringInfo out = answer->out;
-	int start, name_length;
+	TimestampTz time = DatumGetTimestampTz(row->slot->tts_values[row->columns->created_at - 1]);
+	char message_id[MESSAGE_ID_SIZE];
+	int start, id_length, name_length;
 
 	if (payload == NULL)
 		return;
 	start = chat_answer_begin_event(answer, row, id, closed ? CHAT_EVENT_CLOSED : 0, payload);
 	if (owner != NULL)
-		put_text(out, owner);
-	appendStringInfo(out, "{\"id\":\"evt_" INT64_FORMAT "%s\",\"type\":\"", id,
-					 closed ? "_closed" : "");
-	name_length = put_escaped(out, name, strlen(name));
-	PUT(out, "\",\"event\":\"");
-	put_escaped(out, name, strlen(name));
-	PUT(out, "\",\"timestamp\":\"");
-	put_time(out, DatumGetTimestampTz(row->slot->tts_values[row->columns->created_at - 1]));
-	PUT(out, "\",\"data\":");
-	put_text(out, payload);
-	PUT(out, "}");
+		put_text(answer->out, owner);
+	id_length = snprintf(message_id, sizeof(message_id), "evt_" INT64_FORMAT "%s", id,
+						 closed ? "_closed" : "");
+	name_length = put_body(answer->out, message_id, id_length, name, strlen(name), time, payload);
 	chat_answer_end_event(answer, start, owner != NULL ? VARSIZE_ANY_EXHDR(owner) : 0, name_length);
+}
+
+/* chat.hook_body: what a webhook is sent, of a stored delivery or an attempt. */
+Datum
+chat_hook_body(PG_FUNCTION_ARGS)
+{
+	text *id = PG_GETARG_TEXT_PP(0), *type = PG_GETARG_TEXT_PP(1), *payload = PG_GETARG_TEXT_PP(3);
+	StringInfoData body, escaped;
+
+	initStringInfo(&escaped);
+	put_escaped(&escaped, VARDATA_ANY(id), VARSIZE_ANY_EXHDR(id));
+	initStringInfo(&body);
+	put_body(&body, escaped.data, escaped.len, VARDATA_ANY(type), VARSIZE_ANY_EXHDR(type),
+			 PG_GETARG_TIMESTAMPTZ(2), payload);
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(body.data, body.len));
 }
 
 /* Whether what changed is that the status became resolved. */
@@ -139,11 +176,11 @@ static void
 put_bodies(ChatLogAnswer *answer, const ChatLogRow *row, int64 id, const char *name,
 		   const struct varlena *payload, AttrNumber changes)
 {
-	put_body(answer, row, id, name, false, payload);
+	put_hook_event(answer, row, id, name, false, payload);
 	if (strcmp(name, chat_events[CHAT_EVENT_CONVERSATION_UPDATED].webhook) == 0 &&
 		is_closed(row, changes))
-		put_body(answer, row, id, chat_events[CHAT_EVENT_CONVERSATION_CLOSED].webhook, true,
-				 payload);
+		put_hook_event(answer, row, id, chat_events[CHAT_EVENT_CONVERSATION_CLOSED].webhook, true,
+					   payload);
 }
 
 /* One that says whose rights changed is no state: a later one does not say it, and must not take its place. */

@@ -7,6 +7,7 @@
  * For webhooks there are only the events that webhooks get. In place of the topic stands the
  * owner (empty: nobody knows), before the message and not in it; the name is the webhooks', and the message their body:
  *   {"id":"evt_…","type":"…","event":"…","timestamp":"…","data":…}
+ * What is stored for later, and what is shown of an attempt, has its body by chat.hook_body, which makes it in the same place.
  * A conversation that is closed is an event more, with the id of the one that said so, flag 2 and "evt_…_closed" in it.
  *
  * For Socket.IO there are only the events that its server has, of users who are served by it (log_packets.h). The topic stands

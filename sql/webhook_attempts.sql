@@ -54,9 +54,7 @@ BEGIN
     IF NOT FOUND THEN
         SELECT e.created_at, e.payload INTO sent FROM chat.event_at(attempt.event_id) e;
     END IF;
-    RETURN chat.shown_attempt(attempt) || jsonb_build_object('body', CASE WHEN sent.payload IS NOT NULL THEN jsonb_build_object(
-        'id', attempt.message_id, 'type', attempt.type, 'event', attempt.type,
-        'timestamp', to_char(sent.created_at, 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), 'data', sent.payload::jsonb) END);
+    RETURN chat.shown_attempt(attempt) || jsonb_build_object('body', chat.hook_body(attempt.message_id, attempt.type, sent.created_at, sent.payload)::jsonb);
 END
 $$;
 REVOKE ALL ON FUNCTION chat.get_webhook_attempt(bigint, text) FROM PUBLIC;

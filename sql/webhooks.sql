@@ -124,12 +124,17 @@ $$ SELECT GREATEST((SELECT max(a.event_id) FROM chat.webhook_attempt a), (SELECT
 REVOKE ALL ON FUNCTION chat.webhook_last() FROM PUBLIC;
 COMMENT ON FUNCTION chat.webhook_last() IS 'The newest event of which an attempt was made or a delivery stored: a position is saved later than these are, so that events up to it may come to the next leader again.';
 
+-- The reader of the log makes bodies in the same place.
+CREATE FUNCTION chat.hook_body(message_id text, type text, created_at timestamptz, payload text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'chat_hook_body';
+REVOKE ALL ON FUNCTION chat.hook_body(text, text, timestamptz, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.hook_body(text, text, timestamptz, text) IS 'The body of a webhook''s request, byte for byte: {"id", "type", "event", "timestamp", "data"}, with the webhook-id, the type as the event, the time of the event in UTC with milliseconds, and the payload, which is JSON, as it is. Errors: 22008 for a time that is infinite or not of the years 1 to 9999.';
+
 -- Goes from webhook to webhook through the index, each one's earliest delivery, so that one with many hides no other. What waits
 -- behind a delivery that was not tried yet comes with it, so that a webhook that is well again need not ask for each.
 CREATE FUNCTION chat.webhook_due(max_rows integer, max_bytes integer, taken bigint[], busy uuid[])
-    RETURNS TABLE (id bigint, message_id text, type text, webhook uuid, owner text, url text, secret text, old_secret text,
-                   conversation text, created_at text, payload text, delivery bigint,
-                   attempts integer, headers text, signing_key text, rate_limit integer)
+    RETURNS TABLE (id bigint, type text, body text, created_at bigint, webhook uuid, owner text, url text, secret text, old_secret text,
+                   conversation text, delivery bigint, attempts integer, headers text, signing_key text, rate_limit integer)
     LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp
     SET plan_cache_mode = force_generic_plan SET max_parallel_workers_per_gather = 0 SET jit = off
     SET enable_seqscan = off SET enable_bitmapscan = off SET enable_incremental_sort = off SET enable_indexscan = on AS
@@ -157,8 +162,8 @@ BEGIN
     END IF;
     -- Owners take turns, each with what has waited longest; what is looked at is bounded, however many webhooks there are.
     RETURN QUERY
-    SELECT q.event_id, q.message_id, q.type, q.webhook, q.owner, q.url, q.secret, q.old_secret, q.conversation,
-           to_char(q.created_at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"'), q.payload, q.id, q.attempts,
+    SELECT q.event_id, q.type, chat.hook_body(q.message_id, q.type, q.created_at, q.payload), (extract(epoch FROM q.created_at) * 1000000)::bigint,
+           q.webhook, q.owner, q.url, q.secret, q.old_secret, q.conversation, q.id, q.attempts,
            chat.header_lines(o.headers), encode(o.signing_key, 'base64'), o.rate_limit
       FROM (SELECT t.*, sum(octet_length(t.payload)) OVER (ORDER BY t.turn, t.due_at, t.id ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING) AS bytes_before
               FROM (SELECT d.*, h.owner, h.url, h.secret, h.old_secret, h.due_at, row_number() OVER (PARTITION BY h.owner ORDER BY d.place, h.due_at, d.id) AS turn
@@ -184,4 +189,4 @@ BEGIN
 END
 $$;
 REVOKE ALL ON FUNCTION chat.webhook_due(integer, integer, bigint[], uuid[]) FROM PUBLIC;
-COMMENT ON FUNCTION chat.webhook_due(integer, integer, bigint[], uuid[]) IS 'Deliveries whose next attempt is due, at most max_rows, half of them of an owner, of about max_bytes of payloads, and 64 conversations per webhook, and behind each that was not tried yet up to 31 that wait for it, in their order; owners take turns; without those in taken (delivery ids) and without webhooks that are in busy, paused or not active. created_at: ISO 8601, UTC; delivery: id of the row, attempts: made so far.';
+COMMENT ON FUNCTION chat.webhook_due(integer, integer, bigint[], uuid[]) IS 'Deliveries whose next attempt is due, at most max_rows, half of them of an owner, of about max_bytes of payloads, and 64 conversations per webhook, and behind each that was not tried yet up to 31 that wait for it, in their order; owners take turns; without those in taken (delivery ids) and without webhooks that are in busy, paused or not active. body: what is sent; created_at: microseconds since 1970; delivery: id of the row, attempts: made so far.';

@@ -1,5 +1,5 @@
-// Answers of the database in another shape than the sidecar asked for: each ends the connection with a line that says
-// what is wrong, none is used, and once it is mended all that was committed arrives.
+// Answers of the database in another shape than the sidecar asked for: each is a line that says what is wrong, and ends the connection unless
+// it is one delivery's; none is used, and once it is mended all that was committed arrives.
 import assert from 'node:assert/strict';
 import { after, before, test } from 'node:test';
 import { Bed } from '../lib/bed.mjs';
@@ -41,6 +41,11 @@ for (const [what, signature, result, body, says] of [
     /read: an event is misshapen/],
   ['due webhooks with a column less', 'webhook_due(integer, integer, bigint[], uuid[])',
     'TABLE (id bigint, message_id text, type text)', `SELECT 1::bigint, 'm', 't'`, /column .* does not exist/],
+  ['a due webhook whose body is none', 'webhook_due(integer, integer, bigint[], uuid[])',
+    `TABLE (id bigint, type text, body text, created_at bigint, webhook uuid, owner text, url text, secret text, old_secret text,
+      conversation text, delivery bigint, attempts integer, headers text, signing_key text, rate_limit integer)`,
+    `SELECT 1::bigint, 't', '{}', 1::bigint, '11111111-1111-4111-8111-111111111111'::uuid, 'o', 'u', NULL, NULL, 'c', 1::bigint, 0, NULL, NULL, NULL::integer`,
+    /webhook_due: a body is misshapen/],
   ['an endpoint that is no webhook', terms,
     `TABLE (kind text, webhook uuid, owner text, url text, secret text, old_secret text, events text, paused boolean, conversation text, message_id text,
       headers text, signing_key text, rate_limit integer, chosen text)`,

@@ -110,7 +110,15 @@ SELECT * FROM hook.reading(:start_position + 8, pg_current_snapshot()::text);
 -- Nothing is due before its time, and then only the head of each pair.
 SELECT count(*) FROM chat.webhook_due(10, 1000000, '{}', '{}');
 UPDATE chat.webhook_delivery SET next_attempt_at = now() WHERE next_attempt_at IS NOT NULL;
-SELECT id - :start_position AS event, url, secret, conversation, payload, attempts FROM chat.webhook_due(10, 1000000, '{}', '{}');
+SELECT id - :start_position AS event, url, secret, conversation, body::jsonb -> 'data' AS payload, attempts FROM chat.webhook_due(10, 1000000, '{}', '{}');
+-- It is sent as the reader would have it, byte for byte.
+SELECT d.type, position(convert_to(d.body, 'UTF8') IN p.piece) > 0 AS same_body, to_timestamp(d.created_at / 1000000.0) = e.created_at AS its_time
+  FROM chat.webhook_due(10, 1000000, '{}', '{}') d JOIN chat.events e ON e.id = d.id, chat.read_log(d.id - 1, pg_current_snapshot()::text, NULL, NULL, 1, 1000000, 4) p (piece);
+SET TIME ZONE 'America/Sao_Paulo';
+SELECT chat.hook_body('evt_1', 'message.received', '2026-01-31 12:34:56.7899+00', '{"a":  "ü"}') AS body, chat.hook_body('evt_"', E'\\\n', '0099-01-31 12:34:56+00', '1') AS escaped, chat.hook_body('evt_1', 'x', now(), NULL) IS NULL AS nothing;
+SELECT chat.hook_body('evt_1', 'x', 'infinity', '{}');
+SELECT chat.hook_body('evt_1', 'x', '10000-01-02', '{}');
+SET TIME ZONE 'UTC';
 SELECT count(*) FROM chat.webhook_due(10, 1000000, (SELECT array_agg(id) FROM chat.webhook_delivery), '{}');
 SELECT count(*) FROM chat.webhook_due(10, 1000000, '{}', ARRAY[:a]::uuid[]);
 SELECT * FROM hook.save(:epoch, :a, :start_position + 1, 'retry', true, 2, 503, 'HTTP 503', 60000, false, NULL, 60000);
@@ -123,7 +131,7 @@ UPDATE chat.webhook_state SET paused_until = now();
 SELECT * FROM hook.save(:epoch, :a, :start_position + 1, 'done', true, 3);
 SELECT * FROM hook.pending;
 SELECT failure_count, first_failure_at, last_error FROM hook.webhooks WHERE id = :a;
-SELECT id - :start_position AS event, payload FROM chat.webhook_due(10, 1000000, '{}', '{}');
+SELECT id - :start_position AS event, body::jsonb -> 'data' AS payload FROM chat.webhook_due(10, 1000000, '{}', '{}');
 SELECT * FROM hook.save(:epoch, :a, :start_position + 6, 'done', true);
 SELECT * FROM hook.save(:epoch, :a, :start_position + 7, 'done', true);
 -- Blocked when it was read, free by now: due at once.
@@ -203,7 +211,7 @@ SELECT chat.rotate_webhook_secret(:c, '-1 s');
 
 -- By hand.
 SELECT chat.test_webhook(:c) ->> 'type' AS type, chat.test_webhook(:c, :u1) AS foreign_owner;
-SELECT type, url, payload FROM chat.webhook_due(10, 1000000, '{}', ARRAY[:b]::uuid[]);
+SELECT type, url, body::jsonb -> 'data' AS payload FROM chat.webhook_due(10, 1000000, '{}', ARRAY[:b]::uuid[]);
 SELECT chat.redeliver((SELECT min(id) FROM chat.webhook_attempt WHERE webhook = :a)) ->> 'type' AS again;
 SELECT chat.redeliver(-1);
 

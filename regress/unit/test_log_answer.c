@@ -390,10 +390,33 @@ check_bodies(void)
 	require("bodies of another form", refused);
 }
 
+static void
+check_stored_body(void)
+{
+	static const char body[] = BODY("evt_70", "a.b", "a.b", TIME, "{\"a\":1}}");
+	struct log_event event;
+	bool refused = true;
+
+	require("a body alone", log_body_read(&event, body, strlen(body), 3));
+	require("its parts", has(event.message, event.message_length, body) &&
+							 has(log_body_id(&event), event.id_length, "evt_70") &&
+							 has(log_body_type(&event), event.name_length, "a.b") &&
+							 has(log_body_time(&event), LOG_TIME_LENGTH, TIME) &&
+							 event.payload_length == strlen("{\"a\":1}"));
+	for (size_t len = 0; len < sizeof(body) - sizeof("{\"a\":1}"); len++)
+		refused = refused && !log_body_read(&event, body, len, 3);
+	require("cut off before its data", refused);
+	require("with another type's length", !log_body_read(&event, body, strlen(body), 2) &&
+											  !log_body_read(&event, body, strlen(body), 4) &&
+											  !log_body_read(&event, body, strlen(body), SIZE_MAX));
+	require("without its end", !log_body_read(&event, body, strlen(body) - 2, 3));
+}
+
 int
 main(void)
 {
 	check_bodies();
+	check_stored_body();
 	check_packets();
 	check_whole();
 	check_empty();

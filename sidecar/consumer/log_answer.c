@@ -174,16 +174,13 @@ read_texts(struct log_event *event, struct rest *rest)
 		   take_literal(rest, BEHIND_PAYLOAD, LENGTH(BEHIND_PAYLOAD)) && read_end(event, rest);
 }
 
-/* The same of a body, and of the owner before it. */
+/* What of a body stands before its data. */
 static bool
-read_body(struct log_event *event, struct rest *rest)
+take_body(struct log_event *event, struct rest *rest)
 {
 	const char *type, *name, *bytes;
 
-	event->owner_length = event->topic_length;
-	event->topic_length = 0;
-	if (!take_bytes(rest, event->conversation_length, &event->conversation) ||
-		!take_bytes(rest, event->owner_length, &event->owner) || rest->left > UINT32_MAX)
+	if (rest->left > UINT32_MAX)
 		return false;
 	event->message = rest->at;
 	event->message_length = (uint32_t) rest->left;
@@ -195,8 +192,32 @@ read_body(struct log_event *event, struct rest *rest)
 		   memcmp(type, name, event->name_length) == 0 &&
 		   take_literal(rest, BEFORE_TIME, LENGTH(BEFORE_TIME)) &&
 		   take_bytes(rest, LOG_TIME_LENGTH, &bytes) &&
-		   take_literal(rest, BEFORE_DATA, LENGTH(BEFORE_DATA)) &&
+		   take_literal(rest, BEFORE_DATA, LENGTH(BEFORE_DATA));
+}
+
+/* The same of a body, and of the owner before it. */
+static bool
+read_body(struct log_event *event, struct rest *rest)
+{
+	const char *bytes;
+
+	event->owner_length = event->topic_length;
+	event->topic_length = 0;
+	return take_bytes(rest, event->conversation_length, &event->conversation) &&
+		   take_bytes(rest, event->owner_length, &event->owner) && take_body(event, rest) &&
 		   take_bytes(rest, event->payload_length, &bytes) && rest->left == 1 && *rest->at == '}';
+}
+
+bool
+log_body_read(struct log_event *event, const char *body, size_t len, size_t type_length)
+{
+	struct rest rest = {body, len};
+
+	*event = (struct log_event){.name_length = (uint32_t) type_length};
+	if (!take_body(event, &rest) || rest.left < 2 || rest.at[rest.left - 1] != '}')
+		return false;
+	event->payload_length = (uint32_t) rest.left - 1;
+	return true;
 }
 
 static bool

@@ -67,6 +67,8 @@ const char *log_event_id(const struct log_event *event);
 
 #define LOG_TIME_LENGTH 24 /* 2026-01-31T12:34:56.789Z */
 
+/* Makes an event of a body that came otherwise, whose type has so many bytes there. False: it is none. */
+bool log_body_read(struct log_event *event, const char *body, size_t len, size_t type_length);
 /* Of a body. */
 const char *log_body_id(const struct log_event *event);
 const char *log_body_type(const struct log_event *event);

@@ -30,12 +30,12 @@ struct query
 
 static const struct db_statement due_statement = {
 	"webhook_due",
-	"SELECT id, message_id, type, webhook, owner, url, secret, old_secret, conversation, created_at, "
-	"payload, delivery, attempts, headers, signing_key, rate_limit "
+	"SELECT id, type, body, created_at, webhook, owner, url, secret, old_secret, conversation, "
+	"delivery, attempts, headers, signing_key, rate_limit "
 	"FROM chat.webhook_due($1, $2, $3, $4)",
 	4,
-	"id message_id type webhook owner url? secret? old_secret? conversation created_at payload "
-	"delivery attempts headers? signing_key? rate_limit?",
+	"id type body created_at webhook owner url? secret? old_secret? conversation delivery attempts "
+	"headers? signing_key? rate_limit?",
 	DB_ANY_ROWS};
 static const struct db_statement count_statement = {
 	"webhook_pending", "SELECT chat.webhook_pending() AS pending", 0, "pending", DB_ONE_ROW};
@@ -114,11 +114,20 @@ add_due_row(struct webhook *webhook, PGresult *rows, int row)
 	if (pair != NULL && (pair->active != NULL || pair->queue != NULL) &&
 		pair->due != webhook->due_polls)
 		return;
+	message = request_message(rows, row);
+	if (message == NULL)
+	{
+		log_event(LOG_ERROR, "reading due webhook deliveries failed", "error", "%s",
+				  "webhook_due: a body is misshapen", NULL);
+		return;
+	}
 	pair = row_pair(webhook, rows, row);
 	if (pair == NULL)
+	{
+		message_free(message);
 		return;
+	}
 	pair->due = webhook->due_polls;
-	message = request_message(rows, row);
 	queue_own(webhook->queue, pair, message);
 	webhook_link(&webhook->due, message);
 	queue_push(webhook->queue, message);

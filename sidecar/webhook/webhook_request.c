@@ -1,11 +1,9 @@
 /*
  * Bodies and headers of webhooks.
  */
-#define _GNU_SOURCE
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #include "base/memory.h"
 
@@ -24,67 +22,8 @@ append(char *at, const char *text, size_t len, char **kept)
 	return at + len + 1;
 }
 
-static int64_t
-unix_time(const char *timestamp)
-{
-	struct tm when = {0};
-
-	return strptime(timestamp, "%Y-%m-%dT%H:%M:%S", &when) != NULL ? timegm(&when) : 0;
-}
-
-/* Writes the body around the payload. */
-static void
-write_body(struct parcel *parcel, char *at, const char *payload, size_t payload_len)
-{
-	char *end = at;
-
-	end += sprintf(end,
-				   "{\"id\":\"%s\",\"type\":\"%s\",\"event\":\"%s\",\"timestamp\":\"%s\",\"data\":",
-				   parcel->id, parcel->type, parcel->type, parcel->timestamp);
-	memcpy(end, payload, payload_len);
-	end += payload_len;
-	*end++ = '}';
-	parcel->body = at;
-	parcel->body_len = (size_t) (end - at);
-}
-
-static struct parcel *
-row_parcel(PGresult *rows, int row)
-{
-	size_t id_len = (size_t) PQgetlength(rows, row, ROW_MESSAGE_ID);
-	size_t type_len = (size_t) PQgetlength(rows, row, ROW_TYPE);
-	size_t time_len = (size_t) PQgetlength(rows, row, ROW_CREATED_AT);
-	size_t payload_len = (size_t) PQgetlength(rows, row, ROW_PAYLOAD);
-	size_t bytes =
-		sizeof(struct parcel) + 2 * id_len + 3 * type_len + 2 * time_len + payload_len + 96;
-	struct parcel *parcel = xcalloc(1, bytes);
-	char *at;
-
-	parcel->bytes = bytes;
-	at = parcel->text;
-	at = append(at, PQgetvalue(rows, row, ROW_MESSAGE_ID), id_len, &parcel->id);
-	at = append(at, PQgetvalue(rows, row, ROW_TYPE), type_len, &parcel->type);
-	at = append(at, PQgetvalue(rows, row, ROW_CREATED_AT), time_len, &parcel->timestamp);
-	write_body(parcel, at, PQgetvalue(rows, row, ROW_PAYLOAD), payload_len);
-	parcel->event_id = strtoll(PQgetvalue(rows, row, ROW_ID), NULL, 10);
-	parcel->created_at = unix_time(parcel->timestamp);
-	return parcel;
-}
-
-struct message *
-request_message(PGresult *rows, int row)
-{
-	struct message *message = message_make(row_parcel(rows, row));
-
-	message->stored = true;
-	message->delivery = strtoll(PQgetvalue(rows, row, ROW_DELIVERY), NULL, 10);
-	message->attempts = atoi(PQgetvalue(rows, row, ROW_ATTEMPTS));
-	return message;
-}
-
-/* The body came as it is to be sent. */
 struct parcel *
-request_event_parcel(const struct log_event *event)
+request_parcel(const struct log_event *event)
 {
 	size_t bytes = sizeof(struct parcel) + event->id_length + event->name_length + LOG_TIME_LENGTH +
 				   event->message_length + 3;
@@ -101,6 +40,25 @@ request_event_parcel(const struct log_event *event)
 	parcel->body = at;
 	memcpy(at, event->message, event->message_length);
 	return parcel;
+}
+
+struct message *
+request_message(PGresult *rows, int row)
+{
+	struct log_event event;
+	struct message *message;
+
+	if (!log_body_read(&event, PQgetvalue(rows, row, ROW_BODY),
+					   (size_t) PQgetlength(rows, row, ROW_BODY),
+					   (size_t) PQgetlength(rows, row, ROW_TYPE)))
+		return NULL;
+	event.id = strtoll(PQgetvalue(rows, row, ROW_ID), NULL, 10);
+	event.created_at = strtoll(PQgetvalue(rows, row, ROW_CREATED_AT), NULL, 10);
+	message = message_make(request_parcel(&event));
+	message->stored = true;
+	message->delivery = strtoll(PQgetvalue(rows, row, ROW_DELIVERY), NULL, 10);
+	message->attempts = atoi(PQgetvalue(rows, row, ROW_ATTEMPTS));
+	return message;
 }
 
 /* Adds a header of the name, which ends in ": ", and of both parts of its value, cut off at what a line may be. */

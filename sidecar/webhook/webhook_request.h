@@ -1,5 +1,5 @@
 /*
- * A webhook message as an HTTP request: its body, made once, and the headers of one attempt.
+ * A webhook message as an HTTP request: its body, kept once, and the headers of one attempt.
  */
 #ifndef SIDECAR_WEBHOOK_REQUEST_H
 #define SIDECAR_WEBHOOK_REQUEST_H
@@ -35,16 +35,15 @@ enum webhook_header
 enum
 {
 	ROW_ID,
-	ROW_MESSAGE_ID,
 	ROW_TYPE,
+	ROW_BODY,
+	ROW_CREATED_AT,
 	ROW_WEBHOOK,
 	ROW_OWNER,
 	ROW_URL,
 	ROW_SECRET,
 	ROW_OLD_SECRET,
 	ROW_CONVERSATION,
-	ROW_CREATED_AT,
-	ROW_PAYLOAD,
 	ROW_DELIVERY,
 	ROW_ATTEMPTS,
 	ROW_HEADERS,
@@ -60,9 +59,9 @@ struct request_headers
 	int count;
 };
 
-/* Makes what an event says, without a reference yet. */
-struct parcel *request_event_parcel(const struct log_event *event);
-/* Makes the message of a stored delivery; the payload's bytes go into its body as they are. */
+/* Makes what an event says, whose message is a body, without a reference yet. Bodies are sent as they come. */
+struct parcel *request_parcel(const struct log_event *event);
+/* Makes the message of a stored delivery. NULL: its body is none. */
 struct message *request_message(PGresult *rows, int row);
 
 /*

@@ -386,7 +386,7 @@ make_messages(const struct terms *terms, struct load *load, const struct log_eve
 			continue;
 		if (parcel == NULL)
 		{
-			parcel = request_event_parcel(event);
+			parcel = request_parcel(event);
 			parcel->references++;
 		}
 		if (!is_known(terms, hook, parcel->id))
