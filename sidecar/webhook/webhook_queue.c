@@ -13,7 +13,6 @@
 #define FAILING 3         /* failures in a row from which an endpoint has one message at a time */
 #define STORED_AT_ONCE 64 /* stored messages of a healthy endpoint in memory */
 #define DUE_MOST 512      /* found due, of all endpoints */
-#define REMEMBER_MS 600000
 
 struct webhook_queue
 {
@@ -58,12 +57,6 @@ allocate(size_t size)
 	return xcalloc(1, size);
 }
 
-static char *
-copy(const char *text)
-{
-	return text != NULL ? xstrdup(text) : NULL;
-}
-
 struct webhook_queue *
 queue_create(const struct webhook_limits *limits)
 {
@@ -73,19 +66,6 @@ queue_create(const struct webhook_limits *limits)
 	table_init(&queue->endpoints);
 	table_init(&queue->pairs);
 	return queue;
-}
-
-static void
-free_endpoint(struct entry *entry)
-{
-	struct endpoint *endpoint = (struct endpoint *) entry;
-
-	free(endpoint->url);
-	free(endpoint->secret);
-	free(endpoint->old_secret);
-	free(endpoint->headers);
-	free(endpoint->signing_key);
-	free(endpoint);
 }
 
 /* Frees what waits in a pair; what is under way belongs to its request alone from now on. */
@@ -112,57 +92,15 @@ void
 queue_destroy(struct webhook_queue *queue)
 {
 	table_clear(&queue->pairs, abandon_pair);
-	table_clear(&queue->endpoints, free_endpoint);
+	table_clear(&queue->endpoints, endpoint_free);
 	shares_clear(&queue->shares);
 	free(queue);
-}
-
-/* Replaces a text that changed. */
-static void
-refresh(char **kept, const char *now)
-{
-	if (*kept != NULL && now != NULL && strcmp(*kept, now) == 0)
-		return;
-	if (*kept == NULL && now == NULL)
-		return;
-	free(*kept);
-	*kept = copy(now);
-}
-
-/* The place that an endpoint takes its turns at, by its owner and its URL's host. */
-static void
-place(struct webhook_queue *queue, struct endpoint *endpoint, const struct endpoint_terms *terms)
-{
-	struct visit *visit;
-
-	if (endpoint->seat.visit != NULL && strcmp(endpoint->url, terms->url) == 0 &&
-		strcmp(endpoint->seat.visit->owner->entry.key, terms->owner) == 0)
-		return;
-	visit = shares_visit(&queue->shares, terms->owner, terms->url);
-	seat_take(&queue->shares, &endpoint->seat, visit);
-	shares_let_go(&queue->shares, visit);
 }
 
 struct endpoint *
 queue_endpoint(struct webhook_queue *queue, const struct endpoint_terms *terms)
 {
-	struct endpoint *endpoint = (struct endpoint *) table_find(&queue->endpoints, terms->id);
-
-	if (endpoint == NULL)
-	{
-		endpoint = allocate(sizeof(*endpoint));
-		endpoint->ready_tail = &endpoint->ready;
-		endpoint->seat.most = INT_MAX;
-		table_add(&queue->endpoints, &endpoint->entry, terms->id);
-	}
-	place(queue, endpoint, terms);
-	refresh(&endpoint->url, terms->url);
-	refresh(&endpoint->secret, terms->secret);
-	refresh(&endpoint->old_secret, terms->old_secret);
-	refresh(&endpoint->headers, terms->headers);
-	refresh(&endpoint->signing_key, terms->signing_key);
-	endpoint->limit.per_minute = terms->rate_limit;
-	return endpoint;
+	return endpoint_find(&queue->endpoints, &queue->shares, terms);
 }
 
 struct endpoint *
@@ -250,7 +188,7 @@ queue_own(struct webhook_queue *queue, struct pair *pair, struct message *messag
 {
 	message->pair = pair;
 	message->visit = pair->endpoint->seat.visit;
-	shares_keep(message->visit);
+	visit_keep(message->visit);
 	hold(queue, message);
 	pair->endpoint->stored += message->stored;
 	count_due(queue, message, message->delivery != 0);
@@ -292,7 +230,7 @@ queue_release(struct webhook_queue *queue, struct message *message, uint64_t now
 	endpoint->stored -= message->stored;
 	count_due(queue, message, -(message->delivery != 0));
 	stop_holding(queue, message);
-	shares_let_go(&queue->shares, message->visit);
+	visit_let_go(&queue->shares, message->visit);
 	queue_drop(queue, message->pair);
 	message_free(message);
 }
@@ -434,44 +372,10 @@ queue_finished(struct webhook_queue *queue, struct message *message, bool failed
 
 /* --- keeping house -------------------------------------------------------------------------------- */
 
-struct sweep
-{
-	uint64_t now;
-	struct endpoint *gone; /* the table must not change meanwhile */
-};
-
-/*
- * An endpoint that fails or is paused is remembered, or the next message would find it healthy; so is one that the log
- * has just told of, or it would do so again.
- */
-static void
-sweep_endpoint(void *arg, struct entry *entry)
-{
-	struct sweep *sweep = arg;
-	struct endpoint *endpoint = (struct endpoint *) entry;
-
-	if (endpoint->seat.messages > 0 || endpoint->seat.waits ||
-		endpoint->paused_until > sweep->now || endpoint->next_report > sweep->now ||
-		endpoint->used_at + REMEMBER_MS > sweep->now)
-		return;
-	endpoint->next_gone = sweep->gone;
-	sweep->gone = endpoint;
-}
-
 void
 queue_sweep(struct webhook_queue *queue, uint64_t now)
 {
-	struct sweep sweep = {now, NULL};
-	struct endpoint *endpoint;
-
-	table_each(&queue->endpoints, sweep_endpoint, &sweep);
-	while ((endpoint = sweep.gone) != NULL)
-	{
-		sweep.gone = endpoint->next_gone;
-		seat_leave(&queue->shares, &endpoint->seat);
-		table_remove(&queue->endpoints, &endpoint->entry);
-		free_endpoint(&endpoint->entry);
-	}
+	endpoints_sweep(&queue->endpoints, &queue->shares, now);
 }
 
 void

@@ -8,21 +8,15 @@
  */
 #include "webhook/webhook_shares.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/memory.h"
-
-#define HOST_SIZE 256
 #define SLOW_MESSAGES                                                                              \
 	1024 /* of an owner in memory, beyond which those of slow endpoints are better stored */
 
 #define FEWEST_AHEAD 2048 /* messages in memory that are never too many, by their number */
 
 #define OF_TURN(turn, type, member) ((type *) (void *) ((char *) (turn) -offsetof(type, member)))
-
-/* --- owners, hosts, visits ------------------------------------------------------------------------ */
 
 void
 shares_init(struct shares *shares, const struct webhook_limits *limits)
@@ -48,121 +42,6 @@ shares_clear(struct shares *shares)
 	table_clear(&shares->owners, free_entry);
 }
 
-/* Copies the name of a URL's host, in lower case. */
-static void
-copy_host(char host[HOST_SIZE], const char *url)
-{
-	const char *name = strstr(url, "://");
-	size_t len;
-
-	name = name != NULL ? name + 3 : url;
-	len = strcspn(name, "/?#\\");
-	for (size_t i = len; i > 0; i--)
-	{
-		if (name[i - 1] != '@')
-			continue;
-		name += i;
-		len -= i;
-		break;
-	}
-	if (*name == '[')
-		len = strcspn(name, "]/?#\\");
-	else if (len > strcspn(name, ":"))
-		len = strcspn(name, ":");
-	if (len > 0 && name[len - 1] == '.')
-		len--;
-	if (len > HOST_SIZE - 1)
-		len = HOST_SIZE - 1;
-	for (size_t i = 0; i < len; i++)
-		host[i] = (char) tolower((unsigned char) name[i]);
-	host[len] = '\0';
-}
-
-static struct owner *
-find_owner(struct shares *shares, const char *name)
-{
-	struct owner *owner = (struct owner *) table_find(&shares->owners, name);
-
-	if (owner == NULL)
-	{
-		owner = xcalloc(1, sizeof(*owner));
-		for (int speed = 0; speed < SPEEDS; speed++)
-			owner->turns[speed].home = &shares->roots[speed];
-		table_add(&shares->owners, &owner->entry, name);
-	}
-	return owner;
-}
-
-static struct host *
-find_host(struct shares *shares, const char *name)
-{
-	struct host *host = (struct host *) table_find(&shares->hosts, name);
-
-	if (host == NULL)
-	{
-		host = xcalloc(1, sizeof(*host));
-		table_add(&shares->hosts, &host->entry, name);
-	}
-	return host;
-}
-
-static struct visit *
-make_visit(struct shares *shares, const char *key, const char *owner, const char *host)
-{
-	struct visit *visit = xcalloc(1, sizeof(*visit));
-
-	visit->owner = find_owner(shares, owner);
-	visit->owner->visits++;
-	visit->host = find_host(shares, host);
-	visit->host->visits++;
-	for (int speed = 0; speed < SPEEDS; speed++)
-		visit->turns[speed].home = &visit->owner->turns[speed];
-	table_add(&shares->visits, &visit->entry, key);
-	return visit;
-}
-
-struct visit *
-shares_visit(struct shares *shares, const char *owner, const char *url)
-{
-	char host[HOST_SIZE];
-	struct visit *visit;
-	char *key;
-
-	copy_host(host, url);
-	key = xasprintf("%s %s", host, owner);
-	visit = (struct visit *) table_find(&shares->visits, key);
-	if (visit == NULL)
-		visit = make_visit(shares, key, owner, host);
-	free(key);
-	visit->references++;
-	return visit;
-}
-
-void
-shares_keep(struct visit *visit)
-{
-	visit->references++;
-}
-
-void
-shares_let_go(struct shares *shares, struct visit *visit)
-{
-	if (--visit->references > 0)
-		return;
-	if (--visit->owner->visits == 0)
-	{
-		table_remove(&shares->owners, &visit->owner->entry);
-		free(visit->owner);
-	}
-	if (--visit->host->visits == 0)
-	{
-		table_remove(&shares->hosts, &visit->host->entry);
-		free(visit->host);
-	}
-	table_remove(&shares->visits, &visit->entry);
-	free(visit);
-}
-
 /* --- seats ---------------------------------------------------------------------------------------- */
 
 /* A seat takes its turns elsewhere from now on. */
@@ -184,7 +63,7 @@ seat_take(struct shares *shares, struct seat *seat, struct visit *visit)
 
 	if (before == visit)
 		return;
-	shares_keep(visit);
+	visit_keep(visit);
 	seat->visit = visit;
 	if (before == NULL)
 	{
@@ -193,14 +72,14 @@ seat_take(struct shares *shares, struct seat *seat, struct visit *visit)
 	}
 	move_home(seat);
 	if (before != NULL)
-		shares_let_go(shares, before);
+		visit_let_go(shares, before);
 }
 
 void
 seat_leave(struct shares *shares, struct seat *seat)
 {
 	turn_unlist(&seat->turn);
-	shares_let_go(shares, seat->visit);
+	visit_let_go(shares, seat->visit);
 	seat->visit = NULL;
 }
 
@@ -458,7 +337,7 @@ shares_begin(struct shares *shares, struct seat *seat, struct slot *slot, uint64
 	slot->seat = seat;
 	slot->visit = visit;
 	slot->since = now;
-	shares_keep(visit);
+	visit_keep(visit);
 	enter_list(&shares->young, slot);
 	count(shares, slot, seat->speed);
 	seat->inflight++;
@@ -498,7 +377,7 @@ shares_end(struct shares *shares, struct slot *slot, uint64_t now)
 	visit->host->inflight--;
 	learn(shares, slot->seat, (double) (now - slot->since));
 	ask_again(shares, visit->host);
-	shares_let_go(shares, visit);
+	visit_let_go(shares, visit);
 	slot->visit = NULL;
 }
 

@@ -23,58 +23,18 @@
 
 #include "base/table.h"
 #include "base/turns.h"
+#include "webhook/webhook_visits.h"
 
 #define FAST_SLOTS 32
 #define NEW_SLOTS 32
 #define SLOW_MS 50
 #define LATE_MS 1000
 
-/* In the order in which they have their turns. */
-enum speed
-{
-	FAST,
-	NEW, /* it has not answered yet */
-	SLOW,
-	LATE, /* as good as never */
-	SPEEDS
-};
-
 struct webhook_limits
 {
 	int inflight; /* requests at a time, at least 1 */
 	int per_host; /* of them to one host name, at least 1 */
 	size_t bytes; /* of what is held in memory */
-};
-
-struct owner
-{
-	struct entry entry; /* by its id */
-	struct turn turns[SPEEDS];
-	int slow;     /* requests under way that are no young ones of fast endpoints */
-	int fresh;    /* of them, young ones of endpoints that have not answered yet */
-	int due;      /* stored messages that were found due, in memory */
-	int messages; /* in memory */
-	size_t bytes; /* of them */
-	int visits;
-};
-
-struct host
-{
-	struct entry entry; /* by its name */
-	struct turn waiting[SPEEDS];
-	int inflight;
-	int visits;
-};
-
-/* An owner at a host. */
-struct visit
-{
-	struct entry entry; /* by both */
-	struct owner *owner;
-	struct host *host;
-	struct turn turns[SPEEDS];
-	int inflight;
-	int references;
 };
 
 /* What an endpoint takes its turns by. All zero before seat_take. */
@@ -125,11 +85,6 @@ struct shares
 void shares_init(struct shares *shares, const struct webhook_limits *limits);
 /* Frees owners, hosts and visits; seats and slots are their users'. */
 void shares_clear(struct shares *shares);
-
-/* Finds or makes the place of an owner at the host of a URL, and keeps it until it is let go of. */
-struct visit *shares_visit(struct shares *shares, const char *owner, const char *url);
-void shares_keep(struct visit *visit);
-void shares_let_go(struct shares *shares, struct visit *visit);
 
 /* Puts a seat at a place; it keeps the place, and lets go of the one before. */
 void seat_take(struct shares *shares, struct seat *seat, struct visit *visit);
