@@ -259,26 +259,12 @@ write_by_statement(ChatTable *table, ChatKey key, const ChatCounters *counters)
 		elog(ERROR, "a conversation vanished while it was locked");
 }
 
-/*
- * Fails where the transaction keeps one snapshot and that shows an older version of the locked row, or none: with ours it
- * would see the row twice. An UPDATE by hand fails in the same way.
- */
-static void
-require_newest_is_seen(ChatTable *table)
-{
-	if (IsolationUsesXactSnapshot() &&
-		!table_tuple_satisfies_snapshot(table->relation, table->slot, GetTransactionSnapshot()))
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("could not serialize access due to concurrent update"),
-				 errdetail("Another transaction has changed the counters of a conversation."),
-				 errhint("The transaction might succeed if retried.")));
-}
-
 void
 chat_conversation_write(ChatTable *table, ChatKey key, const ChatCounters *counters)
 {
-	require_newest_is_seen(table);
+	/* With ours the transaction would see the row twice. */
+	chat_row_require_seen(table->relation, table->slot,
+						  "Another transaction has changed the counters of a conversation.");
 	if (table->layout->plain)
 		write_directly(table, counters);
 	else

@@ -3,11 +3,15 @@
  *
  * Rows are looked for under the extension's own authority, since a scan checks no privilege, and only what is there costs a
  * statement, which runs as the owner of the extension's tables.
+ *
+ * They are looked for as they are now. Statements of a transaction that keeps an older snapshot would miss them: it would leave
+ * a merge into what it deletes, or merge on what others were merged into without them. So such a transaction fails to serialise.
  */
 #include "postgres.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/relscan.h"
 #include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_collation.h"
@@ -35,6 +39,7 @@
 #define PAIR_PHONE 3
 
 PG_FUNCTION_INFO_V1(chat_merged_into_sql);
+PG_FUNCTION_INFO_V1(chat_has_merged_sql);
 
 static char *
 key_text(const ChatAttachment *attachment, ChatKey conversation)
@@ -56,13 +61,19 @@ scan_for(Relation relation, Oid index, ScanKeyData *keys, AttrNumber column)
 {
 	Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
 	SysScanDesc scan = systable_beginscan(relation, index, true, snapshot, 2, keys);
-	HeapTuple tuple = systable_getnext(scan);
 	char *found = NULL;
+	HeapTuple tuple;
 	bool isnull;
 
-	if (HeapTupleIsValid(tuple))
-		found =
-			TextDatumGetCString(heap_getattr(tuple, column, RelationGetDescr(relation), &isnull));
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		chat_row_require_seen(
+			relation, scan->slot,
+			"Another transaction has merged a conversation or told of its contact.");
+		if (found == NULL)
+			found = TextDatumGetCString(
+				heap_getattr(tuple, column, RelationGetDescr(relation), &isnull));
+	}
 	systable_endscan(scan);
 	UnregisterSnapshot(snapshot);
 	return found;
@@ -214,4 +225,12 @@ chat_merged_into_sql(PG_FUNCTION_ARGS)
 	if (into == NULL)
 		PG_RETURN_NULL();
 	PG_RETURN_TEXT_P(cstring_to_text(into));
+}
+
+/* SQL: chat.has_merged(attachment, key) */
+Datum
+chat_has_merged_sql(PG_FUNCTION_ARGS)
+{
+	PG_RETURN_BOOL(find_merge(chat_attachment_get(PG_GETARG_INT32(0)), MERGED_INTO,
+							  text_to_cstring(PG_GETARG_TEXT_PP(1))) != NULL);
 }

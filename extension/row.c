@@ -1,14 +1,17 @@
 /*
- * Reading a row's columns by role; see row.h.
+ * Reading rows, and their columns by role; see row.h.
  */
 #include "postgres.h"
 
+#include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
 #include "json_text.h"
@@ -127,4 +130,15 @@ chat_row_same(TupleTableSlot *old_slot, TupleTableSlot *new_slot, AttrNumber att
 	if (old_null || new_null)
 		return old_null == new_null;
 	return datum_image_eq(old_value, new_value, attribute->attbyval, attribute->attlen);
+}
+
+void
+chat_row_require_seen(Relation relation, TupleTableSlot *slot, const char *detail)
+{
+	if (IsolationUsesXactSnapshot() &&
+		!table_tuple_satisfies_snapshot(relation, slot, GetTransactionSnapshot()))
+		ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+						errmsg("could not serialize access due to concurrent update"),
+						errdetail_internal("%s", detail),
+						errhint("The transaction might succeed if retried.")));
 }

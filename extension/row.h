@@ -1,5 +1,5 @@
 /*
- * Reading a row's columns by role.
+ * Reading rows, and their columns by role.
  */
 #ifndef CHAT_ROW_H
 #define CHAT_ROW_H
@@ -8,6 +8,7 @@
 
 #include "datatype/timestamp.h"
 #include "executor/tuptable.h"
+#include "utils/relcache.h"
 
 #include "layout.h"
 
@@ -27,5 +28,10 @@ chat_row_time(TupleTableSlot *slot, const ChatLayout *layout, ChatRole role, Tim
 extern TimestampTz chat_time_held(const ChatLayout *layout, ChatRole role, TimestampTz time);
 /* True when two versions of a row have the same value in a column; attnum 0: true. */
 extern bool chat_row_same(TupleTableSlot *old_slot, TupleTableSlot *new_slot, AttrNumber attnum);
+/*
+ * Fails where the transaction keeps one snapshot and that does not show the row that a scan left in a slot, but an older version
+ * or none: what others wrote is known, what statements do would miss it. An UPDATE by hand fails in the same way.
+ */
+extern void chat_row_require_seen(Relation relation, TupleTableSlot *slot, const char *detail);
 
 #endif

@@ -109,7 +109,12 @@ COMMENT ON FUNCTION chat.contact_rows(integer, text[], text[], text, boolean) IS
 CREATE FUNCTION chat.merged_into(attachment integer, key text) RETURNS text
     LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_merged_into_sql';
 REVOKE ALL ON FUNCTION chat.merged_into(integer, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.merged_into(integer, text) IS 'The conversation that one was merged into, or NULL.';
+COMMENT ON FUNCTION chat.merged_into(integer, text) IS 'The conversation that one was merged into, or NULL. Errors: 40001 where the transaction keeps a snapshot that is older than the merge.';
+
+CREATE FUNCTION chat.has_merged(attachment integer, key text) RETURNS boolean
+    LANGUAGE c STABLE STRICT AS 'MODULE_PATHNAME', 'chat_has_merged_sql';
+REVOKE ALL ON FUNCTION chat.has_merged(integer, text) FROM PUBLIC;
+COMMENT ON FUNCTION chat.has_merged(integer, text) IS 'Whether others were merged into a conversation. Errors: as of chat.merged_into.';
 
 CREATE FUNCTION chat.merged_under(attachment chat.attachment, owner_keys text[], addresses text[]) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS

@@ -251,7 +251,9 @@ BEGIN
     ELSIF sides -> roots.from_id -> 'owner' IS DISTINCT FROM sides -> roots.into_id -> 'owner' THEN
         PERFORM chat.bad_input('conversations of different owners cannot be merged', field => 'into');
     END IF;
-    UPDATE chat.merged_conversation m SET into_id = roots.into_id WHERE m.attachment = pair.id AND m.into_id = roots.from_id;
+    IF chat.has_merged(pair.id, roots.from_id) THEN
+        UPDATE chat.merged_conversation m SET into_id = roots.into_id WHERE m.attachment = pair.id AND m.into_id = roots.from_id;
+    END IF;
     INSERT INTO chat.merged_conversation (attachment, from_id, into_id, owner, address)
         VALUES (pair.id, roots.from_id, roots.into_id, sides -> roots.from_id ->> 'owner',
                 COALESCE(chat.contact_address(sides -> roots.from_id ->> 'contact_jid'), sides -> roots.from_id ->> 'contact_jid'));
