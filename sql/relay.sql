@@ -56,9 +56,11 @@ REVOKE ALL ON FUNCTION chat.relay_send(bytea) FROM PUBLIC;
 COMMENT ON FUNCTION chat.relay_send(bytea) IS 'Gives what an endpoint''s clients broadcast to the other endpoints, in the form that endpoints agree upon; false: 16 MiB wait already, and it was left out. Errors: 22023 for more than 1 MiB.';
 
 CREATE FUNCTION chat.relay_read(after_id bigint) RETURNS TABLE (id bigint, messages bytea)
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
-    SELECT r.id, r.messages FROM chat.relay r WHERE r.id > $1 AND r.pid <> pg_backend_pid() ORDER BY r.id LIMIT 16
+BEGIN
+    RETURN QUERY SELECT r.id, r.messages FROM chat.relay r WHERE r.id > $1 AND r.pid <> pg_backend_pid() ORDER BY r.id LIMIT 16;
+END
 $$;
 REVOKE ALL ON FUNCTION chat.relay_read(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION chat.relay_read(bigint) IS 'What other endpoints gave to chat.relay_send after an id: up to 16 rows. Senders take turns, so ids are in the order of commits.';
@@ -97,12 +99,15 @@ COMMENT ON FUNCTION chat.relay_presence_put(uuid, text[], bytea[]) IS 'What an e
 
 CREATE FUNCTION chat.relay_presence_read(after_version bigint)
     RETURNS TABLE (version bigint, endpoint uuid, id text, presence bytea)
-    LANGUAGE sql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
+    LANGUAGE plpgsql STABLE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
+BEGIN
+    RETURN QUERY
     SELECT p.version, p.endpoint, CASE WHEN o.id IS NULL THEN p.id END, CASE WHEN o.id IS NULL THEN p.presence END
       FROM (SELECT r.* FROM chat.relay_presence r WHERE r.version > $1 ORDER BY r.version LIMIT 128) p
       LEFT JOIN chat.relay_endpoint o ON o.id = p.endpoint AND o.pid = pg_backend_pid()
-     ORDER BY p.version
+     ORDER BY p.version;
+END
 $$;
 REVOKE ALL ON FUNCTION chat.relay_presence_read(bigint) FROM PUBLIC;
 COMMENT ON FUNCTION chat.relay_presence_read(bigint) IS 'Presences that changed after a version: up to 128 rows, with id and presence NULL where the caller wrote them, and presence NULL of those that left. Writers take turns, so versions are in the order of commits.';

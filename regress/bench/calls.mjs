@@ -63,6 +63,7 @@ const statements = ({ key, unknown, conversation, message, few, webhook, epoch }
   'insert of a message': [`INSERT INTO public.chat_messages (conversation_id, message_id, direction, message_type, content, status, sender_type)
     VALUES ($1, $2, 'outgoing', 'text', $3, 'sent', 'user')`, [conversation, '3EB0A1B2C3D4E5F60718', 'Olá, tudo bem?'], 'SET chat_realtime.rate_limits = off'],
   'save_message': ['SELECT chat.save_message($1, $2, $3)', [conversation, { content: 'Olá, tudo bem?' }, owner], 'SET chat_realtime.rate_limits = off'],
+  'save_message, bare integer': ['SELECT chat.save_message($1::bigint, $2, $3)', [conversation, { content: 'Olá, tudo bem?' }, owner], 'SET chat_realtime.rate_limits = off'],
   'save_message, with its id': ['SELECT chat.save_message($1, $2, $3)', () => [conversation, { content: 'Olá, tudo bem?', messageId: `3EB0A${++sent}` }, owner], 'SET chat_realtime.rate_limits = off'],
   'update_message_status': ['SELECT chat.update_message_status($1, $2, owner => $3)', [message, 'delivered', owner]],
   'mark_read': ['SELECT chat.mark_read($1, owner => $2)', [conversation, owner]],
@@ -80,6 +81,8 @@ const statements = ({ key, unknown, conversation, message, few, webhook, epoch }
   'webhook_save, delivered': [save, () => saved(epoch, webhook, ++sent, null)],
   'webhook_save, failed': [save, () => saved(epoch, webhook, ++sent, 'answered 500')],
   'webhook_save, 100 of them': [save, () => [epoch, Array.from({ length: 100 }, () => outcome(webhook, ++sent, null))]],
+  'relay_read': ['SELECT id, messages FROM chat.relay_read($1)', [0]],
+  'relay_presence_read': ['SELECT version, endpoint, id, presence FROM chat.relay_presence_read($1)', [0]],
   'list_api_keys': ['SELECT chat.list_api_keys($1)', [other]],
   'update_api_key': ['SELECT chat.update_api_key($1, $2, $3)', () => [few, { name: `key ${++sent}` }, other]],
   'get_conversation': ['SELECT chat.get_conversation($1, $2)', [conversation, owner]],
