@@ -19,9 +19,13 @@ before(async () => {
   token = sidecar.token(bed.owner);
   conversation = await bed.conversation('Ana');
   topic = `conversation:${conversation}`;
+  const witness = await RawSocket.open(sidecar);
+  await witness.join(topic, token, '1');
   // One transaction, and one more later.
   await bed.db.query(`INSERT INTO public.chat_messages (conversation_id, direction, content) SELECT $1, 'incoming', 'm' || g FROM generate_series(1, 5) g`, [conversation]);
   await bed.message(conversation, 'm6');
+  await witness.hears((f) => f[4]?.payload?.content === 'm6', 'all of them, live'); // nobody hears them live later
+  witness.close();
 });
 
 after(() => bed.close());
