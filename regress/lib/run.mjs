@@ -9,7 +9,15 @@ import { patience } from './wait.mjs';
 import { createWorkspace, make, root } from './workspace.mjs';
 
 const fileLimit = Number(process.env.FILE_LIMIT ?? 180) * 1000; // ms for one file of regress/e2e
-const parts = { unit, format, regress, isolation, e2e, proofs };
+/** How many suites and files of regress/e2e run at a time: they wait more than they work. */
+const jobs = Math.max(1, Number(process.env.JOBS ?? 3));
+/** Of the proofs, which work all the time. */
+const proofJobs = Math.min(jobs, 2);
+/** What is run by name; the parts of beside are tasks that run side by side, after those of first and before the last ones. */
+const first = { unit, format };
+const beside = { regress: () => [regress], isolation: () => [isolation], e2e };
+const last = { proofs };
+const parts = Object.keys({ ...first, ...beside, ...last });
 let passed = 0;
 let failed = 0;
 let workspaceDir;
@@ -50,7 +58,7 @@ function program(command, args, { env = {}, limit = 300_000, line }) {
 async function unit() {
   const output = [];
   let failures = 0;
-  const code = await program('make', ['-s', '-k', 'unit'], {
+  const code = await program('make', ['-s', '-k', '-j2', 'unit'], {
     line: (text) => {
       const match = /^(ok|not ok|FAILED)[ :-]+(.*)/.exec(text);
       if (match && match[1] !== 'ok') failures++;
@@ -115,9 +123,24 @@ function isolation() {
   return installcheck('isolation', 'REGRESS', 'regress/out_iso');
 }
 
-/** A file of end-to-end tests: a process of its own, with its own clusters. */
-async function e2eFile(file) {
+/** Runs tasks in their order, so many at a time; each is told its lane, 0 to most - 1. */
+async function sideBySide(tasks, most) {
+  const waiting = [...tasks];
+  await Promise.all(Array.from({ length: most }, async (_, lane) => {
+    while (waiting.length) await waiting.shift()(lane);
+  }));
+}
+
+/** Ports of a lane's own: one that a test leaves for a moment, to have it again, is nobody else's meanwhile. */
+function portsOf(lane) {
+  const share = Math.floor(16000 / jobs);
+  return `${16000 + lane * share}-${16000 + (lane + 1) * share - 1}`;
+}
+
+/** A file of end-to-end tests: a process of its own, with its own clusters. What came of it is told when it has ended. */
+async function e2eFile(file, lane) {
   const output = [];
+  const tests = [];
   let failures = 0;
   const name = path.basename(file, '.test.mjs');
   const judge = (test) => {
@@ -131,25 +154,27 @@ async function e2eFile(file) {
   let leaving; // set when all has ended: now and then node then waits for its own threads for ever, with nothing left to run
   let code = await program(process.execPath,
     [`--test-reporter=${path.join(root, 'regress/lib/reporter.mjs')}`, '--test-reporter-destination=stdout', file], {
-      env: { CHAT_REALTIME_WORKSPACE: workspaceDir },
+      env: { CHAT_REALTIME_WORKSPACE: workspaceDir, FREE_PORTS: portsOf(lane) },
       limit: fileLimit,
       line: (text, child) => {
         if (text === endMark) leaving = setTimeout(() => child.kill('SIGKILL'), 10_000 * patience);
         else if (!text.startsWith(mark)) output.push(text);
-        else judge(JSON.parse(text.slice(mark.length)));
+        else tests.push(JSON.parse(text.slice(mark.length)));
       },
     });
   clearTimeout(leaving);
+  tests.forEach(judge);
   if (leaving && code === 'SIGKILL') code = 0;
   if (code !== 0 && failures === 0) report('e2e', name, false, undefined, `ended with ${code}\n${output.slice(-30).join('\n')}`);
   else if (failures && output.length) console.log(output.slice(-30).join('\n').replace(/^/gm, '         '));
 }
 
-async function e2e(pattern = '') {
+/** The files of regress/e2e whose names begin so, as tasks. */
+function e2e(pattern = '') {
   const dir = path.join(root, 'regress/e2e');
   const files = readdirSync(dir).filter((file) => file.endsWith('.test.mjs') && file.startsWith(pattern)).sort();
-  if (files.length === 0) throw new Error(`no test is called ${pattern}; parts: ${Object.keys(parts).join(', ')}`);
-  for (const file of files) await e2eFile(path.join(dir, file));
+  if (files.length === 0) throw new Error(`no test is called ${pattern}; parts: ${parts.join(', ')}`);
+  return files.map((file) => (lane) => e2eFile(path.join(dir, file), lane));
 }
 
 /**
@@ -158,34 +183,37 @@ async function e2e(pattern = '') {
  */
 async function proofs() {
   const node = (file) => [process.execPath, [path.join(root, 'regress/random', file)]];
-  const list = [
+  const list = [ // those that take long first
+    ['build, units, regress and isolation with PostgreSQL 17', [path.join(root, 'regress/matrix/run'), ['17']], { CHAT_REALTIME_WORKSPACE: '' }],
+    ['fuzzing of what strangers send', [path.join(root, 'regress/fuzz/run'), []], { FUZZ_SECONDS: '3' }],
+    ['writes while the server forgets its caches', [path.join(root, 'regress/checked/run'), ['caches']], { PARTS: 'writes', CHAT_REALTIME_WORKSPACE: '' }],
     ['model of doorbell and cursor', [path.join(root, 'regress/model/run'), ['quick']], {}],
-    ['kills under load', [path.join(root, 'regress/torture/run'), []], { KILLS: '6' }],
-    ['random concurrent histories', node('histories.mjs'), { HISTORIES: '20', SEED: '1' }],
     ['every function as every role', node('functions.mjs'), { CALLS: '2', SEED: '1049086908' }],
+    ['random concurrent histories', node('histories.mjs'), { HISTORIES: '20', SEED: '1' }],
+    ['kills under load', [path.join(root, 'regress/torture/run'), []], { KILLS: '6' }],
     ['mutated WUZAPI bodies', node('wuzapi.mjs'), { ROUNDS: '10', SEED: '1' }],
     ['payloads of odd rows', node('payloads.mjs'), { ROUNDS: '20', SEED: '2' }],
     ['CHECK constraints that are kept planned', node('checks.mjs'), { ROUNDS: '12', SEED: '1' }],
-    ['fuzzing of what strangers send', [path.join(root, 'regress/fuzz/run'), []], { FUZZ_SECONDS: '5' }],
-    ['writes while the server forgets its caches', [path.join(root, 'regress/checked/run'), ['caches']], { PARTS: 'writes', CHAT_REALTIME_WORKSPACE: '' }],
-    ['build, units, regress and isolation with PostgreSQL 17', [path.join(root, 'regress/matrix/run'), ['17']], { CHAT_REALTIME_WORKSPACE: '' }],
   ];
-  for (const [name, [command, args], env] of list) {
+  await sideBySide(list.map(([name, [command, args], env]) => async () => {
     const output = [];
     const start = Date.now();
     const code = await program(command, args, { env, limit: 900_000, line: (text) => output.push(text) });
     const failures = output.filter((text) => !text.startsWith('ok'));
     report('proof', name, code === 0, Date.now() - start, code === 0 ? '' : failures.slice(-40).join('\n'));
-  }
+  }), proofJobs);
 }
 
 async function main(only) {
-  await make('all');
+  await make('-j2', 'all');
   const workspace = await createWorkspace();
   workspaceDir = workspace.dir;
   process.env.CHAT_REALTIME_WORKSPACE = workspaceDir;
-  const usual = Object.keys(parts).filter((name) => name !== 'proofs' || process.env.CI);
-  for (const name of only.length ? only : usual) await (parts[name] ?? (() => e2e(name)))();
+  const wanted = only.length ? only : parts.filter((name) => name !== 'proofs' || process.env.CI);
+  const run = async (some) => { for (const name of wanted) await some[name]?.(); };
+  await run(first);
+  await sideBySide(wanted.filter((name) => !first[name] && !last[name]).flatMap((name) => (beside[name] ?? (() => e2e(name)))()), jobs);
+  await run(last);
 }
 
 const start = Date.now();

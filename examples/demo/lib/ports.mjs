@@ -1,6 +1,8 @@
 // Free ports of 127.0.0.1, below the range from which the kernel takes those of outgoing connections.
 import net from 'node:net';
 
+/** FREE_PORTS: the first and the last one to be given, where others take theirs at the same time. */
+const [first, last] = (process.env.FREE_PORTS ?? '15000-31999').split('-').map(Number);
 const given = new Set();
 
 function canBind(port) {
@@ -13,7 +15,7 @@ function canBind(port) {
 
 export async function freePort() {
   for (let tries = 0; tries < 200; tries++) {
-    const port = 15000 + Math.floor(Math.random() * 17000);
+    const port = first + Math.floor(Math.random() * (last - first + 1));
     if (!given.has(port) && (await canBind(port))) {
       given.add(port);
       return port;

@@ -1,11 +1,11 @@
 // Fuzzes one target inside a server: builds the extension with libFuzzer in it, installs it on a throw-away cluster, and
 // calls chat_fuzz there.
 //
-//   node regress/fuzz/server/run.mjs TARGET [ARGUMENT OF LIBFUZZER …]        CLANG
+//   node regress/fuzz/server/run.mjs TARGET [ARGUMENT OF LIBFUZZER …]        CLANG; FUZZ_LIBRARY: where the build is kept for the next target
 //
 // The seeds of regress/fuzz/TARGET are run first, then mutated, with the words in quotes among them as a dictionary. A finding is left there as finding-…. What libFuzzer prints comes out, and so does its verdict.
 import { execFileSync } from 'node:child_process';
-import { chmodSync, copyFileSync, cpSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, copyFileSync, cpSync, existsSync, mkdirSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { connect } from '../../lib/db.mjs';
 import { Cluster } from '../../lib/cluster.mjs';
@@ -54,7 +54,9 @@ try {
   }
   const workspace = await createWorkspace();
   process.env.CHAT_REALTIME_WORKSPACE = workspace.dir;
-  build(path.join(workspace.stage, workspace.pg.pkglibdir, 'chat_realtime.so'));
+  const library = process.env.FUZZ_LIBRARY ?? path.join(dir, 'chat_realtime.so');
+  if (!existsSync(library)) build(library);
+  copyFileSync(library, path.join(workspace.stage, workspace.pg.pkglibdir, 'chat_realtime.so'));
   const cluster = await Cluster.create({ fsync: 'off' });
   await cluster.psql('CREATE DATABASE chat');
   const db = await connect(cluster);

@@ -17,7 +17,7 @@ const given = process.env.SIDECAR_BINARY;
 // Before anything is imported that looks at it.
 process.env.SIDECAR_BINARY ||= path.join(import.meta.dirname, '../../../sidecar/build/sanitized/chat-sidecar');
 const { createWorkspace, make } = await import('../../lib/workspace.mjs');
-if (!given) await make('sidecar', 'SIDECAR_SANITIZE=address,undefined');
+if (!given) await make('-j2', 'sidecar', 'SIDECAR_SANITIZE=address,undefined');
 process.env.UBSAN_OPTIONS = 'halt_on_error=1:print_stacktrace=1';
 process.env.CHAT_REALTIME_WORKSPACE ||= (await createWorkspace()).dir;
 const { Bed } = await import('../../lib/bed.mjs');
