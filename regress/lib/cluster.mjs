@@ -18,10 +18,10 @@ const signals = { smart: 'SIGTERM', fast: 'SIGINT', immediate: 'SIGQUIT', kill: 
 
 /**
  * SERVER_WRAPPER: a command to run the server under. SERVER_LOGS: a folder that keeps the servers' logs. SERVER_LIBRARY: one
- * that the server loads besides.
+ * that the server loads besides. SERVER_FSYNC: off, where servers crash and the machine does not.
  */
 const wrapper = process.env.SERVER_WRAPPER?.split(' ') ?? [];
-const { SERVER_LOGS: logs, SERVER_LIBRARY: library } = process.env;
+const { SERVER_LOGS: logs, SERVER_LIBRARY: library, SERVER_FSYNC: fsync } = process.env;
 
 const quote = (value) => `'${String(value).replaceAll("'", "''")}'`;
 
@@ -57,6 +57,7 @@ export class Cluster {
       listen_addresses: '127.0.0.1',
       unix_socket_directories: this.dir,
       max_prepared_transactions: 10,
+      ...(fsync && { fsync }),
       log_line_prefix: '%m [%p] %q%a: ',
       ...stageSettings(this.shared),
     };
