@@ -8,7 +8,7 @@ import { endMark, mark } from './reporter.mjs';
 import { patience } from './wait.mjs';
 import { createWorkspace, make, root } from './workspace.mjs';
 
-const fileLimit = Number(process.env.FILE_LIMIT ?? 180) * 1000; // ms for one file of regress/e2e
+const fileLimit = Number(process.env.FILE_LIMIT ?? 300) * 1000; // ms for one file of regress/e2e: what takes so long hangs
 /** How many suites and files of regress/e2e run at a time: they wait more than they work. */
 const jobs = Math.max(1, Number(process.env.JOBS ?? 3));
 /** Of the proofs, which work all the time. */
