@@ -143,6 +143,12 @@ check_environment(void)
 	require("those are the core's, where it has one of its own",
 			!has(environment, "PGPASSWORD=secret") && !has(environment, "PGHOST=db"));
 	link_environment_free(environment);
+	for (char **variable = own; *variable != NULL; variable++)
+		free(*variable);
+	free(config.log_format);
+	free(config.log_level);
+	free(config.embedded_listen);
+	free(config.endpoint_database_url);
 }
 
 static bool

@@ -150,5 +150,4 @@ mirror_clear(struct presence_mirror *mirror)
 	mirror_keep(mirror, NULL);
 	table_clear(&mirror->presences, NULL);
 	table_clear(&mirror->endpoints, NULL);
-	mirror_init(mirror, mirror->handlers, mirror->arg);
 }

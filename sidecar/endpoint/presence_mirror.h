@@ -30,9 +30,9 @@ void mirror_init(struct presence_mirror *mirror, const struct mirror_handlers *h
 /* What an endpoint says of a presence; NULL: it left. */
 void mirror_put(struct presence_mirror *mirror, const char *endpoint, const char *id,
 				const struct shared_presence *presence);
-/* All presences leave of endpoints whose names do not stand in the text. Names contain none of each other. */
+/* All presences leave of endpoints whose names do not stand in the text; NULL: of all. Names contain none of each other. */
 void mirror_keep(struct presence_mirror *mirror, const char *endpoints);
-/* All of them leave. */
+/* The same, of all, and the mirror's end. */
 void mirror_clear(struct presence_mirror *mirror);
 
 #endif

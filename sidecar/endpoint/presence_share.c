@@ -452,7 +452,7 @@ presence_share_tick(struct presence_share *share)
 		return;
 	/* Nobody has heard that they left: backends are told by those who know. */
 	share->news = false;
-	mirror_clear(&share->mirror);
+	mirror_keep(&share->mirror, NULL);
 	show_count(share);
 }
 
@@ -512,6 +512,8 @@ presence_share_destroy(struct presence_share *share)
 	presence_share_lost(share);
 	share->mirror.handlers = &forgetting;
 	mirror_clear(&share->mirror);
+	table_clear(&share->waiting.by_id, NULL);
+	table_clear(&share->sent.by_id, NULL);
 	uv_close((uv_handle_t *) share->flush, on_closed);
 	free(share->instance);
 	free(share);
