@@ -12,7 +12,7 @@ export class ListeningRealtime {
   /** On an HTTP server. binary: broadcasts are told in that form. */
   constructor(server, { binary: inBinary = false } = {}) {
     this.inBinary = inBinary;
-    this.answer = undefined; // a status line and headers: what a handshake gets instead of a WebSocket
+    this.answer = undefined; // a status line and headers that a handshake gets instead of a WebSocket, or function(socket, request)
     this.refusal = undefined; // why joins are refused
     this.silent = false; // joins are not answered
     this.held = undefined; // an array: broadcasts wait there
@@ -27,6 +27,7 @@ export class ListeningRealtime {
     this.handshakes.push(request.url);
     socket.on('error', () => {});
     if (this.answer === undefined) this.sockets.handleUpgrade(request, socket, head, (ws) => this.serve(ws));
+    else if (typeof this.answer === 'function') this.answer(socket, request);
     else socket.end(this.answer);
   }
 
