@@ -20,27 +20,32 @@ COMMENT ON FUNCTION chat.realtime_slots() IS 'The replication slots that Realtim
 
 -- Under the transaction's number a slot that is made from here on does not stream what it inserts: with expected, no row
 -- arrives before an earlier one that is to be inserted again.
+-- Replay goes by time. Where the server's clock is set back, rows go on behind the last one of this session: its time is kept there,
+-- and goes with the rows if they are rolled back.
 CREATE FUNCTION chat.realtime_insert(batch jsonb, expected text) RETURNS TABLE (slots text, inserted boolean)
     LANGUAGE plpgsql VOLATILE SECURITY DEFINER SET search_path = pg_catalog, pg_temp AS
 $$
+DECLARE
+    last timestamp;
 BEGIN
     PERFORM pg_current_xact_id(), set_config('synchronous_commit', 'local', true), set_config('lock_timeout', '10s', true);
     slots := (SELECT s.slots FROM chat.realtime_slots() s);
     inserted := slots IS NOT NULL AND expected IN ('', slots);
     IF inserted THEN
-        WITH now AS MATERIALIZED (SELECT clock_timestamp() AT TIME ZONE 'UTC' AS utc)
+        last := greatest(clock_timestamp() AT TIME ZONE 'UTC', nullif(current_setting('chat.realtime_last_time', true), '')::timestamp);
         INSERT INTO realtime.messages (id, topic, extension, event, payload, private, inserted_at)
         SELECT format('%s-0000-8000-8000-%s', lpad(to_hex(e.id >> 48), 8, '0'), lpad(to_hex(e.id & (1::bigint << 48) - 1), 12, '0'))::uuid,
                m.message ->> 'topic', 'broadcast', m.message ->> 'event', m.message -> 'payload', (m.message ->> 'private')::boolean,
-               now.utc + m.n * interval '1 microsecond'
-          FROM now, jsonb_array_elements(batch -> 'messages') WITH ORDINALITY m (message, n), LATERAL (SELECT (m.message ->> 'id')::bigint) e (id)
+               last + m.n * interval '1 microsecond'
+          FROM jsonb_array_elements(batch -> 'messages') WITH ORDINALITY m (message, n), LATERAL (SELECT (m.message ->> 'id')::bigint) e (id)
          ORDER BY m.n;
+        PERFORM set_config('chat.realtime_last_time', (last + jsonb_array_length(batch -> 'messages') * interval '1 microsecond')::text, false);
     END IF;
     RETURN NEXT;
 END
 $$;
 REVOKE ALL ON FUNCTION chat.realtime_insert(jsonb, text) FROM PUBLIC;
-COMMENT ON FUNCTION chat.realtime_insert(jsonb, text) IS 'Inserts a batch ({"messages":[{"topic","event","payload","private","id"}, …]}) into realtime.messages, where somebody streams it: answers who (as chat.realtime_slots) and whether it was inserted. expected: only if those do; empty: whoever does. Times are UTC and all different, in the order of the batch; the row''s id has the event''s id in its last 12 hexadecimal digits. For the sidecar. Errors: 42P01 without Supabase Realtime, 23514 where Realtime has made no partition for today, 42501 where the extension''s owner may not insert.';
+COMMENT ON FUNCTION chat.realtime_insert(jsonb, text) IS 'Inserts a batch ({"messages":[{"topic","event","payload","private","id"}, …]}) into realtime.messages, where somebody streams it: answers who (as chat.realtime_slots) and whether it was inserted. expected: only if those do; empty: whoever does. Times are UTC and all different, in the order of the batch, and after those of the session''s batches before; the row''s id has the event''s id in its last 12 hexadecimal digits. For the sidecar. Errors: 42P01 without Supabase Realtime, 23514 where Realtime has made no partition for today, 42501 where the extension''s owner may not insert.';
 
 CREATE FUNCTION chat.realtime_hints() RETURNS SETOF chat.hint
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS

@@ -5,6 +5,7 @@ import { after, before, test } from 'node:test';
 import { Bed } from '../lib/bed.mjs';
 import { rows, value } from '../lib/db.mjs';
 import { allDelivered, Load } from '../lib/load.mjs';
+import { clockAhead } from '../lib/preload.mjs';
 import { schema, StreamingRealtime } from '../lib/streaming-realtime.mjs';
 import { sleep, until } from '../lib/wait.mjs';
 
@@ -38,7 +39,7 @@ async function troubled(pattern) {
 before(async () => {
   bed = await Bed.create({ settings: { wal_level: 'logical' }, before: schema });
   realtime = new StreamingRealtime(bed.cluster);
-  sidecar = await bed.sidecar(settings); // ready while nothing waits
+  sidecar = await bed.sidecar({ ...settings, ...await clockAhead(86400) }); // ready while nothing waits; its machine is in tomorrow
   conversations = [await bed.conversation('Ana'), await bed.conversation('Bia'), await bed.conversation('Cai')];
 });
 
@@ -84,6 +85,20 @@ test('rows are as Realtime reads them, and replays them in order', async () => {
   assert.deepEqual(replayed.map((row) => row.id), realtime.received.filter((row) => row.topic === `conversation:${conversations[1]}`).map((row) => row.uuid));
 });
 
+test('where the clock goes back, or a batch into a day without a partition', async () => {
+  const insert = async (last, ids) => {
+    await bed.db.query(`BEGIN; SET LOCAL chat.realtime_last_time = '${last}'`);
+    const messages = ids.map((id) => ({ topic: 'user:1:inbox', event: 'e', payload: {}, private: true, id }));
+    for (const batch of [messages.slice(0, 2), messages.slice(2)]) await bed.db.query('SELECT chat.realtime_insert($1, $2)', [{ messages: batch }, '']);
+    return rows(bed.db, `SELECT inserted_at::text AS at FROM realtime.messages WHERE inserted_at >= '${last}' ORDER BY id`);
+  };
+  const [tomorrow, end] = await value(bed.db, `SELECT ARRAY[now()::date + 1, now()::date + 4]::text[] FROM set_config('timezone', 'UTC', false)`);
+  assert.deepEqual((await insert(`${tomorrow} 00:00:00.999998`, [1, 2, 3])).map((row) => row.at.slice(11)), ['00:00:00.999999', '00:00:01', '00:00:01.000001']);
+  await bed.db.query('ROLLBACK');
+  await assert.rejects(insert(`${end} 00:00:00`, [1, 2, 3]), { code: '23514' });
+  await bed.db.query('ROLLBACK');
+});
+
 test('the slot ended and made again under load, three times: nothing lost, order kept', async () => {
   const writing = load();
   for (const gap of [0, 300, 1000]) {
@@ -91,6 +106,7 @@ test('the slot ended and made again under load, three times: nothing lost, order
     await bed.db.query(`SELECT pg_terminate_backend(${await streams()})`);
     await realtime.ended;
     await sleep(gap);
+    realtime.suffix = `after_${gap}`; // that of another version of Realtime
     await realtime.connect();
   }
   await writing.wrote(80);
@@ -110,6 +126,64 @@ test('what is not confirmed is inserted again for the next slot', async () => {
   await until(() => realtime.received.filter((row) => row.payload.content === 'not confirmed').length === 2, 'it to come again');
   await done();
   assert.ok(await sidecar.metric('chat_realtime_broadcasts_total', 'result="lost"') > 0);
+});
+
+/** A message is there so many times, and it is known that it is. */
+async function confirmed(content, times) {
+  await until(() => realtime.received.filter((row) => row.payload.content === content).length === times, () => `${content} ${times} times: ${sidecar.tail()}`);
+  await done();
+  await arrived();
+}
+
+test('of two slots both have to confirm, while there are two', async () => {
+  const other = new StreamingRealtime(bed.cluster, { suffix: 'other' });
+  await other.connect();
+  await bed.message(conversations[1], 'for two');
+  await confirmed('for two', 1);
+  assert.ok(other.received.some((row) => row.payload.content === 'for two'));
+  other.confirms = false;
+  await bed.message(conversations[1], 'one confirms');
+  await until(() => [realtime, other].every(({ received }) => received.some((row) => row.payload.content === 'one confirms')), 'it to be streamed');
+  await other.disconnect();
+  await confirmed('one confirms', 2);
+});
+
+test('a slot that stays, taken over by another process, and one that the server gives up', async () => {
+  await realtime.disconnect();
+  Object.assign(realtime, { kept: true, confirms: false, suffix: 'kept' });
+  await realtime.connect();
+  await bed.message(conversations[2], 'taken over');
+  await until(() => realtime.received.some((row) => row.payload.content === 'taken over'), 'it to be streamed');
+  await realtime.disconnect();
+  realtime.confirms = true;
+  await realtime.connect();
+  await confirmed('taken over', 3); // once more from the slot, and inserted again
+  realtime.confirms = false;
+  await bed.db.query(`ALTER SYSTEM SET max_slot_wal_keep_size = '1MB'`);
+  await bed.db.query('SELECT pg_reload_conf()');
+  await bed.message(conversations[2], 'given up');
+  await until(async () => {
+    await bed.db.query('SELECT pg_switch_wal()');
+    await bed.db.query('CHECKPOINT');
+    return await value(bed.db, `SELECT wal_status FROM pg_replication_slots WHERE slot_name = '${realtime.slot}'`) === 'lost';
+  }, 'the slot to be lost', 30000, 100);
+  await troubled(/nobody streams realtime\.messages/);
+  await bed.db.query(`ALTER SYSTEM RESET max_slot_wal_keep_size`);
+  await bed.db.query(`SELECT pg_reload_conf(), pg_drop_replication_slot('${realtime.slot}')`);
+  Object.assign(realtime, { kept: false, confirms: true, suffix: 'test' });
+  const times = realtime.received.filter((row) => row.payload.content === 'given up').length;
+  await realtime.connect();
+  await confirmed('given up', times + 1);
+});
+
+test('slots that cannot be looked at are told, and nothing counts as delivered', async () => {
+  await bed.db.query('REVOKE EXECUTE ON FUNCTION chat.realtime_slots() FROM chat_sidecar');
+  await bed.message(conversations[0], 'unseen');
+  await troubled(/cannot be looked at/);
+  assert.equal(sidecar.log.filter((line) => line.level === 'warn' && /cannot be looked at/.test(line.msg)).length, 1);
+  assert.equal(await value(bed.db, `SELECT last_id < (SELECT max(id) FROM chat.events) FROM chat.consumer WHERE name = 'realtime'`), true);
+  await bed.db.query('GRANT EXECUTE ON FUNCTION chat.realtime_slots() TO chat_sidecar');
+  await confirmed('unseen', 1);
 });
 
 test('a partition that is missing is named, and what waited for it arrives', async () => {

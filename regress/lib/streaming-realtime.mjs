@@ -60,9 +60,13 @@ class Cursor {
 export const eventId = (uuid) => BigInt(`0x${uuid.slice(-12)}`).toString();
 
 export class StreamingRealtime {
-  /** confirms: whether it tells the server what it has. */
-  constructor(cluster, { suffix = 'test', database = 'chat' } = {}) {
-    Object.assign(this, { cluster, suffix, database, confirms: true, received: [] });
+  /** confirms: whether it tells the server what it has. kept: the slot does not end with the connection, which takes over one that is there. */
+  constructor(cluster, { suffix = 'test', database = 'chat', kept = false } = {}) {
+    Object.assign(this, { cluster, suffix, database, kept, confirms: true, received: [] });
+  }
+
+  get slot() {
+    return `${slot}${this.suffix}`;
   }
 
   /** Makes a slot and streams from it: what commits from here on arrives. */
@@ -72,11 +76,12 @@ export class StreamingRealtime {
     await client.connect();
     this.ended = new Promise((resolve) => client.once('end', resolve));
     this.client = client;
-    await client.query(`CREATE_REPLICATION_SLOT ${slot}${this.suffix} TEMPORARY LOGICAL pgoutput NOEXPORT_SNAPSHOT`);
+    const there = await client.query(`SELECT FROM pg_replication_slots WHERE slot_name = '${this.slot}'`);
+    if (!there.rowCount) await client.query(`CREATE_REPLICATION_SLOT ${this.slot} ${this.kept ? '' : 'TEMPORARY'} LOGICAL pgoutput NOEXPORT_SNAPSHOT`);
     this.relations = new Map();
     client.connection.on('copyData', ({ chunk }) => this.take(new Cursor(chunk)));
     const streaming = new Promise((resolve) => client.connection.once('replicationStart', resolve));
-    client.query(`START_REPLICATION SLOT ${slot}${this.suffix} LOGICAL 0/0 (proto_version '2', publication_names '${publication}')`).catch(() => {});
+    client.query(`START_REPLICATION SLOT ${this.slot} LOGICAL 0/0 (proto_version '2', publication_names '${publication}')`).catch(() => {});
     await streaming;
     return this;
   }

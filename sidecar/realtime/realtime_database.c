@@ -13,11 +13,13 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
+#include "consumer/consumer.h"
 #include "io/db.h"
 #include "io/db_error.h"
 #include "realtime/realtime_insertion.h"
 #include "realtime/realtime_slots.h"
 #include "realtime/realtime_transport.h"
+#include "sinks.h"
 
 #define LOOK_MIN_MS 2
 #define LOOK_MAX_MS 100
@@ -36,6 +38,7 @@ struct database_transport
 	uint64_t looked_at; /* the serial that was the last one when it was asked */
 	uint64_t look_ms;
 	bool absent;        /* nobody streams, as was said last */
+	bool blind;         /* the last look failed */
 	uint64_t moved_at;  /* loop time: the last time that something was confirmed, or all was */
 	uint64_t marked_at; /* and of the insertion whose confirmation is awaited */
 	char partition[TROUBLE_SIZE];
@@ -136,6 +139,19 @@ take_slots(struct database_transport *database, const PGresult *result)
 		database->handlers.ready(database->arg);
 }
 
+/* Nothing can be confirmed then. */
+static void
+note_blind(struct database_transport *database, const PGresult *result)
+{
+	struct db_error error;
+
+	db_error_of_result(result, &error);
+	log_event(database->blind ? LOG_DEBUG : LOG_WARN,
+			  "the replication slots of Realtime cannot be looked at", "error", "%s", error.text,
+			  "sqlstate", "%s", error.sqlstate, "hint", "%s", error.hint, NULL);
+	database->blind = true;
+}
+
 static void
 on_slots(void *arg, PGresult *result)
 {
@@ -146,7 +162,12 @@ on_slots(void *arg, PGresult *result)
 		return;
 	database->look_ms = database->look_ms * 2 < LOOK_MAX_MS ? database->look_ms * 2 : LOOK_MAX_MS;
 	if (PQresultStatus(result) == PGRES_TUPLES_OK)
+	{
+		database->blind = false;
 		take_slots(database, result);
+	}
+	else
+		note_blind(database, result);
 	plan_look(database);
 }
 
@@ -164,11 +185,11 @@ on_look_timer(uv_timer_t *timer)
 
 /* Inserting -------------------------------------------------------------------------------------- */
 
-/* Rows are for today in UTC. */
+/* Rows are for today in UTC, by the database's clock. */
 static const char *
 name_partition(struct database_transport *database)
 {
-	time_t now = time(NULL);
+	time_t now = (time_t) consumer_now(sinks_consumer(database->app, "realtime"));
 	struct tm day;
 	char text[sizeof("messages_2026_01_31")] = "";
 
@@ -274,6 +295,8 @@ trouble(const void *transport)
 
 	if (database->absent)
 		return "nobody streams realtime.messages: Realtime is not connected to the database, as before its first client joins, or wal_level is not logical";
+	if (database->blind)
+		return "the replication slots of Realtime cannot be looked at: the log says why";
 	if (slots_has_unconfirmed(&database->slots) &&
 		uv_now(database->app->loop) - database->moved_at > PATIENCE_MS)
 		return "Realtime's replication slot confirms nothing of what is inserted into realtime.messages";
