@@ -142,7 +142,7 @@ test('closed, refused, sent elsewhere, told too much: /readyz says why, and it j
   await ends();
 });
 
-test('through the database, over TLS: with an authority of its own, and without', async () => {
+test('through the database, over TLS: with an authority of its own, and without; its join wakes a Realtime that nobody has joined', async () => {
   const { authority, certificate, key } = await createAuthority('Realtime');
   const server = https.createServer({ cert: readFileSync(certificate), key: readFileSync(key) });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -156,14 +156,20 @@ test('through the database, over TLS: with an authority of its own, and without'
     for (const message of messages) clients.tell(message);
     return Array.prototype.push.apply(this, messages);
   };
-  await streaming.connect();
+  clients.onJoin = () => { // Realtime makes its slot for its first client
+    clients.onJoin = undefined;
+    streaming.connect();
+  };
   const settings = { REALTIME_TRANSPORT: 'database', REALTIME_URL: `https://127.0.0.1:${server.address().port}/realtime/v1`, REALTIME_CANARY: 'true' };
   sidecar = await bed.sidecar(settings);
   await troubled(/cannot listen at wss:\/\/127\.0\.0\.1:\d+: /);
   assert.equal(clients.joins.length, 0);
+  await bed.message(await bed.conversation('Ana'), 'asleep');
+  await until(async () => /nobody streams/.test((await ready()).reasons.realtime), async () => `it to wait: ${JSON.stringify(await ready())}`);
   await ends();
   sidecar = await bed.sidecar({ ...settings, SSL_CERT_FILE: authority });
-  await until(async () => await arrived() > 0, () => `an event to arrive: ${sidecar.tail()}`);
+  await until(() => streaming.received.some((row) => row.payload.content === 'asleep'), () => `the message: ${sidecar.tail()}`, 20000);
+  await until(async () => await arrived() > 0, () => `an event to arrive: ${sidecar.tail()}`, 20000);
   assert.match(clients.handshakes.at(-1), /^\/realtime\/v1\/websocket\?/);
   await ends();
   await streaming.disconnect();

@@ -15,6 +15,7 @@ export class ListeningRealtime {
     this.answer = undefined; // a status line and headers that a handshake gets instead of a WebSocket, or function(socket, request)
     this.refusal = undefined; // why joins are refused
     this.silent = false; // joins are not answered
+    this.onJoin = undefined; // function()
     this.held = undefined; // an array: broadcasts wait there
     this.handshakes = []; // URLs
     this.joins = []; // {socket, ref, topic, payload}
@@ -45,6 +46,7 @@ export class ListeningRealtime {
     else if (!this.silent) {
       this.joins.push({ socket, ref: joinRef, topic, payload });
       reply('ok', { postgres_changes: [] });
+      this.onJoin?.();
     }
   }
 

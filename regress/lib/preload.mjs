@@ -27,6 +27,9 @@ export const clockAhead = (seconds) => preloaded('skewed-clock', 'CLOCK_AHEAD', 
 /** Time that passes so many times as fast for timers of the endpoint. */
 export const clockFaster = (times) => preloaded('skewed-clock', 'CLOCK_FASTER', times);
 
+/** The same for those of the core. */
+export const coreFaster = (times) => preloaded('skewed-clock', 'CORE_FASTER', times);
+
 /** Look-ups of names that take so many milliseconds longer, and are told of. */
 export const slowNames = (ms) => preloaded('slow-names', 'LOOKUP_MS', ms);
 

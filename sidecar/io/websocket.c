@@ -2,7 +2,8 @@
  * See websocket.h.
  *
  * libwebsockets may say that a connection failed within the call that begins it: that is told from a timer. It is told by
- * libwebsockets' own pointer which WebSocket a callback is about, and NULL there is one that nobody wants any more.
+ * libwebsockets' own pointer which WebSocket a callback is about, and NULL there is one that nobody wants any more. Of a
+ * handshake that takes too long libwebsockets says neither that it failed nor that it was closed, only that it is freed.
  *
  * No lws_close_reason: until it is sent libwebsockets 4.1 reads on, beyond the memory that it has for a message. For the
  * same reason it must not check that texts are UTF-8.
@@ -196,6 +197,7 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 		case LWS_CALLBACK_CLIENT_WRITEABLE:
 		case LWS_CALLBACK_WS_PEER_INITIATED_CLOSE:
 		case LWS_CALLBACK_CLIENT_CLOSED:
+		case LWS_CALLBACK_WSI_DESTROY:
 			websocket = lws_get_opaque_user_data(wsi);
 			break;
 		default:
@@ -225,7 +227,8 @@ on_event(struct lws *wsi, enum lws_callback_reasons reason, void *user, void *in
 			return 0;
 		default:
 			lws_set_opaque_user_data(wsi, NULL);
-			gone(websocket, "the connection has ended");
+			gone(websocket, reason == LWS_CALLBACK_WSI_DESTROY ? "the handshake is not answered"
+															   : "the connection has ended");
 			return 0;
 	}
 }
