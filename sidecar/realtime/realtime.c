@@ -134,6 +134,14 @@ on_ready(void *arg)
 	realtime_pump(arg);
 }
 
+static double
+database_time(void *arg)
+{
+	const struct realtime *realtime = arg;
+
+	return consumer_now(realtime->consumer);
+}
+
 static bool
 is_wanted(const struct config *config)
 {
@@ -149,9 +157,9 @@ find_transport(const struct config *config)
 static void *
 create(struct app *app, struct consumer *consumer)
 {
-	static const struct transport_handlers handlers = {realtime_answered,    realtime_confirmed,
-													   realtime_lost,        realtime_limited,
-													   realtime_unconfirmed, on_ready};
+	static const struct transport_handlers handlers = {
+		realtime_answered,    realtime_confirmed, realtime_lost, realtime_limited,
+		realtime_unconfirmed, on_ready,           database_time};
 	struct realtime *realtime = xcalloc(1, sizeof(*realtime));
 
 	realtime->app = app;

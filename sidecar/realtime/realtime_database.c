@@ -13,13 +13,11 @@
 #include "base/log.h"
 #include "base/memory.h"
 #include "base/metrics.h"
-#include "consumer/consumer.h"
 #include "io/db.h"
 #include "io/db_error.h"
 #include "realtime/realtime_insertion.h"
 #include "realtime/realtime_slots.h"
 #include "realtime/realtime_transport.h"
-#include "sinks.h"
 
 #define LOOK_MIN_MS 2
 #define LOOK_MAX_MS 100
@@ -189,7 +187,7 @@ on_look_timer(uv_timer_t *timer)
 static const char *
 name_partition(struct database_transport *database)
 {
-	time_t now = (time_t) consumer_now(sinks_consumer(database->app, "realtime"));
+	time_t now = (time_t) database->handlers.now(database->arg);
 	struct tm day;
 	char text[sizeof("messages_2026_01_31")] = "";
 

@@ -52,6 +52,8 @@ struct transport_handlers
 	void (*unconfirmed)(void *arg);
 	/* It may be ready now. */
 	void (*ready)(void *arg);
+	/* Asks for the time, in Unix seconds by the database's clock. */
+	double (*now)(void *arg);
 };
 
 struct transport
