@@ -22,6 +22,7 @@
 #include "utils/varlena.h"
 
 #include "attachment.h"
+#include "json_members.h"
 #include "key.h"
 #include "layout.h"
 #include "names.h"
@@ -136,12 +137,11 @@ chat_own_table(const char *name)
 static char *
 member_text(Jsonb *object, const char *key)
 {
-	JsonbValue found;
-	JsonbValue *value = getKeyJsonValueFromContainer(&object->root, key, strlen(key), &found);
+	JsonbValue value;
 
-	if (value == NULL || value->type != jbvString)
+	if (!chat_json_find(object, key, &value) || value.type != jbvString)
 		return NULL;
-	return pnstrdup(value->val.string.val, value->val.string.len);
+	return pnstrdup(value.val.string.val, value.val.string.len);
 }
 
 /* A table that is named by a text such as public.accounts. */
@@ -176,11 +176,10 @@ chat_user_mapping_from(Jsonb *object, ChatUserMapping *mapping)
 void
 chat_user_mapping_read(Jsonb *columns, const char *role, ChatUserMapping *mapping)
 {
-	JsonbValue found;
-	JsonbValue *value = getKeyJsonValueFromContainer(&columns->root, role, strlen(role), &found);
+	JsonbValue value;
 
-	if (value != NULL && value->type == jbvBinary)
-		chat_user_mapping_from(JsonbValueToJsonb(value), mapping);
+	if (chat_json_find(columns, role, &value) && value.type == jbvBinary)
+		chat_user_mapping_from(JsonbValueToJsonb(&value), mapping);
 }
 
 void

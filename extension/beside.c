@@ -11,6 +11,7 @@
 
 #include "beside.h"
 #include "input.h"
+#include "json_members.h"
 #include "keys/keytables.h"
 #include "plans.h"
 #include "statements.h"
@@ -60,26 +61,19 @@ chat_beside_column(const ChatAttachment *table, int n)
 	return n < (int) lengthof(written) ? written[n] : owner_column(table);
 }
 
-static bool
-has_key(Jsonb *object, const char *key)
-{
-	JsonbValue found;
-
-	return getKeyJsonValueFromContainer(&object->root, key, strlen(key), &found) != NULL;
-}
-
 /* The variant that writes what is given. Error 22023 for a column that is not among those we write. */
 static uint64
 variant_of(const ChatAttachment *table, Jsonb *given)
 {
 	uint64 variant = 0;
 	uint32 left = JsonContainerSize(&given->root);
+	JsonbValue value;
 
 	for (int n = 0; n < CHAT_BESIDE_COLUMNS && left > 0; n++)
 	{
 		const char *name = chat_beside_column(table, n);
 
-		if (name == NULL || !has_key(given, name))
+		if (name == NULL || !chat_json_find(given, name, &value))
 			continue;
 		variant |= UINT64CONST(1) << n;
 		left--;

@@ -27,13 +27,17 @@ chat_json_text(const JsonbValue *value)
 	}
 }
 
+bool
+chat_json_find(Jsonb *object, const char *key, JsonbValue *value)
+{
+	return JB_ROOT_IS_OBJECT(object) &&
+		   getKeyJsonValueFromContainer(&object->root, key, strlen(key), value) != NULL;
+}
+
 char *
 chat_json_member(Jsonb *object, const char *key)
 {
-	JsonbValue found;
-	JsonbValue *value = NULL;
+	JsonbValue value;
 
-	if (JB_ROOT_IS_OBJECT(object))
-		value = getKeyJsonValueFromContainer(&object->root, key, strlen(key), &found);
-	return value == NULL ? NULL : chat_json_text(value);
+	return chat_json_find(object, key, &value) ? chat_json_text(&value) : NULL;
 }

@@ -1,5 +1,5 @@
 /*
- * Members of JSON objects as text.
+ * Members of JSON objects, and their texts.
  */
 #ifndef CHAT_JSON_MEMBERS_H
 #define CHAT_JSON_MEMBERS_H
@@ -10,7 +10,9 @@
 
 /* A value as ->> gives it, in the current memory context; NULL for null. */
 extern char *chat_json_text(const JsonbValue *value);
-/* The same of an object's member; NULL also where it has none. */
+/* Finds a member; false where there is none, or no object but an array or a scalar: what users give may be any. */
+extern bool chat_json_find(Jsonb *object, const char *key, JsonbValue *value);
+/* Its text; NULL also where it has none. */
 extern char *chat_json_member(Jsonb *object, const char *key);
 
 #endif

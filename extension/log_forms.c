@@ -11,6 +11,7 @@
 
 #include "event_log.h"
 #include "events.h"
+#include "json_members.h"
 #include "log_forms.h"
 #include "log_packets.h"
 
@@ -163,9 +164,8 @@ is_closed(const ChatLogRow *row, AttrNumber column)
 	if (column == 0 || row->slot->tts_isnull[column - 1])
 		return false;
 	changes = DatumGetJsonbP(row->slot->tts_values[column - 1]);
-	return JB_ROOT_IS_OBJECT(changes) &&
-		   getKeyJsonValueFromContainer(&changes->root, "status", 6, &status) != NULL &&
-		   status.type == jbvBinary && JsonContainerIsObject(status.val.binary.data) &&
+	return chat_json_find(changes, "status", &status) && status.type == jbvBinary &&
+		   JsonContainerIsObject(status.val.binary.data) &&
 		   getKeyJsonValueFromContainer(status.val.binary.data, "new", 3, &now) != NULL &&
 		   now.type == jbvString && now.val.string.len == 8 &&
 		   memcmp(now.val.string.val, "resolved", 8) == 0;

@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 
 #include "events.h"
+#include "json_members.h"
 #include "json_text.h"
 #include "log_packets.h"
 
@@ -52,7 +53,7 @@ put_value(StringInfo out, const Payload *payload, const char *key)
 {
 	JsonbValue value = {.type = jbvNull};
 
-	(void) getKeyJsonValueFromContainer(&payload->members->root, key, strlen(key), &value);
+	(void) chat_json_find(payload->members, key, &value);
 	if (value.type == jbvString)
 		chat_append_string(out, value.val.string.val, value.val.string.len);
 	else if (value.type == jbvNumeric)

@@ -10,6 +10,7 @@
 #include "utils/guc.h"
 #include "utils/numeric.h"
 
+#include "json_members.h"
 #include "media_type.h"
 #include "settings.h"
 
@@ -351,10 +352,9 @@ value_text(const JsonbValue *value)
 static char *
 member(Jsonb *given, const char *name)
 {
-	JsonbValue found;
-	JsonbValue *value = getKeyJsonValueFromContainer(&given->root, name, strlen(name), &found);
+	JsonbValue value;
 
-	return value == NULL ? NULL : value_text(value);
+	return chat_json_find(given, name, &value) ? value_text(&value) : NULL;
 }
 
 /* Reads the override of one setting; what is not given, or is none, leaves it as the setting. */
@@ -383,10 +383,9 @@ read_override(const Setting *setting, const char *text, void *place)
 static bool
 is_off(Jsonb *given, const char *name)
 {
-	JsonbValue found;
-	JsonbValue *value = getKeyJsonValueFromContainer(&given->root, name, strlen(name), &found);
+	JsonbValue value;
 
-	return value != NULL && value->type == jbvBool && !value->val.boolean;
+	return chat_json_find(given, name, &value) && value.type == jbvBool && !value.val.boolean;
 }
 
 void
