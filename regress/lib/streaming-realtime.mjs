@@ -1,6 +1,7 @@
 // Stands in for the side of Supabase Realtime that the database sees: the table realtime.messages with a partition a day, and
 // a connection that streams it from a temporary slot (pgoutput) and confirms what it has.
 import pg from 'pg';
+import { until } from './wait.mjs';
 
 const slot = 'supabase_realtime_messages_replication_slot_';
 const publication = 'supabase_realtime_messages_publication';
@@ -76,7 +77,10 @@ export class StreamingRealtime {
     await client.connect();
     this.ended = new Promise((resolve) => client.once('end', resolve));
     this.client = client;
-    const there = await client.query(`SELECT FROM pg_replication_slots WHERE slot_name = '${this.slot}'`);
+    const slots = (more = '') => client.query(`SELECT FROM pg_replication_slots WHERE slot_name = '${this.slot}'${more}`);
+    // The server may learn of the end of a connection only now, and its slot is taken so long.
+    await until(async () => (await slots(' AND active')).rowCount === 0, 'the slot to be free', 20000);
+    const there = await slots();
     if (!there.rowCount) await client.query(`CREATE_REPLICATION_SLOT ${this.slot} ${this.kept ? '' : 'TEMPORARY'} LOGICAL pgoutput NOEXPORT_SNAPSHOT`);
     this.relations = new Map();
     client.connection.on('copyData', ({ chunk }) => this.take(new Cursor(chunk)));
