@@ -344,6 +344,7 @@ check_bodies(void)
 	static const char *const bad[] = {
 		BODY("evt_70", "a.b", "a.c", TIME, "{\"a\":1}}"),
 		BODY("", "a.b", "a.b", TIME, "{\"a\":1}}"),
+		BODY("evt_\\n", "a.b", "a.b", TIME, "{\"a\":1}}"),
 		BODY("evt_7000000000000000000000000000000000000000000000000000000000000000", "a.b", "a.b",
 			 TIME, "{\"a\":1}}"),
 		BODY("evt_70", "a.b", "a.b", "2026", "{\"a\":1}}"),
@@ -394,6 +395,7 @@ static void
 check_stored_body(void)
 {
 	static const char body[] = BODY("evt_70", "a.b", "a.b", TIME, "{\"a\":1}}");
+	static const char escaped[] = BODY("evt_\\n", "a.b", "a.b", TIME, "{}}");
 	struct log_event event;
 	bool refused = true;
 
@@ -410,6 +412,8 @@ check_stored_body(void)
 											  !log_body_read(&event, body, strlen(body), 4) &&
 											  !log_body_read(&event, body, strlen(body), SIZE_MAX));
 	require("without its end", !log_body_read(&event, body, strlen(body) - 2, 3));
+	require("an id that is escaped there is another one",
+			!log_body_read(&event, escaped, strlen(escaped), 3));
 }
 
 int

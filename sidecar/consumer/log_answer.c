@@ -133,7 +133,7 @@ take_id(struct rest *rest, uint32_t *length)
 {
 	size_t n = 0;
 
-	while (n < rest->left && rest->at[n] != '"')
+	while (n < rest->left && rest->at[n] != '"' && rest->at[n] != '\\')
 		n++;
 	*length = (uint32_t) n;
 	rest->at += n;

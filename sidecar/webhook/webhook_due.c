@@ -103,8 +103,22 @@ add_busy(void *arg, struct entry *entry)
 		pgarray_text(both[1], entry->key);
 }
 
-/* What waits behind the first of a pair comes with it; a pair that had something before gets no more until it is done. */
+/* It stays where it is, and is found due again and again. */
 static void
+note_misshapen(struct webhook *webhook)
+{
+	int times = log_pace_due(&webhook->misshapen, uv_now(webhook->app->loop));
+
+	if (times > 0)
+		log_event(LOG_ERROR, "reading due webhook deliveries failed", "error", "%s",
+				  "webhook_due: a body is misshapen", "times", "%d", times, NULL);
+}
+
+/*
+ * What waits behind the first of a pair comes with it; a pair that had something before gets no more until it is done. False: it
+ * is no message.
+ */
+static bool
 add_due_row(struct webhook *webhook, PGresult *rows, int row)
 {
 	struct pair *pair = queue_find_pair(webhook->queue, PQgetvalue(rows, row, ROW_WEBHOOK),
@@ -113,24 +127,24 @@ add_due_row(struct webhook *webhook, PGresult *rows, int row)
 
 	if (pair != NULL && (pair->active != NULL || pair->queue != NULL) &&
 		pair->due != webhook->due_polls)
-		return;
+		return true;
 	message = request_message(rows, row);
 	if (message == NULL)
 	{
-		log_event(LOG_ERROR, "reading due webhook deliveries failed", "error", "%s",
-				  "webhook_due: a body is misshapen", NULL);
-		return;
+		note_misshapen(webhook);
+		return false;
 	}
 	pair = row_pair(webhook, rows, row);
 	if (pair == NULL)
 	{
 		message_free(message);
-		return;
+		return true;
 	}
 	pair->due = webhook->due_polls;
 	queue_own(webhook->queue, pair, message);
 	webhook_link(&webhook->due, message);
 	queue_push(webhook->queue, message);
+	return true;
 }
 
 static void
@@ -152,10 +166,9 @@ on_due(void *arg, PGresult *rows)
 				  "sqlstate", "%s", error.sqlstate, "hint", "%s", error.hint, NULL);
 		return;
 	}
-	webhook->more_due = PQntuples(rows) > 0;
 	webhook->due_polls++;
 	for (int row = 0; row < PQntuples(rows); row++)
-		add_due_row(webhook, rows, row);
+		webhook->more_due |= add_due_row(webhook, rows, row);
 	webhook_dispatch(webhook);
 }
 

@@ -9,6 +9,7 @@
 #include <stdint.h>
 
 #include "app.h"
+#include "base/log_pace.h"
 #include "webhook/webhook_policy.h"
 #include "webhook/webhook_queue.h"
 #include "webhook/webhook_store.h"
@@ -42,8 +43,9 @@ struct webhook
 	struct message *due; /* stored messages in memory */
 	bool leading;
 	bool polling;
-	bool more_due;      /* the last poll found something: there may be more */
-	unsigned due_polls; /* that were answered */
+	bool more_due;             /* the last poll found something: there may be more */
+	unsigned due_polls;        /* that were answered */
+	struct log_pace misshapen; /* stored messages that cannot be read */
 	unsigned generation;
 	int64_t known_up_to; /* events up to it may have been delivered under an earlier lease */
 	uint64_t polled_at, next_poll, next_count, next_addresses, next_sweep;
