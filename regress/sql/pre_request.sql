@@ -54,7 +54,7 @@ EXCEPTION WHEN OTHERS THEN
     body := message;
     status := SQLSTATE || ' ' || (detail::jsonb ->> 'status');
     headers := (SELECT string_agg(k, ' ' ORDER BY k) FROM jsonb_object_keys(detail::jsonb -> 'headers') k);
-    wait := (detail::jsonb #>> '{headers,Retry-After}')::int BETWEEN 1 AND 60;
+    wait := (detail::jsonb #>> '{headers,Retry-After}')::int BETWEEN 1 AND 61; -- a minute and a millisecond, in whole seconds
 END
 $$;
 GRANT USAGE ON SCHEMA public TO regress_anon, authenticated, regress_stranger;
