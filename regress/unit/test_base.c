@@ -10,14 +10,7 @@
 #include "../../sidecar/base/base64.h"
 #include "../../sidecar/base/buffer.h"
 #include "../../sidecar/base/memory.h"
-
-static void
-check(const char *name, int good)
-{
-	printf("%s %s\n", good ? "ok" : "not ok", name);
-	if (!good)
-		exit(1);
-}
+#include "require.h"
 
 static int
 decodes(const char *text, enum base64_alphabet alphabet, const char *wanted, ssize_t len)
@@ -34,20 +27,20 @@ check_base64(void)
 	unsigned char out[3];
 	char *text = base64_encode_url((const unsigned char *) "\xfb\xff\xfe?", 4);
 
-	check("base64 of URLs is written without padding", strcmp(text, "-__-Pw") == 0);
-	check("and read again", decodes(text, BASE64_URL, "\xfb\xff\xfe?", 4));
+	require("base64 of URLs is written without padding", strcmp(text, "-__-Pw") == 0);
+	require("and read again", decodes(text, BASE64_URL, "\xfb\xff\xfe?", 4));
 	free(text);
-	check("the standard alphabet, with padding",
-		  decodes("+//+Pw==", BASE64_STANDARD, "\xfb\xff\xfe?", 4));
-	check("and without", decodes("+//+Pw", BASE64_STANDARD, "\xfb\xff\xfe?", 4));
-	check("nothing is nothing", decodes("", BASE64_URL, "", 0));
-	check("one character stands for no byte", decodes("A", BASE64_URL, "", -1));
-	check("the other alphabet is refused", decodes("+//+", BASE64_URL, "", -1));
-	check("and in the other direction", decodes("-__-", BASE64_STANDARD, "", -1));
-	check("padding in between is refused", decodes("AA==AA", BASE64_STANDARD, "", -1));
-	check("what fits is taken", base64_decode(out, sizeof(out), "AAAA", 4, BASE64_URL) == 3);
-	check("what does not is refused",
-		  base64_decode(out, sizeof(out), "AAAAAA", 6, BASE64_URL) == -1);
+	require("the standard alphabet, with padding",
+			decodes("+//+Pw==", BASE64_STANDARD, "\xfb\xff\xfe?", 4));
+	require("and without", decodes("+//+Pw", BASE64_STANDARD, "\xfb\xff\xfe?", 4));
+	require("nothing is nothing", decodes("", BASE64_URL, "", 0));
+	require("one character stands for no byte", decodes("A", BASE64_URL, "", -1));
+	require("the other alphabet is refused", decodes("+//+", BASE64_URL, "", -1));
+	require("and in the other direction", decodes("-__-", BASE64_STANDARD, "", -1));
+	require("padding in between is refused", decodes("AA==AA", BASE64_STANDARD, "", -1));
+	require("what fits is taken", base64_decode(out, sizeof(out), "AAAA", 4, BASE64_URL) == 3);
+	require("what does not is refused",
+			base64_decode(out, sizeof(out), "AAAAAA", 6, BASE64_URL) == -1);
 }
 
 static void
@@ -56,16 +49,16 @@ check_buffer(void)
 	struct buffer buffer = {0};
 
 	buffer_bytes(&buffer, NULL, 0);
-	check("an empty buffer has no memory", buffer.data == NULL && buffer.len == 0);
+	require("an empty buffer has no memory", buffer.data == NULL && buffer.len == 0);
 	for (int i = 0; i < 1000; i++)
 		buffer_text(&buffer, "0123456789");
-	check("it grows", buffer.len == 10000 && memcmp(buffer.data + 9990, "0123456789", 10) == 0);
+	require("it grows", buffer.len == 10000 && memcmp(buffer.data + 9990, "0123456789", 10) == 0);
 	buffer.len = 0;
 	buffer_json(&buffer, "a\"b\\c\n\x01é");
 	buffer_bytes(&buffer, "", 1);
-	check("JSON strings", strcmp(buffer.data, "\"a\\u0022b\\u005cc\\u000a\\u0001é\"") == 0);
+	require("JSON strings", strcmp(buffer.data, "\"a\\u0022b\\u005cc\\u000a\\u0001é\"") == 0);
 	buffer_free(&buffer);
-	check("freed, it is empty", buffer.data == NULL && buffer.len == 0 && buffer.size == 0);
+	require("freed, it is empty", buffer.data == NULL && buffer.len == 0 && buffer.size == 0);
 }
 
 /* What a child that asks for more than there is writes, and how it ends. */
@@ -102,16 +95,16 @@ check_memory(void)
 	char *part = xstrndup("abcdef", 3);
 	void *none = xcalloc(0, 8);
 
-	check("texts", strcmp(text, "a-1") == 0 && strcmp(part, "abc") == 0);
-	check("nothing can be freed too", none != NULL);
+	require("texts", strcmp(text, "a-1") == 0 && strcmp(part, "abc") == 0);
+	require("nothing can be freed too", none != NULL);
 	free(none);
 	free(part);
 	free(text);
-	check("memory that is gone ends the process", runs_out(line, sizeof(line)) == 1);
-	check("with a line",
-		  strcmp(line,
-				 "{\"level\":\"error\",\"msg\":\"out of memory\",\"for\":\"an allocation\"}\n") ==
-			  0);
+	require("memory that is gone ends the process", runs_out(line, sizeof(line)) == 1);
+	require("with a line",
+			strcmp(line,
+				   "{\"level\":\"error\",\"msg\":\"out of memory\",\"for\":\"an allocation\"}\n") ==
+				0);
 }
 
 int

@@ -9,17 +9,10 @@
 #include "../../sidecar/canary/canary_target.h"
 #include "../../sidecar/canary/canary_trips.h"
 #include "../../sidecar/config.h"
+#include "require.h"
 
 #define TOPIC "canary:0123456789abcdef"
 #define OURS "realtime:" TOPIC
-
-static void
-require(const char *name, bool holds)
-{
-	printf("%s %s\n", holds ? "ok" : "not ok", name);
-	if (!holds)
-		exit(1);
-}
 
 static bool
 says(char *frame, const char *expected)

@@ -8,6 +8,7 @@
 
 #include "../../sidecar/base/memory.h"
 #include "../../sidecar/endpoint/internal.h"
+#include "require.h"
 
 #define MOST 64
 #define ORDERS 6
@@ -46,14 +47,6 @@ relay_send(struct relay *relay, bool is_private, const struct broadcast *broadca
 	(void) relay;
 	(void) is_private;
 	(void) broadcast;
-}
-
-static void
-check(const char *name, bool ok)
-{
-	printf("%s %s\n", ok ? "ok" : "not ok", name);
-	if (!ok)
-		exit(1);
 }
 
 /* What a channel should have, the newest first. */
@@ -169,8 +162,8 @@ check_leaving(void)
 		}
 		gone = gone && channel_find(&embedded, "room", false) == NULL;
 	}
-	check("whoever leaves, the others hear, the newest first", good);
-	check("the channel goes with the last", gone && embedded.channels.count == 0);
+	require("whoever leaves, the others hear, the newest first", good);
+	require("the channel goes with the last", gone && embedded.channels.count == 0);
 }
 
 static void
@@ -187,10 +180,10 @@ check_coming_and_going(void)
 			drop(&model, rand() % model.count);
 		good = all_hear(&model, model.count > 0 ? rand() % model.count : -1);
 	}
-	check("so it is while others come", good);
+	require("so it is while others come", good);
 	while (model.count > 0)
 		drop(&model, 0);
-	check("and nothing is left", embedded.channels.count == 0);
+	require("and nothing is left", embedded.channels.count == 0);
 }
 
 static void
@@ -200,16 +193,16 @@ check_apart(void)
 	struct subscription *other = join("hall", false);
 
 	say("room", true, NULL);
-	check("a private channel is another one than the public one of its name",
-		  heard.count == 1 && heard.sockets[0] == private->socket);
+	require("a private channel is another one than the public one of its name",
+			heard.count == 1 && heard.sockets[0] == private->socket);
 	leave(private);
 	say("room", true, NULL);
-	check("nobody is on it any more", heard.count == 0);
+	require("nobody is on it any more", heard.count == 0);
 	say("room", false, NULL);
-	check("the public one goes on", heard.count == 1 && heard.sockets[0] == public->socket);
+	require("the public one goes on", heard.count == 1 && heard.sockets[0] == public->socket);
 	leave(public);
 	leave(other);
-	check("all are gone", embedded.channels.count == 0);
+	require("all are gone", embedded.channels.count == 0);
 }
 
 int

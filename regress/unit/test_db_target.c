@@ -8,14 +8,7 @@
 #include <sys/un.h>
 
 #include "../../sidecar/io/db_target.h"
-
-static void
-check(const char *name, int ok)
-{
-	printf("%s %s\n", ok ? "ok" : "not ok", name);
-	if (!ok)
-		exit(1);
-}
+#include "require.h"
 
 static void
 looks_up(const char *url, const char *wanted)
@@ -23,7 +16,7 @@ looks_up(const char *url, const char *wanted)
 	struct db_target *target = db_target_create(url, "test");
 	const char *name = target != NULL ? db_target_name(target) : "no target";
 
-	check(url, wanted == NULL ? name == NULL : name != NULL && strcmp(name, wanted) == 0);
+	require(url, wanted == NULL ? name == NULL : name != NULL && strcmp(name, wanted) == 0);
 	db_target_destroy(target);
 }
 
@@ -51,7 +44,7 @@ check_names(void)
 	looks_up("postgresql:///d", NULL);
 	unsetenv("PGHOST");
 	unsetenv("PGHOSTADDR");
-	check("a URL that cannot be parsed", db_target_create("postgresql://[half", "test") == NULL);
+	require("a URL that cannot be parsed", db_target_create("postgresql://[half", "test") == NULL);
 }
 
 static void
@@ -63,7 +56,7 @@ told(PGconn *conn, const char *keyword, const char *wanted)
 		option++;
 	if (option->val == NULL || strcmp(option->val, wanted) != 0)
 		printf("%s\n", option->val != NULL ? option->val : "none");
-	check(keyword, option->val != NULL && strcmp(option->val, wanted) == 0);
+	require(keyword, option->val != NULL && strcmp(option->val, wanted) == 0);
 	PQconninfoFree(options);
 }
 

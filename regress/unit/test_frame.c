@@ -6,14 +6,7 @@
 #include <string.h>
 
 #include "../../sidecar/endpoint/frame.h"
-
-static void
-check(const char *name, int ok)
-{
-	printf("%s %s\n", ok ? "ok" : "not ok", name);
-	if (!ok)
-		exit(1);
-}
+#include "require.h"
 
 static void
 check_text(const char *text, bool v1, bool v2)
@@ -23,8 +16,8 @@ check_text(const char *text, bool v1, bool v2)
 		struct frame frame;
 		bool taken = frame_parse_text(serializer, text, strlen(text), &frame);
 
-		check(text, taken == (serializer == SERIALIZER_V1 ? v1 : v2));
-		check("nothing is left of one that is not", taken || frame.topic == NULL);
+		require(text, taken == (serializer == SERIALIZER_V1 ? v1 : v2));
+		require("nothing is left of one that is not", taken || frame.topic == NULL);
 		frame_free(&frame);
 	}
 }
@@ -36,8 +29,8 @@ check_push(const char *name, const char *bytes, size_t len, bool wanted)
 	struct frame frame;
 	bool taken = frame_parse_binary((const unsigned char *) bytes, len, &frame);
 
-	check(name, taken == wanted);
-	check("nothing is left of one that is not", taken || frame.topic == NULL);
+	require(name, taken == wanted);
+	require("nothing is left of one that is not", taken || frame.topic == NULL);
 	frame_free(&frame);
 }
 
@@ -50,12 +43,12 @@ takes_pushes(void)
 							   "12tte{}{\"a\":1}";
 	struct frame frame;
 
-	check("a push", frame_parse_binary((const unsigned char *) good, sizeof(good) - 1, &frame));
-	check("its references are JSON texts",
-		  strcmp(frame.join_ref, "\"1\"") == 0 && strcmp(frame.ref, "\"2\"") == 0);
-	check("its names", strcmp(frame.topic, "tt") == 0 && strcmp(frame.event, "e") == 0);
-	check("its payload", frame.push && frame.payload_json && frame.payload.len == 7 &&
-							 memcmp(frame.payload.start, "{\"a\":1}", 7) == 0);
+	require("a push", frame_parse_binary((const unsigned char *) good, sizeof(good) - 1, &frame));
+	require("its references are JSON texts",
+			strcmp(frame.join_ref, "\"1\"") == 0 && strcmp(frame.ref, "\"2\"") == 0);
+	require("its names", strcmp(frame.topic, "tt") == 0 && strcmp(frame.event, "e") == 0);
+	require("its payload", frame.push && frame.payload_json && frame.payload.len == 7 &&
+							   memcmp(frame.payload.start, "{\"a\":1}", 7) == 0);
 	frame_free(&frame);
 	PUSH("octets",
 		 "\3\0\0\1\1\0\0"
@@ -82,9 +75,9 @@ carries(const char *name, enum serializer serializer, const struct broadcast *br
 {
 	struct message *m = frame_broadcast(serializer, broadcast);
 
-	check(name, wanted == NULL ? m == NULL
-							   : m != NULL && message_length(m) == len &&
-									 memcmp(message_text(m), wanted, len) == 0);
+	require(name, wanted == NULL ? m == NULL
+								 : m != NULL && message_length(m) == len &&
+									   memcmp(message_text(m), wanted, len) == 0);
 	if (m != NULL)
 		message_release(m);
 }
@@ -97,8 +90,8 @@ replays(enum serializer serializer, const struct broadcast *broadcast, const cha
 {
 	struct message *m = frame_replay(serializer, "\"1\"", broadcast);
 
-	check(wanted, message_length(m) == strlen(wanted) &&
-					  memcmp(message_text(m), wanted, strlen(wanted)) == 0);
+	require(wanted, message_length(m) == strlen(wanted) &&
+						memcmp(message_text(m), wanted, strlen(wanted)) == 0);
 	message_release(m);
 }
 

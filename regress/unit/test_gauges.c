@@ -7,16 +7,9 @@
 
 #include "../../sidecar/watch/gauges.h"
 #include "../../sidecar/base/metrics.h"
+#include "require.h"
 
 static struct metrics *metrics;
-
-static void
-check(const char *name, int ok)
-{
-	printf("%s %s\n", ok ? "ok" : "not ok", name);
-	if (!ok)
-		exit(1);
-}
 
 static PGresult *
 make_result(void)
@@ -90,10 +83,10 @@ main(void)
 	add(result, "g0", "a=\"b\"", "Help.", "1.5");
 	add(result, "g0", "a=\"c\"", "Help.", "2");
 	take(gauges, result);
-	check("gauges by name and labels", shows("g0{a=\"b\"} 1.5") && shows("g0{a=\"c\"} 2"));
-	check("what is too long is left out", !shows("xxx") && !shows("long_"));
+	require("gauges by name and labels", shows("g0{a=\"b\"} 1.5") && shows("g0{a=\"c\"} 2"));
+	require("what is too long is left out", !shows("xxx") && !shows("long_"));
 	take(gauges, PQmakeEmptyPGresult(NULL, PGRES_FATAL_ERROR));
-	check("an error changes nothing", shows("g0{a=\"b\"} 1.5"));
+	require("an error changes nothing", shows("g0{a=\"b\"} 1.5"));
 	result = make_result();
 	add(result, "g0", "a=\"b\"", "Help.", "3");
 	for (int i = 2; i <= 32; i++)
@@ -102,8 +95,8 @@ main(void)
 		add(result, name, "", "Help.", "1");
 	}
 	take(gauges, result);
-	check("another value", shows("g0{a=\"b\"} 3"));
-	check("thirty-two, and not one more", shows("g31 1") && !shows("g32"));
+	require("another value", shows("g0{a=\"b\"} 3"));
+	require("thirty-two, and not one more", shows("g31 1") && !shows("g32"));
 	gauges_destroy(gauges);
 	metrics_destroy(metrics);
 	return 0;

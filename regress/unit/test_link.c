@@ -16,6 +16,7 @@
 #include "../../sidecar/link/link_batch.h"
 #include "../../sidecar/link/link_process.h"
 #include "stand_in.h"
+#include "require.h"
 
 struct link_process
 {
@@ -108,14 +109,6 @@ void
 link_process_reload(struct link_process *process)
 {
 	(void) process;
-}
-
-static void
-require(const char *name, bool holds)
-{
-	printf("%s %s\n", holds ? "ok" : "not ok", name);
-	if (!holds)
-		exit(1);
 }
 
 /* A read of one event, as the consumer has it. expires_at: microseconds since 1970; 0: never. */

@@ -8,14 +8,7 @@
 #include <string.h>
 
 #include "../../sidecar/link/link_batch.h"
-
-static void
-require(const char *name, bool holds)
-{
-	printf("%s %s\n", holds ? "ok" : "not ok", name);
-	if (!holds)
-		exit(1);
-}
+#include "require.h"
 
 static struct log_event
 row(const char *message, bool is_private)

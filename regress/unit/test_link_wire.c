@@ -11,14 +11,7 @@
 #include "../../sidecar/base/metrics.h"
 #include "../../sidecar/link/link_environment.h"
 #include "../../sidecar/link/link_wire.h"
-
-static void
-require(const char *name, bool holds)
-{
-	printf("%s %s\n", holds ? "ok" : "not ok", name);
-	if (!holds)
-		exit(1);
-}
+#include "require.h"
 
 static void
 put_frame(struct buffer *out, enum link_kind kind, uint64_t number, const char *body, size_t len)

@@ -10,16 +10,9 @@
 #include <unistd.h>
 
 #include "../../sidecar/base/log.h"
+#include "require.h"
 
 static int ends[2];
-
-static void
-require(const char *name, int holds)
-{
-	printf("%s %s\n", holds ? "ok" : "not ok", name);
-	if (!holds)
-		exit(1);
-}
 
 /* Takes what was written since. */
 static char *

@@ -7,14 +7,7 @@
 
 #include "../../sidecar/base/buffer.h"
 #include "../../sidecar/consumer/log_answer.h"
-
-static void
-require(const char *name, bool holds)
-{
-	printf("%s %s\n", holds ? "ok" : "not ok", name);
-	if (!holds)
-		exit(1);
-}
+#include "require.h"
 
 static void
 put_number(struct buffer *out, uint64_t number, int size)

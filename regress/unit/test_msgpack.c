@@ -7,14 +7,7 @@
 
 #include "../../sidecar/base/buffer.h"
 #include "../../sidecar/socketio/msgpack.h"
-
-static void
-check(const char *name, bool good)
-{
-	printf("%s %s\n", good ? "ok" : "not ok", name);
-	if (!good)
-		exit(1);
-}
+#include "require.h"
 
 /* Of a copy, so that a checker of memory sees what is read beyond it. */
 static bool
@@ -57,34 +50,34 @@ is_refused(const char *json)
 static void
 check_values(void)
 {
-	check("words", IS("null", "\xc0") && IS("true", "\xc3") && IS("false", "\xc2"));
-	check("small numbers", IS("0", "\x00") && IS("127", "\x7f"));
-	check("whole numbers", IS("128", "\xd3\0\0\0\0\0\0\0\x80") &&
-							   IS("-1", "\xd3\xff\xff\xff\xff\xff\xff\xff\xff") &&
-							   IS("9007199254740993", "\xd3\0\x20\0\0\0\0\0\x01"));
-	check("beyond 63 bits", IS("18446744073709551615", "\xcf\xff\xff\xff\xff\xff\xff\xff\xff"));
-	check("others are doubles", IS("1.5", "\xcb\x3f\xf8\0\0\0\0\0\0") &&
-									IS("1e3", "\xcb\x40\x8f\x40\0\0\0\0\0") &&
-									IS("-0", "\xcb\x80\0\0\0\0\0\0\0") &&
-									IS("18446744073709551616", "\xcb\x43\xf0\0\0\0\0\0\0") &&
-									IS("-9223372036854775809", "\xcb\xc3\xe0\0\0\0\0\0\0"));
-	check("texts", IS("\"\"", "\xdb\0\0\0\0") && IS("\"a\"", "\xdb\0\0\0\x01"
-															 "a"));
-	check("escapes", IS("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\xdb\0\0\0\x08\"\\/\b\f\n\r\t"));
-	check("characters by their numbers",
-		  IS("\"\\u0041\\u00e9\\u20AC\\ud83d\\udc4b\"", "\xdb\0\0\0\x0a"
-														"A\xc3\xa9\xe2\x82\xac\xf0\x9f\x91\x8b") &&
-			  IS("\"\\u0000\"", "\xdb\0\0\0\x01\0"));
-	check("half of a pair", IS("\"\\ud83d\"", "\xdb\0\0\0\x03\xef\xbf\xbd") &&
-								IS("\"\\ud83d\\u0041\"", "\xdb\0\0\0\x04\xef\xbf\xbd"
-														 "A"));
-	check("arrays",
-		  IS("[]", "\xdd\0\0\0\0") && IS(" [ 1 , [ ] ] ", "\xdd\0\0\0\x02\x01\xdd\0\0\0\0"));
-	check("objects", IS("{}", "\xdf\0\0\0\0") && IS("{\"a\":{\"b\":[1,2]},\"c\":null}",
-													"\xdf\0\0\0\x02\xdb\0\0\0\x01"
-													"a\xdf\0\0\0\x01\xdb\0\0\0\x01"
-													"b\xdd\0\0\0\x02\x01\x02\xdb\0\0\0\x01"
-													"c\xc0"));
+	require("words", IS("null", "\xc0") && IS("true", "\xc3") && IS("false", "\xc2"));
+	require("small numbers", IS("0", "\x00") && IS("127", "\x7f"));
+	require("whole numbers", IS("128", "\xd3\0\0\0\0\0\0\0\x80") &&
+								 IS("-1", "\xd3\xff\xff\xff\xff\xff\xff\xff\xff") &&
+								 IS("9007199254740993", "\xd3\0\x20\0\0\0\0\0\x01"));
+	require("beyond 63 bits", IS("18446744073709551615", "\xcf\xff\xff\xff\xff\xff\xff\xff\xff"));
+	require("others are doubles", IS("1.5", "\xcb\x3f\xf8\0\0\0\0\0\0") &&
+									  IS("1e3", "\xcb\x40\x8f\x40\0\0\0\0\0") &&
+									  IS("-0", "\xcb\x80\0\0\0\0\0\0\0") &&
+									  IS("18446744073709551616", "\xcb\x43\xf0\0\0\0\0\0\0") &&
+									  IS("-9223372036854775809", "\xcb\xc3\xe0\0\0\0\0\0\0"));
+	require("texts", IS("\"\"", "\xdb\0\0\0\0") && IS("\"a\"", "\xdb\0\0\0\x01"
+															   "a"));
+	require("escapes", IS("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", "\xdb\0\0\0\x08\"\\/\b\f\n\r\t"));
+	require("characters by their numbers", IS("\"\\u0041\\u00e9\\u20AC\\ud83d\\udc4b\"",
+											  "\xdb\0\0\0\x0a"
+											  "A\xc3\xa9\xe2\x82\xac\xf0\x9f\x91\x8b") &&
+											   IS("\"\\u0000\"", "\xdb\0\0\0\x01\0"));
+	require("half of a pair", IS("\"\\ud83d\"", "\xdb\0\0\0\x03\xef\xbf\xbd") &&
+								  IS("\"\\ud83d\\u0041\"", "\xdb\0\0\0\x04\xef\xbf\xbd"
+														   "A"));
+	require("arrays",
+			IS("[]", "\xdd\0\0\0\0") && IS(" [ 1 , [ ] ] ", "\xdd\0\0\0\x02\x01\xdd\0\0\0\0"));
+	require("objects", IS("{}", "\xdf\0\0\0\0") && IS("{\"a\":{\"b\":[1,2]},\"c\":null}",
+													  "\xdf\0\0\0\x02\xdb\0\0\0\x01"
+													  "a\xdf\0\0\0\x01\xdb\0\0\0\x01"
+													  "b\xdd\0\0\0\x02\x01\x02\xdb\0\0\0\x01"
+													  "c\xc0"));
 }
 
 static void
@@ -97,12 +90,12 @@ check_size(void)
 		buffer_text(&json, "[");
 	for (int i = 0; i < depth; i++)
 		buffer_text(&json, "]");
-	check("deep ones", makes(&out, json.data, json.len) && out.len == 5 * (size_t) depth);
+	require("deep ones", makes(&out, json.data, json.len) && out.len == 5 * (size_t) depth);
 	json.len = 0;
 	for (int i = 0; i < 1000; i++)
 		buffer_text(&json, "9");
 	buffer_text(&json, ".0");
-	check("a number without end", makes(&out, json.data, json.len) && out.len == 9);
+	require("a number without end", makes(&out, json.data, json.len) && out.len == 9);
 	buffer_free(&json);
 	buffer_free(&out);
 }
@@ -129,10 +122,10 @@ check_refusals(void)
 			all = false;
 		}
 	}
-	check("what is no JSON is refused", all);
+	require("what is no JSON is refused", all);
 	for (size_t len = 0; len < sizeof(whole) - 1; len++)
 		all = all && !makes(&out, whole, len);
-	check("and what is cut off", all && makes(&out, whole, sizeof(whole) - 1));
+	require("and what is cut off", all && makes(&out, whole, sizeof(whole) - 1));
 	buffer_free(&out);
 }
 

@@ -10,16 +10,9 @@
 
 #include "../../sidecar/base/memory.h"
 #include "../../sidecar/endpoint/outbox.h"
+#include "require.h"
 
 #define MESSAGES 3000
-
-static void
-check(const char *name, int good)
-{
-	printf("%s %s\n", good ? "ok" : "not ok", name);
-	if (!good)
-		exit(1);
-}
 
 static struct message *
 message_of(size_t len, char fill)
@@ -45,9 +38,9 @@ check_header(size_t len, const unsigned char *wanted, size_t wanted_len, bool bi
 	message_seal(message);
 	message_seal(message);
 	snprintf(name, sizeof(name), "the header of a frame of %zu bytes", len);
-	check(name, message->header == wanted_len &&
-					memcmp(message_wire(message), wanted, wanted_len) == 0 &&
-					message_wire_length(message) == len + wanted_len);
+	require(name, message->header == wanted_len &&
+					  memcmp(message_wire(message), wanted, wanted_len) == 0 &&
+					  message_wire_length(message) == len + wanted_len);
 	message_release(message);
 }
 
@@ -92,8 +85,8 @@ check_order(void)
 	setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	wanted = xmalloc((size_t) MESSAGES * 71000 / 6);
 	got = xmalloc((size_t) MESSAGES * 71000 / 6 + (1 << 16));
-	check("an empty one is empty",
-		  outbox_is_empty(&outbox) && outbox_write(&outbox, ends[0]) == OUTBOX_EMPTY);
+	require("an empty one is empty",
+			outbox_is_empty(&outbox) && outbox_write(&outbox, ends[0]) == OUTBOX_EMPTY);
 	for (int i = 0; i < MESSAGES; i++)
 	{
 		struct message *message = message_of(length_of(i), (char) ('a' + i % 26));
@@ -103,7 +96,7 @@ check_order(void)
 		wanted_len += message_wire_length(message);
 		outbox_put(&outbox, message);
 	}
-	check("it counts the bytes of frames", outbox.bytes == wanted_len);
+	require("it counts the bytes of frames", outbox.bytes == wanted_len);
 	for (;;)
 	{
 		enum outbox_state state = outbox_write(&outbox, ends[0]);
@@ -112,14 +105,14 @@ check_order(void)
 		got_len += drain(ends[1], got + got_len);
 		if (state == OUTBOX_EMPTY)
 			break;
-		check("it waits", state == OUTBOX_WAITS || waits > 0);
+		require("it waits", state == OUTBOX_WAITS || waits > 0);
 		waits++;
 	}
-	check("the kernel stopped it, within a frame too", waits > 10 && partial > 10);
-	check("all of it came, in order", got_len == wanted_len && memcmp(got, wanted, got_len) == 0);
-	check("nothing is left, and no memory", outbox_is_empty(&outbox) && outbox.bytes == 0 &&
-												!(outbox_rest(&outbox, &rest) != NULL) &&
-												outbox.ring == NULL);
+	require("the kernel stopped it, within a frame too", waits > 10 && partial > 10);
+	require("all of it came, in order", got_len == wanted_len && memcmp(got, wanted, got_len) == 0);
+	require("nothing is left, and no memory", outbox_is_empty(&outbox) && outbox.bytes == 0 &&
+												  !(outbox_rest(&outbox, &rest) != NULL) &&
+												  outbox.ring == NULL);
 	free(wanted);
 	free(got);
 	close(ends[0]);
@@ -140,18 +133,18 @@ check_rest(void)
 	setsockopt(ends[0], SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
 	outbox_put(&outbox, message_of(500000, 'a'));
 	outbox_put(&outbox, message_of(10, 'b'));
-	check("no rest before the first byte", outbox_rest(&outbox, &len) == NULL);
-	check("it waits within the first frame", outbox_write(&outbox, ends[0]) == OUTBOX_WAITS);
+	require("no rest before the first byte", outbox_rest(&outbox, &len) == NULL);
+	require("it waits within the first frame", outbox_write(&outbox, ends[0]) == OUTBOX_WAITS);
 	rest = outbox_rest(&outbox, &len);
 	got_len = drain(ends[1], got);
-	check("the rest is what did not come", rest != NULL && got_len + len == 500010);
+	require("the rest is what did not come", rest != NULL && got_len + len == 500010);
 	memcpy(got + got_len, rest, len);
 	got_len += len;
 	outbox_rest_taken(&outbox);
-	check("the second frame follows", outbox_write(&outbox, ends[0]) == OUTBOX_EMPTY);
+	require("the second frame follows", outbox_write(&outbox, ends[0]) == OUTBOX_EMPTY);
 	got_len += drain(ends[1], got + got_len);
-	check("all is whole", got_len == 500022 && got[10] == 'a' && got[500009] == 'a' &&
-							  memcmp(got + 500010, "\x81\x0a\x62\x62\x62", 5) == 0);
+	require("all is whole", got_len == 500022 && got[10] == 'a' && got[500009] == 'a' &&
+								memcmp(got + 500010, "\x81\x0a\x62\x62\x62", 5) == 0);
 	outbox_clear(&outbox);
 	free(got);
 	close(ends[0]);
@@ -168,13 +161,13 @@ check_shared(void)
 	socketpair(AF_UNIX, SOCK_STREAM, 0, ends);
 	outbox_put(&one, message_share(message));
 	outbox_put(&other, message_share(message));
-	check("one message in two", message->refs == 3);
-	check("written", outbox_write(&one, ends[0]) == OUTBOX_EMPTY && message->refs == 2);
+	require("one message in two", message->refs == 3);
+	require("written", outbox_write(&one, ends[0]) == OUTBOX_EMPTY && message->refs == 2);
 	outbox_clear(&other);
-	check("or given up", message->refs == 1 && outbox_is_empty(&other));
+	require("or given up", message->refs == 1 && outbox_is_empty(&other));
 	close(ends[1]);
 	outbox_put(&one, message_share(message));
-	check("a peer that is gone breaks it", outbox_write(&one, ends[0]) == OUTBOX_BROKEN);
+	require("a peer that is gone breaks it", outbox_write(&one, ends[0]) == OUTBOX_BROKEN);
 	outbox_clear(&one);
 	message_release(message);
 	close(ends[0]);

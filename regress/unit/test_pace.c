@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "../../sidecar/base/pace.h"
+#include "require.h"
 
 #define STEPS 12
 #define STEP_MS 5000
@@ -20,14 +21,6 @@ struct server
 	double average;
 	int closed;
 };
-
-static void
-require(const char *name, bool holds)
-{
-	printf("%s %s\n", holds ? "ok" : "not ok", name);
-	if (!holds)
-		exit(1);
-}
 
 static void
 end_step(struct server *server)

@@ -8,14 +8,7 @@
 
 #include "../../sidecar/endpoint/presence_mirror.h"
 #include "../../sidecar/endpoint/presence_wire.h"
-
-static void
-check(const char *name, bool ok)
-{
-	printf("%s %s\n", ok ? "ok" : "not ok", name);
-	if (!ok)
-		exit(1);
-}
+#include "require.h"
 
 /* --- on the way ------------------------------------------------------------------------------------- */
 
@@ -68,14 +61,14 @@ travels(void)
 	struct buffer out = {0};
 	bool all = true;
 
-	check("all of it comes back", comes_back(&full));
-	check("so does the least", comes_back(&bare));
+	require("all of it comes back", comes_back(&full));
+	require("so does the least", comes_back(&bare));
 	presence_wire_print(&out, &full);
 	for (size_t len = 0; len < out.len; len++)
 		all = all && refused(out.data, len);
-	check("what is cut off is refused", all);
+	require("what is cut off is refused", all);
 	buffer_free(&out);
-#define REFUSED(name, text) check(name, refused(text, strlen(text)))
+#define REFUSED(name, text) require(name, refused(text, strlen(text)))
 	REFUSED("no key", "{\"topic\":\"t\",\"ref\":\"r\",\"payload\":{}}");
 	REFUSED("no payload", "{\"topic\":\"t\",\"key\":\"k\",\"ref\":\"r\"}");
 	REFUSED("a payload that is none",
@@ -138,35 +131,35 @@ keeps(void)
 
 	mirror_init(&mirror, &handlers, &seen);
 	mirror_put(&mirror, "one", "x", NULL);
-	check("who was never there does not leave", seen.leaves == 0 && mirror.endpoints.count == 0);
+	require("who was never there does not leave", seen.leaves == 0 && mirror.endpoints.count == 0);
 	says(&mirror, "one", "a");
 	says(&mirror, "one", "b");
 	says(&mirror, "two", "c");
-	check("three of two", mirror.presences.count == 3 && mirror.endpoints.count == 2);
+	require("three of two", mirror.presences.count == 3 && mirror.endpoints.count == 2);
 	mirror_keep(&mirror, "{one,two}");
-	check("nobody leaves while both are there", seen.leaves == 0);
+	require("nobody leaves while both are there", seen.leaves == 0);
 	says(&mirror, "three", "a");
 	mirror_keep(&mirror, "{three,two}");
-	check("what came back under another name stays, the rest of the old one leaves",
-		  seen.leaves == 1 && mirror.presences.count == 2 &&
-			  table_find(&mirror.presences, "a") != NULL);
+	require("what came back under another name stays, the rest of the old one leaves",
+			seen.leaves == 1 && mirror.presences.count == 2 &&
+				table_find(&mirror.presences, "a") != NULL);
 	mirror_put(&mirror, "two", "a", NULL);
-	check("whoever says it, it left", seen.leaves == 2 && mirror.endpoints.count == 1);
+	require("whoever says it, it left", seen.leaves == 2 && mirror.endpoints.count == 1);
 	seen.full = true;
 	says(&mirror, "two", "d");
-	check("without room it is not there", mirror.presences.count == 1 && seen.leaves == 2);
+	require("without room it is not there", mirror.presences.count == 1 && seen.leaves == 2);
 	says(&mirror, "two", "c");
-	check("nor is one that grew",
-		  mirror.presences.count == 0 && mirror.endpoints.count == 0 && seen.leaves == 3);
+	require("nor is one that grew",
+			mirror.presences.count == 0 && mirror.endpoints.count == 0 && seen.leaves == 3);
 	seen.full = false;
 	for (char id[2] = "a"; *id < 'i'; ++*id)
 		says(&mirror, *id % 2 ? "one" : "two", id);
 	mirror_keep(&mirror, "{}");
-	check("of nobody nothing stays",
-		  mirror.presences.count == 0 && mirror.endpoints.count == 0 && seen.leaves == 11);
+	require("of nobody nothing stays",
+			mirror.presences.count == 0 && mirror.endpoints.count == 0 && seen.leaves == 11);
 	says(&mirror, "one", "a");
 	mirror_clear(&mirror);
-	check("all at once", seen.leaves == 12 && mirror.presences.count == 0);
+	require("all at once", seen.leaves == 12 && mirror.presences.count == 0);
 }
 
 int

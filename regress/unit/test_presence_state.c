@@ -6,21 +6,14 @@
 #include <string.h>
 
 #include "../../sidecar/endpoint/presence_state.h"
-
-static void
-check(const char *name, int ok)
-{
-	printf("%s %s\n", ok ? "ok" : "not ok", name);
-	if (!ok)
-		exit(1);
-}
+#include "require.h"
 
 static char *
 members(const char *text)
 {
 	struct json value;
 
-	check(text, json_validate(text, strlen(text), &value));
+	require(text, json_validate(text, strlen(text), &value));
 	return presence_members(value);
 }
 
@@ -29,14 +22,14 @@ check_members(const char *name, const char *text, const char *wanted)
 {
 	char *got = members(text);
 
-	check(name, wanted == NULL ? got == NULL : got != NULL && strcmp(got, wanted) == 0);
+	require(name, wanted == NULL ? got == NULL : got != NULL && strcmp(got, wanted) == 0);
 	free(got);
 }
 
 static void
 check_printed(const char *name, struct buffer *out, const char *wanted)
 {
-	check(name, out->len == strlen(wanted) && memcmp(out->data, wanted, out->len) == 0);
+	require(name, out->len == strlen(wanted) && memcmp(out->data, wanted, out->len) == 0);
 	buffer_free(out);
 }
 
@@ -83,13 +76,13 @@ keeps_tabs(void)
 	check_state("nobody ever", NULL, "{}");
 	check_meta("no meta", NULL, "{}");
 	one = presence_add(&state, "me", "r1", members("{\"n\":1}"));
-	check("one is counted", state.count == 1 && state.bytes == size);
+	require("one is counted", state.count == 1 && state.bytes == size);
 	two = presence_add(&state, "me", "r2", members("{}"));
 	check_state("two tabs under one key, in their order", &state,
 				"{\"me\":{\"metas\":[{\"phx_ref\":\"r1\",\"n\":1},{\"phx_ref\":\"r2\"}]}}");
 	check_meta("one of them alone", two, "{\"me\":{\"metas\":[{\"phx_ref\":\"r2\"}]}}");
 	presence_change(&state, one, "r3", members("{\"n\":200}"));
-	check("bytes follow a change", state.bytes == size + 2 + presence_meta_size("me", ""));
+	require("bytes follow a change", state.bytes == size + 2 + presence_meta_size("me", ""));
 	check_meta("a change names the reference before", one,
 			   "{\"me\":{\"metas\":[{\"phx_ref\":\"r3\",\"phx_ref_prev\":\"r1\",\"n\":200}]}}");
 	presence_remove(&state, one);
@@ -99,7 +92,7 @@ keeps_tabs(void)
 	check_state("a key with quotes", &state,
 				"{\"a \\u0022b\\u0022\":{\"metas\":[{\"phx_ref\":\"r4\"}]}}");
 	presence_remove(&state, other);
-	check("nothing is left", state.count == 0 && state.bytes == 0 && state.keys.count == 0);
+	require("nothing is left", state.count == 0 && state.bytes == 0 && state.keys.count == 0);
 	presence_add(&state, "me", "a reference that is too long", members("{}"));
 	check_state("a reference has a bound", &state,
 				"{\"me\":{\"metas\":[{\"phx_ref\":\"a reference that\"}]}}");
@@ -120,10 +113,10 @@ keeps_many(void)
 		snprintf(key, sizeof(key), "user %d", i % 100);
 		metas[i] = presence_add(&state, key, "r", members("{\"a\":true}"));
 	}
-	check("keys of many", state.count == 500 && state.keys.count == 100);
+	require("keys of many", state.count == 500 && state.keys.count == 100);
 	for (int i = 0; i < 500; i++)
 		presence_remove(&state, metas[(i * 7) % 500]);
-	check("all of them gone", state.count == 0 && state.bytes == 0 && state.keys.count == 0);
+	require("all of them gone", state.count == 0 && state.bytes == 0 && state.keys.count == 0);
 	presence_state_clear(&state);
 }
 

@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "../../sidecar/endpoint/questions.h"
+#include "require.h"
 
 struct asked
 {
@@ -12,14 +13,6 @@ struct asked
 	char who;
 	int number;
 };
-
-static void
-check(const char *name, int ok)
-{
-	printf("%s %s\n", ok ? "ok" : "not ok", name);
-	if (!ok)
-		exit(1);
-}
 
 static struct asked *
 add(struct questions *questions, char who, int number, size_t bytes)
@@ -61,21 +54,21 @@ empty(struct questions *questions)
 
 	while ((asked = questions_next(questions)) != NULL)
 		free(asked);
-	check("nothing is kept of who asks nothing",
-		  questions->askers.count == 0 && questions->waiting == 0 && questions->bytes == 0);
+	require("nothing is kept of who asks nothing",
+			questions->askers.count == 0 && questions->waiting == 0 && questions->bytes == 0);
 }
 
 static void
 check_turns(struct questions *questions)
 {
-	check("nobody asks", questions_next(questions) == NULL);
-	check("there is room", fits(questions, 'a', 3));
-	check("for another one", fits(questions, 'b', 2));
-	check("the first of the first", next_is(questions, 'a', 0));
-	check("then the other one's", next_is(questions, 'b', 0));
-	check("a third who comes now", add(questions, 'c', 0, 1) == NULL);
-	check("waits for those before", next_is(questions, 'a', 1) && next_is(questions, 'b', 1));
-	check("and has its turn", next_is(questions, 'c', 0) && next_is(questions, 'a', 2));
+	require("nobody asks", questions_next(questions) == NULL);
+	require("there is room", fits(questions, 'a', 3));
+	require("for another one", fits(questions, 'b', 2));
+	require("the first of the first", next_is(questions, 'a', 0));
+	require("then the other one's", next_is(questions, 'b', 0));
+	require("a third who comes now", add(questions, 'c', 0, 1) == NULL);
+	require("waits for those before", next_is(questions, 'a', 1) && next_is(questions, 'b', 1));
+	require("and has its turn", next_is(questions, 'c', 0) && next_is(questions, 'a', 2));
 	empty(questions);
 }
 
@@ -84,17 +77,17 @@ check_number(struct questions *questions)
 {
 	struct asked *left_out;
 
-	check("of one", fits(questions, 'a', QUESTIONS_OF_ONE));
+	require("of one", fits(questions, 'a', QUESTIONS_OF_ONE));
 	left_out = add(questions, 'a', QUESTIONS_OF_ONE, 1);
-	check("no more of one", left_out != NULL && left_out->number == QUESTIONS_OF_ONE);
+	require("no more of one", left_out != NULL && left_out->number == QUESTIONS_OF_ONE);
 	free(left_out);
 	for (int who = 1; who < QUESTIONS / QUESTIONS_OF_ONE; who++)
-		check("of all", fits(questions, (char) ('a' + who), QUESTIONS_OF_ONE));
+		require("of all", fits(questions, (char) ('a' + who), QUESTIONS_OF_ONE));
 	left_out = add(questions, 'z', 0, 1);
-	check("one more: who has most gives its last way",
-		  left_out != NULL && left_out->who != 'z' && left_out->number == QUESTIONS_OF_ONE - 1);
+	require("one more: who has most gives its last way",
+			left_out != NULL && left_out->who != 'z' && left_out->number == QUESTIONS_OF_ONE - 1);
 	free(left_out);
-	check("no more than there may be", questions->waiting == QUESTIONS);
+	require("no more than there may be", questions->waiting == QUESTIONS);
 	empty(questions);
 }
 
@@ -103,9 +96,9 @@ check_bytes(struct questions *questions)
 {
 	struct asked *left_out;
 
-	check("much of one", add(questions, 'a', 0, 8) == NULL && add(questions, 'a', 1, 8) == NULL);
+	require("much of one", add(questions, 'a', 0, 8) == NULL && add(questions, 'a', 1, 8) == NULL);
 	left_out = add(questions, 'b', 0, QUESTIONS_BYTES);
-	check("too many bytes", left_out != NULL && left_out->who == 'a' && left_out->number == 1);
+	require("too many bytes", left_out != NULL && left_out->who == 'a' && left_out->number == 1);
 	free(left_out);
 	empty(questions);
 }

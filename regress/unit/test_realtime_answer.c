@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "../../sidecar/realtime/realtime_answer.h"
+#include "require.h"
 
 static void
 check(long status, const char *body, enum verdict_kind wanted)
@@ -27,14 +28,6 @@ check_single(long status, const char *body, enum confirmation wanted)
 
 	printf("%s alone: %ld %s\n", got == wanted ? "ok" : "not ok", status, body);
 	if (got != wanted)
-		exit(1);
-}
-
-static void
-require(const char *name, bool holds)
-{
-	printf("%s %s\n", holds ? "ok" : "not ok", name);
-	if (!holds)
 		exit(1);
 }
 

@@ -5,19 +5,12 @@
 #include <stdlib.h>
 
 #include "../../sidecar/realtime/realtime_health.h"
+#include "require.h"
 
 #define LEAST_MS 120000
 
 static struct realtime_health health;
 static uint64_t now;
-
-static void
-require(const char *name, bool holds)
-{
-	printf("%s %s\n", holds ? "ok" : "not ok", name);
-	if (!holds)
-		exit(1);
-}
 
 static void
 begin(void)

@@ -6,14 +6,7 @@
 #include <string.h>
 
 #include "../../sidecar/realtime/realtime_slots.h"
-
-static void
-require(const char *name, bool holds)
-{
-	printf("%s %s\n", holds ? "ok" : "not ok", name);
-	if (!holds)
-		exit(1);
-}
+#include "require.h"
 
 static void
 check_confirmed(void)

@@ -5,14 +5,7 @@
 #include <stdlib.h>
 
 #include "../../sidecar/endpoint/refusals.h"
-
-static void
-check(const char *name, int ok)
-{
-	printf("%s %s\n", ok ? "ok" : "not ok", name);
-	if (!ok)
-		exit(1);
-}
+#include "require.h"
 
 static void
 refuse(struct refusals *refusals, const char *user, const char *topic, bool write, uint64_t now,
@@ -30,25 +23,25 @@ main(void)
 
 	refusals_init(&refusals);
 	refuse(&refusals, "u", "t", false, 1000, REFUSALS_TIMES - 1);
-	check("not at once", !refusals_has(&refusals, "u", "t", false, 1000));
+	require("not at once", !refusals_has(&refusals, "u", "t", false, 1000));
 	refuse(&refusals, "u", "t", false, 1500, 1);
-	check("it is remembered", refusals_has(&refusals, "u", "t", false, 1000 + REFUSALS_MS - 1));
-	check("of this right", !refusals_has(&refusals, "u", "t", true, 1000));
-	check("of this user", !refusals_has(&refusals, "u t", "t", false, 1000));
-	check("and topic", !refusals_has(&refusals, "u", "t t", false, 1000));
-	check("for a second", !refusals_has(&refusals, "u", "t", false, 1000 + REFUSALS_MS));
-	check("nothing is kept of it", refusals.table.count == 0 && refusals.last == NULL);
+	require("it is remembered", refusals_has(&refusals, "u", "t", false, 1000 + REFUSALS_MS - 1));
+	require("of this right", !refusals_has(&refusals, "u", "t", true, 1000));
+	require("of this user", !refusals_has(&refusals, "u t", "t", false, 1000));
+	require("and topic", !refusals_has(&refusals, "u", "t t", false, 1000));
+	require("for a second", !refusals_has(&refusals, "u", "t", false, 1000 + REFUSALS_MS));
+	require("nothing is kept of it", refusals.table.count == 0 && refusals.last == NULL);
 	for (int n = 0; n <= REFUSALS_KEPT; n++)
 	{
 		snprintf(topic, sizeof(topic), "%d", n);
 		refuse(&refusals, "u", topic, false, 5000, REFUSALS_TIMES);
 	}
-	check("so many", refusals.table.count == REFUSALS_KEPT);
-	check("the oldest gave way", !refusals_has(&refusals, "u", "0", false, 5000));
-	check("the newest is there", refusals_has(&refusals, "u", topic, false, 5000));
+	require("so many", refusals.table.count == REFUSALS_KEPT);
+	require("the oldest gave way", !refusals_has(&refusals, "u", "0", false, 5000));
+	require("the newest is there", refusals_has(&refusals, "u", topic, false, 5000));
 	refusals_forget(&refusals);
-	check("all forgotten",
-		  !refusals_has(&refusals, "u", topic, false, 5000) && refusals.table.count == 0);
+	require("all forgotten",
+			!refusals_has(&refusals, "u", topic, false, 5000) && refusals.table.count == 0);
 	refuse(&refusals, "u", "t", true, 6000, 1);
 	refusals_clear(&refusals);
 	return 0;

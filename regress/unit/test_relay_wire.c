@@ -7,14 +7,7 @@
 #include <string.h>
 
 #include "../../sidecar/endpoint/relay_wire.h"
-
-static void
-require(const char *name, bool holds)
-{
-	printf("%s %s\n", holds ? "ok" : "not ok", name);
-	if (!holds)
-		exit(1);
-}
+#include "require.h"
 
 static bool
 same(const struct broadcast *a, const struct broadcast *b)

@@ -8,6 +8,7 @@
 
 #include "../../extension/media_type.c"
 #include "../../extension/sanitize.c"
+#include "require.h"
 
 #define TEXTS 1000000
 #define MOST 24
@@ -21,14 +22,6 @@ next_random(uint32_t below)
 	state ^= state >> 7;
 	state ^= state << 17;
 	return (uint32_t) (state >> 33) % below;
-}
-
-static void
-check(const char *name, int ok)
-{
-	printf("%s %s\n", ok ? "ok" : "not ok", name);
-	if (!ok)
-		exit(1);
 }
 
 /* What HTML's tokenizer would take for markup, said in another way than the sanitiser says it. */
@@ -92,11 +85,11 @@ random_texts(int utf8)
 		in_place &= chat_sanitize(twice, twice, length, utf8) == once_length &&
 					memcmp(once, twice, once_length) == 0;
 	}
-	check("random texts come out inert", inert);
-	check("a second pass changes nothing", idempotent);
-	check("a text is inert just when sanitising leaves it alone", agrees);
-	check("bytes only go, none comes", shorter);
-	check("sanitising in place gives the same", in_place);
+	require("random texts come out inert", inert);
+	require("a second pass changes nothing", idempotent);
+	require("a text is inert just when sanitising leaves it alone", agrees);
+	require("bytes only go, none comes", shorter);
+	require("sanitising in place gives the same", in_place);
 }
 
 static void
@@ -105,26 +98,26 @@ media_types(void)
 	const char *list = "image/png, audio/*,application/vnd.oasis.opendocument.* ";
 	size_t length;
 
-	check("well-formed list", chat_media_types_check(list, &length) == NULL);
-	check("empty list", chat_media_types_check(" ", &length) == NULL &&
-							!chat_media_type_allowed("", "image/png"));
-	check("bad entries", chat_media_types_check("image", &length) != NULL &&
-							 chat_media_types_check("a/b,", &length) != NULL &&
-							 chat_media_types_check("*/*", &length) != NULL &&
-							 chat_media_types_check("a/b c", &length) != NULL &&
-							 chat_media_types_check("/b", &length) != NULL &&
-							 chat_media_types_check("a/b/c", &length) != NULL &&
-							 chat_media_types_check("a/**", &length) != NULL);
-	check("exact type", chat_media_type_allowed(list, "image/png") &&
-							!chat_media_type_allowed(list, "image/pn") &&
-							!chat_media_type_allowed(list, "image/pngx"));
-	check("case and parameters do not count",
-		  chat_media_type_allowed(list, " IMAGE/png ;charset=x") &&
-			  chat_media_type_allowed(list, "audio/ogg; codecs=opus"));
-	check("star", chat_media_type_allowed(list, "application/vnd.oasis.opendocument.text") &&
-					  !chat_media_type_allowed(list, "application/vnd.oasis") &&
-					  !chat_media_type_allowed(list, "audio/") &&
-					  !chat_media_type_allowed(list, "video/mp4"));
+	require("well-formed list", chat_media_types_check(list, &length) == NULL);
+	require("empty list", chat_media_types_check(" ", &length) == NULL &&
+							  !chat_media_type_allowed("", "image/png"));
+	require("bad entries", chat_media_types_check("image", &length) != NULL &&
+							   chat_media_types_check("a/b,", &length) != NULL &&
+							   chat_media_types_check("*/*", &length) != NULL &&
+							   chat_media_types_check("a/b c", &length) != NULL &&
+							   chat_media_types_check("/b", &length) != NULL &&
+							   chat_media_types_check("a/b/c", &length) != NULL &&
+							   chat_media_types_check("a/**", &length) != NULL);
+	require("exact type", chat_media_type_allowed(list, "image/png") &&
+							  !chat_media_type_allowed(list, "image/pn") &&
+							  !chat_media_type_allowed(list, "image/pngx"));
+	require("case and parameters do not count",
+			chat_media_type_allowed(list, " IMAGE/png ;charset=x") &&
+				chat_media_type_allowed(list, "audio/ogg; codecs=opus"));
+	require("star", chat_media_type_allowed(list, "application/vnd.oasis.opendocument.text") &&
+						!chat_media_type_allowed(list, "application/vnd.oasis") &&
+						!chat_media_type_allowed(list, "audio/") &&
+						!chat_media_type_allowed(list, "video/mp4"));
 }
 
 int

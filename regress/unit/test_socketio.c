@@ -18,6 +18,7 @@
 #include "../../sidecar/socketio/socketio.h"
 #include "../../sidecar/socketio/socketio_internal.h"
 #include "../../sidecar/socketio/socketio_wire.h"
+#include "require.h"
 
 void db_query(struct db *db, const struct db_statement *statement, const char *const *params,
 			  db_callback callback, void *arg);
@@ -40,14 +41,6 @@ static struct
 } asked;
 
 static void
-check(const char *name, bool good)
-{
-	printf("%s %s\n", good ? "ok" : "not ok", name);
-	if (!good)
-		exit(1);
-}
-
-static void
 forget_asked(void)
 {
 	free(asked.messages);
@@ -61,7 +54,7 @@ db_query(struct db *db, const struct db_statement *statement, const char *const 
 {
 	(void) db;
 	if (asked.name != NULL)
-		check("one statement at a time", false);
+		require("one statement at a time", false);
 	asked.name = statement->name;
 	if (statement->nparams == 4)
 	{
@@ -191,9 +184,9 @@ begin(const char *const *uids, int count)
 	sink->orphans = 0;
 	memset(&sink->nodes, 0, sizeof(sink->nodes));
 	socketio_sink.start(sink);
-	check("it listens first", is_asked("socketio_listen"));
+	require("it listens first", is_asked("socketio_listen"));
 	answer("100", NULL);
-	check("then asks who is there", is_asked("socketio_send") && count_sent() == 0);
+	require("then asks who is there", is_asked("socketio_send") && count_sent() == 0);
 	answer("t", "0");
 	for (int i = 0; i < count; i++)
 		node_answers(uids[i], sink->number);
@@ -206,34 +199,34 @@ check_order(void)
 	static const char *const both[] = {"aa", "bb"};
 
 	begin(both, 2);
-	check("two servers", nodes_count(&sink->nodes) == 2 && sink->state == SOCKETIO_SENDING);
+	require("two servers", nodes_count(&sink->nodes) == 2 && sink->state == SOCKETIO_SENDING);
 	deliver(0, "1", 100, false);
 	deliver(1, "1", 100, false);
-	check("it sends at once", count_sent() == 1 && strstr(asked.messages, "emitter") != NULL);
+	require("it sends at once", count_sent() == 1 && strstr(asked.messages, "emitter") != NULL);
 	node_answers("aa", sink->number);
 	answer("t", "0");
-	check("not twice within 20 ms", asked.name == NULL);
-	check("one of two has answered", stand_in.done == 0);
+	require("not twice within 20 ms", asked.name == NULL);
+	require("one of two has answered", stand_in.done == 0);
 	node_answers("bb", sink->number);
-	check("both have", stand_in.done == 1);
+	require("both have", stand_in.done == 1);
 	pass(20);
-	check("then the next one", count_sent() == 1);
+	require("then the next one", count_sent() == 1);
 	answer("t", "0.5");
 	node_answers("aa", sink->number);
 	node_answers("bb", sink->number);
 	deliver(2, "1", 100, false);
 	pass(400);
-	check("later where the queue is half full", asked.name == NULL);
+	require("later where the queue is half full", asked.name == NULL);
 	pass(200);
-	check("but it is sent", count_sent() == 1);
+	require("but it is sent", count_sent() == 1);
 	answer("f", "0.8");
-	check("not where it is full, and it says so", socketio_sink.trouble(sink) != NULL);
+	require("not where it is full, and it says so", socketio_sink.trouble(sink) != NULL);
 	pass(999);
-	check("for a second", asked.name == NULL);
+	require("for a second", asked.name == NULL);
 	pass(1);
-	check("then once more", count_sent() == 1);
+	require("then once more", count_sent() == 1);
 	answer("t", "0");
-	check("and all is well", socketio_sink.trouble(sink) == NULL);
+	require("and all is well", socketio_sink.trouble(sink) == NULL);
 }
 
 static void
@@ -247,28 +240,28 @@ check_away(void)
 	node_answers("aa", sink->number);
 	deliver(1, "2", 100, false);
 	pass(499);
-	check("nothing goes out before both have answered", asked.name == NULL);
+	require("nothing goes out before both have answered", asked.name == NULL);
 	pass(1);
-	check("who has not is asked again", is_asked("socketio_send") && count_sent() == 0);
+	require("who has not is asked again", is_asked("socketio_send") && count_sent() == 0);
 	answer("t", "0");
 	node_answers("aa", sink->number);
-	check("the other one's answer says nothing", stand_in.done == 0 && sink->batch->sent);
+	require("the other one's answer says nothing", stand_in.done == 0 && sink->batch->sent);
 	node_answers("bb", sink->number);
 	pass(20);
-	check("it was away: the same again",
-		  count_sent() == 1 && sink->batch->events[0].row == &events[0]);
+	require("it was away: the same again",
+			count_sent() == 1 && sink->batch->events[0].row == &events[0]);
 	answer("t", "0");
 	node_answers("bb", sink->number);
 	node_answers("aa", sink->number);
-	check("now it is there", stand_in.done == 1);
+	require("now it is there", stand_in.done == 1);
 	pass(20);
-	check("and the next one goes out",
-		  count_sent() == 1 && sink->batch->events[0].row == &events[1]);
+	require("and the next one goes out",
+			count_sent() == 1 && sink->batch->events[0].row == &events[1]);
 	node_answers("aa", sink->number);
 	node_answers("bb", sink->number);
-	check("an answer may come before the word that it is sent", stand_in.done == 1);
+	require("an answer may come before the word that it is sent", stand_in.done == 1);
 	answer("t", "0");
-	check("with which it is done", stand_in.done == 2);
+	require("with which it is done", stand_in.done == 2);
 }
 
 static void
@@ -281,32 +274,32 @@ check_gone(void)
 	answer("t", "0");
 	node_answers("aa", sink->number);
 	pass(5001);
-	check("who is silent is not waited for", stand_in.done == 1 && sink->nodes.awaited == 1);
+	require("who is silent is not waited for", stand_in.done == 1 && sink->nodes.awaited == 1);
 	begin(both, 2);
 	deliver(0, "1", 100, false);
 	answer("t", "0");
 	node_answers("aa", sink->number);
 	node_says("bb", 13);
-	check("nor who has said that it ends", stand_in.done == 1 && nodes_count(&sink->nodes) == 1);
+	require("nor who has said that it ends", stand_in.done == 1 && nodes_count(&sink->nodes) == 1);
 	deliver(1, "1", 100, false);
 	pass(20);
 	answer("t", "0");
 	node_says("cc", 1);
 	node_answers("aa", sink->number);
-	check("who comes later has missed nothing",
-		  stand_in.done == 2 && nodes_count(&sink->nodes) == 2);
+	require("who comes later has missed nothing",
+			stand_in.done == 2 && nodes_count(&sink->nodes) == 2);
 	pass(20);
-	check("it is asked", is_asked("socketio_send") && count_sent() == 0);
+	require("it is asked", is_asked("socketio_send") && count_sent() == 0);
 	answer("t", "0");
 	deliver(2, "1", 100, false);
 	pass(20);
 	answer("t", "0");
 	node_answers("aa", sink->number);
-	check("and not waited for before it has answered", stand_in.done == 3);
+	require("and not waited for before it has answered", stand_in.done == 3);
 	begin(NULL, 0);
 	deliver(0, "1", 100, false);
-	check("nobody is there: nobody is told", stand_in.done == 1 && asked.name == NULL);
-	check("which is a note", socketio_sink.note(sink) != NULL);
+	require("nobody is there: nobody is told", stand_in.done == 1 && asked.name == NULL);
+	require("which is a note", socketio_sink.note(sink) != NULL);
 }
 
 static void
@@ -317,22 +310,22 @@ check_lost(void)
 	begin(both, 2);
 	deliver(0, "1", 100, false);
 	socketio_sink.stop(sink);
-	check("stopped, it has forgotten all", sink->batch == NULL && sink->orphans == 1);
+	require("stopped, it has forgotten all", sink->batch == NULL && sink->orphans == 1);
 	answer("t", "0");
-	check("an answer that concerns nobody",
-		  stand_in.done == 0 && asked.name == NULL && sink->orphans == 0);
+	require("an answer that concerns nobody",
+			stand_in.done == 0 && asked.name == NULL && sink->orphans == 0);
 	socketio_sink.start(sink);
 	answer("1", NULL);
 	answer("t", "0");
 	node_answers("aa", sink->number);
 	deliver(0, "1", 100, false);
 	pass(400);
-	check("again, it waits for all it knows", count_sent() == 0);
+	require("again, it waits for all it knows", count_sent() == 0);
 	if (asked.name != NULL)
 		answer("t", "0");
 	node_answers("bb", sink->number);
 	pass(20);
-	check("and goes on", count_sent() == 1);
+	require("and goes on", count_sent() == 1);
 	answer("t", "0");
 }
 
@@ -351,8 +344,8 @@ check_sizes(void)
 	deliver(3, "2", 100, false);
 	deliver(4, "1", 100, false);
 	pass(20);
-	check("an attachment is the last of its conversation",
-		  count_sent() == 2 && sink->batch->count == 3 && strstr(asked.bodies, "\\\\x") != NULL);
+	require("an attachment is the last of its conversation",
+			count_sent() == 2 && sink->batch->count == 3 && strstr(asked.bodies, "\\\\x") != NULL);
 	answer("t", "0");
 }
 
@@ -364,19 +357,19 @@ check_attachment(void)
 
 	begin(one, 1);
 	deliver(0, "1", 9000, false);
-	check("an attachment", strstr(asked.bodies, "\\\\x") != NULL);
+	require("an attachment", strstr(asked.bodies, "\\\\x") != NULL);
 	answer("t", "0");
 	deliver(1, "1", 100, false);
 	pass(20);
-	check("what is behind it waits", asked.name == NULL);
+	require("what is behind it waits", asked.name == NULL);
 	node_answers("aa", sink->number);
-	check("for an answer", stand_in.done == 1);
-	check("and for another", is_asked("socketio_send") && count_sent() == 0);
+	require("for an answer", stand_in.done == 1);
+	require("and for another", is_asked("socketio_send") && count_sent() == 0);
 	answer("t", "0");
 	pass(20);
-	check("which has not come", asked.name == NULL);
+	require("which has not come", asked.name == NULL);
 	node_answers("aa", sink->number);
-	check("then it goes out", count_sent() == 1);
+	require("then it goes out", count_sent() == 1);
 	answer("t", "0");
 }
 
@@ -390,23 +383,23 @@ check_states(void)
 	deliver(1, "1", 100, true);
 	deliver(2, "2", 100, true);
 	deliver(3, "1", 100, true);
-	check("of states the last one is sent", stand_in.done == 1 && reads[1].left == 0);
+	require("of states the last one is sent", stand_in.done == 1 && reads[1].left == 0);
 	answer("t", "0");
 	node_answers("aa", sink->number);
 	pass(20);
-	check("with others", count_sent() == 2);
+	require("with others", count_sent() == 2);
 	answer_error();
-	check("an error is told", socketio_sink.trouble(sink) != NULL);
+	require("an error is told", socketio_sink.trouble(sink) != NULL);
 	pass(5000);
-	check("and what is missing asked for", is_asked("socketio_listen"));
+	require("and what is missing asked for", is_asked("socketio_listen"));
 	answer("100", "there is no table: CREATE TABLE t");
-	check("which is told", strstr(socketio_sink.trouble(sink), "CREATE TABLE") != NULL);
+	require("which is told", strstr(socketio_sink.trouble(sink), "CREATE TABLE") != NULL);
 	pass(5000);
 	answer("100", NULL);
 	answer("t", "0");
 	node_answers("aa", sink->number);
 	pass(20);
-	check("then they go out", count_sent() == 2 && socketio_sink.trouble(sink) == NULL);
+	require("then they go out", count_sent() == 2 && socketio_sink.trouble(sink) == NULL);
 	answer("t", "0");
 }
 
@@ -415,23 +408,25 @@ check_wire(void)
 {
 	struct wire_heard heard;
 
-	check("what an emitter says is no server's",
-		  !wire_read("{\"uid\":\"emitter\",\"type\":3}", "t", &heard) &&
-			  !wire_read("{\"type\":3,\"uid\":\"emitter\"}", "t", &heard));
-	check("nor is what is no JSON, or has no name",
-		  !wire_read("x", "t", &heard) && !wire_read("[1]", "t", &heard) &&
-			  !wire_read("{\"type\":2}", "t", &heard) && !wire_read("{\"uid\":7}", "t", &heard));
-	check("a heartbeat", wire_read("{\"type\":2,\"uid\":\"aa\",\"nsp\":\"/chat\"}", "t", &heard) &&
-							 heard.kind == WIRE_OTHER && strcmp(heard.uid, "aa") == 0);
-	check("an answer",
-		  wire_read("{\"type\":8,\"data\":{\"requestId\":\"t-7\"},\"uid\":\"aa\"}", "t", &heard) &&
-			  heard.kind == WIRE_ANSWER && heard.number == 7);
-	check("to somebody else",
-		  wire_read("{\"type\":8,\"data\":{\"requestId\":\"u-7\"},\"uid\":\"aa\"}", "t", &heard) &&
-			  heard.kind == WIRE_OTHER &&
-			  wire_read("{\"type\":8,\"data\":{\"requestId\":\"t-7x\"},\"uid\":\"aa\"}", "t",
-						&heard) &&
-			  heard.kind == WIRE_OTHER);
+	require("what an emitter says is no server's",
+			!wire_read("{\"uid\":\"emitter\",\"type\":3}", "t", &heard) &&
+				!wire_read("{\"type\":3,\"uid\":\"emitter\"}", "t", &heard));
+	require("nor is what is no JSON, or has no name",
+			!wire_read("x", "t", &heard) && !wire_read("[1]", "t", &heard) &&
+				!wire_read("{\"type\":2}", "t", &heard) && !wire_read("{\"uid\":7}", "t", &heard));
+	require("a heartbeat",
+			wire_read("{\"type\":2,\"uid\":\"aa\",\"nsp\":\"/chat\"}", "t", &heard) &&
+				heard.kind == WIRE_OTHER && strcmp(heard.uid, "aa") == 0);
+	require("an answer", wire_read("{\"type\":8,\"data\":{\"requestId\":\"t-7\"},\"uid\":\"aa\"}",
+								   "t", &heard) &&
+							 heard.kind == WIRE_ANSWER && heard.number == 7);
+	require(
+		"to somebody else",
+		wire_read("{\"type\":8,\"data\":{\"requestId\":\"u-7\"},\"uid\":\"aa\"}", "t", &heard) &&
+			heard.kind == WIRE_OTHER &&
+			wire_read("{\"type\":8,\"data\":{\"requestId\":\"t-7x\"},\"uid\":\"aa\"}", "t",
+					  &heard) &&
+			heard.kind == WIRE_OTHER);
 }
 
 static void
@@ -446,33 +441,33 @@ check_nodes(void)
 		snprintf(uid, sizeof(uid), "n%d", i);
 		all = all && nodes_hear(&nodes, uid, false, 1) == i;
 	}
-	check("half of the room is for those that only say that they are there, and are not awaited",
-		  all && nodes_hear(&nodes, "another", false, 1) < 0 && nodes.awaited == 0 &&
-			  nodes.unasked);
+	require("half of the room is for those that only say that they are there, and are not awaited",
+			all && nodes_hear(&nodes, "another", false, 1) < 0 && nodes.awaited == 0 &&
+				nodes.unasked);
 	for (int i = 0; i < NODES_MOST; i++)
 	{
 		snprintf(uid, sizeof(uid), "n%d", i);
 		all = all && nodes_hear(&nodes, uid, true, 1) == i;
 		nodes_answered(&nodes, i);
 	}
-	check("as many as there is room for",
-		  all && nodes_hear(&nodes, "another", true, 1) < 0 && nodes.awaited == UINT64_MAX);
+	require("as many as there is room for",
+			all && nodes_hear(&nodes, "another", true, 1) < 0 && nodes.awaited == UINT64_MAX);
 	memset(uid, 'x', sizeof(uid) - 1);
 	uid[sizeof(uid) - 1] = '\0';
-	check("no name, or too long a one",
-		  nodes_hear(&nodes, "", true, 1) < 0 && nodes_hear(&nodes, uid, true, 1) < 0);
-	check("one leaves", nodes_leave(&nodes, "n7") == UINT64_C(1) << 7 &&
-							nodes_leave(&nodes, "n7") == 0 &&
-							nodes_hear(&nodes, "another", true, 1) == 7);
+	require("no name, or too long a one",
+			nodes_hear(&nodes, "", true, 1) < 0 && nodes_hear(&nodes, uid, true, 1) < 0);
+	require("one leaves", nodes_leave(&nodes, "n7") == UINT64_C(1) << 7 &&
+							  nodes_leave(&nodes, "n7") == 0 &&
+							  nodes_hear(&nodes, "another", true, 1) == 7);
 	nodes_give_up(&nodes, 1);
-	check("one is not awaited any more", (nodes.awaited & 1) == 0 &&
-											 nodes_hear(&nodes, "n0", false, 5) == 0 &&
-											 (nodes.awaited & 1) == 0);
+	require("one is not awaited any more", (nodes.awaited & 1) == 0 &&
+											   nodes_hear(&nodes, "n0", false, 5) == 0 &&
+											   (nodes.awaited & 1) == 0);
 	nodes_answered(&nodes, 0);
-	check("until it answers", (nodes.awaited & 1) != 0);
-	check("those that are silent are forgotten",
-		  nodes_expire(&nodes, 2 + NODES_FORGET_MS) == (UINT64_MAX & ~UINT64_C(1)) &&
-			  nodes_count(&nodes) == 1);
+	require("until it answers", (nodes.awaited & 1) != 0);
+	require("those that are silent are forgotten",
+			nodes_expire(&nodes, 2 + NODES_FORGET_MS) == (UINT64_MAX & ~UINT64_C(1)) &&
+				nodes_count(&nodes) == 1);
 }
 
 int

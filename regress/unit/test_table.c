@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "../../sidecar/base/table.h"
+#include "require.h"
 
 #define MANY 3000
 
@@ -16,14 +17,6 @@ struct thing
 };
 
 static int destroyed;
-
-static void
-require(const char *name, bool holds)
-{
-	printf("%s %s\n", holds ? "ok" : "not ok", name);
-	if (!holds)
-		exit(1);
-}
 
 static const char *
 key_of(int number)

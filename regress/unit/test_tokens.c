@@ -7,17 +7,10 @@
 
 #include "../../sidecar/base/memory.h"
 #include "../../sidecar/endpoint/tokens.h"
+#include "require.h"
 
 #define CHANNELS 100
 #define LONG 12000 /* bytes of claims */
-
-static void
-check(const char *name, bool ok)
-{
-	printf("%s %s\n", ok ? "ok" : "not ok", name);
-	if (!ok)
-		exit(1);
-}
 
 /* A verified one whose claims are these, filled up to a length. */
 static struct jwt
@@ -43,22 +36,22 @@ check_one(struct tokens *tokens)
 	struct token *first = share(tokens, "ana", 1), *second = share(tokens, "ana", 1);
 	struct token *other = share(tokens, "ana", 2), *another = share(tokens, "bia", 1);
 
-	check("the same one is there once", second == first && first->users == 2);
-	check("other claims are another one", other != first && tokens->table.count == 3);
-	check("it says what it said",
-		  strcmp(another->jwt.claims, "{\"sub\":\"bia\",\"x\":\"0\"}") == 0 &&
-			  strcmp(another->jwt.role, "authenticated") == 0 &&
-			  strcmp(another->jwt.sub, "bia") == 0 && another->jwt.expires == 1700000000);
+	require("the same one is there once", second == first && first->users == 2);
+	require("other claims are another one", other != first && tokens->table.count == 3);
+	require("it says what it said",
+			strcmp(another->jwt.claims, "{\"sub\":\"bia\",\"x\":\"0\"}") == 0 &&
+				strcmp(another->jwt.role, "authenticated") == 0 &&
+				strcmp(another->jwt.sub, "bia") == 0 && another->jwt.expires == 1700000000);
 	token_release(first);
-	check("it is there while somebody has it", tokens->table.count == 3 &&
-												   strcmp(second->jwt.sub, "ana") == 0 &&
-												   share(tokens, "ana", 1) == second);
+	require("it is there while somebody has it", tokens->table.count == 3 &&
+													 strcmp(second->jwt.sub, "ana") == 0 &&
+													 share(tokens, "ana", 1) == second);
 	token_release(second);
 	token_release(second);
 	token_release(other);
 	token_release(another);
 	token_release(NULL);
-	check("and no longer", tokens->table.count == 0);
+	require("and no longer", tokens->table.count == 0);
 }
 
 static void
@@ -70,10 +63,10 @@ check_memory(struct tokens *tokens)
 	for (int i = 0; i < CHANNELS; i++)
 		held[i] = share(tokens, "ana", LONG);
 	used = memory_in_use() - before;
-	check("a hundred channels keep the claims of one", used > LONG && used < 2 * LONG);
+	require("a hundred channels keep the claims of one", used > LONG && used < 2 * LONG);
 	for (int i = 0; i < CHANNELS; i++)
 		token_release(held[i]);
-	check("which go with the last", tokens->table.count == 0 && memory_in_use() < before + LONG);
+	require("which go with the last", tokens->table.count == 0 && memory_in_use() < before + LONG);
 }
 
 int

@@ -11,6 +11,7 @@
 #define db_query stand_in_query
 #include "stand_in.h"
 #undef db_query
+#include "require.h"
 
 void db_query(struct db *db, const struct db_statement *statement, const char *const *params,
 			  db_callback callback, void *arg);
@@ -55,14 +56,6 @@ void
 consumer_advance(struct consumer *consumer)
 {
 	(void) consumer;
-}
-
-static void
-require(const char *name, bool holds)
-{
-	printf("%s %s\n", holds ? "ok" : "not ok", name);
-	if (!holds)
-		exit(1);
 }
 
 static void

@@ -6,16 +6,9 @@
 #include <string.h>
 
 #include "../../sidecar/webhook/webhook_policy.h"
+#include "require.h"
 
 #define NOW 1700000000 /* Tue, 14 Nov 2023 22:13:20 GMT */
-
-static void
-require(const char *name, bool holds)
-{
-	printf("%s %s\n", holds ? "ok" : "not ok", name);
-	if (!holds)
-		exit(1);
-}
 
 static struct webhook_verdict
 judge(struct http_response response, int attempt, uint32_t random)

@@ -7,17 +7,10 @@
 #include <string.h>
 
 #include "../../sidecar/webhook/webhook_queue.h"
+#include "require.h"
 
 #define MANY 1000
 #define FORGOTTEN 10000000
-
-static void
-require(const char *name, bool holds)
-{
-	printf("%s %s\n", holds ? "ok" : "not ok", name);
-	if (!holds)
-		exit(1);
-}
 
 static struct webhook_queue *
 create(int inflight, int per_host)

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../../extension/keys/window.c"
+#include "require.h"
 
 #define CALLS 20000
 #define ROUNDS 400
@@ -26,14 +27,6 @@ next_random(uint64_t below)
 	state ^= state >> 7;
 	state ^= state << 17;
 	return (state >> 11) % below;
-}
-
-static void
-check(const char *name, int ok)
-{
-	printf("%s %s\n", ok ? "ok" : "not ok", name);
-	if (!ok)
-		exit(1);
 }
 
 /* Calls of the log that are younger than so many nanoseconds. */
@@ -152,20 +145,20 @@ main(void)
 
 	for (int i = 0; i < ROUNDS && good; i++)
 		good = random_calls();
-	check("random calls, as the log of all of them says", good);
-	check("10 a second: the worst second has 10", worst(10, SECOND, MS) == 10);
-	check("60 a minute: the worst minute has 60", worst(60, MINUTE, 10 * MS) == 60);
-	check("100 a minute: the worst minute has 100", worst(100, MINUTE, 10 * MS) == 100);
-	check("5,000 a minute", worst(5000, MINUTE, SECOND) <= 5000);
-	check("10 a second at that pace all pass",
-		  steady(10, SECOND, SECOND / 10 + SECOND / 1000, 1000) == 1000);
-	check("99 a minute of 100 all pass", steady(100, MINUTE, MINUTE / 99 + MS, 1000) == 1000);
-	check("98 per cent of any limit all pass",
-		  steady(5000, MINUTE, MINUTE / 4900 + 1, 20000) == 20000);
-	check("the largest limit",
-		  steady(1000000000, MS, 1, 100000) == 100000); /* as if all of it came at once */
-	check("a first call passes", chat_window_take(&window, &until, &once, 5 * SECOND) == 0);
-	check("a clock that lags behind the last call waits no shorter",
-		  chat_window_take(&window, &until, &once, 4 * SECOND) >= 2 * SECOND);
+	require("random calls, as the log of all of them says", good);
+	require("10 a second: the worst second has 10", worst(10, SECOND, MS) == 10);
+	require("60 a minute: the worst minute has 60", worst(60, MINUTE, 10 * MS) == 60);
+	require("100 a minute: the worst minute has 100", worst(100, MINUTE, 10 * MS) == 100);
+	require("5,000 a minute", worst(5000, MINUTE, SECOND) <= 5000);
+	require("10 a second at that pace all pass",
+			steady(10, SECOND, SECOND / 10 + SECOND / 1000, 1000) == 1000);
+	require("99 a minute of 100 all pass", steady(100, MINUTE, MINUTE / 99 + MS, 1000) == 1000);
+	require("98 per cent of any limit all pass",
+			steady(5000, MINUTE, MINUTE / 4900 + 1, 20000) == 20000);
+	require("the largest limit",
+			steady(1000000000, MS, 1, 100000) == 100000); /* as if all of it came at once */
+	require("a first call passes", chat_window_take(&window, &until, &once, 5 * SECOND) == 0);
+	require("a clock that lags behind the last call waits no shorter",
+			chat_window_take(&window, &until, &once, 4 * SECOND) >= 2 * SECOND);
 	return 0;
 }
